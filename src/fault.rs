@@ -1,0 +1,91 @@
+//! What breaks, ours or another's: whose side, whether to try again, and the cause.
+
+use std::error::Error;
+use std::fmt;
+
+/// Whose side a fault is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The API behind us.
+    Upstream,
+    /// Whoever verifies and settles for us.
+    Facilitator,
+    /// A chain node.
+    Chain,
+    /// The store of payments.
+    Ledger,
+    /// This process.
+    Ours,
+}
+
+impl Side {
+    /// The word in logs and metric labels.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Upstream => "upstream",
+            Self::Facilitator => "facilitator",
+            Self::Chain => "chain",
+            Self::Ledger => "ledger",
+            Self::Ours => "ours",
+        }
+    }
+}
+
+/// Whether the same attempt may succeed later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It may.
+    Later,
+    /// It will not.
+    Never,
+}
+
+/// Something broke. Its `Display` is the whole chain of causes on one line.
+#[derive(Debug)]
+pub struct Fault {
+    side: Side,
+    retry: Retry,
+    context: &'static str,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Fault {
+    /// A fault with no deeper cause; `context` says what was being done.
+    pub fn new(side: Side, retry: Retry, context: &'static str) -> Self {
+        Self { side, retry, context, cause: None }
+    }
+
+    /// The same fault with its cause.
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Whose side it is on.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// Whether to try again.
+    pub fn retry(&self) -> Retry {
+        self.retry
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.side.name(), self.context)?;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl Error for Fault {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}

@@ -1,0 +1,306 @@
+//! Every way of saying no to a client, with its status, code and labels in one table.
+
+use std::time::Duration;
+
+use crate::x402::ErrorReason;
+
+/// We say no on purpose. One variant for each reason a client can tell apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request line or a header is not one we forward; the text says which.
+    RequestMalformed(&'static str),
+    /// The path has a second spelling.
+    PathNotCanonical,
+    /// No route has this path and host.
+    NoSuchRoute,
+    /// A route has this path, none with this method.
+    MethodNotAllowed {
+        /// The value of `Allow`.
+        allow: Box<str>,
+    },
+    /// The request's headers are longer than we read.
+    HeadersTooLarge,
+    /// The body is longer than the route allows.
+    BodyTooLarge {
+        /// Bytes.
+        bytes_max: u64,
+    },
+    /// The body's type is not one the route takes.
+    BodyTypeUnsupported,
+    /// A bucket is empty.
+    RateLimited {
+        /// Which one.
+        limit: Limit,
+        /// Until the next request passes.
+        retry_after: Duration,
+    },
+    /// No payment came with the request.
+    PaymentMissing,
+    /// The payment header cannot be read.
+    PaymentMalformed(Box<str>),
+    /// Two payment headers that disagree.
+    PaymentsDisagree,
+    /// The payment was read and is not good.
+    PaymentInvalid(ErrorReason),
+    /// The same payment is being served right now.
+    PaymentInUse,
+    /// The same payment has bought an answer before.
+    PaymentUsed {
+        /// Of its settlement.
+        transaction: Box<str>,
+    },
+    /// The upstream has answered well, and the payment could not be settled. Nothing moved.
+    SettlementRejected(ErrorReason),
+    /// Whether the money moved is not known yet.
+    OutcomeUnknown {
+        /// Of its settlement, when one was named.
+        transaction: Option<Box<str>>,
+    },
+    /// Whoever verifies payments cannot be asked now.
+    FacilitatorUnavailable,
+    /// The ledger cannot be written now, so no payment can be taken.
+    LedgerUnavailable,
+    /// The upstream cannot be reached, or broke off.
+    UpstreamUnavailable,
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+    /// More requests at once than we serve, or the server is stopping.
+    Overloaded,
+    /// Our own fault.
+    Internal,
+}
+
+/// The buckets of the limiter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// Unpaid requests of one client address.
+    Unpaid,
+    /// Refused payments of one client address.
+    Refused,
+    /// Paid requests of one payer in one class.
+    Class,
+}
+
+/// Whether the same request may succeed later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retriable {
+    /// It may.
+    Yes,
+    /// It will not.
+    No,
+}
+
+/// Whether money was taken for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consumed {
+    /// The payment has been settled.
+    Yes,
+    /// It has not, and will not be for this request.
+    No,
+    /// It is not known yet.
+    Unknown,
+}
+
+/// A row of the table: how a refusal is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// HTTP status.
+    pub status: u16,
+    /// `error` in the body, and the metric label.
+    pub code: &'static str,
+    /// `retriable` in the body.
+    pub retriable: Retriable,
+    /// `consumed` in the body.
+    pub consumed: Consumed,
+}
+
+const fn row(status: u16, code: &'static str, retriable: Retriable, consumed: Consumed) -> Row {
+    Row { status, code, retriable, consumed }
+}
+
+impl Refusal {
+    /// How this refusal is told.
+    pub fn row(&self) -> Row {
+        use Consumed as Money;
+        use Retriable::{No, Yes};
+        match self {
+            Self::RequestMalformed(_) => row(400, "bad_request", No, Money::No),
+            Self::PathNotCanonical => row(400, "path_not_canonical", No, Money::No),
+            Self::NoSuchRoute => row(404, "not_found", No, Money::No),
+            Self::MethodNotAllowed { .. } => row(405, "method_not_allowed", No, Money::No),
+            Self::HeadersTooLarge => row(431, "headers_too_large", No, Money::No),
+            Self::BodyTooLarge { .. } => row(413, "body_too_large", No, Money::No),
+            Self::BodyTypeUnsupported => row(415, "unsupported_media_type", No, Money::No),
+            Self::RateLimited { .. } => row(429, "rate_limit_exceeded", Yes, Money::No),
+            Self::PaymentMissing => row(402, "payment_required", Yes, Money::No),
+            Self::PaymentMalformed(_) => row(400, "payment_malformed", No, Money::No),
+            Self::PaymentsDisagree => row(400, "payments_disagree", No, Money::No),
+            Self::PaymentInvalid(_) => row(402, "payment_invalid", No, Money::No),
+            Self::PaymentInUse => row(409, "payment_in_use", Yes, Money::No),
+            Self::PaymentUsed { .. } => row(409, "payment_used", No, Money::Yes),
+            Self::SettlementRejected(_) => row(402, "settlement_rejected", No, Money::No),
+            Self::OutcomeUnknown { .. } => row(503, "outcome_unknown", Yes, Money::Unknown),
+            Self::FacilitatorUnavailable => row(503, "facilitator_unavailable", Yes, Money::No),
+            Self::LedgerUnavailable => row(503, "ledger_unavailable", Yes, Money::No),
+            Self::UpstreamUnavailable => row(502, "upstream_unavailable", Yes, Money::No),
+            Self::UpstreamTimeout => row(504, "upstream_timeout", Yes, Money::No),
+            Self::Overloaded => row(503, "overloaded", Yes, Money::No),
+            Self::Internal => row(500, "internal", Yes, Money::No),
+        }
+    }
+
+    /// One sentence for a person.
+    pub fn message(&self) -> String {
+        match self {
+            Self::RequestMalformed(what) => (*what).to_owned(),
+            Self::PathNotCanonical => {
+                "the path has another spelling; send it decoded and without dot segments".to_owned()
+            }
+            Self::NoSuchRoute => "nothing is served at this path".to_owned(),
+            Self::MethodNotAllowed { allow } => format!("this path takes {allow}"),
+            Self::HeadersTooLarge => "the request's headers are too long".to_owned(),
+            Self::BodyTooLarge { bytes_max } => format!("the body may have {bytes_max} bytes"),
+            Self::BodyTypeUnsupported => "this route does not take that Content-Type".to_owned(),
+            Self::RateLimited { limit, .. } => limit.message().to_owned(),
+            Self::PaymentMissing => "payment is required".to_owned(),
+            Self::PaymentMalformed(why) => why.to_string(),
+            Self::PaymentsDisagree => "the payment headers disagree; send one".to_owned(),
+            Self::PaymentInvalid(reason) => format!("the payment is not good: {}", reason.code()),
+            Self::PaymentInUse => "this payment is being served right now".to_owned(),
+            Self::PaymentUsed { .. } => "this payment has bought an answer before".to_owned(),
+            Self::SettlementRejected(reason) => {
+                format!("the payment could not be settled: {}; nothing was taken", reason.code())
+            }
+            Self::OutcomeUnknown { .. } => {
+                "whether the payment was taken is not known yet; do not pay again".to_owned()
+            }
+            Self::FacilitatorUnavailable => "payments cannot be verified right now".to_owned(),
+            Self::LedgerUnavailable => "payments cannot be recorded right now".to_owned(),
+            Self::UpstreamUnavailable => "the service behind this gateway is away".to_owned(),
+            Self::UpstreamTimeout => "the service behind this gateway was too slow".to_owned(),
+            Self::Overloaded => "too busy right now".to_owned(),
+            Self::Internal => "something broke on our side".to_owned(),
+        }
+    }
+
+    /// How long to wait before trying again, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after, .. } => Some(*retry_after),
+            Self::PaymentInUse | Self::Overloaded => Some(Duration::from_secs(1)),
+            Self::OutcomeUnknown { .. }
+            | Self::FacilitatorUnavailable
+            | Self::LedgerUnavailable => Some(Duration::from_secs(5)),
+            Self::RequestMalformed(_)
+            | Self::PathNotCanonical
+            | Self::NoSuchRoute
+            | Self::MethodNotAllowed { .. }
+            | Self::HeadersTooLarge
+            | Self::BodyTooLarge { .. }
+            | Self::BodyTypeUnsupported
+            | Self::PaymentMissing
+            | Self::PaymentMalformed(_)
+            | Self::PaymentsDisagree
+            | Self::PaymentInvalid(_)
+            | Self::PaymentUsed { .. }
+            | Self::SettlementRejected(_)
+            | Self::UpstreamUnavailable
+            | Self::UpstreamTimeout
+            | Self::Internal => None,
+        }
+    }
+
+    /// The transaction to name to the client.
+    pub fn transaction(&self) -> Option<&str> {
+        match self {
+            Self::PaymentUsed { transaction } => Some(transaction),
+            Self::OutcomeUnknown { transaction } => transaction.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The protocol's own reason, where there is one.
+    pub fn reason(&self) -> Option<ErrorReason> {
+        match self {
+            Self::PaymentInvalid(reason) | Self::SettlementRejected(reason) => Some(*reason),
+            _ => None,
+        }
+    }
+}
+
+impl Limit {
+    /// The word in headers, logs and metric labels.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unpaid => "unpaid",
+            Self::Refused => "refused",
+            Self::Class => "class",
+        }
+    }
+
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Unpaid => "too many unpaid requests from this address",
+            Self::Refused => "too many refused payments from this address",
+            Self::Class => "too many requests by this payer",
+        }
+    }
+}
+
+/// One of each, in the order of the README's table.
+pub fn every() -> Vec<Refusal> {
+    let reason = ErrorReason::Signature;
+    vec![
+        Refusal::RequestMalformed("the request has no Host"),
+        Refusal::PathNotCanonical,
+        Refusal::PaymentMalformed("the payment header is not base64".into()),
+        Refusal::PaymentsDisagree,
+        Refusal::PaymentMissing,
+        Refusal::PaymentInvalid(reason),
+        Refusal::SettlementRejected(reason),
+        Refusal::NoSuchRoute,
+        Refusal::MethodNotAllowed { allow: "POST, OPTIONS".into() },
+        Refusal::PaymentInUse,
+        Refusal::PaymentUsed { transaction: "0x…".into() },
+        Refusal::BodyTooLarge { bytes_max: 25_000_000 },
+        Refusal::BodyTypeUnsupported,
+        Refusal::RateLimited { limit: Limit::Unpaid, retry_after: Duration::from_secs(2) },
+        Refusal::HeadersTooLarge,
+        Refusal::Internal,
+        Refusal::UpstreamUnavailable,
+        Refusal::OutcomeUnknown { transaction: None },
+        Refusal::FacilitatorUnavailable,
+        Refusal::LedgerUnavailable,
+        Refusal::Overloaded,
+        Refusal::UpstreamTimeout,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_told_apart() {
+        let mut codes: Vec<_> = every().iter().map(|refusal| refusal.row().code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), every().len());
+    }
+
+    #[test]
+    fn money_that_may_have_moved_is_never_answered_with_402() {
+        for refusal in every() {
+            let Row { status, consumed, .. } = refusal.row();
+            assert!(consumed == Consumed::No || status != 402, "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn unavailable_says_when_to_come_back() {
+        for refusal in every() {
+            let status = refusal.row().status;
+            assert!(!matches!(status, 429 | 503) || refusal.retry_after().is_some(), "{refusal:?}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The nouns and bytes of x402, version 1 and version 2: no I/O, no async, no clock.
+
+pub mod amount;
+pub mod encoding;
+pub mod evm;
+pub mod message;
+pub mod network;
+pub mod payload;
+pub mod reason;
+pub mod requirements;
+
+pub use amount::{AmountError, AtomicAmount};
+pub use evm::{Authorization, Eip712Domain, SignatureError, SignedAuthorization};
+pub use message::{SettleResponse, SupportedKind, SupportedResponse, VerifyResponse};
+pub use network::{KnownNetwork, NETWORKS, Network, NetworkError};
+pub use payload::{PayloadError, PaymentPayload, Version};
+pub use reason::ErrorReason;
+pub use requirements::{
+    PaymentRequired, PaymentRequiredV1, PaymentRequirements, PaymentRequirementsV1, Resource,
+};

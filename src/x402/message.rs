@@ -1,0 +1,59 @@
+//! What a facilitator answers, and what a client is told of a settlement.
+
+use serde::{Deserialize, Serialize};
+
+/// The answer of `POST /verify`. Source: x402 v2 §7.1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifyResponse {
+    /// Whether the payment could be settled now.
+    pub is_valid: bool,
+    /// Why not; spellings differ between facilitators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid_reason: Option<String>,
+    /// The payer that the facilitator sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payer: Option<String>,
+}
+
+/// The answer of `POST /settle`, and the object of `PAYMENT-RESPONSE`. Source: x402 v2 §5.3.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettleResponse {
+    /// Whether the money moved.
+    pub success: bool,
+    /// Why not; spellings differ between facilitators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_reason: Option<String>,
+    /// Who paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payer: Option<String>,
+    /// Hash on the chain; empty when nothing moved.
+    #[serde(default)]
+    pub transaction: String,
+    /// CAIP-2 network in version 2, a name in version 1.
+    #[serde(default)]
+    pub network: String,
+    /// Atomic units that moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
+}
+
+/// The answer of `GET /supported`. Source: x402 v2 §7.3.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SupportedResponse {
+    /// What the facilitator can settle.
+    pub kinds: Vec<SupportedKind>,
+}
+
+/// One thing a facilitator can settle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SupportedKind {
+    /// 1 or 2.
+    pub x402_version: u8,
+    /// Such as `exact`.
+    pub scheme: String,
+    /// CAIP-2 network in version 2, a name in version 1.
+    pub network: String,
+}

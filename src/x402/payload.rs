@@ -1,0 +1,295 @@
+//! What a client sends to pay: the object of `PAYMENT-SIGNATURE` and `X-PAYMENT`.
+
+use std::borrow::Cow;
+
+use alloy_primitives::{Address, B256, U256};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use super::evm::{Authorization, SignedAuthorization};
+use super::{AtomicAmount, PaymentRequirements, PaymentRequirementsV1, encoding};
+
+/// A version of the protocol; on the wire the number 1 or 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "u8", try_from = "u8")]
+pub enum Version {
+    /// Requirements in the body, networks by name.
+    V1,
+    /// Requirements in a header, networks by CAIP-2.
+    V2,
+}
+
+/// A decoded payment. Nothing in it is proven; `choice` is what the client says it accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentPayload {
+    /// Which offer the client took, in the words of its version.
+    pub choice: Choice,
+    /// What it signed.
+    pub payment: SignedAuthorization,
+}
+
+/// The client's word on which offer it took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Version 1 names scheme and network only.
+    V1 {
+        /// Such as `exact`.
+        scheme: Box<str>,
+        /// Such as `base`.
+        network: Box<str>,
+    },
+    /// Version 2 echoes the requirements; the parts that name an offer are kept.
+    V2 {
+        /// Such as `exact`.
+        scheme: Box<str>,
+        /// CAIP-2 network.
+        network: Box<str>,
+        /// Atomic units.
+        amount: AtomicAmount,
+        /// Contract of the asset.
+        asset: Address,
+        /// Who is paid.
+        pay_to: Address,
+    },
+}
+
+/// Why bytes are not a payment.
+#[derive(Debug, thiserror::Error)]
+pub enum PayloadError {
+    /// Longer than [`PAYLOAD_BYTES_MAX`].
+    #[error("the payment header is longer than {PAYLOAD_BYTES_MAX} bytes")]
+    TooLong,
+    /// Not base64.
+    #[error("the payment header is not base64")]
+    Base64(#[source] base64::DecodeError),
+    /// Not the JSON of a payment.
+    #[error("the payment header is not the JSON of a payment: {0}")]
+    Json(#[source] serde_json::Error),
+    /// Neither version 1 nor version 2.
+    #[error("x402Version is {0}; this server speaks 1 and 2")]
+    Version(u64),
+}
+
+/// Longest payment header that is read, in bytes of base64.
+pub const PAYLOAD_BYTES_MAX: usize = 16 * 1024;
+
+impl PaymentPayload {
+    /// Reads a payment header.
+    ///
+    /// # Errors
+    /// See [`PayloadError`]; the input is bounded before anything is decoded.
+    pub fn decode(header: &[u8]) -> Result<Self, PayloadError> {
+        if header.len() > PAYLOAD_BYTES_MAX {
+            return Err(PayloadError::TooLong);
+        }
+        let json = encoding::decode(header).map_err(PayloadError::Base64)?;
+        Self::from_json(&json)
+    }
+
+    /// Reads the JSON inside a payment header.
+    ///
+    /// # Errors
+    /// `Json` or `Version`.
+    pub fn from_json(json: &[u8]) -> Result<Self, PayloadError> {
+        let wire: WirePayload<'_> = serde_json::from_slice(json).map_err(PayloadError::Json)?;
+        let choice = match wire.x402_version {
+            1 => Choice::V1 {
+                scheme: present(wire.scheme, "scheme")?.into(),
+                network: present(wire.network, "network")?.into(),
+            },
+            2 => {
+                let accepted = present(wire.accepted, "accepted")?;
+                let accepted: WireAccepted<'_> =
+                    serde_json::from_str(accepted.get()).map_err(PayloadError::Json)?;
+                Choice::V2 {
+                    scheme: accepted.scheme.into(),
+                    network: accepted.network.into(),
+                    amount: accepted.amount,
+                    asset: accepted.asset,
+                    pay_to: accepted.pay_to,
+                }
+            }
+            other => return Err(PayloadError::Version(other)),
+        };
+        let exact: WireExact<'_> =
+            serde_json::from_str(wire.payload.get()).map_err(PayloadError::Json)?;
+        Ok(Self { choice, payment: exact.into() })
+    }
+
+    /// The version the client speaks, and wants to be answered in.
+    pub fn version(&self) -> Version {
+        match self.choice {
+            Choice::V1 { .. } => Version::V1,
+            Choice::V2 { .. } => Version::V2,
+        }
+    }
+}
+
+/// The one spelling of a payment that is sent on: to a facilitator, or by our own client.
+///
+/// Built from what was read and from the route's own requirements, never from the client's bytes.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum OutgoingPayload<'a> {
+    /// Version 1.
+    #[serde(rename_all = "camelCase")]
+    V1 {
+        /// Always 1.
+        x402_version: Version,
+        /// Such as `exact`.
+        scheme: &'a str,
+        /// Such as `base`.
+        network: &'a str,
+        /// What was signed.
+        payload: OutgoingExact<'a>,
+    },
+    /// Version 2.
+    #[serde(rename_all = "camelCase")]
+    V2 {
+        /// Always 2.
+        x402_version: Version,
+        /// The offer taken.
+        accepted: &'a PaymentRequirements,
+        /// What was signed.
+        payload: OutgoingExact<'a>,
+    },
+}
+
+/// The scheme's part of an outgoing payload.
+#[derive(Serialize)]
+pub struct OutgoingExact<'a> {
+    signature: String,
+    authorization: &'a Authorization,
+}
+
+impl<'a> OutgoingPayload<'a> {
+    /// A payment in version 1 words.
+    pub fn v1(offer: &'a PaymentRequirementsV1, payment: &'a SignedAuthorization) -> Self {
+        let (scheme, network) = (&*offer.scheme, &*offer.network);
+        Self::V1 { x402_version: Version::V1, scheme, network, payload: payment.into() }
+    }
+
+    /// A payment in version 2 words.
+    pub fn v2(accepted: &'a PaymentRequirements, payment: &'a SignedAuthorization) -> Self {
+        Self::V2 { x402_version: Version::V2, accepted, payload: payment.into() }
+    }
+}
+
+impl<'a> From<&'a SignedAuthorization> for OutgoingExact<'a> {
+    fn from(payment: &'a SignedAuthorization) -> Self {
+        let signature = alloy_primitives::hex::encode_prefixed(&payment.signature);
+        Self { signature, authorization: &payment.authorization }
+    }
+}
+
+impl From<Version> for u8 {
+    fn from(version: Version) -> Self {
+        match version {
+            Version::V1 => 1,
+            Version::V2 => 2,
+        }
+    }
+}
+
+impl TryFrom<u8> for Version {
+    type Error = &'static str;
+
+    fn try_from(number: u8) -> Result<Self, Self::Error> {
+        match number {
+            1 => Ok(Self::V1),
+            2 => Ok(Self::V2),
+            _ => Err("x402Version is neither 1 nor 2"),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WirePayload<'a> {
+    x402_version: u64,
+    #[serde(borrow, default)]
+    scheme: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    network: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    accepted: Option<&'a RawValue>,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireAccepted<'a> {
+    #[serde(borrow)]
+    scheme: Cow<'a, str>,
+    #[serde(borrow)]
+    network: Cow<'a, str>,
+    amount: AtomicAmount,
+    #[serde(deserialize_with = "hex_text")]
+    asset: Address,
+    #[serde(deserialize_with = "hex_text")]
+    pay_to: Address,
+}
+
+#[derive(Deserialize)]
+struct WireExact<'a> {
+    #[serde(borrow)]
+    signature: Cow<'a, str>,
+    authorization: WireAuthorization,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireAuthorization {
+    #[serde(deserialize_with = "hex_text")]
+    from: Address,
+    #[serde(deserialize_with = "hex_text")]
+    to: Address,
+    #[serde(deserialize_with = "decimal_text")]
+    value: U256,
+    #[serde(deserialize_with = "decimal_text")]
+    valid_after: U256,
+    #[serde(deserialize_with = "decimal_text")]
+    valid_before: U256,
+    #[serde(deserialize_with = "hex_text")]
+    nonce: B256,
+}
+
+impl From<WireExact<'_>> for SignedAuthorization {
+    fn from(wire: WireExact<'_>) -> Self {
+        // A signature that is not hex is one that proves nothing: the empty one.
+        let signature = alloy_primitives::hex::decode(&*wire.signature).unwrap_or_default();
+        let WireAuthorization { from, to, value, valid_after, valid_before, nonce } =
+            wire.authorization;
+        let authorization = Authorization { from, to, value, valid_after, valid_before, nonce };
+        Self { authorization, signature: signature.into() }
+    }
+}
+
+fn present<T>(field: Option<T>, name: &'static str) -> Result<T, PayloadError> {
+    field.ok_or_else(|| PayloadError::Json(serde::de::Error::missing_field(name)))
+}
+
+/// Fixed bytes as `0x` and two hex digits a byte.
+fn hex_text<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: alloy_primitives::hex::FromHex,
+    D: Deserializer<'de>,
+{
+    let text = Cow::<str>::deserialize(deserializer)?;
+    let digits = text.strip_prefix("0x").ok_or_else(|| serde::de::Error::custom("no 0x"))?;
+    T::from_hex(digits).map_err(|_| serde::de::Error::custom("not the right number of hex digits"))
+}
+
+/// A number as decimal digits in a string: no sign, no exponent, no leading zero, at most 2²⁵⁶−1.
+fn decimal_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<U256, D::Error> {
+    let text = Cow::<str>::deserialize(deserializer)?;
+    let canonical = text == "0" || !text.starts_with('0');
+    if text.is_empty() || !canonical || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(serde::de::Error::custom("not a decimal number"));
+    }
+    U256::from_str_radix(&text, 10).map_err(|_| serde::de::Error::custom("more than 256 bits"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! Payments as they are on the wire, and what is not a payment.
+
+use super::*;
+
+const V2: &str = r#"{"x402Version":2,"payload":{"authorization":{"from":"0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65","to":"0x90F79bf6EB2c4f870365E785982E1f101E93b906","value":"1000","validAfter":"0","validBefore":"1795246440","nonce":"0xc15777e60dbaf6b201f56670c1ca509fb5403a3a0dd56cc0756f79e218f171fc"},"signature":"0x0f17"},"resource":{"url":"http://127.0.0.1/paid"},"accepted":{"scheme":"exact","network":"eip155:84532","amount":"1000","asset":"0x036CbD53842c5426634e7929541eC2318f3dCF7e","payTo":"0x90F79bf6EB2c4f870365E785982E1f101E93b906","maxTimeoutSeconds":300,"extra":{"name":"USDC","version":"2"}}}"#;
+const V1: &str = r#"{"x402Version":1,"scheme":"exact","network":"base-sepolia","payload":{"signature":"0x0f17","authorization":{"from":"0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65","to":"0x90F79bf6EB2c4f870365E785982E1f101E93b906","value":"1000","validAfter":"0","validBefore":"1795246440","nonce":"0xc15777e60dbaf6b201f56670c1ca509fb5403a3a0dd56cc0756f79e218f171fc"}}}"#;
+
+#[track_caller]
+fn refused(text: &str, from: &str, to: &str) {
+    assert!(text.contains(from), "the row changes nothing: {from}");
+    let changed = text.replace(from, to);
+    assert!(PaymentPayload::from_json(changed.as_bytes()).is_err(), "{changed}");
+}
+
+#[test]
+fn both_versions_carry_the_same_payment() {
+    let v1 = PaymentPayload::from_json(V1.as_bytes()).unwrap();
+    let v2 = PaymentPayload::from_json(V2.as_bytes()).unwrap();
+    assert_eq!(v1.payment, v2.payment);
+    assert_eq!((v1.version(), v2.version()), (Version::V1, Version::V2));
+    assert_eq!(v2.payment.authorization.value, U256::from(1000));
+}
+
+#[test]
+fn numbers_have_one_spelling() {
+    for number in [r#""1e3""#, r#""01000""#, r#""-1""#, r#""+1""#, r#""""#, r#""0x3e8""#, "1000"] {
+        refused(V2, r#""value":"1000""#, &format!(r#""value":{number}"#));
+    }
+    let too_large =
+        "115792089237316195423570985008687907853269984665640564039457584007913129639936";
+    refused(V2, r#""value":"1000""#, &format!(r#""value":"{too_large}""#));
+}
+
+#[test]
+fn a_key_that_stands_twice_is_refused() {
+    refused(V2, r#""value":"1000","#, r#""value":"1000","value":"1","#);
+    refused(V2, r#"{"x402Version":2,"#, r#"{"x402Version":2,"x402Version":1,"#);
+}
+
+#[test]
+fn addresses_and_nonces_have_their_length() {
+    refused(V2, "0xc15777", "0x5777");
+    refused(V2, "0x15d34AAf", "15d34AAf");
+}
+
+#[test]
+fn other_versions_and_missing_parts_are_refused() {
+    refused(V2, r#""x402Version":2"#, r#""x402Version":3"#);
+    refused(V2, r#""accepted""#, r#""rejected""#);
+    refused(V1, r#""scheme":"exact","#, "");
+    refused(V1, r#""payload""#, r#""load""#);
+}
+
+#[test]
+fn a_header_beyond_the_bound_is_not_decoded() {
+    let long = vec![b'A'; PAYLOAD_BYTES_MAX + 1];
+    assert!(matches!(PaymentPayload::decode(&long), Err(PayloadError::TooLong)));
+}
+
+#[test]
+fn deep_nesting_costs_no_stack() {
+    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+    let ignored = V2.replace(r#""payload":{"#, &format!(r#""x":{deep},"payload":{{"#));
+    assert!(PaymentPayload::from_json(ignored.as_bytes()).is_ok());
+    let read = V2.replace(r#""value":"1000""#, &format!(r#""value":{deep}"#));
+    assert!(PaymentPayload::from_json(read.as_bytes()).is_err());
+}
+
+#[test]
+fn what_is_sent_on_reads_back_the_same() {
+    let read = PaymentPayload::from_json(V2.as_bytes()).unwrap();
+    let value: serde_json::Value = serde_json::from_str(V2).unwrap();
+    let accepted: PaymentRequirements = serde_json::from_value(value["accepted"].clone()).unwrap();
+    let sent = serde_json::to_vec(&OutgoingPayload::v2(&accepted, &read.payment)).unwrap();
+    assert_eq!(PaymentPayload::from_json(&sent).unwrap(), read);
+}

@@ -1,0 +1,96 @@
+//! Why a payment was refused, in the protocol's own codes.
+
+use serde::{Deserialize, Serialize, Serializer};
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal,)+) => {
+        /// A reason of `invalidReason` and `errorReason`. Source: x402 v2 §9 and the `exact` scheme.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ErrorReason { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl ErrorReason {
+            /// Every reason, in the order of the protocol's list.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The code on the wire.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The payer holds less of the asset than the amount.
+    InsufficientFunds = "insufficient_funds",
+    /// The authorization's window has not opened yet.
+    ValidAfter = "invalid_exact_evm_payload_authorization_valid_after",
+    /// The window closes before the payment could be settled, or has closed.
+    ValidBefore = "invalid_exact_evm_payload_authorization_valid_before",
+    /// The authorized value is not the amount asked for.
+    ValueMismatch = "invalid_exact_evm_payload_authorization_value_mismatch",
+    /// The signature is not the payer's over this authorization, or not in the one canonical form.
+    Signature = "invalid_exact_evm_payload_signature",
+    /// The authorization pays somebody else.
+    RecipientMismatch = "invalid_exact_evm_payload_recipient_mismatch",
+    /// The network is not one this route offers.
+    Network = "invalid_network",
+    /// The payload cannot be a payment.
+    Payload = "invalid_payload",
+    /// The requirements that the client accepted are not those of this route now.
+    Requirements = "invalid_payment_requirements",
+    /// The scheme is not one this route offers.
+    Scheme = "invalid_scheme",
+    /// The facilitator does not settle this scheme.
+    UnsupportedScheme = "unsupported_scheme",
+    /// The protocol version is not 1 or 2.
+    Version = "invalid_x402_version",
+    /// The chain would not execute the transfer.
+    TransactionState = "invalid_transaction_state",
+    /// The authorization was used before.
+    DuplicateSettlement = "duplicate_settlement",
+    /// The facilitator refused to verify and gave a reason that is not in this list.
+    UnexpectedVerify = "unexpected_verify_error",
+    /// The facilitator refused to settle and gave a reason that is not in this list.
+    UnexpectedSettle = "unexpected_settle_error",
+}
+
+impl ErrorReason {
+    /// The reason with this code, in any of the spellings that facilitators use.
+    pub fn from_code(code: &str) -> Option<Self> {
+        let respelled = match code {
+            "invalid_exact_evm_payload_authorization_value" => Some(Self::ValueMismatch),
+            "invalid_exact_evm_payload_value_mismatch" => Some(Self::ValueMismatch),
+            "invalid_exact_evm_insufficient_balance" => Some(Self::InsufficientFunds),
+            "invalid_exact_evm_nonce_already_used" => Some(Self::DuplicateSettlement),
+            _ => None,
+        };
+        respelled.or_else(|| Self::ALL.iter().copied().find(|reason| reason.code() == code))
+    }
+}
+
+impl Serialize for ErrorReason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for ErrorReason {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = String::deserialize(deserializer)?;
+        Self::from_code(&code).ok_or_else(|| serde::de::Error::custom("not a known error reason"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_found_by_its_code() {
+        for reason in ErrorReason::ALL {
+            assert_eq!(ErrorReason::from_code(reason.code()), Some(*reason));
+        }
+        assert_eq!(ErrorReason::from_code("because"), None);
+    }
+}
