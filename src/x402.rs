@@ -5,6 +5,7 @@ pub mod encoding;
 pub mod evm;
 pub mod message;
 pub mod network;
+pub mod offer;
 pub mod payload;
 pub mod reason;
 pub mod requirements;
@@ -13,6 +14,7 @@ pub use amount::{AmountError, AtomicAmount};
 pub use evm::{Authorization, Eip712Domain, SignatureError, SignedAuthorization};
 pub use message::{SettleResponse, SupportedKind, SupportedResponse, VerifyResponse};
 pub use network::{KnownNetwork, NETWORKS, Network, NetworkError};
+pub use offer::{Offer, PaymentIdentity};
 pub use payload::{PayloadError, PaymentPayload, Version};
 pub use reason::ErrorReason;
 pub use requirements::{
