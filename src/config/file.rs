@@ -1,0 +1,257 @@
+//! `gateway.toml` as typed: every key, none checked against another.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use alloy_primitives::Address;
+use ipnet::IpNet;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor};
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::ledger::LedgerUrl;
+use crate::limit::By;
+use crate::route::upstream::Bundled;
+use crate::x402::network::Worth;
+
+use super::text::{OneOrMany, Text};
+use super::units::{Delay, Dollars, Frequency, Price, Size, Timeout};
+use super::words::{Match, MediaType, Name, Origin, PublicUrl, Settle, Signatures, WebUrl};
+
+/// Sections by name; the name's place is kept.
+pub(super) type Sections<T> = BTreeMap<Spanned<Box<str>>, T>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileConfig {
+    #[serde(default)]
+    pub(super) server: FileServer,
+    pub(super) ledger: FileLedger,
+    #[serde(default)]
+    pub(super) networks: Sections<FileNetwork>,
+    #[serde(default)]
+    pub(super) facilitators: Sections<FileFacilitator>,
+    #[serde(default)]
+    pub(super) limits: FileLimits,
+    #[serde(default)]
+    pub(super) upstreams: Sections<FileUpstream>,
+    #[serde(default)]
+    pub(super) routes: Vec<Spanned<FileRoute>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileServer {
+    pub(super) listen: Option<Text<SocketAddr>>,
+    pub(super) admin: Option<Text<SocketAddr>>,
+    pub(super) public_url: Option<Text<PublicUrl>>,
+    #[serde(default)]
+    pub(super) trusted_proxies: Vec<Text<IpNet>>,
+    pub(super) grace: Option<Text<Delay>>,
+    pub(super) threads: Option<NonZeroUsize>,
+    pub(super) header_bytes_max: Option<Text<Size>>,
+    pub(super) body_bytes_max: Option<Text<Size>>,
+    pub(super) connections_max: Option<NonZeroUsize>,
+    pub(super) keepalive: Option<Text<Timeout>>,
+    pub(super) client_timeout: Option<Text<Timeout>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileLedger {
+    pub(super) url: Text<LedgerUrl>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileNetwork {
+    pub(super) pay_to: Text<Address>,
+    pub(super) facilitator: OneOrMany<Name>,
+    pub(super) explorer: Option<Text<WebUrl>>,
+    pub(super) chain_id: Option<Spanned<u64>>,
+    pub(super) asset: Option<Text<Address>>,
+    pub(super) decimals: Option<Spanned<u8>>,
+    pub(super) eip712: Option<Spanned<FileEip712>>,
+    pub(super) v1_name: Option<Text<Name>>,
+    pub(super) worth: Option<Text<Worth>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileEip712 {
+    pub(super) name: Box<str>,
+    pub(super) version: Box<str>,
+}
+
+/// One of its keys is there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileFacilitator {
+    pub(super) http: Option<FileHttp>,
+    pub(super) simulated: Option<FileSimulated>,
+    pub(super) chain: Option<Spanned<IgnoredAny>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileHttp {
+    pub(super) url: Text<WebUrl>,
+    pub(super) verify_timeout: Option<Text<Timeout>>,
+    pub(super) settle_timeout: Option<Text<Timeout>>,
+    pub(super) in_flight_max: Option<NonZeroUsize>,
+    #[serde(default)]
+    pub(super) headers: Sections<Spanned<FileSecret>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileSimulated {
+    pub(super) balance: Option<Text<Dollars>>,
+    pub(super) journal: Option<PathBuf>,
+    pub(super) signatures: Option<Text<Signatures>>,
+    #[serde(default)]
+    pub(super) delay: FileDelay,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileDelay {
+    pub(super) verify: Option<Text<Delay>>,
+    pub(super) settle: Option<Text<Delay>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileLimits {
+    pub(super) unpaid: Option<FileSwitch>,
+    pub(super) refused: Option<FileSwitch>,
+    #[serde(default)]
+    pub(super) class: Sections<FileLimit>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileLimit {
+    pub(super) rate: Text<Frequency>,
+    pub(super) by: Text<By>,
+}
+
+/// A limit, or `"off"`.
+pub(super) enum FileSwitch {
+    Off,
+    On(FileLimit),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileUpstream {
+    pub(super) url: Option<Text<Origin>>,
+    pub(super) bundled: Option<Text<Bundled>>,
+    #[serde(default)]
+    pub(super) headers: Sections<Spanned<FileSecret>>,
+    pub(super) connect_timeout: Option<Text<Timeout>>,
+    pub(super) answer_timeout: Option<Text<Timeout>>,
+    pub(super) parallel: Option<Spanned<NonZeroUsize>>,
+    pub(super) queue: Option<Spanned<NonZeroUsize>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileRoute {
+    pub(super) name: Option<Text<Name>>,
+    pub(super) r#match: Text<Match>,
+    pub(super) upstream: Text<Name>,
+    pub(super) price: Text<Price>,
+    pub(super) networks: Option<Spanned<Vec<Text<Name>>>>,
+    pub(super) class: Option<Text<Name>>,
+    #[serde(default)]
+    pub(super) description: Box<str>,
+    pub(super) mime_type: Option<Text<MediaType>>,
+    pub(super) body: Option<FileBody>,
+    pub(super) timeout: Option<Text<Timeout>>,
+    pub(super) settle: Option<Text<Settle>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileBody {
+    #[serde(default)]
+    pub(super) types: Vec<Text<MediaType>>,
+    pub(super) max: Option<Text<Size>>,
+}
+
+/// A secret, or where it is.
+pub(super) enum FileSecret {
+    /// In the file itself.
+    Literal(Box<str>),
+    /// In an environment variable.
+    Env(Box<str>),
+    /// In a file of its own.
+    File(PathBuf),
+}
+
+/// `{ env = "NAME" }` or `{ file = "PATH" }`.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FileSecretPlace {
+    Env(Box<str>),
+    File(PathBuf),
+}
+
+impl<'de> Deserialize<'de> for FileSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SecretVisitor)
+    }
+}
+
+struct SecretVisitor;
+
+impl<'de> Visitor<'de> for SecretVisitor {
+    type Value = FileSecret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, { env = \"NAME\" } or { file = \"PATH\" }")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<FileSecret, E> {
+        Ok(FileSecret::Literal(text.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FileSecret, A::Error> {
+        Ok(match FileSecretPlace::deserialize(MapAccessDeserializer::new(map))? {
+            FileSecretPlace::Env(name) => FileSecret::Env(name),
+            FileSecretPlace::File(path) => FileSecret::File(path),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for FileSwitch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SwitchVisitor)
+    }
+}
+
+struct SwitchVisitor;
+
+impl<'de> Visitor<'de> for SwitchVisitor {
+    type Value = FileSwitch;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{ rate = \"30/min\", by = \"ip\" } or \"off\"")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<FileSwitch, E> {
+        match text {
+            "off" => Ok(FileSwitch::Off),
+            other => Err(E::invalid_value(Unexpected::Str(other), &self)),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FileSwitch, A::Error> {
+        FileLimit::deserialize(MapAccessDeserializer::new(map)).map(FileSwitch::On)
+    }
+}

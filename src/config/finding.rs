@@ -1,0 +1,116 @@
+//! A mistake and its place in the file, as an operator reads it.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+
+use super::mistake::Mistake;
+
+/// Everything that was wrong with a configuration; never empty.
+///
+/// Displayed as one block for each mistake, in the order of the file:
+///
+/// ```text
+/// gateway.toml:14:9: `5 cents` is not a price
+///    |
+/// 14 | price = "5 cents"
+///    |         ^^^^^^^^^
+///    = write "$0.05" instead
+/// ```
+#[derive(Debug)]
+pub struct ConfigError {
+    findings: Vec<Finding>,
+}
+
+impl ConfigError {
+    /// The mistakes in the order of the file.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    pub(super) fn new(mut findings: Vec<Finding>) -> Self {
+        findings.sort_by_key(|finding| finding.place.as_ref().map(|at| (at.line, at.column)));
+        Self { findings }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, finding) in self.findings.iter().enumerate() {
+            write!(f, "{}{finding}", if index == 0 { "" } else { "\n\n" })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// One mistake or warning, with its place when it has one.
+#[derive(Debug)]
+pub struct Finding {
+    file: Box<str>,
+    place: Option<Place>,
+    mistake: Mistake,
+}
+
+impl Finding {
+    /// What is wrong.
+    pub fn mistake(&self) -> &Mistake {
+        &self.mistake
+    }
+
+    /// A finding about the bytes `span` of `text`.
+    pub(super) fn at(file: &Path, text: &str, span: Range<usize>, mistake: Mistake) -> Self {
+        let place = Some(Place::of(text, span));
+        Self { file: file.display().to_string().into(), place, mistake }
+    }
+
+    /// A finding about the file itself.
+    pub(super) fn of_file(file: &Path, mistake: Mistake) -> Self {
+        Self { file: file.display().to_string().into(), place: None, mistake }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (file, mistake) = (&self.file, &self.mistake);
+        let Some(Place { line, column, source, marked }) = &self.place else {
+            return write!(f, "{file}: {mistake}");
+        };
+        let number = line.to_string();
+        let (gutter, before, carets) =
+            (" ".repeat(number.len()), " ".repeat(column - 1), "^".repeat(*marked));
+        write!(f, "{file}:{line}:{column}: {mistake}\n{gutter} |\n")?;
+        write!(f, "{number} | {source}\n{gutter} | {before}{carets}")?;
+        match mistake.hint() {
+            Some(hint) => write!(f, "\n{gutter} = {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A stretch of one line.
+#[derive(Debug)]
+struct Place {
+    /// From 1.
+    line: usize,
+    /// From 1, in characters.
+    column: usize,
+    /// The line, tabs as single spaces so that the carets stand right.
+    source: Box<str>,
+    /// Characters marked, at least 1.
+    marked: usize,
+}
+
+impl Place {
+    fn of(text: &str, span: Range<usize>) -> Self {
+        let (before, after) = text.split_at_checked(span.start).unwrap_or((text, ""));
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let head = before.rsplit('\n').next().unwrap_or_default();
+        let tail = after.split('\n').next().unwrap_or_default().trim_end();
+        let stretch = after.get(..span.end.saturating_sub(span.start)).unwrap_or(tail);
+        let marked = stretch.lines().next().map_or(0, |first| first.trim_end().chars().count());
+        let source = format!("{head}{tail}").replace('\t', " ").into();
+        Self { line, column: head.chars().count() + 1, source, marked: marked.max(1) }
+    }
+}

@@ -1,0 +1,155 @@
+//! What to write instead, for each mistake that has such a thing.
+
+use super::mistake::Mistake;
+
+impl Mistake {
+    /// A text that is not what belongs here.
+    pub(super) fn not(kind: &'static str, text: &str, instead: &str) -> Self {
+        let text = text.chars().take(TEXT_CHARS_MAX).collect::<String>().into();
+        Self::Not { kind, text, instead: instead.into() }
+    }
+
+    /// A key that this table does not have.
+    pub(super) fn unknown_key(key: &str, known: Vec<Box<str>>) -> Self {
+        let near = nearest(key, known.iter().map(|name| &**name)).map(Into::into);
+        Self::UnknownKey { key: key.into(), near, known }
+    }
+
+    /// A name that no section of this kind has.
+    pub(super) fn unknown_name<'a>(
+        kind: &'static str,
+        name: &str,
+        known: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let known: Vec<Box<str>> = known.map(Into::into).collect();
+        let near = nearest(name, known.iter().map(|name| &**name)).map(Into::into);
+        Self::UnknownName { kind, name: name.into(), near, known }
+    }
+
+    /// What to write instead, when that can be said.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::UnknownKey { near: Some(near), .. } => format!("did you mean `{near}`?"),
+            Self::UnknownKey { known, .. } => format!("the keys here are {}", listed(known)),
+            Self::MissingKey { key, example: Some(example) } => format!("write {key} = {example}"),
+            Self::UnknownName { near: Some(near), .. } => format!("did you mean `{near}`?"),
+            Self::UnknownName { kind, known, .. } if known.is_empty() => {
+                format!("the file has no {kind} yet")
+            }
+            Self::UnknownName { known, .. } => format!("there are {}", listed(known)),
+            Self::Not { instead, .. } => format!("write {instead} instead"),
+            Self::PriceTooFine { decimals, .. } => {
+                format!("write a price with at most {decimals} decimals instead")
+            }
+            Self::NameTaken(name) => format!("write name = \"{name}-2\", or any other"),
+            _ => return self.fixed_hint().map(str::to_owned),
+        };
+        Some(hint)
+    }
+
+    /// The hints that do not depend on what was typed.
+    fn fixed_hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::PriceZero => "write \"free\" for a route that costs nothing",
+            Self::NoTime => "write \"2s\", or another length of time, instead",
+            Self::AddressChecksum => {
+                "copy the address again: a character is wrong, or one is in the wrong case"
+            }
+            Self::AddressZero => "write the address that is to be paid",
+            Self::UpstreamPath => "write only scheme, host and port, as in \"http://127.0.0.1:9000\"",
+            Self::Both(..) => "remove one of them",
+            Self::Neither(..) => "write one of them",
+            Self::Meaningless { .. } => "remove it",
+            Self::NotYet(_, instead) => instead,
+            Self::NetworkKnown { .. } => "remove it, or give the section a name of your own",
+            Self::SimulatedMainnet { .. } => "name a facilitator with a url, or use a testnet",
+            Self::MemoryMainnet { .. } => "write url = \"sqlite://tollgate.db\" instead",
+            Self::TrustedMainnet { .. } => "write signatures = \"checked\" instead",
+            Self::NoPublicUrl => "write public_url = \"https://api.example.com\" under [server]",
+            Self::Conflict(_) => "remove one of the two routes",
+            Self::Twice(_) => "remove one of the two",
+            Self::NoNetworks => "write networks = [\"base\"], or price = \"free\"",
+            Self::ChallengeTooLarge { .. } => "shorten the description, or offer fewer networks",
+            Self::SameAddress => "write admin = \"127.0.0.1:9402\", or another port",
+            Self::SecretUnset(_) => "set the variable before the start",
+            Self::SecretUnfit => "a secret is one line of visible characters",
+            Self::Unused { .. } => "remove the section if it is not needed",
+            _ => return None,
+        })
+    }
+}
+
+/// `a`, `b` and `c`.
+fn listed(names: &[Box<str>]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        [one] => format!("`{one}`"),
+        [head @ .., last] => format!("`{}` and `{last}`", head.join("`, `")),
+    }
+}
+
+/// The name that was probably meant, if one is near enough.
+fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let bound = (typed.chars().count() / 3).max(1);
+    names
+        .map(|name| (distance(typed, name), name))
+        .filter(|(distance, _)| *distance <= bound)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours from one name to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().take(NAME_CHARS_MAX).collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    let (mut row_before, mut char_before) = (row.clone(), None);
+    for (index, typed) in from.chars().take(NAME_CHARS_MAX).enumerate() {
+        let mut next = vec![index + 1];
+        let mut wanted_before = None;
+        for (column, wanted) in to.iter().enumerate() {
+            let cell = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX - 1);
+            let replaced = cell(&row, column) + usize::from(*wanted != typed);
+            let changed = replaced.min(cell(&row, column + 1) + 1).min(cell(&next, column) + 1);
+            let swapped = char_before == Some(*wanted) && wanted_before == Some(typed);
+            let swap = column.checked_sub(1).filter(|_| swapped);
+            next.push(swap.map_or(changed, |at| changed.min(cell(&row_before, at) + 1)));
+            wanted_before = Some(*wanted);
+        }
+        row_before = std::mem::replace(&mut row, next);
+        char_before = Some(typed);
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+const TEXT_CHARS_MAX: usize = 60;
+const NAME_CHARS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_is_one_step() {
+        for (from, to, steps) in [
+            ("price", "price", 0),
+            ("prise", "price", 1),
+            ("pirce", "price", 1),
+            ("prce", "price", 1),
+            ("pricee", "price", 1),
+            ("", "price", 5),
+            ("limit", "price", 4),
+        ] {
+            assert_eq!(distance(from, to), steps, "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn only_near_names_are_suggested() {
+        let names = ["images", "assistant", "base", "base-sepolia"];
+        let near = |typed| nearest(typed, names.into_iter());
+        assert_eq!(near("image"), Some("images"));
+        assert_eq!(near("base-seplia"), Some("base-sepolia"));
+        assert_eq!(near("polygon"), None);
+        assert_eq!(near(""), None);
+    }
+}

@@ -1,0 +1,172 @@
+//! Every mistake that a configuration can hold, in words, with what to write instead.
+
+use std::io;
+
+use crate::route::{PatternError, RouteConflict};
+
+/// What is wrong with a value, or a whole file. Displayed as one line without a full stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Mistake {
+    /// The file cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(#[source] io::Error),
+    /// Not TOML, or a value of another kind.
+    #[error("{0}")]
+    Toml(Box<str>),
+    /// A key that nothing reads.
+    #[error("unknown key `{key}`")]
+    UnknownKey {
+        /// As typed.
+        key: Box<str>,
+        /// The nearest key of this table.
+        near: Option<Box<str>>,
+        /// The keys of this table.
+        known: Vec<Box<str>>,
+    },
+    /// A key without which nothing can start.
+    #[error("`{key}` is missing")]
+    MissingKey {
+        /// The key.
+        key: Box<str>,
+        /// An example of its value, as typed.
+        example: Option<&'static str>,
+    },
+    /// A name that no section of its kind has.
+    #[error("no {kind} is named `{name}`")]
+    UnknownName {
+        /// Of the section.
+        kind: &'static str,
+        /// As typed.
+        name: Box<str>,
+        /// The nearest name.
+        near: Option<Box<str>>,
+        /// The names there are.
+        known: Vec<Box<str>>,
+    },
+    /// A text that stands for nothing of the kind that belongs here.
+    #[error("`{text}` is not {kind}")]
+    Not {
+        /// What belongs here, with its article.
+        kind: &'static str,
+        /// As typed, cut to 60 characters.
+        text: Box<str>,
+        /// What to write instead.
+        instead: Box<str>,
+    },
+    /// A price finer than the asset.
+    #[error("the price has {places} decimals, the asset of `{network}` has {decimals}")]
+    PriceTooFine {
+        /// Of the price.
+        places: usize,
+        /// Of the asset.
+        decimals: u8,
+        /// Its section's name.
+        network: Box<str>,
+    },
+    /// A price of nothing.
+    #[error("a price of nothing")]
+    PriceZero,
+    /// A length of time in which nothing can happen.
+    #[error("no time at all")]
+    NoTime,
+    /// Mixed case that is not the address's checksum.
+    #[error("the address's checksum is wrong")]
+    AddressChecksum,
+    /// Nobody's address.
+    #[error("the zero address is nobody's: what is paid to it is lost")]
+    AddressZero,
+    /// A path where only an origin belongs.
+    #[error("an upstream has no path of its own: requests keep the path that was matched")]
+    UpstreamPath,
+    /// Two keys of which one belongs.
+    #[error("{0} and {1} exclude each other")]
+    Both(&'static str, &'static str),
+    /// Two keys of which one belongs, and neither is there.
+    #[error("neither {0} nor {1} is there")]
+    Neither(&'static str, &'static str),
+    /// A key that means nothing beside another.
+    #[error("`{key}` means nothing {beside}")]
+    Meaningless {
+        /// The key.
+        key: &'static str,
+        /// With what.
+        beside: &'static str,
+    },
+    /// Planned, not built.
+    #[error("{0} cannot be used yet")]
+    NotYet(&'static str, &'static str),
+    /// The name of a built-in network with facts of its own.
+    #[error("`{key}` of the built-in network `{network}` is known")]
+    NetworkKnown {
+        /// The key.
+        key: &'static str,
+        /// Its section's name.
+        network: Box<str>,
+    },
+    /// Test balances for real money.
+    #[error("`{network}` is a mainnet, and facilitator `{facilitator}` is simulated")]
+    SimulatedMainnet {
+        /// Its section's name.
+        network: Box<str>,
+        /// Its section's name.
+        facilitator: Box<str>,
+    },
+    /// Real money whose payments a restart would forget.
+    #[error("a ledger in memory forgets payments, and `{network}` is a mainnet")]
+    MemoryMainnet {
+        /// Its section's name.
+        network: Box<str>,
+    },
+    /// Real money behind a signature check that believes everything.
+    #[error("signatures are trusted unseen, and `{network}` is a mainnet")]
+    TrustedMainnet {
+        /// Its section's name.
+        network: Box<str>,
+    },
+    /// Priced routes whose URL nobody can know.
+    #[error("`public_url` is missing: 402s say what is paid for by its URL")]
+    NoPublicUrl,
+    /// Two routes with one name.
+    #[error("another route has the name `{0}`")]
+    NameTaken(Box<str>),
+    /// A text that is no pattern of requests.
+    #[error("{0}")]
+    Pattern(#[source] PatternError),
+    /// Two routes for one request.
+    #[error("{0}")]
+    Conflict(#[source] RouteConflict),
+    /// The same word twice.
+    #[error("`{0}` is here twice")]
+    Twice(Box<str>),
+    /// A priced route that nobody can pay.
+    #[error("a priced route needs networks to be paid on")]
+    NoNetworks,
+    /// A 402 that clients and proxies cut off.
+    #[error("the 402's header has {bytes} bytes, clients take 8192")]
+    ChallengeTooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Two listeners on one address.
+    #[error("`admin` and `listen` are one address")]
+    SameAddress,
+    /// A secret that is not in the environment.
+    #[error("the environment has no `{0}`")]
+    SecretUnset(Box<str>),
+    /// A secret file that cannot be read.
+    #[error("the secret's file cannot be read: {0}")]
+    SecretUnreadable(#[source] io::Error),
+    /// A secret with nothing in it, or bytes that no header can carry.
+    #[error("the secret is empty, or no header can carry it")]
+    SecretUnfit,
+    /// A section that nothing refers to.
+    #[error("no {by} uses {kind} `{name}`")]
+    Unused {
+        /// Of the section.
+        kind: &'static str,
+        /// Its name.
+        name: Box<str>,
+        /// Who could.
+        by: &'static str,
+    },
+}

@@ -1,0 +1,185 @@
+//! `[networks]`: where money moves, in which asset, to whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use alloy_primitives::Address;
+use toml::Spanned;
+
+use crate::x402::network::Worth;
+use crate::x402::requirements::AssetDomain;
+use crate::x402::{Eip712Domain, KnownNetwork, Network};
+
+use super::file::{FileEip712, FileNetwork};
+use super::mistake::Mistake;
+use super::reader::{Reader, Section};
+use super::text::OneOrMany;
+use super::words::{Name, WebUrl};
+
+/// One section of `[networks]`, checked.
+#[derive(Clone, Debug)]
+pub struct NetworkSettings {
+    /// Its CAIP-2 name.
+    pub network: Network,
+    /// Its name in version 1.
+    pub v1_name: Box<str>,
+    /// Contract of the asset.
+    pub asset: Address,
+    /// Decimals of the asset; a unit of it counts as a dollar.
+    pub decimals: u8,
+    /// Name and version of the asset's EIP-712 domain.
+    pub domain: AssetDomain,
+    /// The same domain, hashed.
+    pub hashed: Eip712Domain,
+    /// Who is paid.
+    pub pay_to: Address,
+    /// The name of the facilitator.
+    pub facilitator: Arc<str>,
+    /// Where a person looks a transaction up: the hash goes at the end.
+    pub explorer: Option<Box<str>>,
+    /// Whether its money is real.
+    pub worth: Worth,
+}
+
+/// Sections by name. One with a mistake is there as nothing, so that its name is known.
+pub(super) type Networks = BTreeMap<Box<str>, (Range<usize>, Option<NetworkSettings>)>;
+
+/// Reads all sections; `facilitators` are the names there are.
+pub(super) fn networks(
+    typed: BTreeMap<Box<str>, Section<FileNetwork>>,
+    facilitators: &BTreeSet<Box<str>>,
+    reader: &mut Reader<'_>,
+) -> Networks {
+    let mut networks = Networks::new();
+    for (name, Section { span, typed }) in typed {
+        let settings = network(&name, &span, typed, facilitators, reader);
+        networks.insert(name, (span, settings));
+    }
+    networks
+}
+
+fn network(
+    name: &str,
+    span: &Range<usize>,
+    mut typed: FileNetwork,
+    facilitators: &BTreeSet<Box<str>>,
+    reader: &mut Reader<'_>,
+) -> Option<NetworkSettings> {
+    let facts = match KnownNetwork::named(name) {
+        Some(known) => built_in(known, &typed, reader),
+        None => own(&mut typed, span, reader),
+    };
+    let pay_to = reader.take(typed.pay_to);
+    let facilitator = facilitator(typed.facilitator, facilitators, reader);
+    let v1_name = reader.take_if(typed.v1_name).map(|Name(name)| name);
+    let explorer = reader.take_if(typed.explorer).map(|WebUrl(url)| url);
+    let Facts { chain_id, asset, decimals, domain, worth } = facts?;
+    let network = Network::eip155(chain_id);
+    let known = network.known();
+    Some(NetworkSettings {
+        hashed: Eip712Domain::new(&domain.name, &domain.version, chain_id, asset),
+        v1_name: v1_name.unwrap_or_else(|| known.map_or(name, |known| known.name).into()),
+        asset,
+        decimals,
+        domain,
+        pay_to: pay_to?,
+        facilitator: facilitator?,
+        explorer: explorer.or_else(|| known.map(|known| known.explorer.into())),
+        worth: known.map_or(worth, |known| known.worth),
+        network,
+    })
+}
+
+/// What has to be known of a network and its asset.
+struct Facts {
+    chain_id: u64,
+    asset: Address,
+    decimals: u8,
+    domain: AssetDomain,
+    worth: Worth,
+}
+
+/// The facts of a built-in network, which the section must not repeat.
+fn built_in(known: &KnownNetwork, typed: &FileNetwork, reader: &mut Reader<'_>) -> Option<Facts> {
+    let repeated = [
+        ("chain_id", typed.chain_id.as_ref().map(Spanned::span)),
+        ("asset", typed.asset.as_ref().map(|text| text.span.clone())),
+        ("decimals", typed.decimals.as_ref().map(Spanned::span)),
+        ("eip712", typed.eip712.as_ref().map(Spanned::span)),
+        ("worth", typed.worth.as_ref().map(|text| text.span.clone())),
+    ];
+    for (key, span) in repeated {
+        if let Some(span) = span {
+            reader.wrong(span, Mistake::NetworkKnown { key, network: known.name.into() });
+        }
+    }
+    let domain =
+        AssetDomain { name: known.eip712_name.into(), version: known.eip712_version.into() };
+    Some(Facts {
+        chain_id: known.chain_id,
+        // Each row of the table is parsed by a test.
+        asset: known.usdc.parse().ok()?,
+        decimals: known.decimals,
+        domain,
+        worth: known.worth,
+    })
+}
+
+/// The facts of another network, all of which the section must name.
+fn own(typed: &mut FileNetwork, span: &Range<usize>, reader: &mut Reader<'_>) -> Option<Facts> {
+    let chain_id = typed.chain_id.take().map(Spanned::into_inner);
+    let asset = typed.asset.take().map(|text| reader.take(text));
+    let decimals = typed.decimals.take();
+    let eip712 = typed.eip712.take().map(Spanned::into_inner);
+    let worth = typed.worth.take().map(|text| reader.take(text));
+    for (key, example, there) in [
+        ("chain_id", "8453", chain_id.is_some()),
+        ("asset", "\"0x…\", the contract of the asset", asset.is_some()),
+        ("decimals", "6", decimals.is_some()),
+        ("eip712", "{ name = \"USD Coin\", version = \"2\" }", eip712.is_some()),
+    ] {
+        if !there {
+            let example = Some(example);
+            reader.wrong(span.clone(), Mistake::MissingKey { key: key.into(), example });
+        }
+    }
+    if let Some(decimals) = decimals.as_ref().filter(|typed| *typed.get_ref() > DECIMALS_MAX) {
+        let text = decimals.get_ref().to_string();
+        reader.wrong(decimals.span(), Mistake::not("a number of decimals", &text, "18 or less"));
+        return None;
+    }
+    let FileEip712 { name, version } = eip712?;
+    Some(Facts {
+        chain_id: chain_id?,
+        asset: asset??,
+        decimals: decimals?.into_inner(),
+        domain: AssetDomain { name, version },
+        // An unknown network's money is taken for real: test balances must not buy anything.
+        worth: worth.flatten().unwrap_or(Worth::Mainnet),
+    })
+}
+
+/// The one facilitator of a network.
+fn facilitator(
+    typed: OneOrMany<Name>,
+    known: &BTreeSet<Box<str>>,
+    reader: &mut Reader<'_>,
+) -> Option<Arc<str>> {
+    if typed.items.len() != 1 {
+        let what = "a list of several facilitators, or of none,";
+        reader.wrong(typed.span.clone(), Mistake::NotYet(what, "write the name of one"));
+        return None;
+    }
+    let typed = typed.items.into_iter().next()?;
+    let span = typed.span.clone();
+    let Name(name) = reader.take(typed)?;
+    if !known.contains(&name) {
+        let names = known.iter().map(|name| &**name);
+        reader.wrong(span, Mistake::unknown_name("facilitator", &name, names));
+        return None;
+    }
+    Some(Arc::from(name))
+}
+
+const DECIMALS_MAX: u8 = 18;

@@ -1,0 +1,168 @@
+//! Collects what is wrong while typed values become domain types.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use http::{HeaderName, HeaderValue};
+use toml::Spanned;
+
+use crate::route::upstream::{Secret, SecretSource};
+
+use super::file::{FileSecret, Sections};
+use super::finding::Finding;
+use super::mistake::Mistake;
+use super::text::{Text, Written};
+use super::words::Name;
+
+/// Reads the environment.
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The file that is read, and what was found in it so far.
+pub(super) struct Reader<'a> {
+    /// Path of the file, as findings name it.
+    pub(super) file: &'a Path,
+    /// The whole file.
+    pub(super) text: &'a str,
+    /// Where secrets may be.
+    pub(super) env: Environment<'a>,
+    /// Mistakes, which stop the start.
+    pub(super) wrong: Vec<Finding>,
+    /// Oddities, which do not.
+    pub(super) warnings: Vec<Finding>,
+}
+
+impl Reader<'_> {
+    /// Notes a mistake.
+    pub(super) fn wrong(&mut self, span: Range<usize>, mistake: Mistake) {
+        let span = self.part(span, &mistake);
+        self.wrong.push(Finding::at(self.file, self.text, span, mistake));
+    }
+
+    /// Notes an oddity.
+    pub(super) fn warn(&mut self, span: Range<usize>, mistake: Mistake) {
+        self.warnings.push(Finding::at(self.file, self.text, span, mistake));
+    }
+
+    /// What a string stands for; a mistake is noted.
+    pub(super) fn take<T>(&mut self, text: Text<T>) -> Option<T> {
+        match text.said {
+            Ok(value) => Some(value),
+            Err(mistake) => {
+                self.wrong(text.span, mistake);
+                None
+            }
+        }
+    }
+
+    /// What a string that may be missing stands for.
+    pub(super) fn take_if<T>(&mut self, text: Option<Text<T>>) -> Option<T> {
+        text.and_then(|text| self.take(text))
+    }
+
+    /// What each string stands for.
+    pub(super) fn take_all<T>(&mut self, texts: Vec<Text<T>>) -> Vec<T> {
+        texts.into_iter().filter_map(|text| self.take(text)).collect()
+    }
+
+    /// A table by its names; names that are none are noted and their sections left out.
+    pub(super) fn sections<T>(&mut self, sections: Sections<T>) -> BTreeMap<Box<str>, Section<T>> {
+        let mut named = BTreeMap::new();
+        for (name, typed) in sections {
+            let span = name.span();
+            match Name::read(name.get_ref()) {
+                Ok(Name(name)) => {
+                    named.insert(name, Section { span, typed });
+                }
+                Err(mistake) => self.wrong(span, mistake),
+            }
+        }
+        named
+    }
+
+    /// Headers whose values are secrets.
+    pub(super) fn headers(
+        &mut self,
+        typed: Sections<Spanned<FileSecret>>,
+    ) -> Vec<(HeaderName, Secret)> {
+        let mut headers = Vec::new();
+        for (name, secret) in typed {
+            let span = secret.span();
+            let secret = self.secret(secret.into_inner());
+            let secret = secret.map_err(|mistake| self.wrong(span, mistake));
+            match (header_name(name.get_ref()), secret) {
+                (Ok(name), Ok(secret)) => headers.push((name, secret)),
+                (Err(mistake), _) => self.wrong(name.span(), mistake),
+                (Ok(_), Err(())) => {}
+            }
+        }
+        headers
+    }
+
+    fn secret(&self, typed: FileSecret) -> Result<Secret, Mistake> {
+        let (value, source) = match typed {
+            FileSecret::Literal(value) => (value.into(), SecretSource::Literal),
+            FileSecret::Env(name) => match (self.env)(&name) {
+                Some(value) => (value, SecretSource::Env(name)),
+                None => return Err(Mistake::SecretUnset(name)),
+            },
+            FileSecret::File(path) => {
+                let found = self.beside(&path);
+                let text = std::fs::read_to_string(&found).map_err(Mistake::SecretUnreadable)?;
+                (text, SecretSource::File(path))
+            }
+        };
+        let value = value.trim_end_matches(['\r', '\n']);
+        match HeaderValue::from_str(value) {
+            Ok(header) if !value.trim().is_empty() => Ok(Secret::new(header, source)),
+            _ => Err(Mistake::SecretUnfit),
+        }
+    }
+
+    /// A path of the file, seen from the file's own folder.
+    fn beside(&self, path: &Path) -> PathBuf {
+        self.file.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    /// The bytes of a string that a mistake is about, where it says so.
+    fn part(&self, span: Range<usize>, mistake: &Mistake) -> Range<usize> {
+        let Mistake::Pattern(error) = mistake else { return span };
+        let typed = self.text.get(span.clone()).unwrap_or_default();
+        // Escapes and triple quotes shift the bytes; then the whole string is marked.
+        let plain = !typed.contains('\\') && !typed.starts_with("\"\"") && !typed.starts_with("''");
+        match plain {
+            true => span.start + 1 + error.span.start..span.start + 1 + error.span.end,
+            false => span,
+        }
+    }
+}
+
+/// One section of the file.
+pub(super) struct Section<T> {
+    /// Of its name.
+    pub(super) span: Range<usize>,
+    /// As typed.
+    pub(super) typed: T,
+}
+
+/// A header that may be set on requests: not one by which messages are delimited or routed.
+fn header_name(typed: &str) -> Result<HeaderName, Mistake> {
+    let wrong = |kind| Mistake::not(kind, typed, "a name such as \"authorization\"");
+    let name: HeaderName = typed.parse().map_err(|_| wrong("a header's name"))?;
+    let ours = name.as_str().starts_with("x-tollgate-") || name.as_str().contains("payment");
+    if ours || RESERVED.contains(&name.as_str()) {
+        return Err(wrong("a header that can be set here"));
+    }
+    Ok(name)
+}
+
+const RESERVED: [&str; 8] = [
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];

@@ -1,0 +1,88 @@
+//! `[server]`: where the gateway listens, and the bounds of what it takes from clients.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::file::FileServer;
+use super::mistake::Mistake;
+use super::reader::Reader;
+use super::units::{Delay, Size, Timeout};
+
+/// Where the gateway listens, and the bounds of what it takes from clients.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// For clients.
+    pub listen: SocketAddr,
+    /// For operators: metrics and health.
+    pub admin: SocketAddr,
+    /// What 402s put before a path, without a final slash. Nothing when no route is priced and
+    /// the address says nothing to others.
+    pub public_url: Option<Box<str>>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long running exchanges may go on after a stop was asked for.
+    pub grace: Duration,
+    /// Threads of the proxy.
+    pub threads: NonZeroUsize,
+    /// Bytes of a request's line and headers.
+    pub header_bytes_max: u64,
+    /// Bytes of a request's body where the route names no bound.
+    pub body_bytes_max: u64,
+    /// Client connections at once.
+    pub connections_max: NonZeroUsize,
+    /// How long an idle client connection is kept.
+    pub keepalive: Duration,
+    /// The longest pause of a client within a request or an answer.
+    pub client_timeout: Duration,
+}
+
+/// Reads `[server]`. Whether `public_url` is needed is the routes' to say.
+pub(super) fn server(typed: FileServer, reader: &mut Reader<'_>) -> Server {
+    let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    let time = |timeout: Option<Timeout>, seconds| {
+        timeout.map_or(Duration::from_secs(seconds), |timeout| timeout.0)
+    };
+    let admin_span = typed.admin.as_ref().map(|text| text.span.clone());
+    let listen = reader.take_if(typed.listen).unwrap_or_else(|| loopback(LISTEN_PORT));
+    let admin = reader.take_if(typed.admin).unwrap_or_else(|| loopback(ADMIN_PORT));
+    if listen == admin && listen.port() != 0 {
+        reader.wrong(admin_span.unwrap_or(0..0), Mistake::SameAddress);
+    }
+    let named = reader.take_if(typed.public_url).map(|url| url.0);
+    Server {
+        listen,
+        admin,
+        public_url: named.or_else(|| own_url(listen)),
+        trusted_proxies: reader.take_all(typed.trusted_proxies),
+        grace: reader.take_if(typed.grace).map_or(GRACE, |Delay(grace)| grace),
+        threads: typed.threads.unwrap_or_else(cores),
+        header_bytes_max: size(reader.take_if(typed.header_bytes_max), HEADER_BYTES),
+        body_bytes_max: size(reader.take_if(typed.body_bytes_max), BODY_BYTES),
+        connections_max: typed.connections_max.unwrap_or(CONNECTIONS),
+        keepalive: time(reader.take_if(typed.keepalive), 60),
+        client_timeout: time(reader.take_if(typed.client_timeout), 30),
+    }
+}
+
+/// The URL of a listener that only this machine reaches.
+fn own_url(listen: SocketAddr) -> Option<Box<str>> {
+    listen.ip().is_loopback().then(|| format!("http://{listen}").into())
+}
+
+fn size(typed: Option<Size>, default: u64) -> u64 {
+    typed.map_or(default, |Size(bytes)| bytes)
+}
+
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+const LISTEN_PORT: u16 = 8402;
+const ADMIN_PORT: u16 = 9402;
+const GRACE: Duration = Duration::from_secs(30);
+const HEADER_BYTES: u64 = 32 * 1024;
+const BODY_BYTES: u64 = 32_000_000;
+const CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);

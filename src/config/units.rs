@@ -1,0 +1,235 @@
+//! Prices, lengths of time, sizes and rates as they are typed.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::x402::{AmountError, AtomicAmount};
+
+use super::mistake::Mistake;
+use super::text::Written;
+
+/// A price in dollars, its digits still as typed: how fine it may be is the asset's to say.
+pub(super) struct Dollars(Box<str>);
+
+impl Dollars {
+    /// The atomic units of an asset that is worth a dollar.
+    pub(super) fn amount(&self, decimals: u8) -> Result<AtomicAmount, AmountError> {
+        AtomicAmount::from_decimal(&self.0, decimals)
+    }
+}
+
+impl Written for Dollars {
+    const EXPECTED: &'static str = "an amount in quotes such as \"$0.05\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let digits = text.strip_prefix('$').unwrap_or_default();
+        match AtomicAmount::from_decimal(digits, DECIMALS_MAX) {
+            Ok(AtomicAmount::ZERO) => Err(Mistake::PriceZero),
+            Ok(_) => Ok(Self(digits.into())),
+            Err(AmountError::TooLarge | AmountError::TooPrecise { .. }) => {
+                Err(Mistake::not("an amount of money anyone has", text, "\"$0.05\""))
+            }
+            Err(AmountError::NotDecimal(_)) => {
+                Err(Mistake::not("a price", text, &format!("\"{}\"", nearest_price(text))))
+            }
+        }
+    }
+}
+
+/// What a route costs, as typed.
+pub(super) enum Price {
+    Free,
+    Dollars(Dollars),
+}
+
+impl Written for Price {
+    const EXPECTED: &'static str = "a price in quotes such as \"$0.05\", or \"free\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "free" => Ok(Self::Free),
+            _ => Dollars::read(text).map(Self::Dollars),
+        }
+    }
+}
+
+/// A length of time that may be nothing.
+pub(super) struct Delay(pub(super) Duration);
+
+impl Written for Delay {
+    const EXPECTED: &'static str = "a length of time in quotes such as \"300ms\" or \"2s\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let wrong = || Mistake::not("a length of time", text, "\"300ms\", \"2s\" or \"5m\"");
+        let (count, unit) = split_unit(text).ok_or_else(wrong)?;
+        let millis_each = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(wrong()),
+        };
+        let millis = count.checked_mul(millis_each).ok_or_else(wrong)?;
+        if millis > LENGTH_MILLIS_MAX {
+            return Err(Mistake::not("a length of time up to a day", text, "\"24h\" or less"));
+        }
+        Ok(Self(Duration::from_millis(millis)))
+    }
+}
+
+/// A length of time after which something is given up; never nothing.
+pub(super) struct Timeout(pub(super) Duration);
+
+impl Written for Timeout {
+    const EXPECTED: &'static str = Delay::EXPECTED;
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        match Delay::read(text)?.0 {
+            Duration::ZERO => Err(Mistake::NoTime),
+            timeout => Ok(Self(timeout)),
+        }
+    }
+}
+
+/// A number of bytes; never none.
+pub(super) struct Size(pub(super) u64);
+
+impl Written for Size {
+    const EXPECTED: &'static str = "a size in quotes such as \"25MB\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let wrong = || Mistake::not("a size", text, "\"64KiB\" or \"25MB\"");
+        let (count, unit) = split_unit(text).ok_or_else(wrong)?;
+        let bytes_each = match unit {
+            "B" => 1,
+            "kB" | "KB" => 1_000,
+            "KiB" => 1 << 10,
+            "MB" => 1_000_000,
+            "MiB" => 1 << 20,
+            "GB" => 1_000_000_000,
+            "GiB" => 1 << 30,
+            _ => return Err(wrong()),
+        };
+        match count.checked_mul(bytes_each) {
+            None | Some(0) => Err(wrong()),
+            Some(bytes) => Ok(Self(bytes)),
+        }
+    }
+}
+
+/// So many in a length of time: `30/min`.
+pub(super) struct Frequency {
+    pub(super) count: NonZeroU32,
+    pub(super) per: Duration,
+}
+
+impl Written for Frequency {
+    const EXPECTED: &'static str = "a rate in quotes such as \"30/min\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let wrong = || Mistake::not("a rate", text, "\"5/s\", \"30/min\" or \"1000/h\"");
+        let (count, unit) = text.split_once('/').ok_or_else(wrong)?;
+        let seconds = match unit.trim() {
+            "s" | "sec" | "second" => 1,
+            "m" | "min" | "minute" => 60,
+            "h" | "hour" => 3_600,
+            _ => return Err(wrong()),
+        };
+        let count = count.trim().parse().map_err(|_| wrong())?;
+        Ok(Self { count, per: Duration::from_secs(seconds) })
+    }
+}
+
+/// Splits `300ms` into its number and its unit, with or without a space between.
+fn split_unit(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit())?;
+    let (count, unit) = text.split_at_checked(end)?;
+    Some((count.parse().ok()?, unit.trim_start()))
+}
+
+/// The price that was probably meant.
+fn nearest_price(text: &str) -> String {
+    let digits: String = text
+        .replace(',', ".")
+        .chars()
+        .filter(|c| c.is_ascii_digit() || *c == '.')
+        .collect();
+    let cents = text.contains("cent") || text.contains('¢') || text.contains('%');
+    match AtomicAmount::from_decimal(&digits, DECIMALS_MAX) {
+        Ok(amount) if !cents && amount != AtomicAmount::ZERO => format!("${digits}"),
+        _ => "$0.05".to_owned(),
+    }
+}
+
+const DECIMALS_MAX: u8 = 18;
+const LENGTH_MILLIS_MAX: u64 = 24 * 3_600_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(text: &str) -> Option<u64> {
+        Size::read(text).ok().map(|size| size.0)
+    }
+
+    fn millis(text: &str) -> Option<u128> {
+        Delay::read(text).ok().map(|delay| delay.0.as_millis())
+    }
+
+    #[test]
+    fn sizes_have_decimal_and_binary_units() {
+        assert_eq!(size("25MB"), Some(25_000_000));
+        assert_eq!(size("25MiB"), Some(26_214_400));
+        assert_eq!(size("16 KiB"), Some(16_384));
+        assert_eq!(size("1B"), Some(1));
+    }
+
+    #[test]
+    fn a_size_without_unit_or_beyond_64_bits_is_none() {
+        for text in ["", "25", "MB", "25mb", "-1B", "0B", "1.5MB", "99999999999GiB"] {
+            assert_eq!(size(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(millis("300ms"), Some(300));
+        assert_eq!(millis("2s"), Some(2_000));
+        assert_eq!(millis("5m"), Some(300_000));
+        assert_eq!(millis("24h"), Some(86_400_000));
+        for text in ["", "2", "s", "2 weeks", "1.5s", "25h", "-1s", "99999999999999999h"] {
+            assert_eq!(millis(text), None, "{text:?}");
+        }
+        assert!(matches!(Timeout::read("0s"), Err(Mistake::NoTime)));
+    }
+
+    #[test]
+    fn rates_read_as_said() {
+        let rate = |text| Frequency::read(text).ok().map(|r| (r.count.get(), r.per.as_secs()));
+        assert_eq!(rate("30/min"), Some((30, 60)));
+        assert_eq!(rate("5 / s"), Some((5, 1)));
+        assert_eq!(rate("1000/hour"), Some((1000, 3600)));
+        for text in ["", "30", "0/min", "30 per minute", "-1/s", "1.5/s", "30/day"] {
+            assert_eq!(rate(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_price_without_its_sign_names_what_was_meant() {
+        for (text, expected) in [
+            ("0.05", "$0.05"),
+            ("0.05$", "$0.05"),
+            ("$0,05", "$0.05"),
+            ("0.05 USD", "$0.05"),
+            ("USD 2", "$2"),
+            ("5 cents", "$0.05"),
+            ("cheap", "$0.05"),
+        ] {
+            assert!(Dollars::read(text).is_err(), "{text:?}");
+            assert_eq!(nearest_price(text), expected, "{text:?}");
+        }
+        assert!(matches!(Price::read("free"), Ok(Price::Free)));
+        assert!(matches!(Price::read("$0"), Err(Mistake::PriceZero)));
+        assert!(matches!(Price::read("$0.00"), Err(Mistake::PriceZero)));
+    }
+}

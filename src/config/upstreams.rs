@@ -1,0 +1,85 @@
+//! `[upstreams]`: the APIs behind the gateway.
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use crate::route::upstream::{Bundled, Kind, Upstream};
+
+use super::file::FileUpstream;
+use super::mistake::Mistake;
+use super::reader::{Reader, Section};
+use super::units::Timeout;
+use super::words::Origin;
+
+/// Reads one section.
+pub(super) fn upstream(
+    section: Section<FileUpstream>,
+    reader: &mut Reader<'_>,
+) -> Option<Upstream> {
+    let Section { span, typed } = section;
+    let headers = reader.headers(typed.headers);
+    let connect_timeout = reader.take_if(typed.connect_timeout);
+    let answer_timeout = reader.take_if(typed.answer_timeout);
+    let work = Work { parallel: typed.parallel, queue: typed.queue };
+    let kind = match (typed.url, typed.bundled) {
+        (Some(url), None) => {
+            work.means_nothing(reader);
+            Some(url_kind(reader.take(url)?))
+        }
+        (None, Some(bundled)) => Some(work.kind(reader.take(bundled)?)),
+        (Some(_), Some(bundled)) => {
+            reader.wrong(bundled.span, Mistake::Both("`url`", "`bundled`"));
+            None
+        }
+        (None, None) => {
+            reader.wrong(span, Mistake::Neither("`url`", "`bundled`"));
+            None
+        }
+    };
+    Some(Upstream {
+        kind: kind?,
+        headers,
+        connect_timeout: connect_timeout.map_or(CONNECT_TIMEOUT, |Timeout(length)| length),
+        answer_timeout: answer_timeout.map_or(ANSWER_TIMEOUT, |Timeout(length)| length),
+    })
+}
+
+fn url_kind(origin: Origin) -> Kind {
+    let Origin { host, port, tls } = origin;
+    Kind::Url { sni: host.clone(), host, port, tls }
+}
+
+/// How much a bundled service takes on at once, as typed.
+struct Work {
+    parallel: Option<Spanned<NonZeroUsize>>,
+    queue: Option<Spanned<NonZeroUsize>>,
+}
+
+impl Work {
+    fn kind(self, service: Bundled) -> Kind {
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Kind::Bundled {
+            service,
+            parallel: self.parallel.map_or_else(cores, Spanned::into_inner),
+            queue: self.queue.map_or(QUEUE, Spanned::into_inner),
+        }
+    }
+
+    fn means_nothing(&self, reader: &mut Reader<'_>) {
+        let span = |typed: &Option<Spanned<NonZeroUsize>>| typed.as_ref().map(Spanned::span);
+        let found: [(&str, Option<Range<usize>>); 2] =
+            [("parallel", span(&self.parallel)), ("queue", span(&self.queue))];
+        for (key, span) in found {
+            if let Some(span) = span {
+                reader.wrong(span, Mistake::Meaningless { key, beside: "beside `url`" });
+            }
+        }
+    }
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const QUEUE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);

@@ -1,0 +1,215 @@
+//! Names, addresses, URLs and choices as they are typed.
+
+use std::net::{IpAddr, SocketAddr};
+
+use alloy_primitives::Address;
+use http::Uri;
+use http::uri::Scheme;
+use ipnet::IpNet;
+
+use crate::route::Pattern;
+use crate::route::upstream::{Bundled, Tls};
+use crate::x402::network::Worth;
+
+use super::mistake::Mistake;
+use super::text::Written;
+
+/// The name of a section or a route, 1 to 64 of `[A-Za-z0-9_.-]`.
+pub(super) struct Name(pub(super) Box<str>);
+
+impl Written for Name {
+    const EXPECTED: &'static str = "a name in quotes";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+        if (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(fits) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Mistake::not("a name", text, "up to 64 of A-Z, a-z, 0-9, `_`, `-` and `.`"))
+        }
+    }
+}
+
+impl Written for SocketAddr {
+    const EXPECTED: &'static str = "an address and a port in quotes such as \"127.0.0.1:8402\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let port = text.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+        let instead = format!("\"127.0.0.1:{}\"", port.unwrap_or(8402));
+        text.parse().map_err(|_| Mistake::not("an address and a port", text, &instead))
+    }
+}
+
+impl Written for IpNet {
+    const EXPECTED: &'static str = "an address block in quotes such as \"10.0.0.0/8\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let one = || text.parse::<IpAddr>().map(Self::from);
+        let block: Self = text.parse().or_else(|_| one()).map_err(|_| {
+            Mistake::not("an address block", text, "\"10.0.0.0/8\" or \"2001:db8::/32\"")
+        })?;
+        if block.prefix_len() == 0 {
+            return Err(Mistake::not("a block of proxies but everyone", text, "your proxies'"));
+        }
+        Ok(block.trunc())
+    }
+}
+
+impl Written for Address {
+    const EXPECTED: &'static str = "an address in quotes such as \"0x…\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let wrong = || Mistake::not("an address", text, "\"0x\" and 40 hex digits");
+        let digits = text.strip_prefix("0x").ok_or_else(wrong)?;
+        let address: Self = text.parse().map_err(|_| wrong())?;
+        let lower = digits.bytes().any(|b| b.is_ascii_lowercase());
+        let upper = digits.bytes().any(|b| b.is_ascii_uppercase());
+        if address == Self::ZERO {
+            Err(Mistake::AddressZero)
+        } else if lower && upper && address.to_checksum(None) != text {
+            Err(Mistake::AddressChecksum)
+        } else {
+            Ok(address)
+        }
+    }
+}
+
+/// `type/subtype` in lower case, without parameters.
+pub(super) struct MediaType(pub(super) Box<str>);
+
+impl Written for MediaType {
+    const EXPECTED: &'static str = "a media type in quotes such as \"image/png\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let token = |part: &str| {
+            let fits = |b: u8| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b);
+            !part.is_empty() && part.bytes().all(fits)
+        };
+        match text.split_once('/') {
+            Some((left, right)) if token(left) && token(right) => {
+                Ok(Self(text.to_ascii_lowercase().into()))
+            }
+            _ => Err(Mistake::not("a media type", text, "one such as \"image/png\"")),
+        }
+    }
+}
+
+/// An absolute `http` or `https` URL without user, query and fragment.
+pub(super) struct WebUrl(pub(super) Box<str>);
+
+impl Written for WebUrl {
+    const EXPECTED: &'static str = "a URL in quotes such as \"https://example.com\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        web_uri(text)?;
+        Ok(Self(text.into()))
+    }
+}
+
+/// What clients put before a path: a [`WebUrl`] without a final slash.
+pub(super) struct PublicUrl(pub(super) Box<str>);
+
+impl Written for PublicUrl {
+    const EXPECTED: &'static str = "a URL in quotes such as \"https://api.example.com\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        web_uri(text)?;
+        Ok(Self(text.trim_end_matches('/').into()))
+    }
+}
+
+/// Scheme, host and port of a server.
+pub(super) struct Origin {
+    pub(super) host: Box<str>,
+    pub(super) port: u16,
+    pub(super) tls: Tls,
+}
+
+impl Written for Origin {
+    const EXPECTED: &'static str = "a URL in quotes such as \"http://127.0.0.1:9000\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let uri = web_uri(text)?;
+        if !matches!(uri.path(), "" | "/") {
+            return Err(Mistake::UpstreamPath);
+        }
+        let (tls, port) = match uri.scheme() == Some(&Scheme::HTTPS) {
+            true => (Tls::Verified, 443),
+            false => (Tls::Plain, 80),
+        };
+        let host = uri.host().unwrap_or_default();
+        let host = host.strip_prefix('[').and_then(|v6| v6.strip_suffix(']')).unwrap_or(host);
+        Ok(Self { host: host.into(), port: uri.port_u16().unwrap_or(port), tls })
+    }
+}
+
+impl Written for Pattern {
+    const EXPECTED: &'static str = "a method and a path in quotes such as \"POST /v1/images\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        text.parse().map_err(Mistake::Pattern)
+    }
+}
+
+impl Written for Bundled {
+    const EXPECTED: &'static str = "the name of a bundled service in quotes";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let names = Self::ALL.into_iter().map(Self::name);
+        match Self::named(text) {
+            Some(_) if !cfg!(feature = "worker") => {
+                Err(Mistake::NotYet("a bundled service", "build with the feature `worker`"))
+            }
+            Some(service) => Ok(service),
+            None => Err(Mistake::unknown_name("bundled service", text, names)),
+        }
+    }
+}
+
+impl Written for Worth {
+    const EXPECTED: &'static str = "\"mainnet\" or \"testnet\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "mainnet" => Ok(Self::Mainnet),
+            "testnet" => Ok(Self::Testnet),
+            _ => Err(Mistake::not("a network's worth", text, Self::EXPECTED)),
+        }
+    }
+}
+
+/// When a route's payments are settled.
+pub(super) struct Settle;
+
+impl Written for Settle {
+    const EXPECTED: &'static str = "\"after-upstream\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "after-upstream" => Ok(Self),
+            "before-upstream" => Err(Mistake::NotYet("`before-upstream`", SETTLE_INSTEAD)),
+            "after-answer" => Err(Mistake::NotYet("`after-answer`", SETTLE_INSTEAD)),
+            _ => Err(Mistake::not("a moment to settle", text, Self::EXPECTED)),
+        }
+    }
+}
+
+/// Reads an absolute URL of the web.
+fn web_uri(text: &str) -> Result<Uri, Mistake> {
+    let wrong = || Mistake::not("a URL", text, "one such as \"https://example.com\"");
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    let web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    let host = uri.host().is_some_and(|host| !host.is_empty());
+    let port = uri.authority().is_some_and(|authority| {
+        !authority.as_str().ends_with(':') && uri.port_u16() != Some(0)
+    });
+    if web && host && port && !user && uri.query().is_none() && !text.contains('#') {
+        Ok(uri)
+    } else {
+        Err(wrong())
+    }
+}
+
+const NAME_BYTES_MAX: usize = 64;
+const SETTLE_INSTEAD: &str = "write \"after-upstream\", or leave the key out";
