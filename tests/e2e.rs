@@ -25,7 +25,7 @@ async fn published_clients_pay_on_a_real_chain() {
 
     for client in CLIENTS {
         let before = chain.balance(PAY_TO).await;
-        let transaction = buy_a_cut_out(client, &gateway).await;
+        let transaction = buy_a_cut_out(client, &gateway, Path::new(PHOTO)).await;
         let paid = Transfer { from: client.payer(), to: PAY_TO, value: PRICE };
         assert_eq!(chain.transfers(&transaction).await, [paid], "{}", client.name);
         assert_eq!(chain.balance(PAY_TO).await - before, PRICE, "{}", client.name);
@@ -34,17 +34,30 @@ async fn published_clients_pay_on_a_real_chain() {
 }
 
 #[tokio::test]
-async fn published_clients_pay_the_simulated_facilitator() {
+async fn published_clients_pay_the_simulated_facilitator_for_a_large_photo() {
     let gateway = Gateway::start("simulated = {}");
+    let photo = gateway.dir.path().join("large.jpg");
+    fs::write(&photo, enlarged(&fs::read(PHOTO).unwrap())).unwrap();
     for client in CLIENTS {
-        buy_a_cut_out(client, &gateway).await;
+        buy_a_cut_out(client, &gateway, &photo).await;
     }
     gateway.process.stop();
 }
 
+/// The same picture in a file that no socket buffer holds. Every client sends it whole before it has
+/// seen the 402, and those of Python give up if the connection is closed under their hands.
+fn enlarged(photo: &[u8]) -> Vec<u8> {
+    const COMMENT: [u8; 4] = [0xff, 0xfe, 0xff, 0xff];
+    const PAYLOAD_BYTES: usize = 0xffff - 2;
+    const COMMENTS: usize = 12 * 1024 * 1024 / PAYLOAD_BYTES;
+
+    let (start_of_image, rest) = photo.split_at(2);
+    let comment = [&COMMENT, [b' '; PAYLOAD_BYTES].as_slice()].concat();
+    [start_of_image, &comment.repeat(COMMENTS), rest].concat()
+}
+
 /// Lets `client` pay for one photo, checks answer and receipt, and gives back the transaction.
-async fn buy_a_cut_out(client: Client, gateway: &Gateway) -> String {
-    let photo = Path::new(PHOTO);
+async fn buy_a_cut_out(client: Client, gateway: &Gateway, photo: &Path) -> String {
     let out = gateway.dir.path().join(client.name);
     let url = format!("http://{}/v1/remove-background", gateway.address);
     let answer = client.post(&url, photo, "image/jpeg", &out).await;
