@@ -7,11 +7,27 @@ use bytes::Bytes;
 
 use crate::x402::{Offer, Resource};
 
+mod body;
+pub mod challenge;
+pub mod method;
+pub mod path;
+pub mod pattern;
+pub mod table;
+mod trie;
+
+pub use challenge::ChallengeError;
+pub use method::{Methods, Verb};
+pub use path::{CanonicalPath, CanonicalQuery, NotCanonical};
+pub use pattern::{PathPattern, Pattern, PatternError};
+pub use table::{Found, RouteConflict, RouteTable};
+
 /// One entry of `[[routes]]`, checked and ready to serve.
 #[derive(Debug)]
 pub struct Route {
     /// Label in logs and metrics; unique.
     pub name: Box<str>,
+    /// Which requests it answers to.
+    pub pattern: Pattern,
     /// Where requests for it go.
     pub upstream: Box<str>,
     /// What it costs.
@@ -36,12 +52,26 @@ pub enum Charge {
 /// The terms of a priced route. `offers` is never empty.
 #[derive(Debug)]
 pub struct Terms {
-    /// What the 402 says is paid for.
+    /// What the 402 says is paid for; its URL ends with the route's path pattern.
     pub resource: Resource,
     /// Ways to pay, in the order of the configuration.
     pub offers: Vec<OfferedBy>,
-    /// The 402 of a request without payment, for a route whose URL is fixed.
+    /// The 402 of a request without payment, with the URL of `resource`.
     pub challenge: Challenge,
+    /// Which URL the 402 names.
+    pub url: ResourceUrl,
+}
+
+/// Which URL the 402 of a route names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResourceUrl {
+    /// The route's own: its pattern is one path, and its 402 is ready made.
+    Fixed,
+    /// The request's: the server's public URL with the request's path behind it.
+    OfRequest {
+        /// The public URL, without a final `/`.
+        origin: Box<str>,
+    },
 }
 
 /// An offer and who settles it.

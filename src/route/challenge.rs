@@ -1,0 +1,145 @@
+//! The 402 of a priced route, in both versions at once.
+
+use std::sync::Arc;
+
+use super::path::CanonicalPath;
+use super::pattern::PathPattern;
+use super::{Challenge, OfferedBy, ResourceUrl, Terms};
+use crate::x402::{
+    Offer, PaymentRequired, PaymentRequiredV1, PaymentRequirementsV1, Resource, Version, encoding,
+};
+
+/// Why a 402 cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ChallengeError {
+    /// There is nothing to pay with.
+    #[error("a price needs at least one way to pay it")]
+    NoOffers,
+    /// The version 2 header is longer than clients and proxies read.
+    #[error(
+        "the 402 header would have {bytes} bytes, and {HEADER_BYTES_MAX} is what clients read; \
+         shorten the description or offer fewer networks"
+    )]
+    TooLong {
+        /// Of the header's value.
+        bytes: usize,
+    },
+    /// An object that cannot be JSON.
+    #[error("the 402 cannot be written")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Challenge {
+    /// Writes the 402 for this resource. Both halves name the same URL and give the same `error`.
+    ///
+    /// Of the offers, the version 1 body lists those whose network every version 1 client knows,
+    /// or all where there is none: some clients reject a whole body for one network they do not
+    /// know.
+    ///
+    /// # Errors
+    /// `NoOffers`, and `TooLong` when the header has more than [`HEADER_BYTES_MAX`] bytes.
+    ///
+    /// Source: x402 v2 §5.1, v1 §5.1.
+    pub fn new(
+        resource: &Resource,
+        offers: &[Arc<Offer>],
+        error: &str,
+    ) -> Result<Self, ChallengeError> {
+        if offers.is_empty() {
+            return Err(ChallengeError::NoOffers);
+        }
+        let header = encoding::encode_json(&PaymentRequired {
+            x402_version: Version::V2,
+            error: error.into(),
+            resource: resource.clone(),
+            accepts: offers.iter().map(|offer| offer.requirements.clone()).collect(),
+        })?;
+        if header.len() > HEADER_BYTES_MAX {
+            return Err(ChallengeError::TooLong { bytes: header.len() });
+        }
+        let body = serde_json::to_vec(&PaymentRequiredV1 {
+            x402_version: Version::V1,
+            error: error.into(),
+            accepts: in_v1(resource, offers),
+        })?;
+        Ok(Self { header: header.into(), body: body.into() })
+    }
+}
+
+impl Terms {
+    /// Joins a price to a path. `about.url` is the server's public URL; the path is added to it.
+    ///
+    /// # Errors
+    /// As [`Challenge::new`].
+    pub fn new(
+        about: Resource,
+        path: &PathPattern,
+        offers: Vec<OfferedBy>,
+    ) -> Result<Self, ChallengeError> {
+        let origin: Box<str> = about.url.trim_end_matches('/').into();
+        let resource = Resource { url: format!("{origin}{path}").into(), ..about };
+        let url =
+            if path.is_fixed() { ResourceUrl::Fixed } else { ResourceUrl::OfRequest { origin } };
+        let challenge = Challenge::new(&resource, &bare(&offers), PAYMENT_REQUIRED)?;
+        Ok(Self { resource, offers, challenge, url })
+    }
+
+    /// The URL that a request at `path` pays for.
+    pub fn url_of(&self, path: &CanonicalPath<'_>) -> Box<str> {
+        match &self.url {
+            ResourceUrl::Fixed => self.resource.url.clone(),
+            ResourceUrl::OfRequest { origin } => format!("{origin}{}", path.as_str()).into(),
+        }
+    }
+
+    /// The 402 of a request at `path` that brought no payment. Ready made on a fixed path.
+    pub fn challenge_at(&self, path: &CanonicalPath<'_>) -> Challenge {
+        match &self.url {
+            ResourceUrl::Fixed => self.challenge.clone(),
+            ResourceUrl::OfRequest { .. } => {
+                self.challenge_for(&self.url_of(path), PAYMENT_REQUIRED)
+            }
+        }
+    }
+
+    /// The 402 that names this URL and gives this reason.
+    ///
+    /// Never fails: a URL that would make the header too long is named by the route's pattern.
+    pub fn challenge_for(&self, url: &str, error: &str) -> Challenge {
+        let offers = bare(&self.offers);
+        let named = Resource { url: url.into(), ..self.resource.clone() };
+        Challenge::new(&named, &offers, error)
+            .or_else(|_| Challenge::new(&self.resource, &offers, error))
+            .unwrap_or_else(|_| self.challenge.clone())
+    }
+}
+
+fn bare(offers: &[OfferedBy]) -> Vec<Arc<Offer>> {
+    offers.iter().map(|offered| Arc::clone(&offered.offer)).collect()
+}
+
+fn in_v1(resource: &Resource, offers: &[Arc<Offer>]) -> Vec<PaymentRequirementsV1> {
+    let known = |offer: &&Arc<Offer>| V1_NETWORKS.contains(&&*offer.v1.network);
+    let some_known = offers.iter().any(|offer| known(&offer));
+    let listed = offers.iter().filter(|offer| !some_known || known(offer));
+    listed
+        .map(|offer| PaymentRequirementsV1 {
+            resource: resource.url.clone(),
+            description: resource.description.clone(),
+            mime_type: resource.mime_type.clone(),
+            ..offer.v1.clone()
+        })
+        .collect()
+}
+
+/// What `error` says in the 402 of a request without payment.
+pub const PAYMENT_REQUIRED: &str = "payment_required";
+
+/// Bytes of the version 2 header's value: with its name the line stays under 8 KiB.
+pub const HEADER_BYTES_MAX: usize = 8 * 1024 - "PAYMENT-REQUIRED: \r\n".len();
+
+/// The networks that every version 1 client knows.
+const V1_NETWORKS: [&str; 4] = ["base", "base-sepolia", "avalanche", "avalanche-fuji"];
+
+#[cfg(test)]
+mod tests;
