@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::clock::Clock;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::server;
 
@@ -120,6 +121,20 @@ fn block_on<E: Into<Failure>>(
 ) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(work).map_err(Into::into)
+}
+
+/// The exit code says what became of the money, also when there is no answer.
+async fn pay(arguments: pay::Arguments) -> Result<ExitCode, Failure> {
+    let exit = pay::run(arguments, Clock::System).await.unwrap_or_else(|error| {
+        say(&mut std::io::stderr(), &format!("tollgate: {}", chain(&error)));
+        error.exit()
+    });
+    Ok(ExitCode::from(exit.code()))
+}
+
+async fn demo(arguments: demo::Arguments) -> Result<ExitCode, Failure> {
+    demo::run(arguments, Clock::System).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn said_by_clap(error: &clap::Error) -> ExitCode {
