@@ -75,7 +75,7 @@ pub async fn run(arguments: Arguments, clock: Clock) -> Result<Exit, PayError> {
     let client = Client::new(clock, Patience::default(), &request.url)?;
     let demand = match client.ask(&request).await? {
         Asked::Answer(answer) => return output::unpriced(&arguments, &answer),
-        Asked::Payment(demand) => demand,
+        Asked::Payment(_, demand) => demand,
     };
     report::demand(&request, &demand);
     let payable = terms.choose(&demand);

@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn sign(url: &str, count: u32, file: &str) -> Result<(), Box<dyn Error>> {
     let request = Request::new(url, Bytes::new())?;
     let client = Client::new(Clock::System, Patience::default(), &request.url)?;
-    let Asked::Payment(demand) = client.ask(&request).await? else {
+    let Asked::Payment(_, demand) = client.ask(&request).await? else {
         return Err(format!("{url} asks for no payment").into());
     };
     let mut file = BufWriter::new(File::create(file)?);

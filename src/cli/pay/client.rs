@@ -63,8 +63,8 @@ pub struct Answer {
 pub enum Asked {
     /// An answer, good or bad; no payment is wanted.
     Answer(Answer),
-    /// A 402.
-    Payment(Demand),
+    /// A 402, and what it asks for.
+    Payment(Answer, Demand),
 }
 
 /// What a paid request got. Not a 2xx: the server refused, and says the money was not taken.
@@ -122,7 +122,8 @@ impl Client {
             return Ok(Asked::Answer(answer));
         }
         let header = answer.headers.get("payment-required").map(http::HeaderValue::as_bytes);
-        Ok(Asked::Payment(Demand::read(header, &answer.body)?))
+        let demand = Demand::read(header, &answer.body)?;
+        Ok(Asked::Payment(answer, demand))
     }
 
     /// Sends the request with the payment; again with the same payment while the outcome is open.

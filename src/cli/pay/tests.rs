@@ -171,7 +171,7 @@ async fn buy(server: &Server, price_max: &str) -> Result<Paid, PayError> {
     };
     let request = Request::new(&server.url, Bytes::from_static(b"{\"a\":1}"))?;
     let client = Client::new(clock, patience, &request.url)?;
-    let Asked::Payment(demand) = client.ask(&request).await? else { panic!("no 402") };
+    let Asked::Payment(_, demand) = client.ask(&request).await? else { panic!("no 402") };
     let terms = Terms { price_max: price_max.parse().unwrap(), network: None };
     let payable = terms.choose(&demand).map_err(PayError::NothingPayable)?;
     let wallet = Wallet::from_hex(KEY).unwrap();
