@@ -13,7 +13,6 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::clock::Clock;
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::server;
 
@@ -93,11 +92,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(config) => check::check(&config, &mut out)?,
             Err(wrong) => return Ok(wrong),
         },
-        Command::Pay(arguments) => {
-            let paying = pay::run(*arguments, Clock::System);
-            return block_on(async { paying.await.map(|exit| ExitCode::from(exit.code())) });
-        }
-        Command::Demo(arguments) => return block_on(demo::run(arguments)),
+        Command::Pay(arguments) => return block_on(pay(*arguments)),
+        Command::Demo(arguments) => return block_on(demo(arguments)),
         #[cfg(feature = "worker")]
         Command::Worker(Worker::BackgroundRemoval(options)) => crate::worker::run(&options)?,
         Command::Ledger(command) => match load(command.config()) {

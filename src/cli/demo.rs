@@ -45,7 +45,7 @@ pub struct Arguments {
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// The photo cannot be read.
-    #[error("the photo {0} cannot be read: {1}")]
+    #[error("the photo {0} cannot be read")]
     Photo(PathBuf, #[source] io::Error),
     /// No place for the demo's own files.
     #[error(transparent)]
@@ -66,10 +66,10 @@ pub enum DemoError {
     #[error("the paid request was answered with {0}: {1}")]
     NotServed(http::StatusCode, String),
     /// The result or the story cannot be written.
-    #[error("cannot write {0}: {1}")]
+    #[error("cannot write {0}")]
     Write(PathBuf, #[source] io::Error),
     /// Nobody reads the story.
-    #[error("cannot write to standard output: {0}")]
+    #[error("cannot write to standard output")]
     Told(#[source] io::Error),
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Gateway {
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// The program cannot be run again.
-    #[error("the gateway cannot be started: {0}")]
+    #[error("the gateway cannot be started")]
     Start(#[source] io::Error),
     /// It ended before it was ready.
     #[error("the gateway ended before it was ready:\n{0}")]
@@ -38,7 +38,7 @@ pub enum GatewayError {
     #[error("the ledger cannot be read: {0}")]
     Ledger(String),
     /// Signals cannot be waited for.
-    #[error("Ctrl-C cannot be waited for: {0}")]
+    #[error("Ctrl-C cannot be waited for")]
     Signal(#[source] io::Error),
 }
 

@@ -27,19 +27,19 @@ pub(super) enum Source {
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// A file or folder cannot be made or read.
-    #[error("{0}: {1}")]
+    #[error("cannot use {0}")]
     File(PathBuf, #[source] io::Error),
     /// `gateway.toml` is not TOML.
-    #[error("gateway.toml: {0}")]
+    #[error("gateway.toml is not TOML")]
     Toml(#[source] toml::de::Error),
     /// A name that stands for a section stands for something else.
     #[error("gateway.toml: `{0}` is not a section")]
     Section(&'static str),
     /// The copy cannot be written as TOML.
-    #[error("the copy of gateway.toml: {0}")]
+    #[error("gateway.toml cannot be copied")]
     Copy(#[source] toml::ser::Error),
     /// No free port.
-    #[error("no address to listen on: {0}")]
+    #[error("there is no address to listen on")]
     Listen(#[source] io::Error),
 }
 
@@ -154,4 +154,31 @@ const ADMIN: SocketAddr = loopback(9402);
 
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copy_changes_addresses_and_files_and_nothing_else() {
+        let folder = std::env::temp_dir().join("tollgate-demo-of-a-test");
+        let state = State { folder: folder.clone(), source: Source::BuiltIn };
+        let copy = state.adapted(BUILT_IN, loopback(1), loopback(2)).unwrap();
+        let (copy, shipped): (Table, Table) = (copy.parse().unwrap(), BUILT_IN.parse().unwrap());
+        assert_eq!(copy["server"]["listen"].as_str(), Some("127.0.0.1:1"));
+        assert_eq!(copy["server"]["public_url"].as_str(), Some("http://127.0.0.1:1"));
+        let ledger = copy["ledger"]["url"].as_str().unwrap();
+        assert!(ledger.contains("tollgate-demo-of-a-test"), "{ledger}");
+        for same in ["routes", "networks", "limits", "upstreams"] {
+            assert_eq!(copy[same], shipped[same]);
+        }
+    }
+
+    #[test]
+    fn a_taken_port_is_left_alone() {
+        let taken = TcpListener::bind(loopback(0)).unwrap();
+        let address = taken.local_addr().unwrap();
+        assert_ne!(free(address).unwrap(), address);
+    }
 }

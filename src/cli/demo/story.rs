@@ -26,9 +26,15 @@ impl<W: Write> Story<W> {
             Source::Here => "./gateway.toml",
             Source::BuiltIn => "the gateway.toml that ships with tollgate",
         };
-        writeln!(self.out, "tollgate demo: a photo goes in, a price comes back, a payment goes out,")?;
+        writeln!(
+            self.out,
+            "tollgate demo: a photo goes in, a price comes back, a payment goes out,"
+        )?;
         writeln!(self.out, "and the photo comes back without its background.\n")?;
-        writeln!(self.out, "Prices from {source}; the chain is simulated, in this process's own folder.")
+        writeln!(
+            self.out,
+            "Prices from {source}; the chain is simulated, in this process's own folder."
+        )
     }
 
     pub(super) fn asked(&mut self, request: &Request, answer: &Answer) -> io::Result<()> {

@@ -58,7 +58,7 @@ pub enum DemandError {
     #[error("the PAYMENT-REQUIRED header is not base64")]
     Base64(#[source] base64::DecodeError),
     /// Not the JSON of a 402.
-    #[error("the 402 is not the JSON of x402: {0}")]
+    #[error("the 402 is not the JSON of x402")]
     Json(#[source] serde_json::Error),
     /// Neither version 1 nor version 2.
     #[error("the 402 is of x402 version {0}; 1 and 2 are known")]

@@ -42,16 +42,16 @@ pub enum PayError {
     #[error("`{0}` is not a request method")]
     Method(String),
     /// The request body cannot be read.
-    #[error("the data cannot be read: {0}")]
+    #[error("the data cannot be read")]
     Data(#[source] io::Error),
     /// There is no key to sign with.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The HTTP client cannot be built, or no random bytes can be had.
-    #[error("this machine cannot send requests: {0}")]
+    #[error("this machine cannot send requests")]
     Machine(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The unpaid request got no answer.
-    #[error("no answer: {}", chain(.0))]
+    #[error("there is no answer")]
     Request(#[source] reqwest::Error),
     /// The answer is longer than is read.
     #[error("the answer is longer than {0} bytes")]
@@ -63,7 +63,7 @@ pub enum PayError {
     #[error("nothing was paid: {}", offers(.0))]
     NothingPayable(Vec<Unpayable>),
     /// No connection took the payment.
-    #[error("nothing was paid: the server could not be reached again: {}", chain(.0))]
+    #[error("nothing was paid: the server could not be reached again")]
     NotSent(#[source] reqwest::Error),
     /// The payment went out and nobody knows what became of it.
     #[error(
@@ -93,7 +93,7 @@ pub enum PayError {
         transaction: Option<String>,
     },
     /// The answer is here and cannot be written.
-    #[error("the answer cannot be written: {0}")]
+    #[error("the answer cannot be written")]
     Output(#[source] io::Error),
 }
 
@@ -113,17 +113,6 @@ impl PayError {
             }
         }
     }
-}
-
-/// An error and all its causes on one line; reqwest's own text hides them.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(deeper) = cause {
-        text = format!("{text}: {deeper}");
-        cause = deeper.source();
-    }
-    text
 }
 
 fn offers(refused: &[Unpayable]) -> String {

@@ -29,7 +29,7 @@ pub enum KeyError {
     #[error("there is no key to pay with: set {0}, or name another with --key-env or --key-file")]
     NotSet(String),
     /// The file cannot be read.
-    #[error("the key file {0} cannot be read: {1}")]
+    #[error("the key file {0} cannot be read")]
     Unreadable(PathBuf, #[source] io::Error),
     /// Not 32 bytes of hex, or no key of the curve. What it is instead is not said.
     #[error("{0} does not hold a private key of 64 hex digits")]
