@@ -1,7 +1,7 @@
 //! The shape of the source: sizes, first lines, who may use whom, and who alone may do what.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Each module of `src/` and the modules it may use. A row names only rows above it.
 const LAYERS: &[(&str, &[&str])] = &[
@@ -21,8 +21,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["x402", "limit", "route", "facilitator", "ledger", "observe"]),
     ("server", ALL_ABOVE),
     ("worker", &[]),
-    // The commands hand out the clock and start the worker's own process.
-    ("cli", &["config", "server", "x402", "clock", "worker"]),
+    // The commands hand out the clock, list the ledger and are the worker's own process.
+    ("cli", &["config", "server", "x402", "clock", "ledger", "worker"]),
     ("manual", &[]),
 ];
 
@@ -44,7 +44,7 @@ const COLUMNS_MAX: usize = 100;
 
 #[test]
 fn the_source_keeps_its_shape() {
-    let sources = sources(&root().join("src"));
+    let sources = sources("src");
     assert!(sources.len() > 10, "the source has moved");
     let found: Vec<String> = sources.iter().flat_map(Source::mistakes).collect();
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
@@ -52,8 +52,7 @@ fn the_source_keeps_its_shape() {
 
 #[test]
 fn the_tests_keep_their_lines_short() {
-    let found: Vec<String> =
-        sources(&root().join("tests")).iter().flat_map(Source::long_lines).collect();
+    let found: Vec<String> = sources("tests").iter().flat_map(Source::long_lines).collect();
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
 
@@ -84,8 +83,9 @@ fn the_dockerfile_copies_what_there_is() {
     }
 }
 
-/// A source file, its path relative to `src/`.
+/// A source file, its path relative to its folder: `src` or `tests`.
 struct Source {
+    folder: &'static str,
     path: String,
     text: String,
 }
@@ -200,7 +200,7 @@ impl Source {
     }
 
     fn mistake(&self, line: usize, what: &str) -> String {
-        format!("src/{}:{line}: {what}", self.path)
+        format!("{}/{}:{line}: {what}", self.folder, self.path)
     }
 }
 
@@ -254,9 +254,10 @@ fn root() -> PathBuf {
 }
 
 /// Every `.rs` file below a folder.
-fn sources(folder: &Path) -> Vec<Source> {
+fn sources(folder: &'static str) -> Vec<Source> {
     let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
+    let top = root().join(folder);
+    let mut folders = vec![top.clone()];
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(next).unwrap() {
             let path = entry.unwrap().path();
@@ -264,8 +265,8 @@ fn sources(folder: &Path) -> Vec<Source> {
                 folders.push(path);
             } else if path.extension().is_some_and(|kind| kind == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                let path = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
-                found.push(Source { path, text });
+                let path = path.strip_prefix(&top).unwrap().to_string_lossy().into_owned();
+                found.push(Source { folder, path, text });
             }
         }
     }
@@ -274,7 +275,8 @@ fn sources(folder: &Path) -> Vec<Source> {
 
 #[track_caller]
 fn finds(path: &str, text: &str, expected: &[&str]) {
-    let source = Source { path: path.to_owned(), text: format!("//! A file.\n{text}") };
+    let source =
+        Source { folder: "src", path: path.to_owned(), text: format!("//! A file.\n{text}") };
     assert_eq!(source.mistakes(), expected);
 }
 
@@ -330,7 +332,8 @@ fn a_declaration_without_a_body_has_no_length() {
 
 #[test]
 fn a_file_that_does_not_say_what_it_owns_is_found() {
-    let source = Source { path: "clock.rs".to_owned(), text: "use std::fmt;\n".to_owned() };
+    let source =
+        Source { folder: "src", path: "clock.rs".to_owned(), text: "use std::fmt;\n".to_owned() };
     let found = source.mistakes();
     assert_eq!(found, ["src/clock.rs:1: the first line does not say what the file owns"]);
 }
