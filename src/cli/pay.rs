@@ -72,7 +72,8 @@ pub async fn run(arguments: Arguments, clock: Clock) -> Result<Exit, PayError> {
     let request = Request::typed(&arguments)?;
     let terms =
         Terms { price_max: arguments.max_price.clone(), network: arguments.network.clone() };
-    let client = Client::new(clock, Patience::default(), &request.url)?;
+    let patience = Patience { on_wait: report::waiting, ..Patience::default() };
+    let client = Client::new(clock, patience, &request.url)?;
     let demand = match client.ask(&request).await? {
         Asked::Answer(answer) => return output::unpriced(&arguments, &answer),
         Asked::Payment(_, demand) => demand,

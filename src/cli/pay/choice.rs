@@ -6,6 +6,7 @@ use std::str::FromStr;
 use alloy_primitives::Address;
 
 use super::demand::{Demand, Offer};
+use super::report::printable;
 use crate::x402::requirements::SCHEME_EXACT;
 use crate::x402::{AmountError, AtomicAmount, KnownNetwork, Network, NetworkError};
 
@@ -146,6 +147,21 @@ impl fmt::Display for Price {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "${}", self.0)
     }
+}
+
+/// What an offer asks for: in dollars where its USDC is known, else in the server's own words.
+pub(super) fn in_words(offer: &Offer) -> String {
+    let network = network_named(&offer.network).ok();
+    let known = network.as_ref().and_then(Network::known);
+    let priced = known.filter(|known| known_asset(offer, known).is_ok()).and_then(|known| {
+        let amount = offer.amount.parse().ok()?;
+        Some(format!("{} USDC on {}", Price::of(amount, known), known.name))
+    });
+    priced.unwrap_or_else(|| {
+        let [amount, asset, network] =
+            [&offer.amount, &offer.asset, &offer.network].map(|text| printable(text));
+        format!("{amount} units of {asset} on {network}")
+    })
 }
 
 /// Reads a network by its name in version 1, or by CAIP-2.

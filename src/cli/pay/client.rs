@@ -34,6 +34,8 @@ pub struct Patience {
     pub wait_max: Duration,
     /// From the request's first byte to the answer's last.
     pub answer_timeout: Duration,
+    /// Told before each wait, and for how long.
+    pub on_wait: fn(Duration),
 }
 
 impl Default for Patience {
@@ -43,6 +45,7 @@ impl Default for Patience {
             wait: Duration::from_secs(1),
             wait_max: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(180),
+            on_wait: |_| {},
         }
     }
 }
@@ -151,6 +154,7 @@ impl Client {
             }
             if sends_left > 0 && self.now().seconds() < payment.valid_before {
                 let pause = asked_wait.unwrap_or(wait).min(self.patience.wait_max);
+                (self.patience.on_wait)(pause);
                 tokio::time::sleep(pause).await;
                 wait = wait.saturating_mul(2);
             }

@@ -4,6 +4,7 @@ use std::io;
 
 use super::choice::Unpayable;
 use super::demand::DemandError;
+use super::report::printable;
 use super::wallet::KeyError;
 use crate::x402::PaymentIdentity;
 
@@ -115,12 +116,17 @@ impl PayError {
     }
 }
 
+/// An offer's own words stand in it.
+fn told(why: &Unpayable) -> String {
+    printable(&why.to_string())
+}
+
 fn offers(refused: &[Unpayable]) -> String {
     match refused {
         [] => "the 402 has no offer that can be read".to_owned(),
-        [only] => format!("the one offer: {only}"),
+        [only] => format!("the one offer: {}", told(only)),
         many => many.iter().enumerate().fold("no offer will do".to_owned(), |text, (at, why)| {
-            format!("{text}\n  offer {}: {why}", at + 1)
+            format!("{text}\n  offer {}: {}", at + 1, told(why))
         }),
     }
 }

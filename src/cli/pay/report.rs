@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::io::Write as _;
+use std::time::Duration;
 
-use super::choice::{Payable, Unpayable};
+use super::choice::{Payable, Unpayable, in_words};
 use super::demand::Demand;
 use super::receipt::Receipt;
 use super::request::Request;
@@ -26,13 +27,10 @@ pub(super) fn demand(request: &Request, demand: &Demand) {
         request.method, request.url
     ));
     for (at, offer) in demand.offers.iter().enumerate() {
+        let (words, pay_to) = (in_words(offer), printable(&offer.pay_to));
         line(format_args!(
-            "  offer {}: {} units of {} on {} to {} ({})",
+            "  offer {}: {words} to {pay_to} ({})",
             at + 1,
-            printable(&offer.amount),
-            printable(&offer.asset),
-            printable(&offer.network),
-            printable(&offer.pay_to),
             printable(&offer.scheme)
         ));
     }
@@ -44,6 +42,11 @@ pub(super) fn demand(request: &Request, demand: &Demand) {
     {
         line(format_args!("  note: the server says this is for {}", printable(elsewhere)));
     }
+}
+
+/// Told before the same payment is sent again.
+pub(super) fn waiting(pause: Duration) {
+    line(format_args!("no final answer; the same payment goes out again in {pause:.0?}"));
 }
 
 pub(super) fn choice(payable: &Result<Payable<'_>, Vec<Unpayable>>) {

@@ -168,6 +168,7 @@ async fn buy(server: &Server, price_max: &str) -> Result<Paid, PayError> {
         wait: moments,
         wait_max: moments,
         answer_timeout: Duration::from_secs(20),
+        ..Patience::default()
     };
     let request = Request::new(&server.url, Bytes::from_static(b"{\"a\":1}"))?;
     let client = Client::new(clock, patience, &request.url)?;
