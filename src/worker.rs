@@ -1,0 +1,162 @@
+//! The bundled background remover: a small HTTP service in a process of its own.
+//!
+//! What decodes hostile images shares no process with what moves money; the gateway starts this
+//! one, watches it and starts it again. It knows nothing of payments.
+//!
+//! ```text
+//! head ─ place ─ body ─ header ─ desk ─ decode ─ segment ─ encode
+//! 4xx    503     413    400                 400       500
+//! ```
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use self::admission::{Admission, Mebibytes};
+use self::lifeline::Lifeline;
+
+mod admission;
+mod body;
+mod container;
+mod cutout;
+mod decode;
+mod encode;
+mod http;
+mod lifeline;
+mod problem;
+mod request;
+mod segment;
+
+/// `tollgate worker background-removal`: cut the subject out of images sent to it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Print `listening ADDRESS` when ready, and stop when standard input ends
+    #[arg(long)]
+    pub supervised: bool,
+    /// Images worked on at once [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub parallel: Option<NonZeroUsize>,
+    /// Images that may wait
+    #[arg(long, value_name = "N", default_value_t = QUEUE)]
+    pub queue: usize,
+    /// Memory for images, in MB; they wait rather than take more
+    #[arg(long, value_name = "MB", default_value_t = MEMORY_MB)]
+    pub memory: u32,
+}
+
+/// Why the worker could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// No runtime, no signals or no thread.
+    #[error("the worker cannot start")]
+    Start(#[source] io::Error),
+    /// The address is taken, or not ours.
+    #[error("the worker cannot listen on {address}")]
+    Listen {
+        /// As it was given.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The supervisor does not read.
+    #[error("the worker cannot say where it listens")]
+    Announce(#[source] io::Error),
+    /// Accepting connections failed for good.
+    #[error("the worker stopped serving")]
+    Serve(#[source] io::Error),
+}
+
+/// Serves until it is told to stop, then finishes what runs.
+///
+/// Blocks the thread; call it from no runtime.
+///
+/// # Errors
+/// `Start`, `Listen`, `Announce` before the first request; `Serve` after.
+pub fn run(options: &Options) -> Result<(), WorkerError> {
+    let parallel = options.parallel.map_or_else(cores, NonZeroUsize::get);
+    let runtime = runtime(parallel).map_err(WorkerError::Start)?;
+    let result = runtime.block_on(serve(options, parallel));
+    // Images whose clients have gone are not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(options: &Options, parallel: usize) -> Result<(), WorkerError> {
+    let lifeline = if options.supervised { Lifeline::Supervisor } else { Lifeline::Signals };
+    let told = lifeline.watch().map_err(WorkerError::Start)?;
+    let listener = TcpListener::bind(options.listen).await;
+    let (listener, address) = listener
+        .and_then(|listener| listener.local_addr().map(|address| (listener, address)))
+        .map_err(|source| WorkerError::Listen { address: options.listen, source })?;
+    if options.supervised {
+        announce(address).map_err(WorkerError::Announce)?;
+    }
+    info!(%address, parallel, queue = options.queue, "removing backgrounds");
+
+    let admission =
+        Admission::new(parallel, options.queue, Mebibytes::within_megabytes(options.memory));
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = axum::serve(listener, http::router(admission))
+        .with_graceful_shutdown(async { drop(stopped.await) });
+    let mut serving = tokio::spawn(serving.into_future());
+    tokio::select! {
+        ended = &mut serving => return flatten(ended),
+        () = told => drop(stop),
+    }
+    info!("told to stop, finishing what runs");
+    timeout(GRACE, serving).await.map_or_else(
+        |_| {
+            warn!("what still ran was given up");
+            Ok(())
+        },
+        flatten,
+    )
+}
+
+fn flatten(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), WorkerError> {
+    ended.unwrap_or_else(|fault| Err(io::Error::other(fault))).map_err(WorkerError::Serve)
+}
+
+/// Tells the supervisor where we are. The one line ever written to standard output.
+fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "listening {address}")?;
+    output.flush()
+}
+
+fn runtime(parallel: usize) -> io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(SERVING_THREADS)
+        .max_blocking_threads(parallel.saturating_add(HEADER_THREADS))
+        .enable_all()
+        .build()
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// Images that may wait unless told otherwise.
+const QUEUE: usize = 32;
+
+/// Memory for images unless told otherwise.
+const MEMORY_MB: u32 = 2000;
+
+/// Threads that speak HTTP; the images have their own.
+const SERVING_THREADS: usize = 2;
+
+/// Threads that read headers beside the images at work.
+const HEADER_THREADS: usize = 2;
+
+/// The longest that running requests are waited for.
+const GRACE: Duration = Duration::from_secs(30);

@@ -1,0 +1,123 @@
+//! Decoding: from the bytes of a file to upright RGBA pixels, header first.
+
+use std::io::Cursor;
+
+use bytes::Bytes;
+use image::codecs::jpeg::JpegDecoder;
+use image::codecs::png::PngDecoder;
+use image::codecs::webp::WebPDecoder;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageResult, Limits, RgbaImage};
+
+use super::admission::Mebibytes;
+use super::container::Kind;
+use super::problem::Problem;
+
+/// An image of which only the header was read.
+///
+/// Of an animation it is the first frame.
+pub(super) struct Header {
+    bytes: Bytes,
+    kind: Kind,
+    width: u32,
+    height: u32,
+    /// Of one pixel as the decoder gives it.
+    pixel_bytes: u8,
+    orientation: Orientation,
+}
+
+impl Header {
+    /// Reads what there is to know before any pixel is decoded.
+    ///
+    /// # Errors
+    /// `NotAnImage`, `TypeDisagrees`, `Truncated`, `Dimensions`, `Undecodable`.
+    pub(super) fn read(bytes: Bytes, named: Kind) -> Result<Self, Problem> {
+        let found = Kind::of_magic(&bytes).ok_or(Problem::NotAnImage)?;
+        if found != named {
+            return Err(Problem::TypeDisagrees { named, found });
+        }
+        let header = match found {
+            Kind::Png => Self::of(&bytes, found, png(&bytes)),
+            Kind::Jpeg => Self::of(&bytes, found, jpeg(&bytes)),
+            Kind::WebP => Self::of(&bytes, found, webp(&bytes)),
+        };
+        // A file that ends in its header is truncated rather than damaged.
+        let whole = if found.is_whole(&bytes) { Ok(()) } else { Err(Problem::Truncated) };
+        let header = header.map_err(|_| whole.err().unwrap_or(Problem::Undecodable))?;
+        if header.width > SIDE_MAX || header.height > SIDE_MAX {
+            return Err(Problem::Dimensions { width: header.width, height: header.height });
+        }
+        whole.map(|()| header)
+    }
+
+    fn of<D: ImageDecoder>(
+        bytes: &Bytes,
+        kind: Kind,
+        decoder: ImageResult<D>,
+    ) -> ImageResult<Self> {
+        let mut decoder = decoder?;
+        let (width, height) = decoder.dimensions();
+        let pixel_bytes = decoder.color_type().bytes_per_pixel();
+        // Orientation is a courtesy: an image whose EXIF is damaged is still an image.
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        Ok(Self { bytes: bytes.clone(), kind, width, height, pixel_bytes, orientation })
+    }
+
+    /// The most memory that decoding, cutting out and encoding will take.
+    pub(super) fn memory(&self) -> Mebibytes {
+        let pixels = u64::from(self.width) * u64::from(self.height);
+        let decoded = u64::from(self.pixel_bytes);
+        // Progressive JPEG keeps its coefficients; each decoder keeps about one plane of its own.
+        let decoding = decoded + COEFFICIENTS_BYTES;
+        let converting = decoded + RGBA_BYTES;
+        let encoding = 2 * RGBA_BYTES + 1;
+        let most = decoding.max(converting).max(encoding);
+        let file = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
+        Mebibytes::holding(pixels.saturating_mul(most).saturating_add(file) + SEGMENTING_BYTES)
+    }
+
+    /// Decodes the pixels and turns them upright.
+    ///
+    /// # Errors
+    /// `Undecodable`.
+    pub(super) fn decode(self) -> Result<RgbaImage, Problem> {
+        let decoded = match self.kind {
+            Kind::Png => png(&self.bytes).and_then(DynamicImage::from_decoder),
+            Kind::Jpeg => jpeg(&self.bytes).and_then(DynamicImage::from_decoder),
+            Kind::WebP => webp(&self.bytes).and_then(DynamicImage::from_decoder),
+        };
+        let mut image = decoded.map_err(|_| Problem::Undecodable)?;
+        image.apply_orientation(self.orientation);
+        Ok(image.into_rgba8())
+    }
+}
+
+type Source<'a> = Cursor<&'a [u8]>;
+
+fn png(bytes: &[u8]) -> ImageResult<PngDecoder<Source<'_>>> {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(METADATA_BYTES_MAX);
+    PngDecoder::with_limits(Cursor::new(bytes), limits)
+}
+
+fn jpeg(bytes: &[u8]) -> ImageResult<JpegDecoder<Source<'_>>> {
+    JpegDecoder::new(Cursor::new(bytes))
+}
+
+fn webp(bytes: &[u8]) -> ImageResult<WebPDecoder<Source<'_>>> {
+    WebPDecoder::new(Cursor::new(bytes))
+}
+
+/// The longest side.
+pub(super) const SIDE_MAX: u32 = 10_000;
+
+/// What compressed metadata of a PNG may unfold to.
+const METADATA_BYTES_MAX: u64 = 16 << 20;
+
+const RGBA_BYTES: u64 = 4;
+
+/// Three 16-bit coefficients per pixel.
+const COEFFICIENTS_BYTES: u64 = 6;
+
+/// The small planes of segmentation, whatever the photo's size.
+const SEGMENTING_BYTES: u64 = 100 << 20;

@@ -1,0 +1,149 @@
+//! The matte: a rough mask made into soft opacity and clean colours at the photo's full size.
+#![expect(
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    clippy::float_arithmetic,
+    reason = "pixel arithmetic: what becomes a byte is clamped to 0 to 255 before"
+)]
+
+use image::{Rgba, RgbaImage};
+
+use super::guided::Lines;
+use super::plane::{Between, Lattice, Plane};
+
+/// Everything the full photo needs, found on a small one.
+pub(super) struct Matte {
+    lines: Lines,
+    subject: [Plane<f32>; 3],
+    background: [Plane<f32>; 3],
+    width: usize,
+    height: usize,
+}
+
+impl Matte {
+    /// From a small photo and the mask (0 to 1) of its subject, of one size.
+    pub(super) fn new(photo: &Plane<[u8; 3]>, mask: &Plane<f32>) -> Self {
+        let channels = std::array::from_fn(|c| photo.map(|rgb| f32::from(rgb[c]) / 255.0));
+        let radius = (photo.width.max(photo.height) / EDGE_PART).max(RADIUS_MIN);
+        let opposite = mask.map(|value| 1.0 - value);
+        Self {
+            lines: Lines::fit(&channels, mask, radius),
+            subject: around(&channels, mask, radius),
+            background: around(&channels, &opposite, radius),
+            width: photo.width,
+            height: photo.height,
+        }
+    }
+
+    /// Gives each pixel of the full photo its opacity, and soft ones the subject's colour.
+    pub(super) fn apply(&self, photo: &mut RgbaImage) {
+        let (width, height) = (photo.width() as usize, photo.height() as usize);
+        let rows = Lattice::new(self.height, height);
+        let lattice = Lattice::new(self.width, width);
+        let columns: Vec<Between> = (0..width).map(|x| lattice.at(x)).collect();
+        for (y, pixels) in photo.rows_mut().enumerate() {
+            let row = rows.at(y);
+            for (pixel, &column) in pixels.zip(&columns) {
+                self.cut(pixel, row, column);
+            }
+        }
+    }
+
+    fn cut(&self, pixel: &mut Rgba<u8>, row: Between, column: Between) {
+        let Rgba([red, green, blue, before]) = *pixel;
+        let colour = [red, green, blue].map(|byte| f32::from(byte) / 255.0);
+        let opacity = firm(self.lines.opacity(row, column, colour));
+        if opacity <= 0.0 {
+            // One value for all that is cut away compresses best and hides nothing.
+            *pixel = Rgba([0; 4]);
+            return;
+        }
+        if opacity < 1.0 {
+            let [red, green, blue] = self.unmixed(colour, opacity, (row, column)).map(byte);
+            *pixel = Rgba([red, green, blue, byte(opacity * f32::from(before) / 255.0)]);
+        }
+    }
+
+    /// The subject's share of a mixed colour.
+    ///
+    /// Source: Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021.
+    fn unmixed(&self, colour: [f32; 3], opacity: f32, at: (Between, Between)) -> [f32; 3] {
+        let subject = self.subject.each_ref().map(|plane| plane.sample(at.0, at.1));
+        let background = self.background.each_ref().map(|plane| plane.sample(at.0, at.1));
+        std::array::from_fn(|c| {
+            let guess = opacity * subject[c] + (1.0 - opacity) * background[c];
+            (subject[c] + opacity * (colour[c] - guess)).clamp(0.0, 1.0)
+        })
+    }
+}
+
+/// The mean colour around each pixel of what `weight` counts; of everything where it counts none.
+fn around(channels: &[Plane<f32>; 3], weight: &Plane<f32>, radius: usize) -> [Plane<f32>; 3] {
+    let weight = weight.map(|weight| weight + WEIGHT_MIN);
+    let total = weight.blurred(radius);
+    channels.each_ref().map(|channel| {
+        let mut weighed = channel.clone();
+        weighed.values.iter_mut().zip(&weight.values).for_each(|(value, weight)| *value *= weight);
+        let mut mean = weighed.blurred(radius);
+        mean.values.iter_mut().zip(&total.values).for_each(|(value, total)| *value /= total);
+        mean
+    })
+}
+
+/// Opacity with the ends pulled out, so that the inside is opaque and the outside empty.
+fn firm(opacity: f32) -> f32 {
+    let part = ((opacity - FIRM) / (1.0 - 2.0 * FIRM)).clamp(0.0, 1.0);
+    part * part * (3.0 - 2.0 * part)
+}
+
+fn byte(value: f32) -> u8 {
+    (value * 255.0).round() as u8
+}
+
+/// The soft edge is about this part of the longer side.
+const EDGE_PART: usize = 120;
+
+const RADIUS_MIN: usize = 2;
+
+/// Opacities this near to nothing or to all are taken for it.
+const FIRM: f32 = 0.12;
+
+/// What counts where nothing counts.
+const WEIGHT_MIN: f32 = 1e-4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_are_firm_and_the_middle_stays() {
+        assert_eq!((firm(0.1), firm(0.9)), (0.0, 1.0));
+        assert!((firm(0.5) - 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_mixed_colour_becomes_the_subjects() {
+        let photo = Plane {
+            width: 40,
+            height: 40,
+            values: (0..1600)
+                .map(|at| match at % 40 {
+                    0..20 => [200, 40, 40],
+                    20 => [120, 120, 120],
+                    _ => [40, 200, 200],
+                })
+                .collect(),
+        };
+        let mask = photo.map(|[red, ..]| (f32::from(red) - 40.0) / 160.0);
+        let mut image = RgbaImage::from_fn(40, 40, |x, y| {
+            let [red, green, blue] = photo.values[(y * 40 + x) as usize];
+            Rgba([red, green, blue, 255])
+        });
+        Matte::new(&photo, &mask).apply(&mut image);
+        let Rgba([red, green, _, opacity]) = *image.get_pixel(20, 20);
+        assert!((90..170).contains(&opacity), "{opacity}");
+        assert!(red > 150 && green < 90, "{red} {green}");
+        assert_eq!(image.get_pixel(5, 20), &Rgba([200, 40, 40, 255]));
+        assert_eq!(image.get_pixel(35, 20), &Rgba([0; 4]));
+    }
+}
