@@ -14,13 +14,15 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::ledger::LedgerUrl;
-use crate::limit::By;
+use crate::limit::{By, Rate};
+use crate::facilitator::simulated::Signatures;
+use crate::route::Pattern;
 use crate::route::upstream::Bundled;
 use crate::x402::network::Worth;
 
 use super::text::{OneOrMany, Text};
-use super::units::{Delay, Dollars, Frequency, Price, Size, Timeout};
-use super::words::{Match, MediaType, Name, Origin, PublicUrl, Settle, Signatures, WebUrl};
+use super::units::{Delay, Dollars, Price, Size, Timeout};
+use super::words::{MediaType, Name, Origin, PublicUrl, Settle, WebUrl};
 
 /// Sections by name; the name's place is kept.
 pub(super) type Sections<T> = BTreeMap<Spanned<Box<str>>, T>;
@@ -136,7 +138,7 @@ pub(super) struct FileLimits {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FileLimit {
-    pub(super) rate: Text<Frequency>,
+    pub(super) rate: Text<Rate>,
     pub(super) by: Text<By>,
 }
 
@@ -163,7 +165,7 @@ pub(super) struct FileUpstream {
 #[serde(deny_unknown_fields)]
 pub(super) struct FileRoute {
     pub(super) name: Option<Text<Name>>,
-    pub(super) r#match: Text<Match>,
+    pub(super) r#match: Text<Pattern>,
     pub(super) upstream: Text<Name>,
     pub(super) price: Text<Price>,
     pub(super) networks: Option<Spanned<Vec<Text<Name>>>>,

@@ -3,6 +3,25 @@
 use super::mistake::Mistake;
 
 impl Mistake {
+    /// A mistake that the TOML reader found, in our words where it has others.
+    pub(super) fn of_toml(message: &str) -> Self {
+        let mut quoted = message.split('`').skip(1).step_by(2).map(Box::<str>::from);
+        if message.starts_with("unknown field") {
+            let key = quoted.next().unwrap_or_default();
+            return Self::unknown_key(&key, quoted.collect());
+        }
+        if message.starts_with("missing field") {
+            return Self::missing_key(&quoted.next().unwrap_or_default());
+        }
+        Self::Toml(message.lines().collect::<Vec<_>>().join(", ").into())
+    }
+
+    /// A key without which nothing can start.
+    pub(super) fn missing_key(key: &str) -> Self {
+        let example = EXAMPLES.iter().find(|(name, _)| *name == key).map(|(_, example)| *example);
+        Self::MissingKey { key: key.into(), example }
+    }
+
     /// A text that is not what belongs here.
     pub(super) fn not(kind: &'static str, text: &str, instead: &str) -> Self {
         let text = text.chars().take(TEXT_CHARS_MAX).collect::<String>().into();
@@ -64,7 +83,6 @@ impl Mistake {
             Self::NetworkKnown { .. } => "remove it, or give the section a name of your own",
             Self::SimulatedMainnet { .. } => "name a facilitator with a url, or use a testnet",
             Self::MemoryMainnet { .. } => "write url = \"sqlite://tollgate.db\" instead",
-            Self::TrustedMainnet { .. } => "write signatures = \"checked\" instead",
             Self::NoPublicUrl => "write public_url = \"https://api.example.com\" under [server]",
             Self::Conflict(_) => "remove one of the two routes",
             Self::Twice(_) => "remove one of the two",
@@ -121,6 +139,19 @@ fn distance(from: &str, to: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
+/// What to write for a key that is missing.
+const EXAMPLES: [(&str, &str); 10] = [
+    ("asset", "\"0x…\", the contract of the asset"),
+    ("by", "\"ip\""),
+    ("chain_id", "8453"),
+    ("decimals", "6"),
+    ("eip712", "{ name = \"USD Coin\", version = \"2\" }"),
+    ("facilitator", "the name of a section of [facilitators]"),
+    ("match", "\"POST /v1/images\""),
+    ("pay_to", "\"0x…\", the address that is paid"),
+    ("price", "\"$0.05\", or \"free\""),
+    ("rate", "\"30/min\""),
+];
 const TEXT_CHARS_MAX: usize = 60;
 const NAME_CHARS_MAX: usize = 64;
 

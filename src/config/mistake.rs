@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::ledger::LedgerUrlError;
+use crate::limit::RateError;
 use crate::route::{PatternError, RouteConflict};
 
 /// What is wrong with a value, or a whole file. Displayed as one line without a full stop.
@@ -117,12 +119,6 @@ pub enum Mistake {
         /// Its section's name.
         network: Box<str>,
     },
-    /// Real money behind a signature check that believes everything.
-    #[error("signatures are trusted unseen, and `{network}` is a mainnet")]
-    TrustedMainnet {
-        /// Its section's name.
-        network: Box<str>,
-    },
     /// Priced routes whose URL nobody can know.
     #[error("`public_url` is missing: 402s say what is paid for by its URL")]
     NoPublicUrl,
@@ -132,6 +128,12 @@ pub enum Mistake {
     /// A text that is no pattern of requests.
     #[error("{0}")]
     Pattern(#[source] PatternError),
+    /// A text that is no rate.
+    #[error("{0}")]
+    Rate(#[source] RateError),
+    /// A text that is no ledger.
+    #[error("{0}")]
+    Ledger(#[source] LedgerUrlError),
     /// Two routes for one request.
     #[error("{0}")]
     Conflict(#[source] RouteConflict),
@@ -147,6 +149,9 @@ pub enum Mistake {
         /// Its length.
         bytes: usize,
     },
+    /// A 402 that cannot be JSON.
+    #[error("the 402 cannot be written: {0}")]
+    ChallengeUnwritable(#[source] serde_json::Error),
     /// Two listeners on one address.
     #[error("`admin` and `listen` are one address")]
     SameAddress,
