@@ -31,6 +31,8 @@ pub enum Refusal {
     RateLimited {
         /// Which one.
         limit: Limit,
+        /// The bucket's state and policy, as the `RateLimit` headers tell them.
+        told: RateLimitHeaders,
         /// Until the next request passes.
         retry_after: Duration,
     },
@@ -60,6 +62,8 @@ pub enum Refusal {
     FacilitatorUnavailable,
     /// The ledger cannot be written now, so no payment can be taken.
     LedgerUnavailable,
+    /// The upstream has no address now: its worker is starting, or its name does not resolve.
+    UpstreamAway,
     /// The upstream cannot be reached, or broke off.
     UpstreamUnavailable,
     /// The upstream did not answer in time.
@@ -68,6 +72,16 @@ pub enum Refusal {
     Overloaded,
     /// Our own fault.
     Internal,
+}
+
+/// Values of the `RateLimit` and `RateLimit-Policy` headers. Source: IETF draft "RateLimit header
+/// fields for HTTP".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RateLimitHeaders {
+    /// `RateLimit`.
+    pub state: Box<str>,
+    /// `RateLimit-Policy`.
+    pub policy: Box<str>,
 }
 
 /// The buckets of the limiter.
@@ -142,6 +156,7 @@ impl Refusal {
             Self::OutcomeUnknown { .. } => row(503, "outcome_unknown", Yes, Money::Unknown),
             Self::FacilitatorUnavailable => row(503, "facilitator_unavailable", Yes, Money::No),
             Self::LedgerUnavailable => row(503, "ledger_unavailable", Yes, Money::No),
+            Self::UpstreamAway => row(503, "upstream_away", Yes, Money::No),
             Self::UpstreamUnavailable => row(502, "upstream_unavailable", Yes, Money::No),
             Self::UpstreamTimeout => row(504, "upstream_timeout", Yes, Money::No),
             Self::Overloaded => row(503, "overloaded", Yes, Money::No),
@@ -176,7 +191,10 @@ impl Refusal {
             }
             Self::FacilitatorUnavailable => "payments cannot be verified right now".to_owned(),
             Self::LedgerUnavailable => "payments cannot be recorded right now".to_owned(),
-            Self::UpstreamUnavailable => "the service behind this gateway is away".to_owned(),
+            Self::UpstreamAway => "the service behind this gateway is starting".to_owned(),
+            Self::UpstreamUnavailable => {
+                "the service behind this gateway cannot be reached".to_owned()
+            }
             Self::UpstreamTimeout => "the service behind this gateway was too slow".to_owned(),
             Self::Overloaded => "too busy right now".to_owned(),
             Self::Internal => "something broke on our side".to_owned(),
@@ -187,7 +205,7 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after, .. } => Some(*retry_after),
-            Self::PaymentInUse | Self::Overloaded => Some(Duration::from_secs(1)),
+            Self::PaymentInUse | Self::Overloaded | Self::UpstreamAway => Some(Duration::from_secs(1)),
             Self::OutcomeUnknown { .. }
             | Self::FacilitatorUnavailable
             | Self::LedgerUnavailable => Some(Duration::from_secs(5)),
@@ -264,10 +282,15 @@ pub fn every() -> Vec<Refusal> {
         Refusal::PaymentUsed { transaction: "0x…".into() },
         Refusal::BodyTooLarge { bytes_max: 25_000_000 },
         Refusal::BodyTypeUnsupported,
-        Refusal::RateLimited { limit: Limit::Unpaid, retry_after: Duration::from_secs(2) },
+        Refusal::RateLimited {
+            limit: Limit::Unpaid,
+            told: RateLimitHeaders::default(),
+            retry_after: Duration::from_secs(2),
+        },
         Refusal::HeadersTooLarge,
         Refusal::Internal,
         Refusal::UpstreamUnavailable,
+        Refusal::UpstreamAway,
         Refusal::OutcomeUnknown { transaction: None },
         Refusal::FacilitatorUnavailable,
         Refusal::LedgerUnavailable,

@@ -1,0 +1,153 @@
+//! What may be typed.
+
+pub mod check;
+pub mod demo;
+pub mod ledger;
+pub mod pay;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::server;
+
+/// A reverse proxy that puts a price on an existing API.
+///
+/// Requests without payment get HTTP 402 with x402 terms; paid ones are verified, forwarded and
+/// settled. Routes, prices, limits and chains come from one gateway.toml.
+#[derive(Debug, Parser)]
+#[command(version, name = "tollgate")]
+struct Typed {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve what gateway.toml says
+    Serve {
+        /// The configuration
+        #[arg(default_value = DEFAULT_FILE)]
+        config: PathBuf,
+    },
+    /// Validate gateway.toml and show, for each route, what it charges and the 402 it would send
+    Check {
+        /// The configuration
+        #[arg(default_value = DEFAULT_FILE)]
+        config: PathBuf,
+    },
+    /// Request a URL and pay for it, whatever x402 server is behind it
+    Pay(Box<pay::Arguments>),
+    /// Show a paid request from end to end on this machine: no network, no chain, no account
+    Demo(demo::Arguments),
+    /// Run a bundled service by itself
+    #[cfg(feature = "worker")]
+    #[command(subcommand)]
+    Worker(Worker),
+    /// Look into the ledger of payments
+    #[command(subcommand)]
+    Ledger(ledger::Command),
+}
+
+#[cfg(feature = "worker")]
+#[derive(Debug, Subcommand)]
+enum Worker {
+    /// Photo in, cut-out back
+    BackgroundRemoval(crate::worker::Options),
+}
+
+/// Does what was typed.
+///
+/// Exit codes: 0 done, 1 failed, 64 the command line or the configuration is wrong, 75 a payment's
+/// outcome is not known.
+pub fn main() -> ExitCode {
+    // A second call finds one installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let typed = match Typed::try_parse() {
+        Ok(typed) => typed,
+        Err(error) => return said_by_clap(&error),
+    };
+    log_to_stderr();
+    run(typed.command).unwrap_or_else(|error| {
+        say(&mut std::io::stderr(), &format!("tollgate: {}", chain(&*error)));
+        ExitCode::FAILURE
+    })
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    let mut out = std::io::stdout();
+    match command {
+        Command::Serve { config } => match load(&config) {
+            Ok(config) => server::serve(config, &mut out).map_err(Failure::from)?,
+            Err(wrong) => return Ok(wrong),
+        },
+        Command::Check { config } => match load(&config) {
+            Ok(config) => check::check(&config, &mut out)?,
+            Err(wrong) => return Ok(wrong),
+        },
+        Command::Pay(arguments) => {
+            let paying = pay::run(*arguments, Clock::System);
+            return block_on(async { paying.await.map(|exit| ExitCode::from(exit.code())) });
+        }
+        Command::Demo(arguments) => return block_on(demo::run(arguments)),
+        #[cfg(feature = "worker")]
+        Command::Worker(Worker::BackgroundRemoval(options)) => crate::worker::run(&options)?,
+        Command::Ledger(command) => match load(command.config()) {
+            Ok(config) => return block_on(ledger::run(command, config)),
+            Err(wrong) => return Ok(wrong),
+        },
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The configuration, or the exit code after its mistakes have been shown.
+fn load(path: &Path) -> Result<Config, ExitCode> {
+    Config::load(path).map_err(|errors| {
+        say(&mut std::io::stderr(), errors.to_string().trim_end());
+        ExitCode::from(EXIT_USAGE)
+    })
+}
+
+fn block_on<E: Into<Failure>>(
+    work: impl Future<Output = Result<ExitCode, E>>,
+) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(work).map_err(Into::into)
+}
+
+fn said_by_clap(error: &clap::Error) -> ExitCode {
+    // Nobody is left to hear that the terminal is gone.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
+}
+
+/// Diagnostics, as JSON lines; `TOLLGATE_LOG` chooses what is said, `info` by default.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("TOLLGATE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,pingora=warn,pingora_core=warn,sqlx=warn"));
+    let subscriber = tracing_subscriber::fmt().json().with_env_filter(filter);
+    // Only a library user's own subscriber can be there first; theirs is kept.
+    let _ = subscriber.with_writer(std::io::stderr).try_init();
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn say(out: &mut impl Write, text: &str) {
+    // A closed pipe is not worth a second failure.
+    let _ = writeln!(out, "{text}");
+}
+
+const DEFAULT_FILE: &str = "gateway.toml";
+/// `EX_USAGE` of sysexits.
+const EXIT_USAGE: u8 = 64;

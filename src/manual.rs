@@ -1,0 +1,5 @@
+//! How tollgate works, how it is run, and why it is as it is.
+
+pub mod decisions;
+pub mod operations;
+pub mod request_path;

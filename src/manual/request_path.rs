@@ -1,0 +1,34 @@
+//! One paid request, step by step.
+//!
+//! ```text
+//! listener ─ inspect ─ route ─ limit ─ present ─ screen ─ prove ─ reserve ─ verify ─ upstream ─ settle ─ receipt ─ log
+//!            400/431   404/405 429     402/400   415/413  402     409/503   402/503  502/504    402/503
+//! ```
+//!
+//! | step | file | what it takes and gives |
+//! |---|---|---|
+//! | begin | `proxy/exchange.rs` | clock → `Exchange` |
+//! | inspect | `proxy/inspect.rs` | a request that can be read in one way only |
+//! | match | `route/table.rs` | method, host, canonical path → route |
+//! | present | `payment/present.rs` | headers and terms → `Presented`; none: the unpaid bucket, then 402 |
+//! | screen | `route/body.rs` | declared type and length of the body, before any money |
+//! | prove | `payment/prove.rs` | `Presented` → `Proven`: payee, amount, window, signature |
+//! | class | `limit.rs` | the payer's bucket of the route's class |
+//! | reserve | `payment/reserve.rs` | `Proven` → `Reserved`: claimed in the ledger, durable |
+//! | verify | `payment/verify.rs` | `Reserved` → `Verified`: the facilitator would settle it now |
+//! | upstream | `proxy/upstream.rs` | payment headers off, payer and exchange on |
+//! | settle | `payment/settle.rs` | `Verified` → `Settled`, on the final 2xx head only |
+//! | receipt | `payment/receipt.rs` | `Settled` → `PAYMENT-RESPONSE` |
+//! | log | `observe.rs` | one line, the counters |
+//!
+//! # Where a payment goes when things break
+//!
+//! - The client leaves before the payment is verified: it is released.
+//! - The client leaves an HTTP/1 exchange later: the exchange goes on, the payment is settled.
+//! - The upstream fails, refuses or is too slow: the payment is released, the upstream's answer (or
+//!   502, 503, 504) is passed on.
+//! - The facilitator refuses to settle: the client gets 402, nothing moved.
+//! - The facilitator cannot be reached: 503, nothing moved, the payment is released.
+//! - The facilitator's answer is lost or cannot be believed: 503 `outcome_unknown`. The ledger keeps
+//!   the payment; the same payment gets 503 until the outcome is known, never a new 402.
+//! - The process dies: at the next start what was held is released; what was settling is looked up.

@@ -1,0 +1,100 @@
+//! What is seen of an exchange once it is over: one line, and the counters.
+
+pub mod access;
+pub mod metrics;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock::UnixMillis;
+
+pub use access::AccessLog;
+pub use metrics::{METRICS, Metrics};
+
+/// One finished exchange, as it is logged. Holds no secret and no payment header.
+#[derive(Debug, Serialize)]
+pub struct Observed<'a> {
+    /// When it began.
+    #[serde(rename = "unix_ms")]
+    pub began: UnixMillis,
+    /// Its id, which the upstream and the ledger know too.
+    pub exchange: &'a str,
+    /// HTTP method.
+    pub method: &'a str,
+    /// Path without query, cut at [`PATH_CHARS_MAX`].
+    pub path: &'a str,
+    /// Name of the route; absent when none was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<&'a str>,
+    /// Who asked, as far as proxies can be trusted.
+    pub client: IpAddr,
+    /// HTTP status that was sent; 0: none.
+    pub status: u16,
+    /// `free`, `paid`, `released`, `client_gone`, or the code of a refusal.
+    pub outcome: &'a str,
+    /// The protocol's reason for a refused payment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'a str>,
+    /// The payment, if one was proven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment: Option<ObservedPayment<'a>>,
+    /// From the first byte of the request to the last of the answer.
+    #[serde(serialize_with = "micros", rename = "total_us")]
+    pub total: Duration,
+    /// Lengths of the stages that were reached.
+    pub stages: Stages,
+    /// Body bytes received.
+    pub bytes_in: u64,
+    /// Body bytes sent.
+    pub bytes_out: u64,
+    /// What broke, for us.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<&'a str>,
+}
+
+/// The payment of a finished exchange.
+#[derive(Debug, Serialize)]
+pub struct ObservedPayment<'a> {
+    /// Who paid.
+    pub payer: &'a str,
+    /// CAIP-2 network.
+    pub network: &'a str,
+    /// Atomic units.
+    pub amount: u128,
+    /// Hash of the transfer, once there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<&'a str>,
+}
+
+/// How long the stages took.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Stages {
+    /// From presenting the payment to holding it verified.
+    #[serde(serialize_with = "some_micros", rename = "verify_us")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Duration>,
+    /// From forwarding to the upstream's final header.
+    #[serde(serialize_with = "some_micros", rename = "upstream_us")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Duration>,
+    /// From that header to the settlement's outcome.
+    #[serde(serialize_with = "some_micros", rename = "settle_us")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settle: Option<Duration>,
+}
+
+/// Characters of a path that are logged.
+pub const PATH_CHARS_MAX: usize = 256;
+
+fn micros<S: serde::Serializer>(length: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(length.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn some_micros<S: serde::Serializer>(
+    length: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    micros(&length.unwrap_or_default(), serializer)
+}

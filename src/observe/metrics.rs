@@ -1,0 +1,187 @@
+//! The counters behind `/metrics`. Labels are bounded: names from the configuration, never paths.
+
+use prometheus::core::Collector;
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use super::{AccessLog, Observed, access::Written};
+use crate::fault::Side;
+
+/// A row of the README's table of metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Name in `/metrics`.
+    pub name: &'static str,
+    /// Labels, in order.
+    pub labels: &'static [&'static str],
+    /// What it counts.
+    pub help: &'static str,
+}
+
+const EXCHANGES: Metric = Metric {
+    name: "tollgate_exchanges_total",
+    labels: &["route", "outcome"],
+    help: "Finished exchanges by route and outcome",
+};
+const SETTLED: Metric = Metric {
+    name: "tollgate_settled_amount_total",
+    labels: &["route", "network"],
+    help: "Money settled, in atomic units of the asset",
+};
+const STAGES: Metric = Metric {
+    name: "tollgate_stage_seconds",
+    labels: &["stage"],
+    help: "Time in each stage of paid exchanges",
+};
+const RUNNING: Metric = Metric {
+    name: "tollgate_exchanges_running",
+    labels: &[],
+    help: "Exchanges that have begun and are not over",
+};
+const FAULTS: Metric = Metric {
+    name: "tollgate_faults_total",
+    labels: &["side"],
+    help: "What broke, by whose side it is on",
+};
+const UNKNOWN: Metric = Metric {
+    name: "tollgate_payments_unknown",
+    labels: &[],
+    help: "Payments whose outcome is not known",
+};
+const LIMITER: Metric = Metric {
+    name: "tollgate_limiter_keys",
+    labels: &["table"],
+    help: "Clients and payers that the limiter remembers",
+};
+const UPSTREAM: Metric = Metric {
+    name: "tollgate_upstream_up",
+    labels: &["upstream"],
+    help: "1 while an upstream has an address to be reached at",
+};
+const DROPPED: Metric = Metric {
+    name: "tollgate_log_lines_dropped_total",
+    labels: &[],
+    help: "Log lines lost because they were not read fast enough",
+};
+
+/// Every metric of `/metrics`.
+pub const METRICS: [Metric; 9] =
+    [EXCHANGES, SETTLED, STAGES, RUNNING, FAULTS, UNKNOWN, LIMITER, UPSTREAM, DROPPED];
+
+/// The counters and the access log of one process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    log: AccessLog,
+    exchanges: IntCounterVec,
+    settled: IntCounterVec,
+    stages: HistogramVec,
+    running: IntGauge,
+    faults: IntCounterVec,
+    unknown: IntGauge,
+    limiter: IntGaugeVec,
+    upstream: IntGaugeVec,
+    dropped: IntCounter,
+}
+
+impl Metrics {
+    /// Counters at zero.
+    ///
+    /// # Errors
+    /// None with the names above; prometheus' own.
+    pub fn new(log: AccessLog) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        Ok(Self {
+            exchanges: kept(&registry, IntCounterVec::new(opts(EXCHANGES), EXCHANGES.labels)?)?,
+            settled: kept(&registry, IntCounterVec::new(opts(SETTLED), SETTLED.labels)?)?,
+            stages: kept(&registry, HistogramVec::new(buckets(), STAGES.labels)?)?,
+            running: kept(&registry, IntGauge::with_opts(opts(RUNNING))?)?,
+            faults: kept(&registry, IntCounterVec::new(opts(FAULTS), FAULTS.labels)?)?,
+            unknown: kept(&registry, IntGauge::with_opts(opts(UNKNOWN))?)?,
+            limiter: kept(&registry, IntGaugeVec::new(opts(LIMITER), LIMITER.labels)?)?,
+            upstream: kept(&registry, IntGaugeVec::new(opts(UPSTREAM), UPSTREAM.labels)?)?,
+            dropped: kept(&registry, IntCounter::with_opts(opts(DROPPED))?)?,
+            registry,
+            log,
+        })
+    }
+
+    /// An exchange has begun. Each is followed by one [`Metrics::ended`].
+    pub fn began(&self) {
+        self.running.inc();
+    }
+
+    /// An exchange is over.
+    pub fn ended(&self, observed: &Observed<'_>) {
+        self.running.dec();
+        let route = observed.route.unwrap_or("none");
+        self.exchanges.with_label_values(&[route, observed.outcome]).inc();
+        if let (Some(payment), "paid") = (&observed.payment, observed.outcome) {
+            let amount = u64::try_from(payment.amount).unwrap_or(u64::MAX);
+            self.settled.with_label_values(&[route, payment.network]).inc_by(amount);
+        }
+        let stages = observed.stages;
+        let named =
+            [("verify", stages.verify), ("upstream", stages.upstream), ("settle", stages.settle)];
+        for (stage, length) in named {
+            if let (Some(length), true) = (length, observed.payment.is_some()) {
+                self.stages.with_label_values(&[stage]).observe(length.as_secs_f64());
+            }
+        }
+        if self.log.write(observed) == Written::Dropped {
+            self.dropped.inc();
+        }
+    }
+
+    /// Something broke.
+    pub fn fault(&self, side: Side) {
+        self.faults.with_label_values(&[side.name()]).inc();
+    }
+
+    /// How many exchanges run now.
+    pub fn running(&self) -> i64 {
+        self.running.get()
+    }
+
+    /// So many payments are unknown now.
+    pub fn set_unknown(&self, payments: i64) {
+        self.unknown.set(payments);
+    }
+
+    /// So many keys are in a table of the limiter.
+    pub fn set_limiter_keys(&self, table: &str, keys: i64) {
+        self.limiter.with_label_values(&[table]).set(keys);
+    }
+
+    /// Whether an upstream can be reached.
+    pub fn set_upstream_up(&self, upstream: &str, up: bool) {
+        self.upstream.with_label_values(&[upstream]).set(i64::from(up));
+    }
+
+    /// The page of `/metrics`, in the text format of Prometheus.
+    ///
+    /// # Errors
+    /// None with the metrics above; prometheus' own.
+    pub fn page(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+fn opts(metric: Metric) -> Opts {
+    Opts::new(metric.name, metric.help)
+}
+
+fn buckets() -> HistogramOpts {
+    HistogramOpts::new(STAGES.name, STAGES.help)
+        .buckets(vec![0.000_1, 0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0])
+}
+
+fn kept<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}

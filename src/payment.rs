@@ -1,0 +1,80 @@
+//! One payment from header to receipt. Each stage is a type that only the stage before it makes:
+//! `Presented → Proven → Reserved → Verified → Settled → Receipt`.
+
+mod outlive;
+pub mod present;
+pub mod prove;
+pub mod receipt;
+pub mod recover;
+pub mod reserve;
+pub mod settle;
+pub mod verify;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::runtime::Handle;
+
+use crate::clock::Clock;
+use crate::facilitator::Facilitator;
+use crate::fault::{Fault, Retry, Side};
+use crate::ledger::Ledger;
+
+pub use present::{Presented, present};
+pub use prove::Proven;
+pub use receipt::Receipt;
+pub use reserve::{Reserved, Standing};
+pub use settle::{Settled, Unsettled};
+pub use verify::{Unverified, Verified};
+
+/// What the stages share: the ledger, who settles, the clock, and the runtime on which work that
+/// must outlive a request is done.
+#[derive(Clone)]
+pub struct Payments {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    ledger: Ledger,
+    facilitators: HashMap<Arc<str>, Facilitator>,
+    clock: Clock,
+    runtime: Handle,
+    under_way: AtomicUsize,
+}
+
+impl Payments {
+    /// Payments recorded in `ledger` and settled by `facilitators`, on `runtime`, which must live
+    /// as long as the process.
+    pub fn new(
+        ledger: Ledger,
+        facilitators: HashMap<Arc<str>, Facilitator>,
+        clock: Clock,
+        runtime: Handle,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { ledger, facilitators, clock, runtime, under_way: AtomicUsize::new(0) }) }
+    }
+
+    /// The ledger that these payments are recorded in.
+    pub fn ledger(&self) -> &Ledger {
+        &self.inner.ledger
+    }
+
+    /// Everyone who settles, by name.
+    pub fn facilitators(&self) -> impl Iterator<Item = (&str, &Facilitator)> {
+        self.inner.facilitators.iter().map(|(name, facilitator)| (&**name, facilitator))
+    }
+
+    /// Settlements that have begun and whose outcome is not written down yet.
+    pub fn under_way(&self) -> usize {
+        self.inner.under_way.load(Ordering::Acquire)
+    }
+
+    fn facilitator(&self, name: &str) -> Result<&Facilitator, Fault> {
+        let unknown = || Fault::new(Side::Ours, Retry::Never, "no facilitator has this name");
+        self.inner.facilitators.get(name).ok_or_else(unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! The payment that a request carries, and the offer of the route that it is for.
+
+use http::HeaderMap;
+
+use crate::refusal::Refusal;
+use crate::route::{OfferedBy, Terms};
+use crate::x402::payload::{Choice, PayloadError};
+use crate::x402::{
+    ErrorReason, Offer, PaymentIdentity, PaymentPayload, SignedAuthorization, Version,
+};
+
+/// A payment for one offer of the route. Nothing in it is proven.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    pub(super) version: Version,
+    pub(super) offered: OfferedBy,
+    pub(super) payment: SignedAuthorization,
+}
+
+/// The request headers that may carry a payment. Source: x402 v2 (HTTP transport), x402 v1; the
+/// third is what some published APIs tell their clients to send.
+pub const PAYMENT_HEADERS: [&str; 3] = ["payment-signature", "x-payment", "x-payment-response"];
+
+/// Reads the payment of a request for a route with these terms.
+///
+/// # Errors
+/// `PaymentMissing`: there is none. `PaymentMalformed`: it cannot be read. `PaymentsDisagree`: two
+/// that are not the same. `PaymentInvalid`: it is for no offer of this route.
+pub fn present(headers: &HeaderMap, terms: &Terms) -> Result<Presented, Refusal> {
+    let mut found: Option<PaymentPayload> = None;
+    let values = PAYMENT_HEADERS.iter().flat_map(|name| headers.get_all(*name));
+    for value in values {
+        let next = PaymentPayload::decode(value.as_bytes()).map_err(|error| told(&error))?;
+        match &found {
+            None => found = Some(next),
+            Some(first) if first.payment == next.payment => {}
+            Some(_) => return Err(Refusal::PaymentsDisagree),
+        }
+    }
+    let PaymentPayload { choice, payment } = found.ok_or(Refusal::PaymentMissing)?;
+    let offered = choose(&choice, terms).map_err(Refusal::PaymentInvalid)?.clone();
+    let version = match choice {
+        Choice::V1 { .. } => Version::V1,
+        Choice::V2 { .. } => Version::V2,
+    };
+    Ok(Presented { version, offered, payment })
+}
+
+impl Presented {
+    /// What makes this payment the same as another.
+    pub fn identity(&self) -> PaymentIdentity {
+        let requirements = &self.offered.offer.requirements;
+        PaymentIdentity {
+            network: requirements.network.clone(),
+            asset: requirements.asset,
+            payer: self.payment.authorization.from,
+            nonce: self.payment.authorization.nonce,
+        }
+    }
+
+    /// The offer that the client took.
+    pub fn offer(&self) -> &Offer {
+        &self.offered.offer
+    }
+}
+
+/// The offer that the client names. In version 2 it echoes the offer's terms: they must be the
+/// ones of now, so that nobody pays a price that they did not see.
+fn choose<'a>(choice: &Choice, terms: &'a Terms) -> Result<&'a OfferedBy, ErrorReason> {
+    let (scheme, network) = match choice {
+        Choice::V1 { scheme, network } | Choice::V2 { scheme, network, .. } => (scheme, network),
+    };
+    let named = |offer: &Offer| match choice {
+        Choice::V1 { network, .. } => offer.v1.network == *network,
+        Choice::V2 { network, .. } => offer.requirements.network.as_str() == &**network,
+    };
+    if !terms.offers.iter().any(|by| by.offer.requirements.scheme == *scheme) {
+        return Err(ErrorReason::Scheme);
+    }
+    if network.is_empty() || !terms.offers.iter().any(|by| named(&by.offer)) {
+        return Err(ErrorReason::Network);
+    }
+    let agreed = |offer: &Offer| match choice {
+        Choice::V1 { .. } => true,
+        Choice::V2 { amount, asset, pay_to, .. } => {
+            let now = &offer.requirements;
+            (now.amount, now.asset, now.pay_to) == (*amount, *asset, *pay_to)
+        }
+    };
+    terms
+        .offers
+        .iter()
+        .find(|by| named(&by.offer) && agreed(&by.offer))
+        .ok_or(ErrorReason::Requirements)
+}
+
+fn told(error: &PayloadError) -> Refusal {
+    match error {
+        PayloadError::Version(_) => Refusal::PaymentInvalid(ErrorReason::Version),
+        PayloadError::TooLong | PayloadError::Base64(_) | PayloadError::Json(_) => {
+            Refusal::PaymentMalformed(error.to_string().into())
+        }
+    }
+}

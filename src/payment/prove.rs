@@ -1,0 +1,66 @@
+//! What can be judged of a payment without asking anyone, in the order that costs least.
+
+use std::time::Duration;
+
+use alloy_primitives::U256;
+
+use super::Presented;
+use crate::clock::UnixMillis;
+use crate::refusal::Refusal;
+use crate::x402::ErrorReason;
+
+/// A payment that its payer has signed, for the right amount, to the right payee, in time.
+#[derive(Debug)]
+pub struct Proven(Presented);
+
+/// How far a payer's clock may be ahead of ours. The chain's own clock decides in the end; this
+/// only keeps an honest client with a slightly fast clock from being refused twice.
+pub const SKEW_MAX: Duration = Duration::from_secs(5);
+
+/// What settlement may need after the upstream has answered; the authorization must last as long.
+pub const SETTLE_MARGIN: Duration = Duration::from_secs(30);
+
+impl Presented {
+    /// Proves the payment for an exchange that begins `now` and whose upstream may take
+    /// `answer_timeout`.
+    ///
+    /// # Errors
+    /// `PaymentInvalid` with the first reason that applies. The signature, which costs most, is
+    /// looked at last.
+    ///
+    /// Source: PROTOCOL `exact` on EVM; x402 `exact` scheme, verification steps.
+    pub fn prove(self, now: UnixMillis, answer_timeout: Duration) -> Result<Proven, Refusal> {
+        self.judge(now, answer_timeout).map_err(Refusal::PaymentInvalid)?;
+        Ok(Proven(self))
+    }
+
+    fn judge(&self, now: UnixMillis, answer_timeout: Duration) -> Result<(), ErrorReason> {
+        let due = &self.offered.offer.requirements;
+        let signed = &self.payment.authorization;
+        if signed.to != due.pay_to {
+            return Err(ErrorReason::RecipientMismatch);
+        }
+        if signed.value != U256::from(due.amount.units()) {
+            return Err(ErrorReason::ValueMismatch);
+        }
+        if signed.valid_after > U256::from(now.plus(SKEW_MAX).seconds()) {
+            return Err(ErrorReason::ValidAfter);
+        }
+        let needed_until = now.plus(answer_timeout).plus(SETTLE_MARGIN);
+        if signed.valid_before < U256::from(needed_until.seconds()) {
+            return Err(ErrorReason::ValidBefore);
+        }
+        self.payment.prove(&self.offered.offer.domain).map_err(|_| ErrorReason::Signature)
+    }
+}
+
+impl Proven {
+    /// What was proven.
+    pub fn presented(&self) -> &Presented {
+        &self.0
+    }
+
+    pub(super) fn into_presented(self) -> Presented {
+        self.0
+    }
+}

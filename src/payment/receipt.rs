@@ -1,0 +1,57 @@
+//! What the client is told of its payment.
+
+use super::Settled;
+use crate::x402::{ErrorReason, SettleResponse, Version, encoding};
+
+/// The headers of a settled payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Header name: `PAYMENT-RESPONSE`, and `X-PAYMENT-RESPONSE` for version 1.
+    pub name: &'static str,
+    /// Base64 of a [`SettleResponse`].
+    pub value: String,
+}
+
+impl Settled {
+    /// The receipt in the words of the client's version.
+    ///
+    /// # Errors
+    /// None that a payment can cause; `serde_json`'s own.
+    pub fn receipts(&self) -> Result<Vec<Receipt>, serde_json::Error> {
+        let offer = &self.order.offer;
+        let (network, names): (_, &[&'static str]) = match self.order.version {
+            Version::V1 => (offer.v1.network.to_string(), &[V1_HEADER, V2_HEADER]),
+            Version::V2 => (offer.requirements.network.to_string(), &[V2_HEADER]),
+        };
+        let response = SettleResponse {
+            success: true,
+            error_reason: None,
+            payer: Some(self.order.payment.authorization.from.to_checksum(None)),
+            transaction: self.transaction.to_string(),
+            network,
+            amount: Some(offer.requirements.amount.to_string()),
+        };
+        let value = encoding::encode_json(&response)?;
+        Ok(names.iter().map(|name| Receipt { name, value: value.clone() }).collect())
+    }
+}
+
+/// The `PAYMENT-RESPONSE` of a payment that was presented and did not settle.
+///
+/// # Errors
+/// None that a payment can cause; `serde_json`'s own.
+pub fn failure(reason: ErrorReason, network: &str) -> Result<String, serde_json::Error> {
+    encoding::encode_json(&SettleResponse {
+        success: false,
+        error_reason: Some(reason.code().to_owned()),
+        payer: None,
+        transaction: String::new(),
+        network: network.to_owned(),
+        amount: None,
+    })
+}
+
+/// Version 2's header.
+pub const V2_HEADER: &str = "payment-response";
+/// Version 1's header.
+pub const V1_HEADER: &str = "x-payment-response";

@@ -1,0 +1,136 @@
+//! The claim that makes one payment buy one answer, and the guard that lets it go.
+
+use super::outlive::outlive;
+use super::{Payments, Proven};
+use crate::clock::{Clock, UnixMillis};
+use crate::facilitator::Order;
+use crate::fault::Fault;
+use crate::ledger::{Claim, Claimed, Entry, ExchangeId, Ledger, State};
+use crate::refusal::Refusal;
+use crate::x402::PaymentIdentity;
+
+/// A payment that the ledger holds for this exchange and no other.
+///
+/// Dropping it lets the payment go.
+#[derive(Debug)]
+pub struct Reserved {
+    pub(super) hold: Hold,
+    pub(super) order: Order,
+    pub(super) facilitator: std::sync::Arc<str>,
+}
+
+/// Why a payment could not be reserved.
+#[derive(Debug)]
+pub enum Standing {
+    /// The ledger has it under another exchange.
+    Taken(Entry),
+    /// The ledger could not be asked.
+    Fault(Fault),
+}
+
+/// A held payment. Dropped while armed, it is released.
+#[derive(Debug)]
+pub(super) struct Hold {
+    ledger: Ledger,
+    pub(super) identity: PaymentIdentity,
+    pub(super) exchange: ExchangeId,
+    clock: Clock,
+    armed: Armed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Armed {
+    Yes,
+    No,
+}
+
+impl Payments {
+    /// Claims the payment for `exchange` on `route`, durably, before anyone else is asked.
+    ///
+    /// # Errors
+    /// `Taken`: another exchange has it or had it. `Fault`: the ledger cannot be written, so no
+    /// payment can be taken.
+    ///
+    /// # Cancel safety
+    /// A claim that succeeds after the caller is gone is released.
+    pub async fn reserve(
+        &self,
+        proven: Proven,
+        exchange: ExchangeId,
+        route: &str,
+        now: UnixMillis,
+    ) -> Result<Reserved, Standing> {
+        let presented = proven.into_presented();
+        let requirements = &presented.offered.offer.requirements;
+        let claim = Claim {
+            identity: presented.identity(),
+            exchange,
+            route: route.into(),
+            facilitator: (&*presented.offered.facilitator).into(),
+            amount: requirements.amount,
+            pay_to: requirements.pay_to,
+            valid_before: presented.payment.authorization.valid_before.saturating_to(),
+        };
+        let (ledger, clock) = (self.inner.ledger.clone(), self.inner.clock.clone());
+        let claiming = async move {
+            let identity = claim.identity.clone();
+            match ledger.claim(claim, now).await {
+                Ok(Claimed::Ours) => {
+                    Ok(Hold { ledger, identity, exchange, clock, armed: Armed::Yes })
+                }
+                Ok(Claimed::Taken(entry)) => Err(Standing::Taken(entry)),
+                Err(fault) => Err(Standing::Fault(fault)),
+            }
+        };
+        let hold = outlive(&self.inner.runtime, claiming).await.unwrap_or_else(panicked)?;
+        let order = Order {
+            version: presented.version,
+            offer: presented.offered.offer,
+            payment: presented.payment,
+        };
+        Ok(Reserved { hold, order, facilitator: presented.offered.facilitator })
+    }
+}
+
+impl Standing {
+    /// How the client is told.
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::Fault(_) => Refusal::LedgerUnavailable,
+            Self::Taken(entry) => match entry.state {
+                State::Held => Refusal::PaymentInUse,
+                State::Settled => Refusal::PaymentUsed {
+                    transaction: entry.transaction.clone().unwrap_or_default(),
+                },
+                State::Settling | State::Unknown => {
+                    Refusal::OutcomeUnknown { transaction: entry.transaction.clone() }
+                }
+                // The ledger gives these to whoever asks next; one that it did not is in use.
+                State::Refused | State::Released => Refusal::PaymentInUse,
+            },
+        }
+    }
+}
+
+impl Hold {
+    /// Ends the guard: from here on only an answer or recovery ends the payment.
+    pub(super) fn keep(mut self) -> (Ledger, PaymentIdentity, ExchangeId) {
+        self.armed = Armed::No;
+        (self.ledger.clone(), self.identity.clone(), self.exchange)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.armed == Armed::Yes {
+            let now = self.clock.now();
+            self.ledger.release_later(self.identity.clone(), self.exchange, now);
+        }
+    }
+}
+
+fn panicked<T>(error: tokio::task::JoinError) -> Result<T, Standing> {
+    use crate::fault::{Retry, Side};
+    let fault = Fault::new(Side::Ours, Retry::Later, "a claim was cut off").caused_by(error);
+    Err(Standing::Fault(fault))
+}

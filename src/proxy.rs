@@ -1,0 +1,389 @@
+//! The only code that knows pingora: its phases, and what is done in each.
+
+pub mod admin;
+mod admit;
+mod answer;
+mod door;
+pub mod exchange;
+mod inspect;
+pub mod upstream;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header;
+use ipnet::IpNet;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType};
+
+use crate::clock::{self, Clock};
+use crate::fault::Fault;
+use crate::ledger::ExchangeId;
+use crate::limit::{ClientKey, Limiter};
+use crate::observe::{Metrics, Observed, ObservedPayment, PATH_CHARS_MAX};
+use crate::payment::{Payments, Unsettled, Verified};
+use crate::refusal::Refusal;
+use crate::route::{CanonicalPath, RouteTable};
+
+use admit::Admitted;
+pub use door::Door;
+use exchange::Exchange;
+use upstream::Backend;
+
+/// Everything an exchange needs. One for the process; its parts are shared or snapshots.
+pub struct Gateway {
+    /// The routes of now.
+    pub routes: ArcSwap<RouteTable>,
+    /// Upstreams by name.
+    pub backends: HashMap<Box<str>, Backend>,
+    /// Buckets.
+    pub limiter: Arc<Limiter>,
+    /// The money.
+    pub payments: Payments,
+    /// Counters and the log.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Clock,
+    /// Bounds and trust.
+    pub settings: Settings,
+    /// Exchange ids.
+    pub ids: Ids,
+}
+
+/// Bounds and trust at the listener.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// All header names and values of a request together.
+    pub header_bytes_max: usize,
+    /// A request's body, where the route has no bound of its own.
+    pub body_bytes_max: u64,
+    /// The longest pause of a client within a request or an answer.
+    pub client_timeout: Duration,
+    /// Seconds that an idle client connection stays open.
+    pub keepalive_seconds: u64,
+}
+
+/// A source of exchange ids: a random half for the process, a counted half for the exchange.
+#[derive(Debug)]
+pub struct Ids {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl Ids {
+    /// Ids whose first half is `process`.
+    pub fn new(process: u64) -> Self {
+        Self { process, next: AtomicU64::new(1) }
+    }
+
+    fn next(&self) -> ExchangeId {
+        let counted = self.next.fetch_add(1, Ordering::Relaxed);
+        ExchangeId::new((u128::from(self.process) << 64) | u128::from(counted))
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Exchange;
+
+    fn new_ctx(&self) -> Exchange {
+        self.metrics.began();
+        Exchange::begin(self.ids.next(), self.clock.now())
+    }
+
+    /// None: pingora's compression would touch bodies.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn request_filter(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> pingora::Result<bool> {
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(self.settings.keepalive_seconds));
+        }
+        session.set_read_timeout(Some(self.settings.client_timeout));
+        session.set_write_timeout(Some(self.settings.client_timeout));
+        match self.admit(session, exchange).await {
+            Ok(Admitted::Forward) => return Ok(false),
+            Ok(Admitted::Preflight { allow }) => answer::preflight(session, &allow).await?,
+            Err(refusal) => self.refuse(session, exchange, refusal).await?,
+        }
+        Ok(true)
+    }
+
+    async fn upstream_peer(
+        &self,
+        _: &mut Session,
+        exchange: &mut Exchange,
+    ) -> pingora::Result<Box<HttpPeer>> {
+        let route = exchange.route.as_ref();
+        let peer = route.and_then(|route| {
+            self.backends.get(&*route.upstream)?.peer(route.answer_timeout)
+        });
+        peer.ok_or_else(|| self.stop(exchange, Refusal::UpstreamAway))
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        request: &mut RequestHeader,
+        exchange: &mut Exchange,
+    ) -> pingora::Result<()> {
+        exchange.forwarded.get_or_insert_with(clock::steady);
+        let route = exchange.route.as_ref();
+        match route.and_then(|route| self.backends.get(&*route.upstream)) {
+            Some(backend) => backend.prepare(request, exchange),
+            None => Err(self.stop(exchange, Refusal::Internal)),
+        }
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        _: bool,
+        exchange: &mut Exchange,
+    ) -> pingora::Result<()> {
+        let Some(piece) = body else { return Ok(()) };
+        let bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        exchange.body_bytes = exchange.body_bytes.saturating_add(bytes);
+        let bytes_max = self.body_bytes_max(exchange);
+        if exchange.body_bytes > bytes_max {
+            return Err(self.stop(exchange, Refusal::BodyTooLarge { bytes_max }));
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> pingora::Result<()> {
+        // An informational head is followed by another one; nothing is decided on it.
+        if head.status.is_informational() && head.status != http::StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(());
+        }
+        exchange.stages.upstream = exchange.forwarded.map(|then| then.elapsed());
+        answer::strip_upstream(head);
+        let Some(verified) = exchange.take_held() else { return Ok(()) };
+        if !answered_well(head) {
+            // Dropped: released. The upstream's own answer goes to the client as it is.
+            drop(verified);
+            head.insert_header(header::CACHE_CONTROL, "no-store")?;
+            return answer::allow_browsers(head);
+        }
+        self.settle(session, exchange, verified, head).await
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        exchange: &mut Exchange,
+        reused: bool,
+    ) -> Box<Error> {
+        let mut error = error;
+        let once = exchange.is_settled()
+            || exchange.refusal.is_some()
+            || session.response_written().is_some()
+            || !session.req_header().method.is_idempotent()
+            || session.as_ref().retry_buffer_truncated();
+        if once {
+            error.set_retry(false);
+        } else {
+            error.retry.decide_reuse(reused);
+        }
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        exchange: &mut Exchange,
+    ) -> FailToProxy {
+        session.set_keepalive(None);
+        // Nothing more comes from the upstream: a payment that is still held is let go.
+        drop(exchange.take_held());
+        let over = FailToProxy { error_code: 0, can_reuse_downstream: false };
+        if session.response_written().is_some_and(|head| !head.status.is_informational()) {
+            exchange.fault.get_or_insert_with(|| error.to_string().into());
+            return over;
+        }
+        let Some(refusal) = exchange.refusal.take().or_else(|| self.meaning(error, exchange)) else {
+            return over;
+        };
+        let error_code = refusal.row().status;
+        // A client that is gone does not hear it; the log still says it.
+        let _ = self.refuse(session, exchange, refusal).await;
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    /// Refusals are expected and logged once, by us.
+    fn suppress_error_log(&self, _: &Session, _: &Exchange, _: &Error) -> bool {
+        true
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, exchange: &mut Exchange) {
+        self.observe(session, exchange);
+    }
+}
+
+impl Gateway {
+    /// Settles a held payment and puts the receipt on the answer.
+    async fn settle(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        verified: Verified,
+        head: &mut ResponseHeader,
+    ) -> pingora::Result<()> {
+        let began = clock::steady();
+        let settled = self.payments.settle(verified).await;
+        exchange.stages.settle = Some(began.elapsed());
+        match settled {
+            Ok(settled) => {
+                exchange.settled(&settled);
+                if let Some(client) = exchange.client {
+                    self.limiter.earn_unpaid(ClientKey::from(client));
+                }
+                for receipt in settled.receipts().unwrap_or_default() {
+                    head.insert_header(receipt.name, receipt.value)?;
+                }
+                head.insert_header(header::CACHE_CONTROL, "no-store")?;
+                answer::allow_browsers(head)
+            }
+            Err(unsettled) => {
+                match &unsettled {
+                    Unsettled::NotSent(fault) | Unsettled::Unknown { fault, .. } => {
+                        self.broke(exchange, fault);
+                    }
+                    Unsettled::Rejected(_) => {}
+                }
+                session.set_keepalive(None);
+                Err(self.stop(exchange, unsettled.refusal()))
+            }
+        }
+    }
+
+    /// Answers with a refusal and keeps it for the log.
+    async fn refuse(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        refusal: Refusal,
+    ) -> pingora::Result<()> {
+        let route = exchange.route.clone();
+        let path = inspect::target(session.req_header()).0.to_vec();
+        let refused = answer::Refused {
+            refusal: exchange.refusal.insert(refusal),
+            route: route.as_deref(),
+            path: CanonicalPath::new(&path).ok(),
+        };
+        answer::refuse(session, refused).await
+    }
+
+    /// Keeps a refusal for `fail_to_proxy`, which answers with it.
+    fn stop(&self, exchange: &mut Exchange, refusal: Refusal) -> Box<Error> {
+        let status = refusal.row().status;
+        exchange.refusal = Some(refusal);
+        let mut error = Error::new(ErrorType::HTTPStatus(status));
+        error.set_retry(false);
+        error
+    }
+
+    /// What a fault of pingora's means to the client; nothing when the client is gone.
+    fn meaning(&self, error: &Error, exchange: &mut Exchange) -> Option<Refusal> {
+        let (kind, source) = (error.etype(), error.esource());
+        let timeout = matches!(
+            kind,
+            ErrorType::ConnectTimedout
+                | ErrorType::ReadTimedout
+                | ErrorType::WriteTimedout
+                | ErrorType::TLSHandshakeTimedout
+        );
+        exchange.fault = Some(error.to_string().into());
+        match source {
+            ErrorSource::Upstream => {
+                self.metrics.fault(crate::fault::Side::Upstream);
+                Some(if timeout { Refusal::UpstreamTimeout } else { Refusal::UpstreamUnavailable })
+            }
+            ErrorSource::Downstream => match kind {
+                ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed => None,
+                _ => Some(Refusal::RequestMalformed("the request broke off")),
+            },
+            ErrorSource::Internal | ErrorSource::Unset => {
+                self.metrics.fault(crate::fault::Side::Ours);
+                Some(Refusal::Internal)
+            }
+        }
+    }
+
+    fn body_bytes_max(&self, exchange: &Exchange) -> u64 {
+        let own = exchange.route.as_ref().and_then(|route| route.body.bytes_max);
+        own.unwrap_or(self.settings.body_bytes_max)
+    }
+
+    fn broke(&self, exchange: &mut Exchange, fault: &Fault) {
+        self.metrics.fault(fault.side());
+        exchange.fault = Some(fault.to_string().into());
+    }
+
+    fn observe(&self, session: &mut Session, exchange: &Exchange) {
+        let request = session.req_header();
+        let path = String::from_utf8_lossy(inspect::target(request).0);
+        let end = path.char_indices().nth(PATH_CHARS_MAX).map_or(path.len(), |(at, _)| at);
+        let status = session.response_written().map_or(0, |head| head.status.as_u16());
+        let payer = exchange.paid.as_ref().map(|paid| paid.payer.to_checksum(None));
+        let payment = exchange.paid.as_ref().zip(payer.as_deref()).map(|(paid, payer)| {
+            ObservedPayment {
+                payer,
+                network: paid.network.as_str(),
+                amount: paid.amount.units(),
+                transaction: paid.transaction.as_deref(),
+            }
+        });
+        let outcome = match &exchange.refusal {
+            Some(refusal) => refusal.row().code,
+            None if status == 0 && !exchange.is_settled() => "client_gone",
+            None => exchange.served().name(),
+        };
+        self.metrics.ended(&Observed {
+            began: exchange.began,
+            exchange: &exchange.id.to_string(),
+            method: request.method.as_str(),
+            path: path.get(..end).unwrap_or_default(),
+            route: exchange.route.as_ref().map(|route| &*route.name),
+            client: exchange.client.unwrap_or(std::net::IpAddr::from([0, 0, 0, 0])),
+            status,
+            outcome,
+            reason: exchange.refusal.as_ref().and_then(Refusal::reason).map(|r| r.code()),
+            payment,
+            total: exchange.started.elapsed(),
+            stages: exchange.stages,
+            bytes_in: exchange.body_bytes,
+            bytes_out: u64::try_from(session.body_bytes_sent()).unwrap_or(u64::MAX),
+            fault: exchange.fault.as_deref(),
+        });
+    }
+}
+
+/// Whether an upstream's final head is worth the money: 2xx, or an upgrade that it accepted, and
+/// no gRPC error that hides behind a 200.
+fn answered_well(head: &ResponseHeader) -> bool {
+    let good = head.status.is_success() || head.status == http::StatusCode::SWITCHING_PROTOCOLS;
+    good && head.headers.get("grpc-status").is_none_or(|status| status == "0")
+}

@@ -1,0 +1,175 @@
+//! What happens to a request before the upstream hears of it: matched, limited, paid for.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::header;
+use pingora::proxy::Session;
+
+use super::exchange::{Exchange, Paid};
+use super::{Gateway, inspect};
+use crate::clock;
+use crate::limit::{ClientKey, TooMany, client_address, rate_limit_headers};
+use crate::payment::{Presented, Proven, Reserved, Standing, Unverified, present};
+use crate::refusal::{Limit, RateLimitHeaders, Refusal};
+use crate::route::{CanonicalPath, Charge, Found, Route, Terms};
+
+/// What to do with a request that was not refused.
+#[derive(Debug)]
+pub enum Admitted {
+    /// Hand it to the upstream.
+    Forward,
+    /// Answer it as a CORS preflight.
+    Preflight {
+        /// The methods of this path.
+        allow: Box<str>,
+    },
+}
+
+impl Gateway {
+    /// Judges a request. What it learns stands in `exchange`.
+    ///
+    /// # Errors
+    /// The refusal to answer with. No payment is held then.
+    ///
+    /// # Cancel safety
+    /// A payment that was reserved is released.
+    pub(super) async fn admit(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Result<Admitted, Refusal> {
+        inspect::inspect(session.req_header(), self.settings.header_bytes_max)?;
+        let client = self.client(session);
+        exchange.client = Some(client);
+        let route = match self.find(session)? {
+            Found::Route(route) => route,
+            Found::Options { allow } => return Ok(Admitted::Preflight { allow }),
+            Found::MethodNotAllowed { allow } => return Err(Refusal::MethodNotAllowed { allow }),
+            Found::OtherSpelling => return Err(Refusal::PathNotCanonical),
+            Found::Nothing => return Err(Refusal::NoSuchRoute),
+        };
+        exchange.route = Some(Arc::clone(&route));
+        let charge = match &route.charge {
+            Charge::Free => self.screen(session, &route),
+            Charge::Exact(terms) => self.charge(session, exchange, &route, terms).await,
+        };
+        charge.map(|()| Admitted::Forward)
+    }
+
+    fn find(&self, session: &Session) -> Result<Found, Refusal> {
+        let request = session.req_header();
+        let (path, query) = inspect::target(request);
+        let path = CanonicalPath::new(path).map_err(|_| Refusal::PathNotCanonical)?;
+        if query.is_some_and(|query| !query.iter().all(u8::is_ascii_graphic)) {
+            return Err(Refusal::RequestMalformed("the query has bytes that must be escaped"));
+        }
+        Ok(self.routes.load().find(&request.method, inspect::host(request), &path))
+    }
+
+    fn client(&self, session: &Session) -> IpAddr {
+        let peer = session.client_addr().and_then(|address| address.as_inet());
+        let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), std::net::SocketAddr::ip);
+        let forwarded = session.req_header().headers.get_all("x-forwarded-for");
+        let forwarded = forwarded.iter().filter_map(|value| value.to_str().ok());
+        client_address(peer, forwarded, &self.settings.trusted_proxies)
+    }
+
+    /// The body's declared type and length, before any money is looked at.
+    fn screen(&self, session: &Session, route: &Route) -> Result<(), Refusal> {
+        let headers = &session.req_header().headers;
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let length = text(header::CONTENT_LENGTH).and_then(|digits| digits.parse().ok());
+        route.body.screen(text(header::CONTENT_TYPE), length)
+    }
+
+    async fn charge(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        route: &Arc<Route>,
+        terms: &Terms,
+    ) -> Result<(), Refusal> {
+        let client = ClientKey::from(exchange.client.unwrap_or(IpAddr::from([0, 0, 0, 0])));
+        let presented = match present(&session.req_header().headers, terms) {
+            Err(Refusal::PaymentMissing) => {
+                self.limiter.take_unpaid(client).map_err(|many| limited(Limit::Unpaid, many))?;
+                return Err(Refusal::PaymentMissing);
+            }
+            other => other,
+        };
+        if !self.backends.get(&*route.upstream).is_some_and(super::upstream::Backend::is_up) {
+            return Err(Refusal::UpstreamAway);
+        }
+        self.screen(session, route)?;
+        let began = clock::steady();
+        let proven = self.prove(presented, client, route)?;
+        exchange.paid = Some(Paid::of(proven.presented()));
+        if let Some(class) = &route.class {
+            let payer = proven.presented().identity().payer;
+            self.limiter
+                .take_class(class, payer.into_array(), client)
+                .map_err(|many| limited(Limit::Class, many))?;
+        }
+        let reserved = self.reserve(proven, exchange, route).await?;
+        let verified = match self.payments.verify(reserved).await {
+            Ok(verified) => verified,
+            Err(unverified) => return Err(self.unverified(exchange, client, &unverified)),
+        };
+        exchange.hold(verified);
+        exchange.stages.verify = Some(began.elapsed());
+        // A client that leaves an HTTP/1 exchange now does not stop it: it is served and settled.
+        session.set_abort_on_close(false);
+        Ok(())
+    }
+
+    /// The own check, in the brackets of the bucket for refused payments: a payment that is good
+    /// gives its place back.
+    fn prove(
+        &self,
+        presented: Result<Presented, Refusal>,
+        client: ClientKey,
+        route: &Route,
+    ) -> Result<Proven, Refusal> {
+        self.limiter.take_refused(client).map_err(|many| limited(Limit::Refused, many))?;
+        let proven = presented?.prove(self.clock.now(), route.answer_timeout)?;
+        self.limiter.give_back_refused(client);
+        Ok(proven)
+    }
+
+    async fn reserve(
+        &self,
+        proven: Proven,
+        exchange: &mut Exchange,
+        route: &Route,
+    ) -> Result<Reserved, Refusal> {
+        let now = self.clock.now();
+        self.payments.reserve(proven, exchange.id, &route.name, now).await.map_err(|standing| {
+            if let Standing::Fault(fault) = &standing {
+                self.broke(exchange, fault);
+            }
+            standing.refusal()
+        })
+    }
+
+    fn unverified(
+        &self,
+        exchange: &mut Exchange,
+        client: ClientKey,
+        unverified: &Unverified,
+    ) -> Refusal {
+        match unverified {
+            // It was good by itself and bad on the chain: that counts as refused all the same. The
+            // answer is the refusal either way, so an empty bucket changes nothing here.
+            Unverified::Bad(_) => drop(self.limiter.take_refused(client)),
+            Unverified::Fault(fault) => self.broke(exchange, fault),
+        }
+        unverified.refusal()
+    }
+}
+
+fn limited(limit: Limit, many: TooMany) -> Refusal {
+    let (state, policy) = rate_limit_headers(limit.name(), &many.quota);
+    let told = RateLimitHeaders { state: state.into(), policy: policy.into() };
+    Refusal::RateLimited { limit, told, retry_after: many.retry_after }
+}

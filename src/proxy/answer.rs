@@ -1,0 +1,248 @@
+//! The only place that writes answers of our own: refusals, the 402, and CORS preflights.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, header};
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use serde::Serialize;
+
+use super::inspect;
+use crate::payment::receipt;
+use crate::refusal::{Consumed, Refusal, Retriable};
+use crate::route::{CanonicalPath, Challenge, Charge, Route};
+
+/// The refusal and what is known of the request it answers.
+pub struct Refused<'a> {
+    /// Why.
+    pub refusal: &'a Refusal,
+    /// The route, if one was found.
+    pub route: Option<&'a Route>,
+    /// The path that was matched.
+    pub path: Option<CanonicalPath<'a>>,
+}
+
+/// The body of every refusal. A 402's begins with it and goes on with version 1's terms.
+#[derive(Serialize)]
+struct Body<'a> {
+    error: &'a str,
+    message: String,
+    retriable: bool,
+    /// The same in the spelling of the published background-removal API.
+    retryable: bool,
+    /// Absent while it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumed: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction: Option<&'a str>,
+}
+
+/// Answers with a refusal, and reads what the client still sends, within bounds, so that it gets
+/// to see the answer.
+///
+/// # Errors
+/// The client is gone.
+pub async fn refuse(session: &mut Session, refused: Refused<'_>) -> pingora::Result<()> {
+    let challenge = challenge(&refused);
+    let body = body(&refused, challenge.as_ref());
+    let mut head = head(refused.refusal.row().status, body.len())?;
+    head.insert_header(header::CONTENT_TYPE, "application/json")?;
+    head.insert_header(header::CACHE_CONTROL, "no-store")?;
+    allow_browsers(&mut head)?;
+    if let Some(challenge) = challenge {
+        head.insert_header("PAYMENT-REQUIRED", bytes_value(challenge.header))?;
+    }
+    describe(&mut head, &refused)?;
+    let drained = drain_before(session).await;
+    send(session, head, body).await?;
+    if drained == Drained::NotYet {
+        drain_after(session).await;
+    }
+    Ok(())
+}
+
+/// Answers a CORS preflight: no payment, and the payment headers allowed.
+///
+/// # Errors
+/// The client is gone.
+pub async fn preflight(session: &mut Session, allow: &str) -> pingora::Result<()> {
+    let asked = session.req_header().headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+    let mut head = ResponseHeader::build(204, Some(8))?;
+    head.insert_header(header::ALLOW, allow)?;
+    head.insert_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")?;
+    head.insert_header(header::ACCESS_CONTROL_ALLOW_METHODS, allow)?;
+    let headers = asked
+        .filter(|value| value.len() <= ALLOW_HEADERS_BYTES_MAX)
+        .unwrap_or(HeaderValue::from_static(ALLOWED_HEADERS));
+    head.insert_header(header::ACCESS_CONTROL_ALLOW_HEADERS, headers)?;
+    head.insert_header(header::ACCESS_CONTROL_MAX_AGE, "600")?;
+    head.insert_header(header::VARY, "Access-Control-Request-Headers")?;
+    let _ = drain_before(session).await;
+    session.write_response_header(Box::new(head), true).await
+}
+
+/// Lets scripts of any origin read an answer and its payment headers.
+///
+/// # Errors
+/// None with these values; pingora's own.
+pub fn allow_browsers(head: &mut ResponseHeader) -> pingora::Result<()> {
+    head.insert_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")?;
+    head.insert_header(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS)
+}
+
+/// A header value from bytes that we encoded ourselves.
+fn bytes_value(bytes: Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(bytes).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn head(status: u16, body_bytes: usize) -> pingora::Result<ResponseHeader> {
+    let mut head = ResponseHeader::build(status, Some(12))?;
+    head.insert_header(header::CONTENT_LENGTH, body_bytes)?;
+    Ok(head)
+}
+
+/// The terms, for a refusal that is told with 402.
+fn challenge(refused: &Refused<'_>) -> Option<Challenge> {
+    if refused.refusal.row().status != 402 {
+        return None;
+    }
+    let Charge::Exact(terms) = &refused.route?.charge else { return None };
+    let path = refused.path.as_ref()?;
+    Some(match refused.refusal {
+        Refusal::PaymentMissing => terms.challenge_at(path),
+        other => terms.challenge_for(&terms.url_of(path), other.row().code),
+    })
+}
+
+fn body(refused: &Refused<'_>, challenge: Option<&Challenge>) -> Bytes {
+    let row = refused.refusal.row();
+    let retriable = row.retriable == Retriable::Yes;
+    let body = Body {
+        error: row.code,
+        message: refused.refusal.message(),
+        retriable,
+        retryable: retriable,
+        consumed: match row.consumed {
+            Consumed::Yes => Some(true),
+            Consumed::No => Some(false),
+            Consumed::Unknown => None,
+        },
+        reason: refused.refusal.reason().map(|reason| reason.code()),
+        transaction: refused.refusal.transaction(),
+    };
+    let mut json = serde_json::to_vec(&body).unwrap_or_default();
+    // The terms are one more object: `{"error":…}` and `{"x402Version":1,…}` become one.
+    if let Some(terms) = challenge.and_then(|challenge| challenge.body.strip_prefix(b"{")) {
+        json.pop();
+        json.push(b',');
+        json.extend_from_slice(terms);
+    }
+    json.into()
+}
+
+/// Headers that belong to one refusal or another.
+fn describe(head: &mut ResponseHeader, refused: &Refused<'_>) -> pingora::Result<()> {
+    let refusal = refused.refusal;
+    if let Some(wait) = refusal.retry_after() {
+        head.insert_header(header::RETRY_AFTER, seconds_up(wait))?;
+    }
+    match refusal {
+        Refusal::MethodNotAllowed { allow } => head.insert_header(header::ALLOW, &**allow)?,
+        Refusal::RateLimited { told, .. } => {
+            head.insert_header("RateLimit", &*told.state)?;
+            head.insert_header("RateLimit-Policy", &*told.policy)?;
+        }
+        Refusal::PaymentInvalid(reason) | Refusal::SettlementRejected(reason) => {
+            let network = first_network(refused.route);
+            if let Ok(value) = receipt::failure(*reason, network) {
+                head.insert_header(receipt::V2_HEADER, value.clone())?;
+                head.insert_header(receipt::V1_HEADER, value)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn first_network(route: Option<&Route>) -> &str {
+    match route.map(|route| &route.charge) {
+        Some(Charge::Exact(terms)) => {
+            terms.offers.first().map_or("", |by| by.offer.requirements.network.as_str())
+        }
+        Some(Charge::Free) | None => "",
+    }
+}
+
+async fn send(session: &mut Session, head: ResponseHeader, body: Bytes) -> pingora::Result<()> {
+    let no_body = session.req_header().method == http::Method::HEAD;
+    session.write_response_header(Box::new(head), no_body).await?;
+    if no_body { Ok(()) } else { session.write_response_body(Some(body), true).await }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Drained {
+    Done,
+    NotYet,
+}
+
+/// Reads a small body before the answer, so that the connection can be used again.
+async fn drain_before(session: &mut Session) -> Drained {
+    if session.is_body_done() {
+        return Drained::Done;
+    }
+    let headers = &session.req_header().headers;
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let small = length.and_then(|text| text.parse().ok()).is_some_and(|n: usize| n <= SMALL_MAX);
+    if !small || headers.contains_key(header::EXPECT) {
+        return Drained::NotYet;
+    }
+    drain(session, SMALL_MAX, SMALL_TIMEOUT).await;
+    if session.is_body_done() { Drained::Done } else { Drained::NotYet }
+}
+
+/// Reads on after the answer: a client that sends its whole body before it listens would otherwise
+/// see a reset connection in place of the terms.
+async fn drain_after(session: &mut Session) {
+    if !session.req_header().headers.contains_key(header::EXPECT) {
+        drain(session, DRAIN_BYTES_MAX, DRAIN_TIMEOUT).await;
+    }
+}
+
+async fn drain(session: &mut Session, bytes_max: usize, timeout: Duration) {
+    let reading = async {
+        let mut left = bytes_max;
+        while let Ok(Some(piece)) = session.read_request_body().await {
+            match left.checked_sub(piece.len()) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    // Out of time is as good as out of bytes: the connection closes.
+    let _ = tokio::time::timeout(timeout, reading).await;
+}
+
+/// Whole seconds, rounded up, at least one: nobody is told to come back too early.
+fn seconds_up(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+/// Whether a header is one that an upstream may not send on our behalf.
+pub fn strip_upstream(head: &mut ResponseHeader) {
+    for name in inspect::ours_alone(&head.headers) {
+        head.remove_header(&name);
+    }
+}
+
+const SMALL_MAX: usize = 64 * 1024;
+const SMALL_TIMEOUT: Duration = Duration::from_millis(500);
+const DRAIN_BYTES_MAX: usize = 32 * 1024 * 1024;
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+const ALLOW_HEADERS_BYTES_MAX: usize = 1024;
+const ALLOWED_HEADERS: &str = "Content-Type, PAYMENT-SIGNATURE, X-PAYMENT, \
+     Access-Control-Expose-Headers";
+const EXPOSED_HEADERS: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, \
+     Retry-After, RateLimit, RateLimit-Policy";

@@ -1,0 +1,168 @@
+//! One request with its answer and its payment, from `new_ctx` to `logging`.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use alloy_primitives::Address;
+
+use crate::clock::{self, UnixMillis};
+use crate::ledger::ExchangeId;
+use crate::observe::Stages;
+use crate::payment::{Presented, Settled, Verified};
+use crate::refusal::Refusal;
+use crate::route::Route;
+use crate::x402::{AtomicAmount, Network};
+
+/// What is known of one exchange so far.
+#[derive(Debug)]
+pub struct Exchange {
+    /// Its id.
+    pub id: ExchangeId,
+    /// When it began.
+    pub began: UnixMillis,
+    /// The same moment on the steady clock.
+    pub started: Instant,
+    /// Who asks.
+    pub client: Option<IpAddr>,
+    /// The route that was found.
+    pub route: Option<Arc<Route>>,
+    /// The payment that was proven.
+    pub paid: Option<Paid>,
+    /// How long its stages took.
+    pub stages: Stages,
+    /// What was said no to, once something was.
+    pub refusal: Option<Refusal>,
+    /// What broke, for the log.
+    pub fault: Option<Box<str>>,
+    /// Body bytes the client has sent on their way to the upstream.
+    pub body_bytes: u64,
+    /// When the request was handed to the upstream.
+    pub forwarded: Option<Instant>,
+    stage: Stage,
+}
+
+/// Who pays how much, for headers and the log.
+#[derive(Clone, Debug)]
+pub struct Paid {
+    /// Who pays.
+    pub payer: Address,
+    /// CAIP-2 network.
+    pub network: Network,
+    /// Atomic units.
+    pub amount: AtomicAmount,
+    /// Hash of the transfer, once there is one.
+    pub transaction: Option<Box<str>>,
+}
+
+/// How far the payment has come. Private: a stage moves only by being consumed, so that none is
+/// overwritten while it holds a payment.
+#[derive(Debug)]
+enum Stage {
+    /// Nothing is held.
+    Unpaid,
+    /// Held and verified; dropping it releases.
+    Held(Box<Verified>),
+    /// It was released, or its settlement failed.
+    Over,
+    /// The money moved.
+    Settled,
+}
+
+/// The word for an exchange that was not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// On a free route, or answered by the gateway itself.
+    Free,
+    /// For money.
+    Paid,
+    /// The payment was let go: the upstream did not answer well, or the client left.
+    Released,
+}
+
+impl Exchange {
+    /// An exchange that begins now.
+    pub fn begin(id: ExchangeId, began: UnixMillis) -> Self {
+        Self {
+            id,
+            began,
+            started: clock::steady(),
+            client: None,
+            route: None,
+            paid: None,
+            stages: Stages::default(),
+            refusal: None,
+            fault: None,
+            body_bytes: 0,
+            forwarded: None,
+            stage: Stage::Unpaid,
+        }
+    }
+
+    /// Keeps a verified payment until the upstream has answered.
+    pub fn hold(&mut self, verified: Verified) {
+        self.stage = Stage::Held(Box::new(verified));
+    }
+
+    /// The held payment, if there is one; it is the caller's to settle or to let go.
+    pub fn take_held(&mut self) -> Option<Verified> {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Held(verified) => Some(*verified),
+            other => {
+                self.stage = other;
+                None
+            }
+        }
+    }
+
+    /// Whether a payment is held.
+    pub fn holds(&self) -> bool {
+        matches!(self.stage, Stage::Held(_))
+    }
+
+    /// The money has moved.
+    pub fn settled(&mut self, settled: &Settled) {
+        self.stage = Stage::Settled;
+        if let Some(paid) = &mut self.paid {
+            paid.transaction = Some(settled.transaction().into());
+        }
+    }
+
+    /// Whether the money has moved.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.stage, Stage::Settled)
+    }
+
+    /// What the exchange came to, where it was not refused.
+    pub fn served(&self) -> Served {
+        match self.stage {
+            Stage::Unpaid => Served::Free,
+            Stage::Held(_) | Stage::Over => Served::Released,
+            Stage::Settled => Served::Paid,
+        }
+    }
+}
+
+impl Served {
+    /// The word in the log and the metric label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Paid => "paid",
+            Self::Released => "released",
+        }
+    }
+}
+
+impl Paid {
+    /// What a proven payment says.
+    pub fn of(presented: &Presented) -> Self {
+        let requirements = &presented.offer().requirements;
+        Self {
+            payer: presented.identity().payer,
+            network: requirements.network.clone(),
+            amount: requirements.amount,
+            transaction: None,
+        }
+    }
+}

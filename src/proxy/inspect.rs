@@ -1,0 +1,173 @@
+//! What a request must look like before it is matched: one way to be read, by us and by whoever
+//! stands behind us.
+
+use http::{HeaderMap, HeaderName, Method, header};
+use pingora::http::RequestHeader;
+
+use crate::refusal::Refusal;
+
+/// Methods that are forwarded. `CONNECT` and `TRACE` are not, nor are names nobody knows.
+const METHODS: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
+
+/// Refuses what can be read in two ways.
+///
+/// # Errors
+/// `RequestMalformed`, naming the part; `HeadersTooLarge` beyond `bytes_max`.
+pub fn inspect(request: &RequestHeader, bytes_max: usize) -> Result<(), Refusal> {
+    let malformed = |what| Err(Refusal::RequestMalformed(what));
+    if !METHODS.contains(&request.method) {
+        return malformed("this method is not forwarded");
+    }
+    let headers = &request.headers;
+    if header_bytes(headers) > bytes_max {
+        return Err(Refusal::HeadersTooLarge);
+    }
+    let hosts = headers.get_all(header::HOST).iter().count();
+    let http2 = request.version == http::Version::HTTP_2;
+    if hosts > 1 || (hosts == 0 && !http2) {
+        return malformed("the request needs exactly one Host");
+    }
+    if !http2 && !request.raw_path().starts_with(b"/") {
+        return malformed("the request target must be a path");
+    }
+    for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONTENT_TYPE] {
+        if headers.get_all(&name).iter().count() > 1 {
+            return malformed("a framing header stands twice");
+        }
+    }
+    Ok(())
+}
+
+/// The host a request is for, without its port.
+pub fn host(request: &RequestHeader) -> Option<&str> {
+    let authority = match request.headers.get(header::HOST) {
+        Some(value) => value.to_str().ok()?,
+        None => request.uri.authority()?.as_str(),
+    };
+    let end = match authority.strip_prefix('[') {
+        Some(v6) => v6.find(']').map(|at| at.saturating_add(2)),
+        None => authority.find(':'),
+    };
+    authority.get(..end.unwrap_or(authority.len()))
+}
+
+/// The path and the query of a request, as they were sent.
+pub fn target(request: &RequestHeader) -> (&[u8], Option<&[u8]>) {
+    let raw = match request.version {
+        http::Version::HTTP_2 => {
+            request.uri.path_and_query().map_or(&b"/"[..], |target| target.as_str().as_bytes())
+        }
+        _ => request.raw_path(),
+    };
+    let mut parts = raw.splitn(2, |byte| *byte == b'?');
+    (parts.next().unwrap_or_default(), parts.next())
+}
+
+/// Names that a client may not send on: proofs of payment, and what only we may say. A server
+/// behind us may read `_` as `-`, so both are one here.
+pub fn ours_alone(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect()
+}
+
+fn is_ours(name: &str) -> bool {
+    let starts = |prefix: &str| {
+        name.len() >= prefix.len()
+            && name.bytes().zip(prefix.bytes()).all(|(byte, want)| same(byte, want))
+    };
+    let first = name.bytes().next().unwrap_or_default();
+    matches!(first, b'x' | b'p')
+        && OURS.iter().any(|(prefix, exact)| {
+            starts(prefix)
+                && match exact {
+                    Extent::Whole => name.len() == prefix.len(),
+                    Extent::Prefix => true,
+                }
+        })
+}
+
+fn same(byte: u8, want: u8) -> bool {
+    let folded = if byte == b'_' { b'-' } else { byte };
+    folded == want
+}
+
+#[derive(Clone, Copy)]
+enum Extent {
+    Whole,
+    Prefix,
+}
+
+const OURS: [(&str, Extent); 5] = [
+    ("payment-signature", Extent::Whole),
+    ("payment-required", Extent::Whole),
+    ("payment-response", Extent::Whole),
+    ("x-payment", Extent::Prefix),
+    ("x-tollgate-", Extent::Prefix),
+];
+
+fn header_bytes(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, path: &str, headers: &[(&'static str, &str)]) -> RequestHeader {
+        let mut request = RequestHeader::build(method, path.as_bytes(), None).unwrap();
+        for (name, value) in headers {
+            request.append_header(*name, *value).unwrap();
+        }
+        request
+    }
+
+    #[track_caller]
+    fn check(method: &str, path: &str, headers: &[(&'static str, &str)], good: bool) {
+        let verdict = inspect(&request(method, path, headers), 1_000);
+        assert_eq!(verdict.is_ok(), good, "{verdict:?}");
+    }
+
+    #[test]
+    fn what_has_one_reading_passes() {
+        check("GET", "/a?b", &[("host", "a")], true);
+        check("POST", "/a", &[("host", "a"), ("content-length", "3")], true);
+    }
+
+    #[test]
+    fn what_has_two_readings_is_refused() {
+        check("GET", "/a", &[], false);
+        check("GET", "/a", &[("host", "a"), ("host", "a")], false);
+        check("TRACE", "/a", &[("host", "a")], false);
+        check("BREW", "/a", &[("host", "a")], false);
+        check("GET", "http://a/a", &[("host", "a")], false);
+        check("POST", "/", &[("host", "a"), ("content-length", "3"), ("content-length", "3")], false);
+        let long = "x".repeat(1_000);
+        check("GET", "/", &[("host", "a"), ("cookie", &long)], false);
+    }
+
+    #[test]
+    fn a_host_has_no_port() {
+        for (header, expected) in [("a.example:8402", "a.example"), ("[::1]:80", "[::1]")] {
+            assert_eq!(host(&request("GET", "/", &[("host", header)])), Some(expected));
+        }
+    }
+
+    #[test]
+    fn proofs_and_our_own_words_do_not_pass_in_any_spelling() {
+        for name in
+            ["x-payment", "x_payment", "payment_signature", "x-tollgate-payer", "x_tollgate_payer"]
+        {
+            assert!(is_ours(name), "{name}");
+        }
+        for name in ["x-paymen", "payment-signatures", "x-tollgat", "host", "x-tollgated"] {
+            assert!(!is_ours(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! From a configuration to a running process, and from a signal to its end.
+
+mod assemble;
+mod listen;
+mod resolve;
+pub mod supervise;
+mod tend;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::apps::http_app::HttpServer;
+use pingora::proxy::HttpProxy;
+use pingora::server::configuration::ServerConf;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::fault::Fault;
+use crate::observe::Metrics;
+use crate::payment::Payments;
+use crate::payment::recover::Scope;
+use crate::proxy::admin::{Admin, Readiness};
+use crate::proxy::{Door, Gateway};
+use assemble::House;
+
+/// Why a gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A runtime, a thread or a signal handler could not be had.
+    #[error("the process cannot start")]
+    Process(#[source] std::io::Error),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// The configuration asks for what cannot be had now.
+    #[error("{0}")]
+    Setting(Box<str>, #[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+    /// The ledger cannot be opened, or read.
+    #[error(transparent)]
+    Ledger(#[from] Fault),
+    /// The counters cannot be registered.
+    #[error("the metrics cannot be set up")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Serves until a signal says to stop, then finishes what runs within the grace period.
+///
+/// `out` is told once where it listens. Requests run on one runtime, money on another, which
+/// outlives it: a settlement is never on a request's own task.
+///
+/// # Errors
+/// What keeps it from starting; nothing listens then.
+pub fn serve(config: Config, out: &mut (impl Write + Send)) -> Result<(), ServeError> {
+    let traffic = runtime("traffic", config.server.threads)?;
+    let money = runtime("money", MONEY_THREADS)?;
+    let served = money.block_on(run(config, traffic.handle(), out));
+    traffic.shutdown_timeout(LAST_WAIT);
+    money.shutdown_timeout(LAST_WAIT);
+    served
+}
+
+async fn run(
+    config: Config,
+    traffic: &Handle,
+    out: &mut (impl Write + Send),
+) -> Result<(), ServeError> {
+    let public = listen::bind(config.server.listen)
+        .map_err(|error| ServeError::Listen(config.server.listen, error))?;
+    let admin = listen::bind(config.server.admin)
+        .map_err(|error| ServeError::Listen(config.server.admin, error))?;
+    let house = House::build(&config).await?;
+    let recovered = house.payments.recover(Scope::AtStart).await?;
+    tracing::info!(?recovered, "the ledger has been read");
+
+    let (stop, stopped) = watch::channel(false);
+    let (readiness, ready) = watch::channel(Readiness::Not(vec!["starting".to_owned()]));
+    let tending = tend::tend(&house, readiness, stopped.clone());
+    let (metrics, payments) = (Arc::clone(&house.metrics), house.payments.clone());
+    let addresses = (public.address(), admin.address());
+
+    let door = door(house.gateway, &config);
+    let serving = public.serve("gateway", door, stopped.clone(), traffic);
+    let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready));
+    let shown = admin.serve("admin", app, stopped, traffic);
+    announce(out, addresses).map_err(ServeError::Process)?;
+
+    wait_for_signal().await.map_err(ServeError::Process)?;
+    tracing::info!("stopping: nothing new is accepted, what runs is finished");
+    // Whoever listens for the end may be gone already; then there is nothing to tell.
+    let _ = stop.send(true);
+    finish(&metrics, &payments, config.server.grace).await;
+    serving.abort();
+    shown.abort();
+    tending.abort();
+    payments.ledger().close().await;
+    house.workers.stop().await;
+    Ok(())
+}
+
+/// The proxy, behind its counted door.
+fn door(gateway: Gateway, config: &Config) -> Door {
+    let conf = ServerConf {
+        threads: config.server.threads.get(),
+        max_retries: UPSTREAM_TRIES_MAX,
+        upstream_keepalive_pool_size: UPSTREAM_POOL,
+        ..ServerConf::default()
+    };
+    let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
+    proxy.handle_init_modules();
+    Door::new(proxy, config.server.connections_max.get())
+}
+
+/// The one line on standard output before the log: scripts read the ports from it.
+fn announce(
+    out: &mut impl Write,
+    (public, admin): (SocketAddr, SocketAddr),
+) -> std::io::Result<()> {
+    writeln!(out, "tollgate listening on {public}, admin {admin}")?;
+    out.flush()
+}
+
+async fn wait_for_signal() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Waits for exchanges and settlements that run, at most for the grace period.
+async fn finish(metrics: &Metrics, payments: &Payments, grace: Duration) {
+    let done = async {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        while metrics.running() > 0 || payments.under_way() > 0 {
+            look.tick().await;
+        }
+    };
+    if tokio::time::timeout(grace, done).await.is_err() {
+        let (exchanges, settlements) = (metrics.running(), payments.under_way());
+        tracing::warn!(exchanges, settlements, "the grace period is over; recovery does the rest");
+    }
+}
+
+fn runtime(name: &str, threads: std::num::NonZeroUsize) -> Result<Runtime, ServeError> {
+    Builder::new_multi_thread()
+        .worker_threads(threads.get())
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .map_err(ServeError::Process)
+}
+
+/// Settlements wait for others most of their time.
+const MONEY_THREADS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(1);
+const UPSTREAM_TRIES_MAX: usize = 2;
+const UPSTREAM_POOL: usize = 1_024;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LAST_WAIT: Duration = Duration::from_secs(1);

@@ -1,0 +1,187 @@
+//! The parts of a running gateway, built from its configuration.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use http::HeaderValue;
+use tokio::runtime::Handle;
+
+use super::supervise::{Patience, Program, Supervisor};
+use super::{ServeError, resolve};
+use crate::clock::Clock;
+use crate::config::{Config, FacilitatorSettings};
+use crate::facilitator::Facilitator;
+use crate::facilitator::http::Http;
+use crate::facilitator::simulated::Simulated;
+use crate::ledger::Ledger;
+use crate::limit::Limiter;
+use crate::observe::{AccessLog, Metrics};
+use crate::payment::Payments;
+use crate::proxy::upstream::Backend;
+use crate::proxy::{Gateway, Ids, Settings};
+use crate::route::RouteTable;
+use crate::route::upstream::{Kind, Tls, Upstream};
+
+/// A gateway and what must live beside it.
+pub(super) struct House {
+    pub(super) gateway: Gateway,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) payments: Payments,
+    pub(super) limiter: Arc<Limiter>,
+    pub(super) workers: Workers,
+    /// Upstreams with a name that must be looked up.
+    pub(super) named: Vec<Named>,
+    /// Every upstream's address, to be shown.
+    pub(super) addresses: Vec<(Box<str>, Address)>,
+}
+
+/// The bundled services that this process has started.
+#[derive(Default)]
+pub(super) struct Workers(pub(super) Vec<(Supervisor, Address)>);
+
+/// An upstream whose name points somewhere.
+pub(super) struct Named {
+    pub(super) host: Box<str>,
+    pub(super) port: u16,
+    pub(super) address: Address,
+}
+
+type Address = Arc<ArcSwapOption<std::net::SocketAddr>>;
+
+impl House {
+    /// Opens the ledger, starts bundled services, looks names up once.
+    pub(super) async fn build(config: &Config) -> Result<Self, ServeError> {
+        let log = if config.server.access_log == Switch::On {
+            AccessLog::to(std::io::stdout()).map_err(ServeError::Process)?
+        } else {
+            AccessLog::Off
+        };
+        let metrics = Arc::new(Metrics::new(log)?);
+        let limiter = Arc::new(Limiter::new(&config.limits));
+        let clock = Clock::System;
+        let ledger = Ledger::open(&config.ledger).await?;
+        let facilitators = facilitators(config)?;
+        let payments = Payments::new(ledger, facilitators, clock.clone(), Handle::current());
+        let mut parts = Parts::default();
+        let mut backends = HashMap::new();
+        for (name, upstream) in &config.upstreams {
+            backends.insert(name.clone(), parts.backend(name, upstream).await?);
+        }
+        let routes = RouteTable::new(config.routes.clone());
+        let routes = routes.map_err(|error| setting("the routes clash", error))?;
+        let gateway = Gateway {
+            routes: ArcSwap::from_pointee(routes),
+            backends,
+            limiter: Arc::clone(&limiter),
+            payments: payments.clone(),
+            metrics: Arc::clone(&metrics),
+            clock,
+            settings: settings(config),
+            ids: Ids::new(process_id()?),
+        };
+        let Parts { workers, named, addresses } = parts;
+        Ok(Self { gateway, metrics, payments, limiter, workers, named, addresses })
+    }
+}
+
+#[derive(Default)]
+struct Parts {
+    workers: Workers,
+    named: Vec<Named>,
+    addresses: Vec<(Box<str>, Address)>,
+}
+
+impl Parts {
+    async fn backend(&mut self, name: &str, upstream: &Upstream) -> Result<Backend, ServeError> {
+        let address = Address::default();
+        let (authority, server_name) = match &upstream.kind {
+            Kind::Url { host, port, tls, sni } => {
+                resolve::resolve_once(host, *port, &address).await;
+                let (name, address) = (host.clone(), Arc::clone(&address));
+                self.named.push(Named { host: name, port: *port, address });
+                let server_name = (*tls == Tls::Verified).then(|| sni.clone());
+                (authority(host, *port, *tls), server_name)
+            }
+            Kind::Bundled { service, parallel, queue } => {
+                let program = Program::bundled(service.name(), *parallel, *queue)
+                    .map_err(ServeError::Process)?;
+                let supervisor = Supervisor::start(program, Patience::default());
+                self.workers.0.push((supervisor, Arc::clone(&address)));
+                (service.name().to_owned(), None)
+            }
+        };
+        let authority = HeaderValue::try_from(authority)
+            .map_err(|error| setting("an upstream's host is not a header value", error))?;
+        self.addresses.push((name.into(), Arc::clone(&address)));
+        let headers = upstream.headers.iter();
+        Ok(Backend {
+            address,
+            authority,
+            server_name,
+            headers: headers.map(|(name, value)| (name.clone(), value.value().clone())).collect(),
+            connect_timeout: upstream.connect_timeout,
+        })
+    }
+}
+
+impl Workers {
+    /// Stops them all and waits for it.
+    pub(super) async fn stop(self) {
+        for (supervisor, _) in self.0 {
+            supervisor.stop().await;
+        }
+    }
+}
+
+fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilitator>, ServeError> {
+    let built = config.facilitators.iter().map(|(name, settings)| {
+        let facilitator = match settings.clone() {
+            FacilitatorSettings::Simulated(settings) => {
+                let simulated = Simulated::new(settings);
+                let simulated =
+                    simulated.map_err(|error| setting("a simulated chain cannot start", error))?;
+                Facilitator::Simulated(Arc::new(simulated))
+            }
+            FacilitatorSettings::Http(settings) => {
+                let http = Http::new(settings);
+                let http = http.map_err(|error| setting("a facilitator cannot be set up", error))?;
+                Facilitator::Http(Arc::new(http))
+            }
+        };
+        Ok((Arc::from(&**name), facilitator))
+    });
+    built.collect()
+}
+
+fn settings(config: &Config) -> Settings {
+    let server = &config.server;
+    Settings {
+        trusted_proxies: server.trusted_proxies.clone(),
+        header_bytes_max: usize::try_from(server.header_bytes_max).unwrap_or(usize::MAX),
+        body_bytes_max: server.body_bytes_max,
+        client_timeout: server.client_timeout,
+        keepalive_seconds: server.keepalive.as_secs(),
+    }
+}
+
+/// `host:port`, without the port that its scheme has anyway.
+fn authority(host: &str, port: u16, tls: Tls) -> String {
+    let usual = match tls {
+        Tls::Plain => 80,
+        Tls::Verified => 443,
+    };
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    if port == usual { host } else { format!("{host}:{port}") }
+}
+
+fn process_id() -> Result<u64, ServeError> {
+    getrandom::u64().map_err(|error| setting("the system has no random numbers", error))
+}
+
+fn setting(
+    what: &str,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> ServeError {
+    ServeError::Setting(what.into(), Some(Box::new(error)))
+}
