@@ -36,7 +36,7 @@ pub use self::facilitators::FacilitatorSettings;
 pub use self::finding::{ConfigError, Finding};
 pub use self::mistake::Mistake;
 pub use self::networks::NetworkSettings;
-pub use self::server::Server;
+pub use self::server::{Server, Switch};
 
 /// A configuration without a mistake: everything in it refers to something that is there.
 #[derive(Debug)]

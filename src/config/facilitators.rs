@@ -14,7 +14,7 @@ use super::units::{Delay, Dollars};
 use super::words::WebUrl;
 
 /// One section of `[facilitators]`, checked.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum FacilitatorSettings {
     /// A stand-in for a chain, in this process.
     Simulated(simulated::Settings),

@@ -20,6 +20,7 @@ use crate::route::Pattern;
 use crate::route::upstream::Bundled;
 use crate::x402::network::Worth;
 
+use super::server::Switch;
 use super::text::{OneOrMany, Text};
 use super::units::{Delay, Dollars, Price, Size, Timeout};
 use super::words::{MediaType, Name, Origin, PublicUrl, Settle, WebUrl};
@@ -55,6 +56,7 @@ pub(super) struct FileServer {
     pub(super) trusted_proxies: Vec<Text<IpNet>>,
     pub(super) grace: Option<Text<Delay>>,
     pub(super) threads: Option<NonZeroUsize>,
+    pub(super) access_log: Option<Text<Switch>>,
     pub(super) header_bytes_max: Option<Text<Size>>,
     pub(super) body_bytes_max: Option<Text<Size>>,
     pub(super) connections_max: Option<NonZeroUsize>,

@@ -108,7 +108,7 @@ impl<'a> Around<'a> {
     }
 
     /// The networks of a route. Nothing when one of them is none, or broken.
-    fn networks<'a>(
+    fn networks(
         &self,
         typed: Option<Spanned<Vec<Text<Name>>>>,
         reader: &mut Reader<'_>,

@@ -27,6 +27,8 @@ pub struct Server {
     pub grace: Duration,
     /// Threads of the proxy.
     pub threads: NonZeroUsize,
+    /// Whether each exchange is written to the standard output as one line.
+    pub access_log: Switch,
     /// Bytes of a request's line and headers.
     pub header_bytes_max: u64,
     /// Bytes of a request's body where the route names no bound.
@@ -37,6 +39,16 @@ pub struct Server {
     pub keepalive: Duration,
     /// The longest pause of a client within a request or an answer.
     pub client_timeout: Duration,
+}
+
+/// Whether something is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Switch {
+    /// It is.
+    #[default]
+    On,
+    /// It is not.
+    Off,
 }
 
 /// Reads `[server]`. Whether `public_url` is needed is the routes' to say.
@@ -59,6 +71,7 @@ pub(super) fn server(typed: FileServer, reader: &mut Reader<'_>) -> Server {
         trusted_proxies: reader.take_all(typed.trusted_proxies),
         grace: reader.take_if(typed.grace).map_or(GRACE, |Delay(grace)| grace),
         threads: typed.threads.unwrap_or_else(cores),
+        access_log: reader.take_if(typed.access_log).unwrap_or_default(),
         header_bytes_max: size(reader.take_if(typed.header_bytes_max), HEADER_BYTES),
         body_bytes_max: size(reader.take_if(typed.body_bytes_max), BODY_BYTES),
         connections_max: typed.connections_max.unwrap_or(CONNECTIONS),

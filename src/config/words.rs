@@ -15,6 +15,7 @@ use crate::route::upstream::{Bundled, Tls};
 use crate::x402::network::Worth;
 
 use super::mistake::Mistake;
+use super::server::Switch;
 use super::text::Written;
 
 /// The name of a section or a route, 1 to 64 of `[A-Za-z0-9_.-]`.
@@ -201,6 +202,18 @@ impl Written for By {
             "ip" => Ok(Self::Ip),
             "payer" => Ok(Self::Payer),
             _ => Err(Mistake::not("whom to count", text, Self::EXPECTED)),
+        }
+    }
+}
+
+impl Written for Switch {
+    const EXPECTED: &'static str = "\"on\" or \"off\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(Mistake::not("a switch", text, Self::EXPECTED)),
         }
     }
 }
