@@ -4,6 +4,7 @@ mod facilitators;
 mod file;
 mod finding;
 mod hint;
+pub mod keys;
 mod limits;
 mod mistake;
 mod networks;
@@ -82,9 +83,14 @@ impl Config {
     /// otherwise every mistake there is.
     pub fn parse(text: &str, origin: &Path, env: Environment<'_>) -> Result<Self, ConfigError> {
         let typed: FileConfig = toml::from_str(text).map_err(|error| {
-            let span = error.span().unwrap_or_default();
-            let finding = Finding::at(origin, text, span, Mistake::of_toml(error.message()));
-            ConfigError::new(vec![finding])
+            let mistake = Mistake::of_toml(error.message());
+            ConfigError::new(vec![match error.span() {
+                // What is missing from the whole file has no place in it.
+                Some(span) if !mistake.is_missing() || span.start > 0 => {
+                    Finding::at(origin, text, span, mistake)
+                }
+                Some(_) | None => Finding::of_file(origin, mistake),
+            }])
         })?;
         let mut reader = Reader::new(origin, text, env);
         match config(typed, &mut reader) {
@@ -116,6 +122,9 @@ fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
     }
     let ledger = ledger_for(&networks, ledger.url, reader);
     reader.warn_of_unused();
+    if routes.is_empty() {
+        reader.warn_of_file(Mistake::NoRoutes);
+    }
     Some(Config {
         server,
         ledger: ledger?,

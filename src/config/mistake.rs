@@ -113,6 +113,12 @@ pub enum Mistake {
         /// Its section's name.
         facilitator: Box<str>,
     },
+    /// Test balances for money that may be real.
+    #[error("nobody knows whether `{network}` is a testnet, and its facilitator is simulated")]
+    SimulatedUnknown {
+        /// Its section's name.
+        network: Box<str>,
+    },
     /// Real money whose payments a restart would forget.
     #[error("a ledger in memory forgets payments, and `{network}` is a mainnet")]
     MemoryMainnet {
@@ -126,7 +132,7 @@ pub enum Mistake {
     #[error("another route has the name `{0}`")]
     NameTaken(Box<str>),
     /// A text that is no pattern of requests.
-    #[error("{0}")]
+    #[error("this cannot be matched: {0}")]
     Pattern(#[source] PatternError),
     /// A text that is no rate.
     #[error("{0}")]
@@ -164,6 +170,9 @@ pub enum Mistake {
     /// A secret with nothing in it, or bytes that no header can carry.
     #[error("the secret is empty, or no header can carry it")]
     SecretUnfit,
+    /// A gateway with nothing behind it.
+    #[error("there are no routes: every request will be answered 404")]
+    NoRoutes,
     /// A section that nothing refers to.
     #[error("no {by} uses {kind} `{name}`")]
     Unused {

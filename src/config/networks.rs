@@ -72,6 +72,7 @@ fn network(
     facilitators: &BTreeMap<Box<str>, Money>,
     reader: &mut Reader<'_>,
 ) -> Option<NetworkSettings> {
+    let worth_span = typed.worth.as_ref().map(|text| text.span.clone());
     let facts = match KnownNetwork::named(name) {
         Some(known) => built_in(known, &typed, reader),
         None => own(&mut typed, &span, reader),
@@ -84,11 +85,18 @@ fn network(
     let Facts { chain_id, asset, decimals, domain, worth } = facts?;
     let network = Network::eip155(chain_id);
     let known = network.known();
-    let worth = known.map_or(worth, |known| known.worth);
+    if let Some((known, span)) = known.zip(worth_span).filter(|(k, _)| Some(k.worth) != worth) {
+        reader.wrong(span, Mistake::NetworkKnown { key: "worth", network: known.name.into() });
+    }
+    let worth = known.map(|known| known.worth).or(worth);
     let (facilitator, money) = facilitator?;
-    if worth == Worth::Mainnet && money == Money::Simulated {
-        let (network, facilitator) = (name.into(), (*facilitator).into());
-        reader.wrong(facilitator_span, Mistake::SimulatedMainnet { network, facilitator });
+    if money == Money::Simulated && worth != Some(Worth::Testnet) {
+        let network = name.into();
+        let mistake = match worth {
+            Some(_) => Mistake::SimulatedMainnet { network, facilitator: (*facilitator).into() },
+            None => Mistake::SimulatedUnknown { network },
+        };
+        reader.wrong(facilitator_span, mistake);
     }
     Some(NetworkSettings {
         name: name.into(),
@@ -100,7 +108,8 @@ fn network(
         pay_to: pay_to?,
         facilitator,
         explorer: explorer.or_else(|| known.map(|known| known.explorer.into())),
-        worth,
+        // What nobody knows is taken for real money.
+        worth: worth.unwrap_or(Worth::Mainnet),
         network,
     })
 }
@@ -111,7 +120,8 @@ struct Facts {
     asset: Address,
     decimals: u8,
     domain: AssetDomain,
-    worth: Worth,
+    /// Nothing: nobody knows.
+    worth: Option<Worth>,
 }
 
 /// The facts of a built-in network, which the section must not repeat.
@@ -136,7 +146,7 @@ fn built_in(known: &KnownNetwork, typed: &FileNetwork, reader: &mut Reader<'_>) 
         asset: known.usdc.parse().ok()?,
         decimals: known.decimals,
         domain,
-        worth: known.worth,
+        worth: Some(known.worth),
     })
 }
 
@@ -168,8 +178,7 @@ fn own(typed: &mut FileNetwork, span: &Range<usize>, reader: &mut Reader<'_>) ->
         asset: asset??,
         decimals: decimals?.into_inner(),
         domain: AssetDomain { name, version },
-        // An unknown network's money is taken for real: test balances must not buy anything.
-        worth: worth.flatten().unwrap_or(Worth::Mainnet),
+        worth: worth.flatten(),
     })
 }
 

@@ -82,6 +82,11 @@ impl<'a> Reader<'a> {
         self.wrong.push(Finding::at(self.file, self.text, span, mistake));
     }
 
+    /// Notes an oddity of the whole file.
+    pub(super) fn warn_of_file(&mut self, mistake: Mistake) {
+        self.warnings.push(Finding::of_file(self.file, mistake));
+    }
+
     /// What a string stands for; a mistake is noted.
     pub(super) fn take<T>(&mut self, text: Text<T>) -> Option<T> {
         match text.said {

@@ -42,13 +42,14 @@ pub(super) fn routes(
     for typed in typed {
         let typed = typed.into_inner();
         let pattern = typed.r#match.span.clone();
-        let named = typed.name.as_ref().map_or(pattern.clone(), |name| name.span.clone());
+        let named = typed.name.as_ref().map(|name| name.span.clone());
         let Some(route) = around.route(typed, reader) else { continue };
-        if spans.insert(route.name.clone(), pattern).is_some() {
-            reader.wrong(named, Mistake::NameTaken(route.name));
-            continue;
+        let taken = spans.insert(route.name.clone(), pattern).is_some();
+        match named {
+            Some(span) if taken => reader.wrong(span, Mistake::NameTaken(route.name)),
+            // Two patterns of one name are one pattern; the table says so.
+            Some(_) | None => routes.push(Arc::new(route)),
         }
-        routes.push(Arc::new(route));
     }
     if let Err(conflict) = RouteTable::new(routes.clone()) {
         let span = spans.remove(&conflict.second).unwrap_or_default();

@@ -57,11 +57,11 @@ pub(super) fn server(typed: FileServer, reader: &mut Reader<'_>) -> Server {
     let time = |timeout: Option<Timeout>, seconds| {
         timeout.map_or(Duration::from_secs(seconds), |timeout| timeout.0)
     };
-    let admin_span = typed.admin.as_ref().map(|text| text.span.clone());
+    let span = typed.admin.as_ref().or(typed.listen.as_ref()).map(|text| text.span.clone());
     let listen = reader.take_if(typed.listen).unwrap_or_else(|| loopback(LISTEN_PORT));
     let admin = reader.take_if(typed.admin).unwrap_or_else(|| loopback(ADMIN_PORT));
     if listen == admin && listen.port() != 0 {
-        reader.wrong(admin_span.unwrap_or(0..0), Mistake::SameAddress);
+        reader.wrong(span.unwrap_or_default(), Mistake::SameAddress);
     }
     let named = reader.take_if(typed.public_url).map(|url| url.0);
     Server {

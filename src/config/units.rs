@@ -17,6 +17,10 @@ impl Dollars {
         AtomicAmount::from_decimal(&self.0, decimals)
     }
 
+    fn is_zero(&self) -> bool {
+        self.amount(DECIMALS_MAX) == Ok(AtomicAmount::ZERO)
+    }
+
     /// As it was typed.
     pub(super) fn typed(&self) -> String {
         format!("${}", self.0)
@@ -29,7 +33,6 @@ impl Written for Dollars {
     fn read(text: &str) -> Result<Self, Mistake> {
         let digits = text.strip_prefix('$').unwrap_or_default();
         match AtomicAmount::from_decimal(digits, DECIMALS_MAX) {
-            Ok(AtomicAmount::ZERO) => Err(Mistake::PriceZero),
             Ok(_) => Ok(Self(digits.into())),
             Err(AmountError::TooLarge | AmountError::TooPrecise { .. }) => {
                 Err(Mistake::not("an amount of money anyone has", text, "\"$0.05\""))
@@ -53,7 +56,10 @@ impl Written for Price {
     fn read(text: &str) -> Result<Self, Mistake> {
         match text {
             "free" => Ok(Self::Free),
-            _ => Dollars::read(text).map(Self::Dollars),
+            _ => match Dollars::read(text)? {
+                dollars if dollars.is_zero() => Err(Mistake::PriceZero),
+                dollars => Ok(Self::Dollars(dollars)),
+            },
         }
     }
 }

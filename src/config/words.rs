@@ -201,7 +201,7 @@ impl Written for By {
         match text {
             "ip" => Ok(Self::Ip),
             "payer" => Ok(Self::Payer),
-            _ => Err(Mistake::not("whom to count", text, Self::EXPECTED)),
+            _ => Err(Mistake::not("a way to count", text, Self::EXPECTED)),
         }
     }
 }
