@@ -26,7 +26,7 @@ fn listed() -> BTreeMap<String, BTreeSet<String>> {
                 let table = table.replace("NAME", "n");
                 let inner = format!("{section}\n{table} = {{ zz = 1 }}");
                 by_text.entry(inner).or_default().insert(key.into());
-                if *section != "[limits.class]" {
+                if section != "[limits.class]" {
                     by_text.entry(format!("{section}\nzz = 1")).or_default().insert(table);
                 }
             }
