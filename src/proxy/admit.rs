@@ -16,7 +16,7 @@ use crate::route::{CanonicalPath, Charge, Found, Route, Terms};
 
 /// What to do with a request that was not refused.
 #[derive(Debug)]
-pub enum Admitted {
+pub(super) enum Admitted {
     /// Hand it to the upstream.
     Forward,
     /// Answer it as a CORS preflight.

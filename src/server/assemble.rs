@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use super::supervise::{Patience, Program, Supervisor};
 use super::{ServeError, resolve};
 use crate::clock::Clock;
-use crate::config::{Config, FacilitatorSettings};
+use crate::config::{Config, FacilitatorSettings, Switch};
 use crate::facilitator::Facilitator;
 use crate::facilitator::http::Http;
 use crate::facilitator::simulated::Simulated;
