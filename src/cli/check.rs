@@ -54,11 +54,11 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
 fn the_terms(config: &Config, terms: &Terms, out: &mut impl Write) -> io::Result<()> {
     for offered in &terms.offers {
         let offer = &offered.offer.requirements;
-        let network =
-            config.networks.values().find(|network| {
-                network.network == offer.network && network.asset == offer.asset
-                    && network.pay_to == offer.pay_to
-            });
+        let network = config.networks.values().find(|network| {
+            network.network == offer.network
+                && network.asset == offer.asset
+                && network.pay_to == offer.pay_to
+        });
         let (name, decimals) =
             network.map_or(("", 0), |network| (&*network.name, network.decimals));
         let price = offer.amount.to_decimal(decimals);

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 
 use alloy_primitives::Address;
 use ipnet::IpNet;
+use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor};
-use serde::Deserialize;
 use toml::Spanned;
 
+use crate::facilitator::simulated::Signatures;
 use crate::ledger::LedgerUrl;
 use crate::limit::{By, Rate};
-use crate::facilitator::simulated::Signatures;
 use crate::route::Pattern;
 use crate::route::upstream::Bundled;
 use crate::x402::network::Worth;

@@ -90,7 +90,9 @@ impl Mistake {
                 "copy the address again: a character is wrong, or one is in the wrong case"
             }
             Self::AddressZero => "write the address that is to be paid",
-            Self::UpstreamPath => "write only scheme, host and port, as in \"http://127.0.0.1:9000\"",
+            Self::UpstreamPath => {
+                "write only scheme, host and port, as in \"http://127.0.0.1:9000\""
+            }
             Self::Both(..) => "remove one of them",
             Self::Neither(..) => "write one of them",
             Self::Meaningless { .. } => "remove it",

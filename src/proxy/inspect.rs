@@ -147,7 +147,12 @@ mod tests {
         check("TRACE", "/a", &[("host", "a")], false);
         check("BREW", "/a", &[("host", "a")], false);
         check("GET", "http://a/a", &[("host", "a")], false);
-        check("POST", "/", &[("host", "a"), ("content-length", "3"), ("content-length", "3")], false);
+        check(
+            "POST",
+            "/",
+            &[("host", "a"), ("content-length", "3"), ("content-length", "3")],
+            false,
+        );
         let long = "x".repeat(1_000);
         check("GET", "/", &[("host", "a"), ("cookie", &long)], false);
     }

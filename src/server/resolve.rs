@@ -9,7 +9,11 @@ use arc_swap::ArcSwapOption;
 /// Looks `host` up now and again, and keeps the first address in `address`.
 ///
 /// A look-up that fails keeps the last address: an old one is better than none.
-pub(super) async fn keep_resolved(host: Box<str>, port: u16, address: Arc<ArcSwapOption<SocketAddr>>) {
+pub(super) async fn keep_resolved(
+    host: Box<str>,
+    port: u16,
+    address: Arc<ArcSwapOption<SocketAddr>>,
+) {
     let mut every = tokio::time::interval(RESOLVE_EVERY);
     loop {
         every.tick().await;
