@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::server;
 
@@ -91,10 +92,13 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(config) => check::check(&config, &mut out)?,
             Err(wrong) => return Ok(wrong),
         },
-        Command::Pay(arguments) => return block_on(pay::run(*arguments)),
+        Command::Pay(arguments) => {
+            let paying = pay::run(*arguments, Clock::System);
+            return block_on(async { paying.await.map(|exit| ExitCode::from(exit.code())) });
+        }
         Command::Demo(arguments) => return block_on(demo::run(arguments)),
         #[cfg(feature = "worker")]
-        Command::Worker(Worker::BackgroundRemoval(options)) => crate::worker::run(options)?,
+        Command::Worker(Worker::BackgroundRemoval(options)) => crate::worker::run(&options)?,
         Command::Ledger(command) => match load(command.config()) {
             Ok(config) => return block_on(ledger::run(command, config)),
             Err(wrong) => return Ok(wrong),

@@ -80,14 +80,12 @@ async fn run(
     let (readiness, ready) = watch::channel(Readiness::Not(vec!["starting".to_owned()]));
     let tending = tend::tend(&house, readiness, stopped.clone());
     let (metrics, payments) = (Arc::clone(&house.metrics), house.payments.clone());
-    let addresses = (public.address(), admin.as_ref().map(listen::Bound::address));
+    let addresses = (public.address(), admin.address());
 
     let door = door(house.gateway, &config);
     let serving = public.serve("gateway", door, stopped.clone(), traffic);
-    let shown = admin.map(|admin| {
-        let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready));
-        admin.serve("admin", app, stopped, traffic)
-    });
+    let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready));
+    let shown = admin.serve("admin", app, stopped, traffic);
     announce(out, addresses).map_err(ServeError::Process)?;
 
     wait_for_signal().await.map_err(ServeError::Process)?;
@@ -96,9 +94,7 @@ async fn run(
     let _ = stop.send(true);
     finish(&metrics, &payments, config.server.grace).await;
     serving.abort();
-    if let Some(shown) = shown {
-        shown.abort();
-    }
+    shown.abort();
     tending.abort();
     payments.ledger().close().await;
     house.workers.stop().await;
@@ -115,18 +111,15 @@ fn door(gateway: Gateway, config: &Config) -> Door {
     };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
     proxy.handle_init_modules();
-    Door::new(proxy, config.server.connections_max)
+    Door::new(proxy, config.server.connections_max.get())
 }
 
 /// The one line on standard output before the log: scripts read the ports from it.
 fn announce(
     out: &mut impl Write,
-    (public, admin): (SocketAddr, Option<SocketAddr>),
+    (public, admin): (SocketAddr, SocketAddr),
 ) -> std::io::Result<()> {
-    match admin {
-        Some(admin) => writeln!(out, "tollgate listening on {public}, admin {admin}")?,
-        None => writeln!(out, "tollgate listening on {public}")?,
-    }
+    writeln!(out, "tollgate listening on {public}, admin {admin}")?;
     out.flush()
 }
 

@@ -9,7 +9,7 @@ use pingora::proxy::Session;
 use super::exchange::{Exchange, Paid};
 use super::{Gateway, inspect};
 use crate::clock;
-use crate::limit::{ClientKey, TooMany, client_address};
+use crate::limit::{ClientKey, TooMany, client_address, rate_limit_headers};
 use crate::payment::{Presented, Proven, Reserved, Standing, Unverified, present};
 use crate::refusal::{Limit, RateLimitHeaders, Refusal};
 use crate::route::{CanonicalPath, Charge, Found, Route, Terms};
@@ -46,6 +46,7 @@ impl Gateway {
             Found::Route(route) => route,
             Found::Options { allow } => return Ok(Admitted::Preflight { allow }),
             Found::MethodNotAllowed { allow } => return Err(Refusal::MethodNotAllowed { allow }),
+            Found::OtherSpelling => return Err(Refusal::PathNotCanonical),
             Found::Nothing => return Err(Refusal::NoSuchRoute),
         };
         exchange.route = Some(Arc::clone(&route));
@@ -168,7 +169,7 @@ impl Gateway {
 }
 
 fn limited(limit: Limit, many: TooMany) -> Refusal {
-    let (state, policy) = many.quota.headers(limit.name());
+    let (state, policy) = rate_limit_headers(limit.name(), &many.quota);
     let told = RateLimitHeaders { state: state.into(), policy: policy.into() };
     Refusal::RateLimited { limit, told, retry_after: many.retry_after }
 }

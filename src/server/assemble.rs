@@ -52,7 +52,7 @@ type Address = Arc<ArcSwapOption<std::net::SocketAddr>>;
 impl House {
     /// Opens the ledger, starts bundled services, looks names up once.
     pub(super) async fn build(config: &Config) -> Result<Self, ServeError> {
-        let log = if config.server.access_log {
+        let log = if config.server.access_log == Switch::On {
             AccessLog::to(std::io::stdout()).map_err(ServeError::Process)?
         } else {
             AccessLog::Off
@@ -98,13 +98,13 @@ impl Parts {
         let (authority, server_name) = match &upstream.kind {
             Kind::Url { host, port, tls, sni } => {
                 resolve::resolve_once(host, *port, &address).await;
-                let (host, port) = (host.clone(), *port);
-                let authority = authority(&host, port, *tls);
-                self.named.push(Named { host, port, address: Arc::clone(&address) });
-                (authority, (*tls == Tls::Verified).then(|| sni.clone()))
+                let (name, address) = (host.clone(), Arc::clone(&address));
+                self.named.push(Named { host: name, port: *port, address });
+                let server_name = (*tls == Tls::Verified).then(|| sni.clone());
+                (authority(host, *port, *tls), server_name)
             }
             Kind::Bundled { service, parallel, queue } => {
-                let program = Program::bundled(service.name(), parallel.get(), queue.get())
+                let program = Program::bundled(service.name(), *parallel, *queue)
                     .map_err(ServeError::Process)?;
                 let supervisor = Supervisor::start(program, Patience::default());
                 self.workers.0.push((supervisor, Arc::clone(&address)));

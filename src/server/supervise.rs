@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -50,11 +51,18 @@ impl Program {
     ///
     /// # Errors
     /// When the system does not say where this binary is.
-    pub fn bundled(worker: &str) -> io::Result<Self> {
-        let arguments = ["worker", worker, "--listen", "127.0.0.1:0", "--supervised"];
+    pub fn bundled(
+        worker: &str,
+        parallel: NonZeroUsize,
+        queue: NonZeroUsize,
+    ) -> io::Result<Self> {
+        let (parallel, queue) = (parallel.to_string(), queue.to_string());
+        let alone = ["worker", worker, "--listen", "127.0.0.1:0", "--supervised"];
+        let bounds = ["--parallel", parallel.as_str(), "--queue", queue.as_str()];
+        let arguments = alone.into_iter().chain(bounds);
         Ok(Self {
             executable: std::env::current_exe()?,
-            arguments: arguments.into_iter().map(OsString::from).collect(),
+            arguments: arguments.map(OsString::from).collect(),
         })
     }
 

@@ -85,7 +85,9 @@ async fn keep_house(limiter: Arc<Limiter>, metrics: Arc<Metrics>) {
     loop {
         every.tick().await;
         limiter.tend();
-        for (table, keys) in limiter.sizes().tables() {
+        let sizes = limiter.sizes();
+        let classes = sizes.classes.iter().map(|(name, keys)| (&**name, *keys));
+        for (table, keys) in [("unpaid", sizes.unpaid), ("refused", sizes.refused)].into_iter().chain(classes) {
             metrics.set_limiter_keys(table, i64::try_from(keys).unwrap_or(i64::MAX));
         }
     }

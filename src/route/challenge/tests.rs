@@ -1,1 +1,158 @@
-//! x
+//! The two halves of a 402.
+
+use alloy_primitives::Address;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::route::Pattern;
+use crate::x402::requirements::{AssetDomain, SCHEME_EXACT};
+use crate::x402::{AtomicAmount, Eip712Domain, KnownNetwork, PaymentRequirements};
+
+fn offered(network: &str) -> OfferedBy {
+    let known = KnownNetwork::named(network).unwrap();
+    let asset: Address = known.usdc.parse().unwrap();
+    let pay_to = Address::repeat_byte(7);
+    let extra =
+        AssetDomain { name: known.eip712_name.into(), version: known.eip712_version.into() };
+    let amount = AtomicAmount::new(50_000);
+    let requirements = PaymentRequirements {
+        scheme: SCHEME_EXACT.into(),
+        network: known.network(),
+        amount,
+        asset,
+        pay_to,
+        max_timeout_seconds: 60,
+        extra: extra.clone(),
+    };
+    let v1 = PaymentRequirementsV1 {
+        scheme: SCHEME_EXACT.into(),
+        network: known.name.into(),
+        max_amount_required: amount,
+        resource: "to be replaced".into(),
+        description: "".into(),
+        mime_type: "".into(),
+        pay_to,
+        max_timeout_seconds: 60,
+        asset,
+        extra,
+    };
+    let domain = Eip712Domain::new(known.eip712_name, "2", known.chain_id, asset);
+    OfferedBy { offer: Arc::new(Offer { requirements, v1, domain }), facilitator: "dev".into() }
+}
+
+fn terms(pattern: &str, networks: &[&str]) -> Terms {
+    let about = Resource {
+        url: "https://api.example.com/".into(),
+        description: "Remove the background from an image".into(),
+        mime_type: "image/png".into(),
+    };
+    let offers = networks.iter().map(|network| offered(network)).collect();
+    Terms::new(about, &pattern.parse::<Pattern>().unwrap().path, offers).unwrap()
+}
+
+fn read(challenge: &Challenge) -> (Value, Value) {
+    let header = encoding::decode(&challenge.header).unwrap();
+    (serde_json::from_slice(&header).unwrap(), serde_json::from_slice(&challenge.body).unwrap())
+}
+
+fn path(text: &str) -> CanonicalPath<'_> {
+    CanonicalPath::new(text.as_bytes()).unwrap()
+}
+
+#[test]
+fn both_versions_say_the_same() {
+    let terms = terms("POST /v1/remove-background", &["base"]);
+    let (v2, v1) = read(&terms.challenge);
+    let url = "https://api.example.com/v1/remove-background";
+    assert_eq!(v2["x402Version"], 2);
+    assert_eq!(v1["x402Version"], 1);
+    assert_eq!(v2["error"], "payment_required");
+    assert_eq!(v1["error"], "payment_required");
+    assert_eq!(v2["resource"]["url"], url);
+    assert_eq!(v2["resource"]["mimeType"], "image/png");
+    assert_eq!(v2["accepts"][0]["network"], "eip155:8453");
+    assert_eq!(v2["accepts"][0]["amount"], "50000");
+    assert_eq!(
+        v1["accepts"],
+        json!([{
+            "scheme": "exact",
+            "network": "base",
+            "maxAmountRequired": "50000",
+            "resource": url,
+            "description": "Remove the background from an image",
+            "mimeType": "image/png",
+            "payTo": Address::repeat_byte(7).to_checksum(None),
+            "maxTimeoutSeconds": 60,
+            "asset": "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
+            "extra": {"name": "USD Coin", "version": "2"},
+        }])
+    );
+}
+
+#[test]
+fn version_1_lists_networks_that_all_its_clients_know_or_all_there_are() {
+    let networks = |listed: &[&str]| {
+        let (v2, v1) = read(&terms("/a", listed).challenge);
+        let of = |body: Value, version: &str| {
+            let accepts = body["accepts"].as_array().unwrap().clone();
+            let names = accepts.iter().map(|offer| offer["network"].as_str().unwrap().to_owned());
+            assert!(names.len() > 0, "{version}");
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(of(v2, "v2").len(), listed.len());
+        of(v1, "v1")
+    };
+    assert_eq!(networks(&["polygon", "base", "base-sepolia"]), ["base", "base-sepolia"]);
+    assert_eq!(networks(&["polygon", "polygon-amoy"]), ["polygon", "polygon-amoy"]);
+}
+
+#[test]
+fn a_fixed_path_has_its_402_ready_made() {
+    let terms = terms("POST /v1/a", &["base"]);
+    assert_eq!(terms.challenge_at(&path("/v1/a")), terms.challenge);
+    assert_eq!(&*terms.url_of(&path("/v1/a")), "https://api.example.com/v1/a");
+}
+
+#[test]
+fn a_route_of_many_paths_names_the_path_of_the_request() {
+    for pattern in ["/v1/{id}", "/v1/*"] {
+        let terms = terms(pattern, &["base"]);
+        assert_eq!(&*terms.resource.url, format!("https://api.example.com{pattern}"));
+        let (v2, v1) = read(&terms.challenge_at(&path("/v1/x%20y")));
+        assert_eq!(v2["resource"]["url"], "https://api.example.com/v1/x%20y");
+        assert_eq!(v1["accepts"][0]["resource"], "https://api.example.com/v1/x%20y");
+    }
+}
+
+#[test]
+fn a_url_too_long_for_the_header_is_named_by_its_pattern() {
+    let terms = terms("/v1/{id}", &["base"]);
+    let long = format!("/v1/{}", "a".repeat(7000));
+    let challenge = terms.challenge_at(&path(&long));
+    assert!(challenge.header.len() <= HEADER_BYTES_MAX);
+    assert_eq!(read(&challenge).0["resource"]["url"], "https://api.example.com/v1/{id}");
+}
+
+#[test]
+fn a_refused_payment_gets_its_reason() {
+    let terms = terms("/v1/a", &["base"]);
+    let (v2, v1) = read(&terms.challenge_for(&terms.resource.url, "insufficient_funds"));
+    assert_eq!(v2["error"], "insufficient_funds");
+    assert_eq!(v1["error"], "insufficient_funds");
+    assert_eq!(v2["resource"]["url"], "https://api.example.com/v1/a");
+}
+
+#[test]
+fn a_402_that_cannot_be_sent_is_an_error() {
+    let offers = [offered("base").offer];
+    let about = |length| Resource {
+        url: "https://a/".into(),
+        description: "x".repeat(length).into(),
+        mime_type: "".into(),
+    };
+    assert!(Challenge::new(&about(5000), &offers, "").is_ok());
+    let error = Challenge::new(&about(6000), &offers, "").unwrap_err();
+    assert!(error.to_string().contains("shorten the description"), "{error}");
+    let error = Challenge::new(&about(1), &[], "").unwrap_err();
+    assert!(matches!(error, ChallengeError::NoOffers));
+}

