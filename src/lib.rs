@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod facilitator;
 pub mod fault;
+pub mod ledger;
 pub mod refusal;
 pub mod route;
 pub mod x402;
