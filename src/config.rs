@@ -27,8 +27,8 @@ use crate::route::upstream::Upstream;
 use crate::route::{Charge, Route};
 use crate::x402::network::Worth;
 
-use self::file::FileConfig;
 use self::facilitators::moved_by;
+use self::file::FileConfig;
 use self::reader::{Environment, Kind, Reader};
 use self::routes::Around;
 use self::text::Text;

@@ -90,11 +90,14 @@ impl Mistake {
                 "copy the address again: a character is wrong, or one is in the wrong case"
             }
             Self::AddressZero => "write the address that is to be paid",
-            Self::UpstreamPath => "write only scheme, host and port, as in \"http://127.0.0.1:9000\"",
+            Self::UpstreamPath => {
+                "write only scheme, host and port, as in \"http://127.0.0.1:9000\""
+            }
             Self::Both(..) => "remove one of them",
             Self::Neither(..) => "write one of them",
             Self::Meaningless { .. } => "remove it",
             Self::NotYet(_, instead) => instead,
+            Self::NetworkKnown { key: "worth", .. } => "remove it",
             Self::NetworkKnown { .. } => "remove it, or give the section a name of your own",
             Self::SimulatedMainnet { .. } => "name a facilitator with a url, or use a testnet",
             Self::MemoryMainnet { .. } => "write url = \"sqlite://tollgate.db\" instead",

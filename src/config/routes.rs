@@ -59,11 +59,7 @@ pub(super) fn routes(
 }
 
 impl<'a> Around<'a> {
-    fn route(
-        &self,
-        typed: FileRoute,
-        reader: &mut Reader<'_>,
-    ) -> Option<Route> {
+    fn route(&self, typed: FileRoute, reader: &mut Reader<'_>) -> Option<Route> {
         let pattern = reader.take(typed.r#match);
         let name = reader.take_if(typed.name).map(|Name(name)| name);
         let upstream = reader.refer(Kind::Upstream, typed.upstream);
@@ -182,11 +178,7 @@ impl Priced {
 }
 
 /// What only a priced route has.
-fn free(
-    networks: Option<Range<usize>>,
-    class: Option<Range<usize>>,
-    reader: &mut Reader<'_>,
-) {
+fn free(networks: Option<Range<usize>>, class: Option<Range<usize>>, reader: &mut Reader<'_>) {
     for (key, span) in [("networks", networks), ("class", class)] {
         if let Some(span) = span {
             reader.wrong(span, Mistake::Meaningless { key, beside: "beside `price = \"free\"`" });

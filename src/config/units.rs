@@ -145,11 +145,8 @@ fn split_unit(text: &str) -> Option<(u64, &str)> {
 
 /// The price that was probably meant.
 fn nearest_price(text: &str) -> String {
-    let digits: String = text
-        .replace(',', ".")
-        .chars()
-        .filter(|c| c.is_ascii_digit() || *c == '.')
-        .collect();
+    let digits: String =
+        text.replace(',', ".").chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
     let cents = text.contains("cent") || text.contains('¢') || text.contains('%');
     match AtomicAmount::from_decimal(&digits, DECIMALS_MAX) {
         Ok(amount) if !cents && amount != AtomicAmount::ZERO => format!("${digits}"),

@@ -249,9 +249,9 @@ fn web_uri(text: &str) -> Result<Uri, Mistake> {
     let web = matches!(uri.scheme_str(), Some("http" | "https"));
     let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
     let host = uri.host().is_some_and(|host| !host.is_empty());
-    let port = uri.authority().is_some_and(|authority| {
-        !authority.as_str().ends_with(':') && uri.port_u16() != Some(0)
-    });
+    let port = uri
+        .authority()
+        .is_some_and(|authority| !authority.as_str().ends_with(':') && uri.port_u16() != Some(0));
     if web && host && port && !user && uri.query().is_none() && !text.contains('#') {
         Ok(uri)
     } else {

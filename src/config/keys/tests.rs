@@ -1,3 +1,5 @@
+//! The table of keys against what the reader takes.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -50,9 +52,9 @@ fn the_table_has_every_key_that_is_taken_and_no_other() {
 
 #[test]
 fn the_table_has_every_section() {
-    let sections = KEYS.iter().map(|key| {
-        key.section.trim_matches(['[', ']']).split('.').next().unwrap().to_owned()
-    });
+    let sections = KEYS
+        .iter()
+        .map(|key| key.section.trim_matches(['[', ']']).split('.').next().unwrap().to_owned());
     assert_eq!(taken_at("zz = 1"), sections.collect());
 }
 
