@@ -50,6 +50,9 @@ pub enum SettingsError {
         "a facilitator's URL has no query, no fragment and no user name; put keys in `headers`"
     )]
     UrlParts,
+    /// `rustls::crypto::CryptoProvider::install_default` has not been called.
+    #[error("the process has no TLS provider")]
+    NoTlsProvider,
     /// The system's certificates or resolver cannot be used.
     #[error("the HTTP client cannot be built: {0}")]
     Client(#[source] reqwest::Error),
@@ -80,18 +83,21 @@ impl Settings {
 }
 
 impl Http {
-    /// Prepares the client; nothing is sent. The process needs its rustls provider installed.
+    /// Prepares the client; nothing is sent.
     ///
     /// # Errors
     /// See [`SettingsError`].
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         let base = base_url(&settings.url)?;
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err(SettingsError::NoTlsProvider);
+        }
         let shortest = settings.verify_timeout.min(settings.settle_timeout);
         let client = ask::client(headers(settings.headers), shortest)?;
         let endpoint = |method: Method, path: &str, timeout: Duration| {
             let text = format!("{base}{path}");
             let url = Url::parse(&text).map_err(|_| SettingsError::Url(text))?;
-            Ok(Endpoint::new((client.clone(), method, url), timeout, settings.in_flight_max))
+            Ok(Endpoint::new(client.clone(), method, url, timeout, settings.in_flight_max))
         };
         Ok(Self {
             verify: endpoint(Method::POST, "/verify", settings.verify_timeout)?,
@@ -157,14 +163,10 @@ impl Http {
     /// Whether the facilitator has listed this offer in the words of this version.
     pub fn supports(&self, offer: &Offer, version: Version) -> bool {
         let (scheme, network) = match version {
-            Version::V1 => (&offer.v1.scheme, &*offer.v1.network),
-            Version::V2 => (&offer.requirements.scheme, offer.requirements.network.as_str()),
+            Version::V1 => (&*offer.v1.scheme, &*offer.v1.network),
+            Version::V2 => (&*offer.requirements.scheme, offer.requirements.network.as_str()),
         };
-        self.lists(&SupportedKind {
-            x402_version: version.into(),
-            scheme: scheme.as_ref().to_owned(),
-            network: network.to_owned(),
-        })
+        self.lists(version.into(), scheme, network)
     }
 
     /// Whether `/supported` was answered lately and lists all that this gateway wants settled.
@@ -184,14 +186,19 @@ impl Http {
         if self.refreshes_failed.load(Ordering::Relaxed) >= REFRESHES_FAILED_MAX {
             return Err(fault(Retry::Later, "/supported has not been answered lately"));
         }
-        match self.wanted.iter().find(|kind| !self.lists(kind)) {
-            Some(_) => Err(fault(Retry::Never, "/supported does not list what the routes offer")),
-            None => Ok(()),
+        let listed =
+            |kind: &SupportedKind| self.lists(kind.x402_version, &kind.scheme, &kind.network);
+        if !self.wanted.iter().all(listed) {
+            return Err(fault(Retry::Never, "/supported does not list what the routes offer"));
         }
+        Ok(())
     }
 
-    fn lists(&self, kind: &SupportedKind) -> bool {
-        self.listed.load().as_ref().is_some_and(|list| list.kinds.contains(kind))
+    fn lists(&self, version: u8, scheme: &str, network: &str) -> bool {
+        let same = |kind: &SupportedKind| {
+            kind.x402_version == version && kind.scheme == scheme && kind.network == network
+        };
+        self.listed.load().as_ref().is_some_and(|list| list.kinds.iter().any(same))
     }
 
     /// The body of a request. The version is the client's, or the only one the facilitator lists:

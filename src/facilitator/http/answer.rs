@@ -43,7 +43,7 @@ pub(super) fn verdict(answer: &Answer, order: &Order) -> Result<Verdict, Fault> 
 ///
 /// | status | body | |
 /// |---|---|---|
-/// | 2xx | `success: true`, a transaction, our network, payer and amount ours or absent | `Settled` |
+/// | 2xx | `success: true`, transaction, our network, payer and amount ours or absent | `Settled` |
 /// | any | `success: true`, anything else | `Unknown`, with the transaction |
 /// | any | `success: false` and a transaction | `Unknown`, with the transaction |
 /// | 401 403 404 405 413 415 429 | any other | `NotSent`: turned away at the door |

@@ -70,7 +70,9 @@ pub(super) fn client(
 
 impl Endpoint {
     pub(super) fn new(
-        (client, method, url): (Client, Method, Url),
+        client: Client,
+        method: Method,
+        url: Url,
         timeout: Duration,
         in_flight_max: usize,
     ) -> Self {
@@ -182,7 +184,7 @@ mod tests {
         let client = client(HeaderMap::new(), wait).unwrap();
         // Nobody listens there; a request that went out would say that no connection was made.
         let url = Url::parse("http://127.0.0.1:9/settle").unwrap();
-        let endpoint = Endpoint::new((client, Method::POST, url), wait, 1);
+        let endpoint = Endpoint::new(client, Method::POST, url, wait, 1);
         let _taken = endpoint.permits.acquire().await.unwrap();
         match endpoint.ask(None).await {
             Err(Unanswered::NotSent(fault)) => {

@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn a_full_book_forgets_what_has_expired_and_then_cannot_tell() {
         let mut book = Book::new(AtomicAmount::new(1_000_000), BTreeMap::new()).of_nonces(3);
-        (0..3).for_each(|number| book.enter(transfer(number, 100 + number as u64)));
+        [100, 101, 102].into_iter().enumerate().for_each(|(n, end)| book.enter(transfer(n, end)));
         let gone = identity(&transfer(0, 0));
 
         assert!(book.make_room(99).is_err(), "nothing has expired");
