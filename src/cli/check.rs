@@ -3,13 +3,14 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::config::{Config, FacilitatorSettings};
 use crate::limit::By;
 use crate::route::upstream::{Kind, Tls, Upstream};
 use crate::route::{BodyRules, Challenge, Charge, OfferedBy, Route, Terms};
-use crate::x402::encoding;
+use crate::x402::{PaymentRequired, PaymentRequiredV1, encoding};
 
 /// Writes what each route charges, where it goes and the 402 it would send, and then the warnings.
 /// Secrets are shown as the place they come from.
@@ -104,7 +105,7 @@ fn body(rules: &BodyRules, bytes_max: u64) -> String {
         [] => "any type".to_owned(),
         types => types.join(", "),
     };
-    format!("{types}; at most {} bytes", rules.bytes_max.unwrap_or(bytes_max))
+    format!("{types}; at most {}", size(rules.bytes_max.unwrap_or(bytes_max)))
 }
 
 fn place(upstream: &Upstream) -> String {
@@ -133,14 +134,15 @@ fn the_402(challenge: &Challenge, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "    PAYMENT-REQUIRED: {header}")?;
     writeln!(out, "  its header, decoded, for version 2:")?;
     let decoded = encoding::decode(&challenge.header).unwrap_or_default();
-    json(out, &decoded)?;
+    json::<PaymentRequired>(out, &decoded)?;
     writeln!(out, "  its body, the terms for version 1:")?;
-    json(out, &challenge.body)
+    json::<PaymentRequiredV1>(out, &challenge.body)
 }
 
-fn json(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
-    let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
-    for line in format!("{value:#}").lines() {
+/// An object of the protocol, its keys in the protocol's order.
+fn json<T: DeserializeOwned + Serialize>(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    let object: T = serde_json::from_slice(bytes)?;
+    for line in serde_json::to_string_pretty(&object)?.lines() {
         writeln!(out, "    {line}")?;
     }
     Ok(())
@@ -148,6 +150,16 @@ fn json(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
 
 fn row(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
     writeln!(out, "  {name:<10} {value}")
+}
+
+/// In the largest unit that says it whole.
+fn size(bytes: u64) -> String {
+    match bytes {
+        bytes if bytes % 1_000_000 == 0 => format!("{}MB", bytes / 1_000_000),
+        bytes if bytes % (1 << 20) == 0 => format!("{}MiB", bytes >> 20),
+        bytes if bytes % (1 << 10) == 0 => format!("{}KiB", bytes >> 10),
+        bytes => format!("{bytes}B"),
+    }
 }
 
 /// In the largest unit that says it whole.
@@ -217,7 +229,7 @@ mod tests {
             "    pay to   0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
             "    by       dev: simulated, no real money",
             "  limit      ai: 60/min by payer",
-            "  body       image/png; at most 2000000 bytes",
+            "  body       image/png; at most 2MB",
             "  upstream   api: https://api.example.com:443, answers within 1500ms",
             "    header   authorization: … (env KEY)",
             "    HTTP/1.1 402 Payment Required",
