@@ -10,5 +10,6 @@
     reason = "a test that cannot go on says where; its helpers too"
 )]
 
+mod config;
 mod tidy;
 mod wire;
