@@ -1,6 +1,8 @@
-//! The tests that look at tollgate from outside.
+//! The one test target: everything that needs real files, real processes or real sockets.
 
 #![allow(
+    missing_docs,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -10,6 +12,14 @@
     reason = "a test that cannot go on says where; its helpers too"
 )]
 
+mod blackbox;
 mod config;
+mod crash;
+#[cfg(feature = "worker")]
+mod e2e;
+mod readme;
+mod support;
 mod tidy;
 mod wire;
+#[cfg(feature = "worker")]
+mod worker;

@@ -1,0 +1,15 @@
+//! The real binary from outside: real sockets, real files, fakes on the other side.
+
+#[cfg(feature = "worker")]
+mod bundled;
+mod bad_payments;
+mod hang_ups;
+mod limits;
+mod paid;
+mod paths;
+pub mod refusals;
+mod replay;
+mod settlement;
+mod shutdown;
+mod unpaid;
+mod upstream;

@@ -1,0 +1,174 @@
+//! The real binary on free ports: started, watched, killed, started again.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::rc::Rc;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::client::{self, Ask};
+use super::eventually;
+use super::lines::Lines;
+
+/// A running gateway; killed when dropped, and then what it said is shown if the test has failed.
+pub struct Gateway {
+    child: Child,
+    /// For clients.
+    pub public: SocketAddr,
+    /// For operators.
+    pub admin: SocketAddr,
+    out: Lines,
+    errors: Lines,
+    client: reqwest::Client,
+    dir: Rc<TempDir>,
+}
+
+impl Gateway {
+    /// Starts a gateway with the `gateway.toml` that lies in `dir`.
+    pub async fn start(dir: Rc<TempDir>) -> Self {
+        Self::start_as(Path::new(env!("CARGO_BIN_EXE_tollgate")), dir).await
+    }
+
+    /// The same from another place of the binary.
+    pub async fn start_as(binary: &Path, dir: Rc<TempDir>) -> Self {
+        let mut child = Command::new(binary)
+            .arg("serve")
+            .arg(dir.path().join(FILE))
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = Lines::of(child.stdout.take().unwrap());
+        let errors = Lines::of(child.stderr.take().unwrap());
+        let listening = out.find("the line that says where it listens", addresses).await;
+        let Some((public, admin)) = listening else {
+            panic!("it did not start:\n{}", errors.text());
+        };
+        Self { child, public, admin, out, errors, client: client::client(), dir }
+    }
+
+    /// A request to it.
+    pub fn ask(&self, method: &str, path: &str) -> Ask {
+        Ask::new(&self.client, method, &format!("http://{}{path}", self.public))
+    }
+
+    /// A request to it over a connection that nobody else uses.
+    pub fn ask_alone(&self, method: &str, path: &str) -> Ask {
+        Ask::new(&client::client(), method, &format!("http://{}{path}", self.public))
+    }
+
+    /// Status and text of a page of the admin listener.
+    pub async fn admin(&self, path: &str) -> (u16, String) {
+        self.try_admin(path).await.expect("the admin listener is there")
+    }
+
+    /// The same; nothing when nobody answers.
+    pub async fn try_admin(&self, path: &str) -> Option<(u16, String)> {
+        let ask = Ask::new(&self.client, "GET", &format!("http://{}{path}", self.admin));
+        let answer = ask.try_send().await.ok()?;
+        Some((answer.status, answer.text()))
+    }
+
+    /// The value of a metric, as it stands on its line; nothing while it is not there.
+    pub async fn metric(&self, name_and_labels: &str) -> Option<String> {
+        let (_, page) = self.admin("/metrics").await;
+        let line = page.lines().find_map(|line| line.strip_prefix(name_and_labels)?.strip_prefix(' '));
+        line.map(str::to_owned)
+    }
+
+    /// Waits until `/readyz` says so.
+    pub async fn ready(&self) {
+        eventually("ready", async || (self.admin("/readyz").await.0 == 200).then_some(())).await;
+    }
+
+    /// The first line of the access log that fits.
+    pub async fn logged(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let wanted = |line: &str| serde_json::from_str(line).ok().filter(|line| fits(line));
+        self.out.find(what, wanted).await.unwrap_or_else(|| panic!("never logged: {what}"))
+    }
+
+    /// Everything it has printed, to both of its outputs.
+    pub fn said(&self) -> String {
+        format!("{}\n{}", self.out.text(), self.errors.text())
+    }
+
+    /// Its folder: configuration, ledger, journal.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Its configuration.
+    pub fn file(&self) -> PathBuf {
+        self.dir().join(FILE)
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().unwrap())
+    }
+
+    /// Ends it as a power cut would, and starts another on the same files.
+    pub async fn killed_and_restarted(self) -> Self {
+        let dir = Rc::clone(&self.dir);
+        self.killed().await;
+        Self::start(dir).await
+    }
+
+    /// Starts another on the files of one that has ended.
+    pub async fn restarted(self) -> Self {
+        let dir = Rc::clone(&self.dir);
+        drop(self);
+        Self::start(dir).await
+    }
+
+    /// Ends it as a power cut would.
+    pub async fn killed(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        // A killed process is gone once its output is closed, its sockets and locks with it.
+        self.errors.ended().await;
+    }
+
+    /// Kills it now; [`Gateway::killed`] or [`Gateway::killed_and_restarted`] waits for its end.
+    pub fn kill(&self) {
+        kill(self.pid(), Signal::SIGKILL).unwrap();
+    }
+
+    /// Asks it to end, as an operator would.
+    pub fn terminate(&self) {
+        kill(self.pid(), Signal::SIGTERM).unwrap();
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let status = eventually("its end", async || self.child.try_wait().unwrap()).await;
+        self.out.ended().await;
+        status
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- tollgate said\n{}\n---", self.said());
+        }
+    }
+}
+
+/// The addresses in the line that says where it listens.
+fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let (public, admin) = line.strip_prefix("tollgate listening on ")?.split_once(", admin ")?;
+    Some((public.parse().ok()?, admin.parse().ok()?))
+}
+
+/// Name of its configuration.
+pub const FILE: &str = "gateway.toml";

@@ -1,0 +1,146 @@
+//! A `gateway.toml` for a test: a priced route, a free one, and what the test changes.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
+
+use tempfile::TempDir;
+
+use super::facilitator::Facilitator;
+use super::gateway::{FILE, Gateway};
+use super::wallet::PAY_TO;
+
+/// A configuration, section by section. Its simulated chain has a journal, its limits are off.
+pub struct Plan {
+    server: String,
+    facilitator: String,
+    limits: String,
+    upstream: String,
+    routes: String,
+}
+
+impl Plan {
+    /// `/paid` costs $0.05 with `GET` and `POST`, `GET /free` nothing; both go to this address.
+    pub fn to(upstream: SocketAddr) -> Self {
+        Self::to_upstream(&format!("url = \"http://{upstream}\""))
+    }
+
+    /// The same with the upstream's section written out.
+    pub fn to_upstream(section: &str) -> Self {
+        Self {
+            server: String::new(),
+            facilitator: "simulated = { journal = \"JOURNAL\" }".to_owned(),
+            limits: "unpaid = \"off\"\nrefused = \"off\"".to_owned(),
+            upstream: section.to_owned(),
+            routes: String::new(),
+        }
+        .route("match = \"GET,POST /paid\"", PRICED)
+        .route("match = \"GET /free\"", "price = \"free\"")
+    }
+
+    /// A line more in `[server]`.
+    pub fn server(mut self, line: &str) -> Self {
+        self.server = format!("{}\n{line}", self.server);
+        self
+    }
+
+    /// Settled by this one in place of the simulated chain.
+    pub fn settled_by(self, facilitator: &Facilitator) -> Self {
+        let url = facilitator.url();
+        self.facilitator(&format!("http = {{ url = \"{url}\" }}"))
+    }
+
+    /// The facilitator's section. `JOURNAL` stands for the path of the simulated chain's journal.
+    pub fn facilitator(mut self, section: &str) -> Self {
+        self.facilitator = section.to_owned();
+        self
+    }
+
+    /// The section `[limits]`; empty: as nobody has configured it.
+    pub fn limits(mut self, section: &str) -> Self {
+        self.limits = section.to_owned();
+        self
+    }
+
+    /// A line more in the upstream's section.
+    pub fn upstream(mut self, line: &str) -> Self {
+        self.upstream = format!("{}\n{line}", self.upstream);
+        self
+    }
+
+    /// One more route.
+    pub fn route(mut self, pattern: &str, rest: &str) -> Self {
+        let routes = &self.routes;
+        self.routes = format!("{routes}\n[[routes]]\n{pattern}\nupstream = \"api\"\n{rest}\n");
+        self
+    }
+
+    /// No routes but those that follow.
+    pub fn no_routes(mut self) -> Self {
+        self.routes.clear();
+        self
+    }
+
+    /// Starts a gateway with it.
+    pub async fn start(self) -> Gateway {
+        self.start_after(|_| {}).await
+    }
+
+    /// Starts a gateway with it, in a folder that `prepare` has put something into.
+    pub async fn start_after(self, prepare: impl FnOnce(&Path)) -> Gateway {
+        let dir = self.folder();
+        prepare(dir.path());
+        Gateway::start(Rc::new(dir)).await
+    }
+
+    /// A folder with this `gateway.toml` in it.
+    pub fn folder(&self) -> TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FILE), self.text(&dir)).unwrap();
+        dir
+    }
+
+    fn text(&self, dir: &TempDir) -> String {
+        let Self { server, facilitator, limits, upstream, routes } = self;
+        let ledger = dir.path().join(LEDGER);
+        let journal = dir.path().join(JOURNAL);
+        let facilitator = facilitator.replace("JOURNAL", journal.to_str().unwrap());
+        format!(
+            r#"
+            [server]
+            listen = "127.0.0.1:0"
+            admin = "127.0.0.1:0"
+            public_url = "{PUBLIC_URL}"
+            threads = 1
+            {server}
+
+            [ledger]
+            url = "sqlite://{}"
+
+            [networks.base-sepolia]
+            pay_to = "{PAY_TO}"
+            facilitator = "peer"
+
+            [facilitators.peer]
+            {facilitator}
+
+            [limits]
+            {limits}
+
+            [upstreams.api]
+            {upstream}
+
+            {routes}
+            "#,
+            ledger.display()
+        )
+    }
+}
+
+/// What a route needs to cost [`PRICE`](super::wallet::PRICE).
+pub const PRICED: &str = "price = \"$0.05\"\nnetworks = [\"base-sepolia\"]";
+pub const PUBLIC_URL: &str = "https://api.example.com";
+/// Names in the gateway's folder.
+pub const LEDGER: &str = "tollgate.db";
+pub const JOURNAL: &str = "chain.jsonl";

@@ -1,0 +1,50 @@
+//! The API behind the gateway: answers by a rule and remembers what it was asked.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::task::AbortHandle;
+
+use super::server::{Reply, Seen, Server};
+
+/// An API that answers everything by one rule. A [`Server`] is one that is answered by hand.
+pub struct Upstream {
+    pub address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    task: AbortHandle,
+}
+
+impl Upstream {
+    /// One that answers 200 and the text `served`.
+    pub async fn start() -> Self {
+        Self::answering(|_| Reply::new(200).header("content-type", "text/plain").body("served"))
+            .await
+    }
+
+    /// One that answers by `rule`.
+    pub async fn answering(rule: impl Fn(&Seen) -> Reply + Send + 'static) -> Self {
+        let mut server = Server::start().await;
+        let address = server.address;
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let record = Arc::clone(&seen);
+        let answering = async move {
+            while let Some(call) = server.next().await {
+                record.lock().unwrap().push(call.seen.clone());
+                let reply = rule(&call.seen);
+                tokio::spawn(call.answer(reply));
+            }
+        };
+        Self { address, seen, task: tokio::spawn(answering).abort_handle() }
+    }
+
+    /// What it was asked, in order.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,159 @@
+//! A wallet that pays for the routes of [`Plan`](super::plan::Plan), well or badly as the test says.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use alloy::signers::SignerSync;
+use alloy::signers::local::PrivateKeySigner;
+use alloy_primitives::{Address, B256, U256, address, hex};
+use serde_json::{Value, json};
+use tollgate::x402::{Authorization, Eip712Domain, SignedAuthorization};
+
+use super::dialect::{Base64, Keys, write};
+
+/// Whom the routes pay.
+pub const PAY_TO: Address = address!("0x00000000000000000000000000000000000Ca5e0");
+/// What the routes cost, in atomic units: $0.05.
+pub const PRICE: u64 = 50_000;
+/// USDC on Base Sepolia.
+pub const ASSET: Address = address!("0x036CbD53842c5426634e7929541eC2318f3dCF7e");
+/// Base Sepolia in version 2.
+pub const NETWORK: &str = "eip155:84532";
+/// Base Sepolia in version 1.
+pub const NETWORK_V1: &str = "base-sepolia";
+
+/// A key with money.
+pub struct Wallet(PrivateKeySigner);
+
+/// A signed payment, to be written in one version or the other.
+#[derive(Clone, Debug)]
+pub struct Payment {
+    pub signed: SignedAuthorization,
+    /// The terms that a version 2 client echoes.
+    pub accepted: Value,
+    scheme: &'static str,
+    network_v1: &'static str,
+}
+
+impl Wallet {
+    /// The wallet of this number; others have other keys.
+    pub fn new(number: u8) -> Self {
+        Self(PrivateKeySigner::from_bytes(&B256::repeat_byte(number)).unwrap())
+    }
+
+    pub fn address(&self) -> Address {
+        self.0.address()
+    }
+
+    /// A good payment with a nonce of its own.
+    pub fn pays(&self) -> Payment {
+        self.signs(|_| {})
+    }
+
+    /// A payment that is signed after a change.
+    pub fn signs(&self, change: impl FnOnce(&mut Authorization)) -> Payment {
+        let now = unix_seconds();
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).unwrap();
+        let mut authorization = Authorization {
+            from: self.address(),
+            to: PAY_TO,
+            value: U256::from(PRICE),
+            valid_after: U256::from(now - 600),
+            valid_before: U256::from(now + 600),
+            nonce: nonce.into(),
+        };
+        change(&mut authorization);
+        let hash = Eip712Domain::new("USDC", "2", 84_532, ASSET).signing_hash(&authorization);
+        let signature = self.0.sign_hash_sync(&hash).unwrap().as_bytes().into();
+        let signed = SignedAuthorization { authorization, signature };
+        Payment { signed, accepted: accepted(), scheme: "exact", network_v1: NETWORK_V1 }
+    }
+}
+
+/// The terms of a route as version 2 writes them.
+fn accepted() -> Value {
+    json!({
+        "scheme": "exact",
+        "network": NETWORK,
+        "amount": PRICE.to_string(),
+        "asset": ASSET,
+        "payTo": PAY_TO,
+        "maxTimeoutSeconds": 120,
+        "extra": { "name": "USDC", "version": "2" },
+    })
+}
+
+impl Payment {
+    /// Changes something after the signature was made.
+    pub fn then(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    /// Says that it is for another scheme and network, in both versions.
+    pub fn on(mut self, scheme: &'static str, network: (&'static str, &'static str)) -> Self {
+        self.accepted["scheme"] = scheme.into();
+        self.accepted["network"] = network.1.into();
+        (self.scheme, self.network_v1) = (scheme, network.0);
+        self
+    }
+
+    /// The other signature that the same key has over the same hash.
+    pub fn high_s(mut self) -> Self {
+        let s = U256::from_be_slice(&self.signed.signature[32..64]);
+        self.signed.signature[32..64].copy_from_slice(&(ORDER - s).to_be_bytes::<32>());
+        self.signed.signature[64] ^= 27 ^ 28;
+        self
+    }
+
+    /// As the value of `PAYMENT-SIGNATURE`.
+    pub fn v2(&self) -> String {
+        write(&self.json_v2(), Keys::AsIs, Base64::Standard)
+    }
+
+    /// As the value of `X-PAYMENT`.
+    pub fn v1(&self) -> String {
+        write(&self.json_v1(), Keys::AsIs, Base64::Standard)
+    }
+
+    pub fn json_v2(&self) -> Value {
+        json!({ "x402Version": 2, "accepted": self.accepted, "payload": self.payload() })
+    }
+
+    pub fn json_v1(&self) -> Value {
+        json!({
+            "x402Version": 1,
+            "scheme": self.scheme,
+            "network": self.network_v1,
+            "payload": self.payload(),
+        })
+    }
+
+    /// Hex digits of the signature.
+    pub fn signature(&self) -> String {
+        hex::encode(&self.signed.signature)
+    }
+
+    /// `0x` and the hex digits of the nonce.
+    pub fn nonce(&self) -> String {
+        self.signed.authorization.nonce.to_string()
+    }
+
+    fn payload(&self) -> Value {
+        let signature = format!("0x{}", self.signature());
+        json!({ "signature": signature, "authorization": self.signed.authorization })
+    }
+}
+
+/// Seconds since 1970.
+pub fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// The order of secp256k1.
+const ORDER: U256 = U256::from_limbs([
+    0xbfd2_5e8c_d036_4141,
+    0xbaae_dce6_af48_a03b,
+    0xffff_ffff_ffff_fffe,
+    0xffff_ffff_ffff_ffff,
+]);
