@@ -92,11 +92,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(config) => check::check(&config, &mut out)?,
             Err(wrong) => return Ok(wrong),
         },
-        Command::Pay(arguments) => {
-            let paying = pay::run(*arguments, Clock::System);
-            return block_on(async { paying.await.map(|exit| ExitCode::from(exit.code())) });
-        }
-        Command::Demo(arguments) => return block_on(demo::run(arguments)),
+        Command::Pay(arguments) => return block_on(pay(*arguments)),
+        Command::Demo(arguments) => return block_on(demo(arguments)),
         #[cfg(feature = "worker")]
         Command::Worker(Worker::BackgroundRemoval(options)) => crate::worker::run(&options)?,
         Command::Ledger(command) => match load(command.config()) {
@@ -120,6 +117,20 @@ fn block_on<E: Into<Failure>>(
 ) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(work).map_err(Into::into)
+}
+
+/// The exit code says what became of the money, also when there is no answer.
+async fn pay(arguments: pay::Arguments) -> Result<ExitCode, Failure> {
+    let exit = pay::run(arguments, Clock::System).await.unwrap_or_else(|error| {
+        say(&mut std::io::stderr(), &format!("tollgate: {}", chain(&error)));
+        error.exit()
+    });
+    Ok(ExitCode::from(exit.code()))
+}
+
+async fn demo(arguments: demo::Arguments) -> Result<ExitCode, Failure> {
+    demo::run(arguments, Clock::System).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn said_by_clap(error: &clap::Error) -> ExitCode {

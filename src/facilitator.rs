@@ -1,9 +1,76 @@
 //! Who verifies and settles payments for us, and what they can answer.
 
+pub mod http;
+pub mod simulated;
+
 use std::sync::Arc;
 
+use self::http::Http;
+use self::simulated::Simulated;
+use crate::clock::UnixMillis;
 use crate::fault::Fault;
-use crate::x402::{ErrorReason, Offer, SignedAuthorization, Version};
+use crate::x402::{ErrorReason, Offer, PaymentIdentity, SignedAuthorization, Version};
+
+/// Whoever verifies and settles the payments of a network.
+#[derive(Clone, Debug)]
+pub enum Facilitator {
+    /// A stand-in for a chain, in this process.
+    Simulated(Arc<Simulated>),
+    /// Somebody else's, spoken to over HTTP.
+    Http(Arc<Http>),
+}
+
+impl Facilitator {
+    /// Asks whether a payment could be settled now.
+    ///
+    /// # Errors
+    /// It could not be asked, or what it answered cannot be believed. Nothing moved.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn verify(&self, order: &Order, now: UnixMillis) -> Result<Verdict, Fault> {
+        match self {
+            Self::Simulated(simulated) => simulated.verify(order, now).await,
+            Self::Http(http) => http.verify(order).await,
+        }
+    }
+
+    /// Asks to move the money, and waits for the word on what became of it.
+    ///
+    /// Sent at most once for each call; to call it twice for one payment is the caller's mistake.
+    ///
+    /// # Cancel safety
+    /// Dropping it undoes nothing: the money may move, and only [`Facilitator::trace`] or the
+    /// chain can tell. Settle in a task of its own.
+    pub async fn settle(&self, order: &Order, now: UnixMillis) -> Outcome {
+        match self {
+            Self::Simulated(simulated) => simulated.settle(order, now).await,
+            Self::Http(http) => http.settle(order).await,
+        }
+    }
+
+    /// Looks for a payment whose settlement was cut off. Never asks for it again.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn trace(&self, identity: &PaymentIdentity) -> Trace {
+        match self {
+            Self::Simulated(simulated) => simulated.trace(identity).await,
+            Self::Http(_) => Trace::CannotTell,
+        }
+    }
+
+    /// Whether it can be expected to answer.
+    ///
+    /// # Errors
+    /// Why not, as [`Http::ready`] says; a simulated one is always ready.
+    pub async fn ready(&self) -> Result<(), Fault> {
+        match self {
+            Self::Simulated(_) => Ok(()),
+            Self::Http(http) => http.ready().await,
+        }
+    }
+}
 
 /// A payment to verify or settle, and the offer it is for.
 #[derive(Clone, Debug)]
@@ -14,6 +81,20 @@ pub struct Order {
     pub offer: Arc<Offer>,
     /// What the client signed; its signature has been proven.
     pub payment: SignedAuthorization,
+}
+
+impl Order {
+    /// What makes this payment itself.
+    pub fn identity(&self) -> PaymentIdentity {
+        let requirements = &self.offer.requirements;
+        let authorization = &self.payment.authorization;
+        PaymentIdentity {
+            network: requirements.network.clone(),
+            asset: requirements.asset,
+            payer: authorization.from,
+            nonce: authorization.nonce,
+        }
+    }
 }
 
 /// What a facilitator says of a payment before it is served.
@@ -35,6 +116,9 @@ pub enum Outcome {
     },
     /// It did not move and will not.
     Rejected(ErrorReason),
+    /// It did not move, because nobody took the order: no connection was made, or it was turned
+    /// away at the door. The same payment may be sent again.
+    NotSent(Fault),
     /// Nobody knows: no answer, or none that can be believed. It may have moved.
     Unknown {
         /// When one was named.
@@ -57,3 +141,6 @@ pub enum Trace {
     /// This facilitator cannot tell.
     CannotTell,
 }
+
+#[cfg(test)]
+mod fixture;

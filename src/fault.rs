@@ -86,6 +86,7 @@ impl fmt::Display for Fault {
 
 impl Error for Fault {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+        let cause: &(dyn Error + 'static) = self.cause.as_deref()?;
+        Some(cause)
     }
 }

@@ -104,13 +104,12 @@ impl Limiter {
     /// The same with another clock, and about `keys_max` buckets in each table.
     pub fn with(settings: &Settings, ticks: &Ticks, keys_max: usize) -> Self {
         let table = |rate| Table::new(rate, ticks.clone(), keys_max);
-        let class = |(name, class): (&Box<str>, &ClassSettings)| {
-            (name.clone(), Class { by: class.by, table: table(class.rate) })
-        };
+        let class =
+            |ClassSettings { rate, by }: &ClassSettings| Class { by: *by, table: table(*rate) };
         Self {
             unpaid: settings.unpaid.map(table),
             refused: settings.refused.map(table),
-            classes: settings.classes.iter().map(class).collect(),
+            classes: settings.classes.iter().map(|(name, it)| (name.clone(), class(it))).collect(),
         }
     }
 
@@ -175,11 +174,10 @@ impl Limiter {
 
     /// How many buckets are kept now.
     pub fn sizes(&self) -> Sizes {
-        let size = |(name, class): (&Box<str>, &Class)| (name.clone(), class.table.len());
         Sizes {
             unpaid: self.unpaid.as_ref().map_or(0, Table::len),
             refused: self.refused.as_ref().map_or(0, Table::len),
-            classes: self.classes.iter().map(size).collect(),
+            classes: self.classes.iter().map(|(name, it)| (name.clone(), it.table.len())).collect(),
         }
     }
 }

@@ -52,7 +52,15 @@ impl Payments {
         clock: Clock,
         runtime: Handle,
     ) -> Self {
-        Self { inner: Arc::new(Inner { ledger, facilitators, clock, runtime, under_way: AtomicUsize::new(0) }) }
+        Self {
+            inner: Arc::new(Inner {
+                ledger,
+                facilitators,
+                clock,
+                runtime,
+                under_way: AtomicUsize::new(0),
+            }),
+        }
     }
 
     /// The ledger that these payments are recorded in.
@@ -75,6 +83,3 @@ impl Payments {
         self.inner.facilitators.get(name).ok_or_else(unknown)
     }
 }
-
-#[cfg(test)]
-mod tests;

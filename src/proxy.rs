@@ -128,9 +128,8 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> pingora::Result<Box<HttpPeer>> {
         let route = exchange.route.as_ref();
-        let peer = route.and_then(|route| {
-            self.backends.get(&*route.upstream)?.peer(route.answer_timeout)
-        });
+        let peer =
+            route.and_then(|route| self.backends.get(&*route.upstream)?.peer(route.answer_timeout));
         peer.ok_or_else(|| self.stop(exchange, Refusal::UpstreamAway))
     }
 
@@ -223,7 +222,8 @@ impl ProxyHttp for Gateway {
             exchange.fault.get_or_insert_with(|| error.to_string().into());
             return over;
         }
-        let Some(refusal) = exchange.refusal.take().or_else(|| self.meaning(error, exchange)) else {
+        let Some(refusal) = exchange.refusal.take().or_else(|| self.meaning(error, exchange))
+        else {
             return over;
         };
         let error_code = refusal.row().status;
@@ -348,14 +348,13 @@ impl Gateway {
         let end = path.char_indices().nth(PATH_CHARS_MAX).map_or(path.len(), |(at, _)| at);
         let status = session.response_written().map_or(0, |head| head.status.as_u16());
         let payer = exchange.paid.as_ref().map(|paid| paid.payer.to_checksum(None));
-        let payment = exchange.paid.as_ref().zip(payer.as_deref()).map(|(paid, payer)| {
-            ObservedPayment {
+        let payment =
+            exchange.paid.as_ref().zip(payer.as_deref()).map(|(paid, payer)| ObservedPayment {
                 payer,
                 network: paid.network.as_str(),
                 amount: paid.amount.units(),
                 transaction: paid.transaction.as_deref(),
-            }
-        });
+            });
         let outcome = match &exchange.refusal {
             Some(refusal) => refusal.row().code,
             None if status == 0 && !exchange.is_settled() => "client_gone",

@@ -205,7 +205,9 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after, .. } => Some(*retry_after),
-            Self::PaymentInUse | Self::Overloaded | Self::UpstreamAway => Some(Duration::from_secs(1)),
+            Self::PaymentInUse | Self::Overloaded | Self::UpstreamAway => {
+                Some(Duration::from_secs(1))
+            }
             Self::OutcomeUnknown { .. }
             | Self::FacilitatorUnavailable
             | Self::LedgerUnavailable => Some(Duration::from_secs(5)),

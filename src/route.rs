@@ -14,6 +14,7 @@ pub mod path;
 pub mod pattern;
 pub mod table;
 mod trie;
+pub mod upstream;
 
 pub use challenge::ChallengeError;
 pub use method::{Methods, Verb};

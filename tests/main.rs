@@ -1,18 +1,22 @@
-//! The one test target: everything that needs real files, real processes or real sockets.
+//! The tests that look at tollgate from outside: real files, real processes, real sockets.
+
 #![allow(
-    missing_docs,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::as_conversions,
-    reason = "a test that is wrong about its own fixture should stop, and say where"
+    clippy::float_arithmetic,
+    reason = "a test that cannot go on says where; its helpers too"
 )]
 
 mod blackbox;
+mod config;
 mod crash;
+mod e2e;
 mod readme;
 mod support;
-#[cfg(feature = "worker")]
+mod tidy;
+mod wire;
 mod worker;

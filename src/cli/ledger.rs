@@ -37,10 +37,7 @@ impl Command {
 ///
 /// # Errors
 /// The ledger cannot be read, or the output is gone.
-pub async fn run(
-    command: Command,
-    config: Config,
-) -> Result<ExitCode, Box<dyn std::error::Error>> {
+pub async fn run(command: Command, config: Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let Command::List { limit, json, .. } = command;
     let entries = Ledger::open_to_read(&config.ledger).await?.list(limit).await?;
     let mut out = std::io::stdout().lock();

@@ -8,13 +8,13 @@ use crate::x402::{AtomicAmount, SupportedKind};
 
 use super::file::{FileDelay, FileFacilitator, FileHttp, FileSimulated};
 use super::mistake::Mistake;
-use super::networks::NetworkSettings;
+use super::networks::{Money, NetworkSettings};
 use super::reader::{Reader, Section};
 use super::units::{Delay, Dollars};
 use super::words::WebUrl;
 
 /// One section of `[facilitators]`, checked.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum FacilitatorSettings {
     /// A stand-in for a chain, in this process.
     Simulated(simulated::Settings),
@@ -22,13 +22,37 @@ pub enum FacilitatorSettings {
     Http(http::Settings),
 }
 
-/// Reads one section; `networks` are those that name it.
-pub(super) fn facilitator(
-    section: Section<FileFacilitator>,
+/// Whose money the facilitators move, by what their sections say before they are read.
+pub(super) fn moved_by(
+    typed: &BTreeMap<Box<str>, Section<FileFacilitator>>,
+) -> BTreeMap<Box<str>, Money> {
+    let money = |section: &Section<FileFacilitator>| match section.typed.simulated {
+        Some(_) => Money::Simulated,
+        None => Money::OfTheChain,
+    };
+    typed.iter().map(|(name, section)| (name.clone(), money(section))).collect()
+}
+
+/// Reads all sections. One with a mistake is there as nothing.
+pub(super) fn facilitators(
+    typed: BTreeMap<Box<str>, Section<FileFacilitator>>,
+    networks: &BTreeMap<Box<str>, Option<NetworkSettings>>,
+    reader: &mut Reader<'_>,
+) -> BTreeMap<Box<str>, Option<FacilitatorSettings>> {
+    let mut settings = BTreeMap::new();
+    for (name, section) in typed {
+        let networks = networks.values().flatten();
+        let served: Vec<_> = networks.filter(|network| *network.facilitator == *name).collect();
+        settings.insert(name, facilitator(section, &served, reader));
+    }
+    settings
+}
+
+fn facilitator(
+    Section { span, typed }: Section<FileFacilitator>,
     networks: &[&NetworkSettings],
     reader: &mut Reader<'_>,
 ) -> Option<FacilitatorSettings> {
-    let Section { span, typed } = section;
     if let Some(chain) = typed.chain {
         let mistake = Mistake::NotYet("a signer of our own", "use `http` or `simulated`");
         reader.wrong(chain.span(), mistake);
@@ -111,7 +135,7 @@ fn simulated(
 fn balance(dollars: &Dollars, networks: &[&NetworkSettings]) -> Result<AtomicAmount, Mistake> {
     let finest = networks.iter().map(|network| network.decimals).max();
     dollars.amount(finest.unwrap_or(USDC_DECIMALS)).map_err(|_| {
-        Mistake::not("an amount of this asset", &dollars.to_string(), "fewer decimals, or less,")
+        Mistake::not("an amount of this asset", &dollars.typed(), "fewer decimals, or less,")
     })
 }
 

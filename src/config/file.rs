@@ -8,25 +8,28 @@ use std::path::PathBuf;
 
 use alloy_primitives::Address;
 use ipnet::IpNet;
+use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor};
-use serde::Deserialize;
 use toml::Spanned;
 
+use crate::facilitator::simulated::Signatures;
 use crate::ledger::LedgerUrl;
-use crate::limit::By;
+use crate::limit::{By, Rate};
+use crate::route::Pattern;
 use crate::route::upstream::Bundled;
 use crate::x402::network::Worth;
 
+use super::server::Switch;
 use super::text::{OneOrMany, Text};
-use super::units::{Delay, Dollars, Frequency, Price, Size, Timeout};
-use super::words::{Match, MediaType, Name, Origin, PublicUrl, Settle, Signatures, WebUrl};
+use super::units::{Delay, Dollars, Price, Size, Timeout};
+use super::words::{MediaType, Name, Origin, PublicUrl, Settle, WebUrl};
 
 /// Sections by name; the name's place is kept.
 pub(super) type Sections<T> = BTreeMap<Spanned<Box<str>>, T>;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileConfig {
     #[serde(default)]
     pub(super) server: FileServer,
@@ -44,7 +47,7 @@ pub(super) struct FileConfig {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileServer {
     pub(super) listen: Option<Text<SocketAddr>>,
     pub(super) admin: Option<Text<SocketAddr>>,
@@ -53,6 +56,7 @@ pub(super) struct FileServer {
     pub(super) trusted_proxies: Vec<Text<IpNet>>,
     pub(super) grace: Option<Text<Delay>>,
     pub(super) threads: Option<NonZeroUsize>,
+    pub(super) access_log: Option<Text<Switch>>,
     pub(super) header_bytes_max: Option<Text<Size>>,
     pub(super) body_bytes_max: Option<Text<Size>>,
     pub(super) connections_max: Option<NonZeroUsize>,
@@ -61,13 +65,13 @@ pub(super) struct FileServer {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileLedger {
     pub(super) url: Text<LedgerUrl>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileNetwork {
     pub(super) pay_to: Text<Address>,
     pub(super) facilitator: OneOrMany<Name>,
@@ -81,7 +85,7 @@ pub(super) struct FileNetwork {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileEip712 {
     pub(super) name: Box<str>,
     pub(super) version: Box<str>,
@@ -89,7 +93,7 @@ pub(super) struct FileEip712 {
 
 /// One of its keys is there.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileFacilitator {
     pub(super) http: Option<FileHttp>,
     pub(super) simulated: Option<FileSimulated>,
@@ -97,7 +101,7 @@ pub(super) struct FileFacilitator {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileHttp {
     pub(super) url: Text<WebUrl>,
     pub(super) verify_timeout: Option<Text<Timeout>>,
@@ -108,7 +112,7 @@ pub(super) struct FileHttp {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileSimulated {
     pub(super) balance: Option<Text<Dollars>>,
     pub(super) journal: Option<PathBuf>,
@@ -118,14 +122,14 @@ pub(super) struct FileSimulated {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileDelay {
     pub(super) verify: Option<Text<Delay>>,
     pub(super) settle: Option<Text<Delay>>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileLimits {
     pub(super) unpaid: Option<FileSwitch>,
     pub(super) refused: Option<FileSwitch>,
@@ -134,9 +138,9 @@ pub(super) struct FileLimits {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileLimit {
-    pub(super) rate: Text<Frequency>,
+    pub(super) rate: Text<Rate>,
     pub(super) by: Text<By>,
 }
 
@@ -147,7 +151,7 @@ pub(super) enum FileSwitch {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileUpstream {
     pub(super) url: Option<Text<Origin>>,
     pub(super) bundled: Option<Text<Bundled>>,
@@ -160,10 +164,10 @@ pub(super) struct FileUpstream {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileRoute {
     pub(super) name: Option<Text<Name>>,
-    pub(super) r#match: Text<Match>,
+    pub(super) r#match: Text<Pattern>,
     pub(super) upstream: Text<Name>,
     pub(super) price: Text<Price>,
     pub(super) networks: Option<Spanned<Vec<Text<Name>>>>,
@@ -177,7 +181,7 @@ pub(super) struct FileRoute {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileBody {
     #[serde(default)]
     pub(super) types: Vec<Text<MediaType>>,

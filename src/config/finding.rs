@@ -75,7 +75,8 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (file, mistake) = (&self.file, &self.mistake);
         let Some(Place { line, column, source, marked }) = &self.place else {
-            return write!(f, "{file}: {mistake}");
+            write!(f, "{file}: {mistake}")?;
+            return mistake.hint().map_or(Ok(()), |hint| write!(f, "\n = {hint}"));
         };
         let number = line.to_string();
         let (gutter, before, carets) =

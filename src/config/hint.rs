@@ -3,6 +3,34 @@
 use super::mistake::Mistake;
 
 impl Mistake {
+    /// A mistake that the TOML reader found, in our words where it has others.
+    pub(super) fn of_toml(message: &str) -> Self {
+        let mut quoted = message.split('`').skip(1).step_by(2).map(Box::<str>::from);
+        if message.starts_with("unknown field") || message.starts_with("unknown variant") {
+            let key = quoted.next().unwrap_or_default();
+            return Self::unknown_key(&key, quoted.collect());
+        }
+        if message.starts_with("missing field") {
+            return Self::missing_key(&quoted.next().unwrap_or_default());
+        }
+        let mut message = message.lines().collect::<Vec<_>>().join(", ");
+        for (theirs, ours) in REPHRASED {
+            message = message.replace(theirs, ours);
+        }
+        Self::Toml(message.into())
+    }
+
+    /// A key without which nothing can start.
+    pub(super) fn missing_key(key: &str) -> Self {
+        let example = EXAMPLES.iter().find(|(name, _)| *name == key).map(|(_, example)| *example);
+        Self::MissingKey { key: key.into(), example }
+    }
+
+    /// Whether a key is missing.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::MissingKey { .. })
+    }
+
     /// A text that is not what belongs here.
     pub(super) fn not(kind: &'static str, text: &str, instead: &str) -> Self {
         let text = text.chars().take(TEXT_CHARS_MAX).collect::<String>().into();
@@ -36,10 +64,16 @@ impl Mistake {
             Self::UnknownName { kind, known, .. } if known.is_empty() => {
                 format!("the file has no {kind} yet")
             }
+            Self::UnknownName { known, .. } if known.len() == 1 => {
+                format!("there is only {}", listed(known))
+            }
             Self::UnknownName { known, .. } => format!("there are {}", listed(known)),
             Self::Not { instead, .. } => format!("write {instead} instead"),
             Self::PriceTooFine { decimals, .. } => {
                 format!("write a price with at most {decimals} decimals instead")
+            }
+            Self::SimulatedUnknown { network } => {
+                format!("write worth = \"testnet\" under [networks.{network}] if it is one")
             }
             Self::NameTaken(name) => format!("write name = \"{name}-2\", or any other"),
             _ => return self.fixed_hint().map(str::to_owned),
@@ -56,7 +90,9 @@ impl Mistake {
                 "copy the address again: a character is wrong, or one is in the wrong case"
             }
             Self::AddressZero => "write the address that is to be paid",
-            Self::UpstreamPath => "write only scheme, host and port, as in \"http://127.0.0.1:9000\"",
+            Self::UpstreamPath => {
+                "write only scheme, host and port, as in \"http://127.0.0.1:9000\""
+            }
             Self::Both(..) => "remove one of them",
             Self::Neither(..) => "write one of them",
             Self::Meaningless { .. } => "remove it",
@@ -64,7 +100,6 @@ impl Mistake {
             Self::NetworkKnown { .. } => "remove it, or give the section a name of your own",
             Self::SimulatedMainnet { .. } => "name a facilitator with a url, or use a testnet",
             Self::MemoryMainnet { .. } => "write url = \"sqlite://tollgate.db\" instead",
-            Self::TrustedMainnet { .. } => "write signatures = \"checked\" instead",
             Self::NoPublicUrl => "write public_url = \"https://api.example.com\" under [server]",
             Self::Conflict(_) => "remove one of the two routes",
             Self::Twice(_) => "remove one of the two",
@@ -121,6 +156,32 @@ fn distance(from: &str, to: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
+/// What to write for a key that is missing.
+const EXAMPLES: [(&str, &str); 12] = [
+    ("ledger", "{ url = \"sqlite://tollgate.db\" }"),
+    ("asset", "\"0x…\", the contract of the asset"),
+    ("by", "\"ip\""),
+    ("chain_id", "8453"),
+    ("decimals", "6"),
+    ("eip712", "{ name = \"USD Coin\", version = \"2\" }"),
+    ("facilitator", "the name of a section of [facilitators]"),
+    ("match", "\"POST /v1/images\""),
+    ("pay_to", "\"0x…\", the address that is paid"),
+    ("price", "\"$0.05\", or \"free\""),
+    ("url", "the URL, in quotes"),
+    ("rate", "\"30/min\""),
+];
+/// What serde calls the kinds of values, and what a person does.
+const REPHRASED: [(&str, &str); 8] = [
+    ("invalid type: floating point", "invalid type: number"),
+    ("invalid type: integer", "invalid type: number"),
+    ("invalid type: map", "invalid type: a table"),
+    ("invalid type: sequence", "invalid type: a list"),
+    ("expected a sequence", "expected a list such as [\"…\"]"),
+    ("expected a map", "expected a table"),
+    ("expected a nonzero usize", "expected a whole number from 1 up"),
+    ("wanted exactly 1 element, more than 1 element", "expected one key, not several"),
+];
 const TEXT_CHARS_MAX: usize = 60;
 const NAME_CHARS_MAX: usize = 64;
 
@@ -137,7 +198,7 @@ mod tests {
             ("prce", "price", 1),
             ("pricee", "price", 1),
             ("", "price", 5),
-            ("limit", "price", 4),
+            ("limit", "price", 5),
         ] {
             assert_eq!(distance(from, to), steps, "{from} {to}");
         }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::ledger::LedgerUrlError;
+use crate::limit::RateError;
 use crate::route::{PatternError, RouteConflict};
 
 /// What is wrong with a value, or a whole file. Displayed as one line without a full stop.
@@ -111,15 +113,15 @@ pub enum Mistake {
         /// Its section's name.
         facilitator: Box<str>,
     },
-    /// Real money whose payments a restart would forget.
-    #[error("a ledger in memory forgets payments, and `{network}` is a mainnet")]
-    MemoryMainnet {
+    /// Test balances for money that may be real.
+    #[error("nobody knows whether `{network}` is a testnet, and its facilitator is simulated")]
+    SimulatedUnknown {
         /// Its section's name.
         network: Box<str>,
     },
-    /// Real money behind a signature check that believes everything.
-    #[error("signatures are trusted unseen, and `{network}` is a mainnet")]
-    TrustedMainnet {
+    /// Real money whose payments a restart would forget.
+    #[error("a ledger in memory forgets payments, and `{network}` is a mainnet")]
+    MemoryMainnet {
         /// Its section's name.
         network: Box<str>,
     },
@@ -130,8 +132,14 @@ pub enum Mistake {
     #[error("another route has the name `{0}`")]
     NameTaken(Box<str>),
     /// A text that is no pattern of requests.
-    #[error("{0}")]
+    #[error("this cannot be matched: {0}")]
     Pattern(#[source] PatternError),
+    /// A text that is no rate.
+    #[error("{0}")]
+    Rate(#[source] RateError),
+    /// A text that is no ledger.
+    #[error("{0}")]
+    Ledger(#[source] LedgerUrlError),
     /// Two routes for one request.
     #[error("{0}")]
     Conflict(#[source] RouteConflict),
@@ -147,6 +155,9 @@ pub enum Mistake {
         /// Its length.
         bytes: usize,
     },
+    /// A 402 that cannot be JSON.
+    #[error("the 402 cannot be written: {0}")]
+    ChallengeUnwritable(#[source] serde_json::Error),
     /// Two listeners on one address.
     #[error("`admin` and `listen` are one address")]
     SameAddress,
@@ -159,6 +170,9 @@ pub enum Mistake {
     /// A secret with nothing in it, or bytes that no header can carry.
     #[error("the secret is empty, or no header can carry it")]
     SecretUnfit,
+    /// A gateway with nothing behind it.
+    #[error("there are no routes: every request will be answered 404")]
+    NoRoutes,
     /// A section that nothing refers to.
     #[error("no {by} uses {kind} `{name}`")]
     Unused {

@@ -1,6 +1,6 @@
 //! `[networks]`: where money moves, in which asset, to whom.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,13 +13,15 @@ use crate::x402::{Eip712Domain, KnownNetwork, Network};
 
 use super::file::{FileEip712, FileNetwork};
 use super::mistake::Mistake;
-use super::reader::{Reader, Section};
+use super::reader::{Kind, Reader, Section};
 use super::text::OneOrMany;
 use super::words::{Name, WebUrl};
 
 /// One section of `[networks]`, checked.
 #[derive(Clone, Debug)]
 pub struct NetworkSettings {
+    /// The name of the section.
+    pub name: Box<str>,
     /// Its CAIP-2 name.
     pub network: Network,
     /// Its name in version 1.
@@ -42,51 +44,72 @@ pub struct NetworkSettings {
     pub worth: Worth,
 }
 
-/// Sections by name. One with a mistake is there as nothing, so that its name is known.
-pub(super) type Networks = BTreeMap<Box<str>, (Range<usize>, Option<NetworkSettings>)>;
+/// What a facilitator moves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Money {
+    /// What there is on the chain.
+    OfTheChain,
+    /// Test balances.
+    Simulated,
+}
 
-/// Reads all sections; `facilitators` are the names there are.
+/// Reads all sections. One with a mistake is there as nothing, so that its name is known.
 pub(super) fn networks(
     typed: BTreeMap<Box<str>, Section<FileNetwork>>,
-    facilitators: &BTreeSet<Box<str>>,
+    facilitators: &BTreeMap<Box<str>, Money>,
     reader: &mut Reader<'_>,
-) -> Networks {
-    let mut networks = Networks::new();
-    for (name, Section { span, typed }) in typed {
-        let settings = network(&name, &span, typed, facilitators, reader);
-        networks.insert(name, (span, settings));
-    }
-    networks
+) -> BTreeMap<Box<str>, Option<NetworkSettings>> {
+    let read = |(name, section): (Box<str>, Section<FileNetwork>)| {
+        let settings = network(&name, section, facilitators, reader);
+        (name, settings)
+    };
+    typed.into_iter().map(read).collect()
 }
 
 fn network(
     name: &str,
-    span: &Range<usize>,
-    mut typed: FileNetwork,
-    facilitators: &BTreeSet<Box<str>>,
+    Section { span, mut typed }: Section<FileNetwork>,
+    facilitators: &BTreeMap<Box<str>, Money>,
     reader: &mut Reader<'_>,
 ) -> Option<NetworkSettings> {
+    let worth_span = typed.worth.as_ref().map(|text| text.span.clone());
     let facts = match KnownNetwork::named(name) {
         Some(known) => built_in(known, &typed, reader),
-        None => own(&mut typed, span, reader),
+        None => own(&mut typed, &span, reader),
     };
     let pay_to = reader.take(typed.pay_to);
+    let facilitator_span = typed.facilitator.span.clone();
     let facilitator = facilitator(typed.facilitator, facilitators, reader);
     let v1_name = reader.take_if(typed.v1_name).map(|Name(name)| name);
     let explorer = reader.take_if(typed.explorer).map(|WebUrl(url)| url);
     let Facts { chain_id, asset, decimals, domain, worth } = facts?;
     let network = Network::eip155(chain_id);
     let known = network.known();
+    if let Some((known, span)) = known.zip(worth_span).filter(|(k, _)| Some(k.worth) != worth) {
+        reader.wrong(span, Mistake::NetworkKnown { key: "worth", network: known.name.into() });
+    }
+    let worth = known.map(|known| known.worth).or(worth);
+    let (facilitator, money) = facilitator?;
+    if money == Money::Simulated && worth != Some(Worth::Testnet) {
+        let network = name.into();
+        let mistake = match worth {
+            Some(_) => Mistake::SimulatedMainnet { network, facilitator: (*facilitator).into() },
+            None => Mistake::SimulatedUnknown { network },
+        };
+        reader.wrong(facilitator_span, mistake);
+    }
     Some(NetworkSettings {
+        name: name.into(),
         hashed: Eip712Domain::new(&domain.name, &domain.version, chain_id, asset),
         v1_name: v1_name.unwrap_or_else(|| known.map_or(name, |known| known.name).into()),
         asset,
         decimals,
         domain,
         pay_to: pay_to?,
-        facilitator: facilitator?,
+        facilitator,
         explorer: explorer.or_else(|| known.map(|known| known.explorer.into())),
-        worth: known.map_or(worth, |known| known.worth),
+        // What nobody knows is taken for real money.
+        worth: worth.unwrap_or(Worth::Mainnet),
         network,
     })
 }
@@ -97,7 +120,8 @@ struct Facts {
     asset: Address,
     decimals: u8,
     domain: AssetDomain,
-    worth: Worth,
+    /// Nothing: nobody knows.
+    worth: Option<Worth>,
 }
 
 /// The facts of a built-in network, which the section must not repeat.
@@ -122,7 +146,7 @@ fn built_in(known: &KnownNetwork, typed: &FileNetwork, reader: &mut Reader<'_>) 
         asset: known.usdc.parse().ok()?,
         decimals: known.decimals,
         domain,
-        worth: known.worth,
+        worth: Some(known.worth),
     })
 }
 
@@ -133,15 +157,14 @@ fn own(typed: &mut FileNetwork, span: &Range<usize>, reader: &mut Reader<'_>) ->
     let decimals = typed.decimals.take();
     let eip712 = typed.eip712.take().map(Spanned::into_inner);
     let worth = typed.worth.take().map(|text| reader.take(text));
-    for (key, example, there) in [
-        ("chain_id", "8453", chain_id.is_some()),
-        ("asset", "\"0x…\", the contract of the asset", asset.is_some()),
-        ("decimals", "6", decimals.is_some()),
-        ("eip712", "{ name = \"USD Coin\", version = \"2\" }", eip712.is_some()),
+    for (key, there) in [
+        ("chain_id", chain_id.is_some()),
+        ("asset", asset.is_some()),
+        ("decimals", decimals.is_some()),
+        ("eip712", eip712.is_some()),
     ] {
         if !there {
-            let example = Some(example);
-            reader.wrong(span.clone(), Mistake::MissingKey { key: key.into(), example });
+            reader.wrong(span.clone(), Mistake::missing_key(key));
         }
     }
     if let Some(decimals) = decimals.as_ref().filter(|typed| *typed.get_ref() > DECIMALS_MAX) {
@@ -155,31 +178,24 @@ fn own(typed: &mut FileNetwork, span: &Range<usize>, reader: &mut Reader<'_>) ->
         asset: asset??,
         decimals: decimals?.into_inner(),
         domain: AssetDomain { name, version },
-        // An unknown network's money is taken for real: test balances must not buy anything.
-        worth: worth.flatten().unwrap_or(Worth::Mainnet),
+        worth: worth.flatten(),
     })
 }
 
 /// The one facilitator of a network.
 fn facilitator(
     typed: OneOrMany<Name>,
-    known: &BTreeSet<Box<str>>,
+    facilitators: &BTreeMap<Box<str>, Money>,
     reader: &mut Reader<'_>,
-) -> Option<Arc<str>> {
+) -> Option<(Arc<str>, Money)> {
     if typed.items.len() != 1 {
         let what = "a list of several facilitators, or of none,";
-        reader.wrong(typed.span.clone(), Mistake::NotYet(what, "write the name of one"));
+        reader.wrong(typed.span, Mistake::NotYet(what, "write the name of one"));
         return None;
     }
-    let typed = typed.items.into_iter().next()?;
-    let span = typed.span.clone();
-    let Name(name) = reader.take(typed)?;
-    if !known.contains(&name) {
-        let names = known.iter().map(|name| &**name);
-        reader.wrong(span, Mistake::unknown_name("facilitator", &name, names));
-        return None;
-    }
-    Some(Arc::from(name))
+    let name = reader.refer(Kind::Facilitator, typed.items.into_iter().next()?)?;
+    let money = *facilitators.get(&name)?;
+    Some((Arc::from(name), money))
 }
 
 const DECIMALS_MAX: u8 = 18;

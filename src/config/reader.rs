@@ -1,6 +1,6 @@
 //! Collects what is wrong while typed values become domain types.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -21,27 +21,70 @@ pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// The file that is read, and what was found in it so far.
 pub(super) struct Reader<'a> {
     /// Path of the file, as findings name it.
-    pub(super) file: &'a Path,
+    file: &'a Path,
     /// The whole file.
-    pub(super) text: &'a str,
+    text: &'a str,
     /// Where secrets may be.
-    pub(super) env: Environment<'a>,
+    env: Environment<'a>,
     /// Mistakes, which stop the start.
     pub(super) wrong: Vec<Finding>,
     /// Oddities, which do not.
     pub(super) warnings: Vec<Finding>,
+    /// The sections that there are, with the place of their names.
+    defined: BTreeMap<(Kind, Box<str>), Range<usize>>,
+    /// Those that something refers to.
+    used: BTreeSet<(Kind, Box<str>)>,
 }
 
-impl Reader<'_> {
+/// The kinds of sections that others refer to by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// `[facilitators.NAME]`
+    Facilitator,
+    /// `[networks.NAME]`
+    Network,
+    /// `[upstreams.NAME]`
+    Upstream,
+    /// `[limits.class]`
+    Class,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Facilitator => "facilitator",
+            Self::Network => "network",
+            Self::Upstream => "upstream",
+            Self::Class => "class",
+        }
+    }
+
+    /// Who refers to it.
+    const fn referrer(self) -> &'static str {
+        match self {
+            Self::Facilitator => "network",
+            Self::Network | Self::Upstream | Self::Class => "route",
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// Nothing found yet.
+    pub(super) fn new(file: &'a Path, text: &'a str, env: Environment<'a>) -> Self {
+        let (wrong, warnings) = (Vec::new(), Vec::new());
+        let (defined, used) = (BTreeMap::new(), BTreeSet::new());
+        Self { file, text, env, wrong, warnings, defined, used }
+    }
+
     /// Notes a mistake.
     pub(super) fn wrong(&mut self, span: Range<usize>, mistake: Mistake) {
         let span = self.part(span, &mistake);
         self.wrong.push(Finding::at(self.file, self.text, span, mistake));
     }
 
-    /// Notes an oddity.
-    pub(super) fn warn(&mut self, span: Range<usize>, mistake: Mistake) {
-        self.warnings.push(Finding::at(self.file, self.text, span, mistake));
+    /// Notes an oddity of the whole file.
+    pub(super) fn warn_of_file(&mut self, mistake: Mistake) {
+        self.warnings.push(Finding::of_file(self.file, mistake));
     }
 
     /// What a string stands for; a mistake is noted.
@@ -66,18 +109,49 @@ impl Reader<'_> {
     }
 
     /// A table by its names; names that are none are noted and their sections left out.
-    pub(super) fn sections<T>(&mut self, sections: Sections<T>) -> BTreeMap<Box<str>, Section<T>> {
+    pub(super) fn sections<T>(
+        &mut self,
+        kind: Kind,
+        sections: Sections<T>,
+    ) -> BTreeMap<Box<str>, Section<T>> {
         let mut named = BTreeMap::new();
         for (name, typed) in sections {
             let span = name.span();
             match Name::read(name.get_ref()) {
                 Ok(Name(name)) => {
+                    self.defined.insert((kind, name.clone()), span.clone());
                     named.insert(name, Section { span, typed });
                 }
                 Err(mistake) => self.wrong(span, mistake),
             }
         }
         named
+    }
+
+    /// The name of a section that is there. All sections have been read before.
+    pub(super) fn refer(&mut self, kind: Kind, typed: Text<Name>) -> Option<Box<str>> {
+        let span = typed.span.clone();
+        let Name(name) = self.take(typed)?;
+        let key = (kind, name.clone());
+        if self.defined.contains_key(&key) {
+            self.used.insert(key);
+            return Some(name);
+        }
+        let known = self.defined.keys().filter(|(of, _)| *of == kind).map(|(_, name)| &**name);
+        let mistake = Mistake::unknown_name(kind.name(), &name, known);
+        self.wrong(span, mistake);
+        None
+    }
+
+    /// Notes the sections that nothing refers to.
+    pub(super) fn warn_of_unused(&mut self) {
+        for ((kind, name), span) in &self.defined {
+            if !self.used.contains(&(*kind, name.clone())) {
+                let (kind, by, name) = (kind.name(), kind.referrer(), name.clone());
+                let mistake = Mistake::Unused { kind, by, name };
+                self.warnings.push(Finding::at(self.file, self.text, span.clone(), mistake));
+            }
+        }
     }
 
     /// Headers whose values are secrets.

@@ -3,54 +3,53 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use toml::Spanned;
 
 use crate::route::challenge::ChallengeError;
 use crate::route::upstream::Upstream;
 use crate::route::{BodyRules, Charge, OfferedBy, Pattern, Route, RouteTable, Terms};
-use crate::x402::Resource;
+use crate::x402::{AmountError, Resource};
 
 use super::file::{FileBody, FileRoute};
 use super::mistake::Mistake;
-use super::networks::Networks;
+use super::networks::NetworkSettings;
 use super::offers::offer;
-use super::reader::Reader;
+use super::reader::{Kind, Reader};
 use super::text::Text;
 use super::units::{Dollars, Price, Size};
 use super::words::{MediaType, Name};
 
-/// What routes refer to, and which of it they have referred to so far.
-pub(super) struct Surroundings<'a> {
-    /// Of the server, if it is known.
+/// What routes refer to. A section with a mistake is there as nothing.
+pub(super) struct Around<'a> {
+    /// What 402s put before a path, if it is known.
     pub(super) public_url: Option<&'a str>,
     /// Sections of `[networks]`.
-    pub(super) networks: &'a Networks,
-    /// Sections of `[upstreams]`; one with a mistake is there as nothing.
-    pub(super) upstreams: &'a BTreeMap<Box<str>, (Range<usize>, Option<Upstream>)>,
-    /// Names under `[limits.class]`.
-    pub(super) classes: &'a BTreeMap<Box<str>, Range<usize>>,
-    /// Names that a route used: kind and name.
-    pub(super) used: BTreeSet<(&'static str, Box<str>)>,
+    pub(super) networks: &'a BTreeMap<Box<str>, Option<NetworkSettings>>,
+    /// Sections of `[upstreams]`.
+    pub(super) upstreams: &'a BTreeMap<Box<str>, Option<Upstream>>,
 }
 
 /// Reads all routes.
 pub(super) fn routes(
     typed: Vec<Spanned<FileRoute>>,
-    around: &mut Surroundings<'_>,
+    around: &Around<'_>,
     reader: &mut Reader<'_>,
 ) -> Vec<Arc<Route>> {
-    let mut routes = Vec::new();
-    let mut spans = BTreeMap::new();
+    let mut routes: Vec<Arc<Route>> = Vec::new();
+    let mut spans: BTreeMap<Box<str>, Range<usize>> = BTreeMap::new();
     for typed in typed {
         let typed = typed.into_inner();
-        let span = typed.r#match.span.clone();
-        let Some(route) = route(typed, around, reader) else { continue };
-        if spans.insert(route.name.clone(), span.clone()).is_some() {
-            reader.wrong(span, Mistake::NameTaken(route.name));
-            continue;
+        let pattern = typed.r#match.span.clone();
+        let named = typed.name.as_ref().map(|name| name.span.clone());
+        let Some(route) = around.route(typed, reader) else { continue };
+        let taken = spans.insert(route.name.clone(), pattern).is_some();
+        match named {
+            Some(span) if taken => reader.wrong(span, Mistake::NameTaken(route.name)),
+            // Two patterns of one name are one pattern; the table says so.
+            Some(_) | None => routes.push(Arc::new(route)),
         }
-        routes.push(Arc::new(route));
     }
     if let Err(conflict) = RouteTable::new(routes.clone()) {
         let span = spans.remove(&conflict.second).unwrap_or_default();
@@ -59,29 +58,141 @@ pub(super) fn routes(
     routes
 }
 
-fn route(
-    typed: FileRoute,
-    around: &mut Surroundings<'_>,
-    reader: &mut Reader<'_>,
-) -> Option<Route> {
-    let pattern_span = typed.r#match.span.clone();
-    let pattern = reader.take(typed.r#match);
-    let upstream = refer(typed.upstream, "upstream", around, reader);
-    let class_span = typed.class.as_ref().map(|class| class.span.clone());
-    let class = typed.class.and_then(|class| refer(class, "class", around, reader));
-    let body = body(typed.body, reader);
-    let timeout = reader.take_if(typed.timeout).map(|timeout| timeout.0);
-    reader.take_if(typed.settle);
-    let name = reader.take_if(typed.name).map(|Name(name)| name);
-    let price_span = typed.price.span.clone();
-    let price = reader.take(typed.price);
-    let answer_timeout = timeout.or_else(|| {
-        let (_, upstream) = around.upstreams.get(upstream.as_deref()?)?;
-        Some(upstream.as_ref()?.answer_timeout)
-    });
-    let charge = match price? {
-        Price::Free => {}
-        Price::Dollars(dollars) => {}
-    };
-    todo!()
+impl<'a> Around<'a> {
+    fn route(&self, typed: FileRoute, reader: &mut Reader<'_>) -> Option<Route> {
+        let pattern = reader.take(typed.r#match);
+        let name = reader.take_if(typed.name).map(|Name(name)| name);
+        let upstream = reader.refer(Kind::Upstream, typed.upstream);
+        let class_span = typed.class.as_ref().map(|class| class.span.clone());
+        let class = typed.class.map(|class| reader.refer(Kind::Class, class));
+        let networks_span = typed.networks.as_ref().map(Spanned::span);
+        let networks = self.networks(typed.networks, reader);
+        let body = body(typed.body, reader);
+        let timeout = reader.take_if(typed.timeout).map(|timeout| timeout.0);
+        let mime_type = reader.take_if(typed.mime_type).map(|MediaType(name)| name);
+        reader.take_if(typed.settle);
+        let answer_timeout = timeout.or_else(|| {
+            let upstream = self.upstreams.get(upstream.as_deref()?)?.as_ref()?;
+            Some(upstream.answer_timeout)
+        });
+        let price_span = typed.price.span.clone();
+        let charge = match reader.take(typed.price)? {
+            Price::Free => {
+                free(networks_span, class_span, reader);
+                Charge::Free
+            }
+            Price::Dollars(dollars) => {
+                let about = Resource {
+                    url: self.public_url.unwrap_or(NO_URL).into(),
+                    description: typed.description,
+                    mime_type: mime_type.unwrap_or_default(),
+                };
+                let (pattern, answer_timeout) = (pattern.as_ref()?, answer_timeout?);
+                let price = Priced { dollars, span: price_span, about, answer_timeout };
+                Charge::Exact(price.terms(&networks?, pattern, reader)?)
+            }
+        };
+        let pattern = pattern?;
+        Some(Route {
+            name: name.unwrap_or_else(|| pattern.to_string().into()),
+            upstream: upstream?,
+            charge,
+            class: class.flatten(),
+            body,
+            answer_timeout: answer_timeout?,
+            pattern,
+        })
+    }
+
+    /// The networks of a route. Nothing when one of them is none, or broken.
+    fn networks(
+        &self,
+        typed: Option<Spanned<Vec<Text<Name>>>>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Vec<&'a NetworkSettings>> {
+        let mut found = Some(Vec::new());
+        let mut seen = BTreeSet::new();
+        for typed in typed.map(Spanned::into_inner).unwrap_or_default() {
+            let span = typed.span.clone();
+            let name = reader.refer(Kind::Network, typed);
+            if let Some(name) = name.as_ref().filter(|name| !seen.insert((*name).clone())) {
+                reader.wrong(span, Mistake::Twice(name.clone()));
+            }
+            let settings = name.and_then(|name| self.networks.get(&name)?.as_ref());
+            found = found.zip(settings).map(|(mut found, settings)| {
+                found.push(settings);
+                found
+            });
+        }
+        found
+    }
 }
+
+/// A price that is not nothing, and what it is for.
+struct Priced {
+    dollars: Dollars,
+    span: Range<usize>,
+    about: Resource,
+    answer_timeout: Duration,
+}
+
+impl Priced {
+    fn terms(
+        self,
+        networks: &[&NetworkSettings],
+        pattern: &Pattern,
+        reader: &mut Reader<'_>,
+    ) -> Option<Terms> {
+        let mut offers = Vec::new();
+        for network in networks {
+            match self.offer(network) {
+                Ok(offer) => offers.push(offer),
+                Err(mistake) => reader.wrong(self.span.clone(), mistake),
+            }
+        }
+        if offers.len() < networks.len() {
+            return None;
+        }
+        let mistake = match Terms::new(self.about, &pattern.path, offers) {
+            Ok(terms) => return Some(terms),
+            Err(ChallengeError::NoOffers) => Mistake::NoNetworks,
+            Err(ChallengeError::TooLong { bytes }) => Mistake::ChallengeTooLarge { bytes },
+            Err(ChallengeError::Json(error)) => Mistake::ChallengeUnwritable(error),
+        };
+        reader.wrong(self.span, mistake);
+        None
+    }
+
+    fn offer(&self, network: &NetworkSettings) -> Result<OfferedBy, Mistake> {
+        let amount = self.dollars.amount(network.decimals).map_err(|error| match error {
+            AmountError::TooPrecise { places, decimals } => {
+                Mistake::PriceTooFine { places, decimals, network: network.name.clone() }
+            }
+            AmountError::NotDecimal(_) | AmountError::TooLarge => {
+                Mistake::not("an amount of money anyone has", &self.dollars.typed(), "\"$0.05\"")
+            }
+        })?;
+        let offer = offer(network, amount, self.answer_timeout);
+        Ok(OfferedBy { offer: Arc::new(offer), facilitator: Arc::clone(&network.facilitator) })
+    }
+}
+
+/// What only a priced route has.
+fn free(networks: Option<Range<usize>>, class: Option<Range<usize>>, reader: &mut Reader<'_>) {
+    for (key, span) in [("networks", networks), ("class", class)] {
+        if let Some(span) = span {
+            reader.wrong(span, Mistake::Meaningless { key, beside: "beside `price = \"free\"`" });
+        }
+    }
+}
+
+fn body(typed: Option<FileBody>, reader: &mut Reader<'_>) -> BodyRules {
+    let Some(FileBody { types, max }) = typed else { return BodyRules::default() };
+    BodyRules {
+        types: reader.take_all(types).into_iter().map(|MediaType(name)| name).collect(),
+        bytes_max: reader.take_if(max).map(|Size(bytes)| bytes),
+    }
+}
+
+/// Stands in for a URL that is missing, so that the rest is checked too.
+const NO_URL: &str = "http://localhost";

@@ -27,6 +27,8 @@ pub struct Server {
     pub grace: Duration,
     /// Threads of the proxy.
     pub threads: NonZeroUsize,
+    /// Whether each exchange is written to the standard output as one line.
+    pub access_log: Switch,
     /// Bytes of a request's line and headers.
     pub header_bytes_max: u64,
     /// Bytes of a request's body where the route names no bound.
@@ -39,17 +41,27 @@ pub struct Server {
     pub client_timeout: Duration,
 }
 
+/// Whether something is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Switch {
+    /// It is.
+    #[default]
+    On,
+    /// It is not.
+    Off,
+}
+
 /// Reads `[server]`. Whether `public_url` is needed is the routes' to say.
 pub(super) fn server(typed: FileServer, reader: &mut Reader<'_>) -> Server {
     let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let time = |timeout: Option<Timeout>, seconds| {
         timeout.map_or(Duration::from_secs(seconds), |timeout| timeout.0)
     };
-    let admin_span = typed.admin.as_ref().map(|text| text.span.clone());
+    let span = typed.admin.as_ref().or(typed.listen.as_ref()).map(|text| text.span.clone());
     let listen = reader.take_if(typed.listen).unwrap_or_else(|| loopback(LISTEN_PORT));
     let admin = reader.take_if(typed.admin).unwrap_or_else(|| loopback(ADMIN_PORT));
     if listen == admin && listen.port() != 0 {
-        reader.wrong(admin_span.unwrap_or(0..0), Mistake::SameAddress);
+        reader.wrong(span.unwrap_or_default(), Mistake::SameAddress);
     }
     let named = reader.take_if(typed.public_url).map(|url| url.0);
     Server {
@@ -59,6 +71,7 @@ pub(super) fn server(typed: FileServer, reader: &mut Reader<'_>) -> Server {
         trusted_proxies: reader.take_all(typed.trusted_proxies),
         grace: reader.take_if(typed.grace).map_or(GRACE, |Delay(grace)| grace),
         threads: typed.threads.unwrap_or_else(cores),
+        access_log: reader.take_if(typed.access_log).unwrap_or_default(),
         header_bytes_max: size(reader.take_if(typed.header_bytes_max), HEADER_BYTES),
         body_bytes_max: size(reader.take_if(typed.body_bytes_max), BODY_BYTES),
         connections_max: typed.connections_max.unwrap_or(CONNECTIONS),

@@ -1,8 +1,8 @@
 //! Prices, lengths of time, sizes and rates as they are typed.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::limit::Rate;
 use crate::x402::{AmountError, AtomicAmount};
 
 use super::mistake::Mistake;
@@ -16,6 +16,15 @@ impl Dollars {
     pub(super) fn amount(&self, decimals: u8) -> Result<AtomicAmount, AmountError> {
         AtomicAmount::from_decimal(&self.0, decimals)
     }
+
+    fn is_zero(&self) -> bool {
+        self.amount(DECIMALS_MAX) == Ok(AtomicAmount::ZERO)
+    }
+
+    /// As it was typed.
+    pub(super) fn typed(&self) -> String {
+        format!("${}", self.0)
+    }
 }
 
 impl Written for Dollars {
@@ -24,7 +33,6 @@ impl Written for Dollars {
     fn read(text: &str) -> Result<Self, Mistake> {
         let digits = text.strip_prefix('$').unwrap_or_default();
         match AtomicAmount::from_decimal(digits, DECIMALS_MAX) {
-            Ok(AtomicAmount::ZERO) => Err(Mistake::PriceZero),
             Ok(_) => Ok(Self(digits.into())),
             Err(AmountError::TooLarge | AmountError::TooPrecise { .. }) => {
                 Err(Mistake::not("an amount of money anyone has", text, "\"$0.05\""))
@@ -48,7 +56,10 @@ impl Written for Price {
     fn read(text: &str) -> Result<Self, Mistake> {
         match text {
             "free" => Ok(Self::Free),
-            _ => Dollars::read(text).map(Self::Dollars),
+            _ => match Dollars::read(text)? {
+                dollars if dollars.is_zero() => Err(Mistake::PriceZero),
+                dollars => Ok(Self::Dollars(dollars)),
+            },
         }
     }
 }
@@ -117,26 +128,11 @@ impl Written for Size {
     }
 }
 
-/// So many in a length of time: `30/min`.
-pub(super) struct Frequency {
-    pub(super) count: NonZeroU32,
-    pub(super) per: Duration,
-}
-
-impl Written for Frequency {
+impl Written for Rate {
     const EXPECTED: &'static str = "a rate in quotes such as \"30/min\"";
 
     fn read(text: &str) -> Result<Self, Mistake> {
-        let wrong = || Mistake::not("a rate", text, "\"5/s\", \"30/min\" or \"1000/h\"");
-        let (count, unit) = text.split_once('/').ok_or_else(wrong)?;
-        let seconds = match unit.trim() {
-            "s" | "sec" | "second" => 1,
-            "m" | "min" | "minute" => 60,
-            "h" | "hour" => 3_600,
-            _ => return Err(wrong()),
-        };
-        let count = count.trim().parse().map_err(|_| wrong())?;
-        Ok(Self { count, per: Duration::from_secs(seconds) })
+        text.parse().map_err(Mistake::Rate)
     }
 }
 
@@ -149,11 +145,8 @@ fn split_unit(text: &str) -> Option<(u64, &str)> {
 
 /// The price that was probably meant.
 fn nearest_price(text: &str) -> String {
-    let digits: String = text
-        .replace(',', ".")
-        .chars()
-        .filter(|c| c.is_ascii_digit() || *c == '.')
-        .collect();
+    let digits: String =
+        text.replace(',', ".").chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
     let cents = text.contains("cent") || text.contains('¢') || text.contains('%');
     match AtomicAmount::from_decimal(&digits, DECIMALS_MAX) {
         Ok(amount) if !cents && amount != AtomicAmount::ZERO => format!("${digits}"),
@@ -201,17 +194,6 @@ mod tests {
             assert_eq!(millis(text), None, "{text:?}");
         }
         assert!(matches!(Timeout::read("0s"), Err(Mistake::NoTime)));
-    }
-
-    #[test]
-    fn rates_read_as_said() {
-        let rate = |text| Frequency::read(text).ok().map(|r| (r.count.get(), r.per.as_secs()));
-        assert_eq!(rate("30/min"), Some((30, 60)));
-        assert_eq!(rate("5 / s"), Some((5, 1)));
-        assert_eq!(rate("1000/hour"), Some((1000, 3600)));
-        for text in ["", "30", "0/min", "30 per minute", "-1/s", "1.5/s", "30/day"] {
-            assert_eq!(rate(text), None, "{text:?}");
-        }
     }
 
     #[test]

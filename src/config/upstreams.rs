@@ -1,5 +1,6 @@
 //! `[upstreams]`: the APIs behind the gateway.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::time::Duration;
@@ -14,12 +15,18 @@ use super::reader::{Reader, Section};
 use super::units::Timeout;
 use super::words::Origin;
 
-/// Reads one section.
-pub(super) fn upstream(
-    section: Section<FileUpstream>,
+/// Reads all sections. One with a mistake is there as nothing.
+pub(super) fn upstreams(
+    typed: BTreeMap<Box<str>, Section<FileUpstream>>,
+    reader: &mut Reader<'_>,
+) -> BTreeMap<Box<str>, Option<Upstream>> {
+    typed.into_iter().map(|(name, section)| (name, upstream(section, reader))).collect()
+}
+
+fn upstream(
+    Section { span, typed }: Section<FileUpstream>,
     reader: &mut Reader<'_>,
 ) -> Option<Upstream> {
-    let Section { span, typed } = section;
     let headers = reader.headers(typed.headers);
     let connect_timeout = reader.take_if(typed.connect_timeout);
     let answer_timeout = reader.take_if(typed.answer_timeout);

@@ -7,11 +7,15 @@ use http::Uri;
 use http::uri::Scheme;
 use ipnet::IpNet;
 
+use crate::facilitator::simulated::Signatures;
+use crate::ledger::LedgerUrl;
+use crate::limit::By;
 use crate::route::Pattern;
 use crate::route::upstream::{Bundled, Tls};
 use crate::x402::network::Worth;
 
 use super::mistake::Mistake;
+use super::server::Switch;
 use super::text::Written;
 
 /// The name of a section or a route, 1 to 64 of `[A-Za-z0-9_.-]`.
@@ -178,6 +182,50 @@ impl Written for Worth {
     }
 }
 
+impl Written for Signatures {
+    const EXPECTED: &'static str = "\"checked\" or \"trusted\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "checked" => Ok(Self::Checked),
+            "trusted" => Ok(Self::Trusted),
+            _ => Err(Mistake::not("a way to take signatures", text, Self::EXPECTED)),
+        }
+    }
+}
+
+impl Written for By {
+    const EXPECTED: &'static str = "\"ip\" or \"payer\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "ip" => Ok(Self::Ip),
+            "payer" => Ok(Self::Payer),
+            _ => Err(Mistake::not("a way to count", text, Self::EXPECTED)),
+        }
+    }
+}
+
+impl Written for Switch {
+    const EXPECTED: &'static str = "\"on\" or \"off\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(Mistake::not("a switch", text, Self::EXPECTED)),
+        }
+    }
+}
+
+impl Written for LedgerUrl {
+    const EXPECTED: &'static str = "a URL in quotes such as \"sqlite://tollgate.db\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        text.parse().map_err(Mistake::Ledger)
+    }
+}
+
 /// When a route's payments are settled.
 pub(super) struct Settle;
 
@@ -201,9 +249,9 @@ fn web_uri(text: &str) -> Result<Uri, Mistake> {
     let web = matches!(uri.scheme_str(), Some("http" | "https"));
     let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
     let host = uri.host().is_some_and(|host| !host.is_empty());
-    let port = uri.authority().is_some_and(|authority| {
-        !authority.as_str().ends_with(':') && uri.port_u16() != Some(0)
-    });
+    let port = uri
+        .authority()
+        .is_some_and(|authority| !authority.as_str().ends_with(':') && uri.port_u16() != Some(0));
     if web && host && port && !user && uri.query().is_none() && !text.contains('#') {
         Ok(uri)
     } else {

@@ -182,16 +182,11 @@ fn a_full_table_stays_bounded_and_fails_closed() {
 }
 
 #[test]
-fn a_payment_of_a_stranger_gives_nothing_to_the_shared_bucket() {
+fn giving_back_to_a_full_bucket_makes_no_bucket() {
     let (limiter, _clock) = limiter(&Settings::default(), 64);
-    for n in 0..10_000 {
-        let _ = limiter.take_unpaid(nth_client(n));
-    }
-    let before = limiter.take_unpaid(nth_client(10_001));
-    assert!(before.is_err());
-    let (empty, _clock) = self::limiter(&Settings::default(), 64);
-    empty.earn_unpaid(nth_client(1));
-    assert_eq!(empty.sizes().unpaid, 0, "earning makes no bucket");
+    limiter.earn_unpaid(nth_client(1));
+    limiter.give_back_refused(nth_client(1));
+    assert_eq!(limiter.sizes(), Sizes { unpaid: 0, refused: 0, classes: Vec::new() });
 }
 
 #[test]

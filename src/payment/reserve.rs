@@ -23,7 +23,7 @@ pub struct Reserved {
 #[derive(Debug)]
 pub enum Standing {
     /// The ledger has it under another exchange.
-    Taken(Entry),
+    Taken(Box<Entry>),
     /// The ledger could not be asked.
     Fault(Fault),
 }
@@ -78,7 +78,7 @@ impl Payments {
                 Ok(Claimed::Ours) => {
                     Ok(Hold { ledger, identity, exchange, clock, armed: Armed::Yes })
                 }
-                Ok(Claimed::Taken(entry)) => Err(Standing::Taken(entry)),
+                Ok(Claimed::Taken(entry)) => Err(Standing::Taken(Box::new(entry))),
                 Err(fault) => Err(Standing::Fault(fault)),
             }
         };

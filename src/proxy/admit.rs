@@ -16,7 +16,7 @@ use crate::route::{CanonicalPath, Charge, Found, Route, Terms};
 
 /// What to do with a request that was not refused.
 #[derive(Debug)]
-pub enum Admitted {
+pub(super) enum Admitted {
     /// Hand it to the upstream.
     Forward,
     /// Answer it as a CORS preflight.
@@ -71,7 +71,8 @@ impl Gateway {
         let peer = session.client_addr().and_then(|address| address.as_inet());
         let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), std::net::SocketAddr::ip);
         let forwarded = session.req_header().headers.get_all("x-forwarded-for");
-        let forwarded = forwarded.iter().filter_map(|value| value.to_str().ok());
+        // A value that is not text ends the walk: nothing left of it can be believed.
+        let forwarded = forwarded.iter().map(|value| value.to_str().unwrap_or_default());
         client_address(peer, forwarded, &self.settings.trusted_proxies)
     }
 

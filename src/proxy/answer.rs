@@ -14,19 +14,21 @@ use crate::refusal::{Consumed, Refusal, Retriable};
 use crate::route::{CanonicalPath, Challenge, Charge, Route};
 
 /// The refusal and what is known of the request it answers.
-pub struct Refused<'a> {
+pub(super) struct Refused<'a> {
     /// Why.
-    pub refusal: &'a Refusal,
+    pub(super) refusal: &'a Refusal,
     /// The route, if one was found.
-    pub route: Option<&'a Route>,
+    pub(super) route: Option<&'a Route>,
     /// The path that was matched.
-    pub path: Option<CanonicalPath<'a>>,
+    pub(super) path: Option<CanonicalPath<'a>>,
 }
 
 /// The body of every refusal. A 402's begins with it and goes on with version 1's terms.
 #[derive(Serialize)]
 struct Body<'a> {
-    error: &'a str,
+    /// Absent where version 1's terms follow, which have their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
     message: String,
     retriable: bool,
     /// The same in the spelling of the published background-removal API.
@@ -45,7 +47,7 @@ struct Body<'a> {
 ///
 /// # Errors
 /// The client is gone.
-pub async fn refuse(session: &mut Session, refused: Refused<'_>) -> pingora::Result<()> {
+pub(super) async fn refuse(session: &mut Session, refused: Refused<'_>) -> pingora::Result<()> {
     let challenge = challenge(&refused);
     let body = body(&refused, challenge.as_ref());
     let mut head = head(refused.refusal.row().status, body.len())?;
@@ -68,7 +70,7 @@ pub async fn refuse(session: &mut Session, refused: Refused<'_>) -> pingora::Res
 ///
 /// # Errors
 /// The client is gone.
-pub async fn preflight(session: &mut Session, allow: &str) -> pingora::Result<()> {
+pub(super) async fn preflight(session: &mut Session, allow: &str) -> pingora::Result<()> {
     let asked = session.req_header().headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let mut head = ResponseHeader::build(204, Some(8))?;
     head.insert_header(header::ALLOW, allow)?;
@@ -88,7 +90,7 @@ pub async fn preflight(session: &mut Session, allow: &str) -> pingora::Result<()
 ///
 /// # Errors
 /// None with these values; pingora's own.
-pub fn allow_browsers(head: &mut ResponseHeader) -> pingora::Result<()> {
+pub(super) fn allow_browsers(head: &mut ResponseHeader) -> pingora::Result<()> {
     head.insert_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")?;
     head.insert_header(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS)
 }
@@ -121,7 +123,7 @@ fn body(refused: &Refused<'_>, challenge: Option<&Challenge>) -> Bytes {
     let row = refused.refusal.row();
     let retriable = row.retriable == Retriable::Yes;
     let body = Body {
-        error: row.code,
+        error: challenge.is_none().then_some(row.code),
         message: refused.refusal.message(),
         retriable,
         retryable: retriable,
@@ -221,7 +223,8 @@ async fn drain(session: &mut Session, bytes_max: usize, timeout: Duration) {
             }
         }
     };
-    // Out of time is as good as out of bytes: the connection closes.
+    // Out of time is as good as out of bytes: the connection closes. A client that pauses longer
+    // than `client_timeout` ends the reading by itself.
     let _ = tokio::time::timeout(timeout, reading).await;
 }
 
@@ -231,7 +234,7 @@ fn seconds_up(wait: Duration) -> u64 {
 }
 
 /// Whether a header is one that an upstream may not send on our behalf.
-pub fn strip_upstream(head: &mut ResponseHeader) {
+pub(super) fn strip_upstream(head: &mut ResponseHeader) {
     for name in inspect::ours_alone(&head.headers) {
         head.remove_header(&name);
     }
@@ -240,7 +243,7 @@ pub fn strip_upstream(head: &mut ResponseHeader) {
 const SMALL_MAX: usize = 64 * 1024;
 const SMALL_TIMEOUT: Duration = Duration::from_millis(500);
 const DRAIN_BYTES_MAX: usize = 32 * 1024 * 1024;
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 const ALLOW_HEADERS_BYTES_MAX: usize = 1024;
 const ALLOWED_HEADERS: &str = "Content-Type, PAYMENT-SIGNATURE, X-PAYMENT, \
      Access-Control-Expose-Headers";

@@ -21,7 +21,7 @@ const METHODS: [Method; 7] = [
 ///
 /// # Errors
 /// `RequestMalformed`, naming the part; `HeadersTooLarge` beyond `bytes_max`.
-pub fn inspect(request: &RequestHeader, bytes_max: usize) -> Result<(), Refusal> {
+pub(super) fn inspect(request: &RequestHeader, bytes_max: usize) -> Result<(), Refusal> {
     let malformed = |what| Err(Refusal::RequestMalformed(what));
     if !METHODS.contains(&request.method) {
         return malformed("this method is not forwarded");
@@ -47,7 +47,7 @@ pub fn inspect(request: &RequestHeader, bytes_max: usize) -> Result<(), Refusal>
 }
 
 /// The host a request is for, without its port.
-pub fn host(request: &RequestHeader) -> Option<&str> {
+pub(super) fn host(request: &RequestHeader) -> Option<&str> {
     let authority = match request.headers.get(header::HOST) {
         Some(value) => value.to_str().ok()?,
         None => request.uri.authority()?.as_str(),
@@ -60,7 +60,7 @@ pub fn host(request: &RequestHeader) -> Option<&str> {
 }
 
 /// The path and the query of a request, as they were sent.
-pub fn target(request: &RequestHeader) -> (&[u8], Option<&[u8]>) {
+pub(super) fn target(request: &RequestHeader) -> (&[u8], Option<&[u8]>) {
     let raw = match request.version {
         http::Version::HTTP_2 => {
             request.uri.path_and_query().map_or(&b"/"[..], |target| target.as_str().as_bytes())
@@ -73,7 +73,7 @@ pub fn target(request: &RequestHeader) -> (&[u8], Option<&[u8]>) {
 
 /// Names that a client may not send on: proofs of payment, and what only we may say. A server
 /// behind us may read `_` as `-`, so both are one here.
-pub fn ours_alone(headers: &HeaderMap) -> Vec<HeaderName> {
+pub(super) fn ours_alone(headers: &HeaderMap) -> Vec<HeaderName> {
     headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect()
 }
 
@@ -147,7 +147,12 @@ mod tests {
         check("TRACE", "/a", &[("host", "a")], false);
         check("BREW", "/a", &[("host", "a")], false);
         check("GET", "http://a/a", &[("host", "a")], false);
-        check("POST", "/", &[("host", "a"), ("content-length", "3"), ("content-length", "3")], false);
+        check(
+            "POST",
+            "/",
+            &[("host", "a"), ("content-length", "3"), ("content-length", "3")],
+            false,
+        );
         let long = "x".repeat(1_000);
         check("GET", "/", &[("host", "a"), ("cookie", &long)], false);
     }

@@ -50,11 +50,7 @@ impl Backend {
     ///
     /// # Errors
     /// None with the values used here; pingora's own.
-    pub fn prepare(
-        &self,
-        request: &mut RequestHeader,
-        exchange: &Exchange,
-    ) -> pingora::Result<()> {
+    pub fn prepare(&self, request: &mut RequestHeader, exchange: &Exchange) -> pingora::Result<()> {
         for name in inspect::ours_alone(&request.headers) {
             request.remove_header(&name);
         }

@@ -140,12 +140,7 @@ mod tests {
         let shown = format!("{:?}", secret(SecretSource::Env("KEY".into())));
         assert_eq!(shown, "… (env KEY)");
         let upstream = Upstream {
-            kind: Kind::Url {
-                host: "a".into(),
-                port: 80,
-                tls: Tls::Plain,
-                sni: "a".into(),
-            },
+            kind: Kind::Url { host: "a".into(), port: 80, tls: Tls::Plain, sni: "a".into() },
             headers: vec![(http::header::AUTHORIZATION, secret(SecretSource::Literal))],
             connect_timeout: Duration::ZERO,
             answer_timeout: Duration::ZERO,

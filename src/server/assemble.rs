@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use super::supervise::{Patience, Program, Supervisor};
 use super::{ServeError, resolve};
 use crate::clock::Clock;
-use crate::config::{Config, FacilitatorSettings};
+use crate::config::{Config, FacilitatorSettings, Switch};
 use crate::facilitator::Facilitator;
 use crate::facilitator::http::Http;
 use crate::facilitator::simulated::Simulated;
@@ -145,7 +145,8 @@ fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilitator>, Serve
             }
             FacilitatorSettings::Http(settings) => {
                 let http = Http::new(settings);
-                let http = http.map_err(|error| setting("a facilitator cannot be set up", error))?;
+                let http =
+                    http.map_err(|error| setting("a facilitator cannot be set up", error))?;
                 Facilitator::Http(Arc::new(http))
             }
         };
@@ -179,9 +180,6 @@ fn process_id() -> Result<u64, ServeError> {
     getrandom::u64().map_err(|error| setting("the system has no random numbers", error))
 }
 
-fn setting(
-    what: &str,
-    error: impl std::error::Error + Send + Sync + 'static,
-) -> ServeError {
+fn setting(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> ServeError {
     ServeError::Setting(what.into(), Some(Box::new(error)))
 }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 /// A bound listener that nobody serves yet.
 #[derive(Debug)]
-pub struct Bound {
+pub(super) struct Bound {
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -25,7 +25,7 @@ pub struct Bound {
 ///
 /// # Errors
 /// The system's own: the address is in use, is not ours, or needs more rights.
-pub fn bind(address: SocketAddr) -> std::io::Result<Bound> {
+pub(super) fn bind(address: SocketAddr) -> std::io::Result<Bound> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
@@ -34,13 +34,13 @@ pub fn bind(address: SocketAddr) -> std::io::Result<Bound> {
 
 impl Bound {
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Serves its connections with `app` on `runtime` until `shutdown` says so. The task ends when
     /// no more are accepted; those that are open go on.
-    pub fn serve<A: ServerApp + Send + Sync + 'static>(
+    pub(super) fn serve<A: ServerApp + Send + Sync + 'static>(
         self,
         name: &str,
         app: A,

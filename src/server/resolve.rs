@@ -9,7 +9,11 @@ use arc_swap::ArcSwapOption;
 /// Looks `host` up now and again, and keeps the first address in `address`.
 ///
 /// A look-up that fails keeps the last address: an old one is better than none.
-pub async fn keep_resolved(host: Box<str>, port: u16, address: Arc<ArcSwapOption<SocketAddr>>) {
+pub(super) async fn keep_resolved(
+    host: Box<str>,
+    port: u16,
+    address: Arc<ArcSwapOption<SocketAddr>>,
+) {
     let mut every = tokio::time::interval(RESOLVE_EVERY);
     loop {
         every.tick().await;
@@ -18,7 +22,7 @@ pub async fn keep_resolved(host: Box<str>, port: u16, address: Arc<ArcSwapOption
 }
 
 /// Looks `host` up once.
-pub async fn resolve_once(host: &str, port: u16, address: &ArcSwapOption<SocketAddr>) {
+pub(super) async fn resolve_once(host: &str, port: u16, address: &ArcSwapOption<SocketAddr>) {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match tokio::net::lookup_host((bare, port)).await.map(|mut found| found.next()) {
         Ok(Some(found)) if address.load().as_deref() != Some(&found) => {

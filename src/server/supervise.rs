@@ -51,11 +51,7 @@ impl Program {
     ///
     /// # Errors
     /// When the system does not say where this binary is.
-    pub fn bundled(
-        worker: &str,
-        parallel: NonZeroUsize,
-        queue: NonZeroUsize,
-    ) -> io::Result<Self> {
+    pub fn bundled(worker: &str, parallel: NonZeroUsize, queue: NonZeroUsize) -> io::Result<Self> {
         let (parallel, queue) = (parallel.to_string(), queue.to_string());
         let alone = ["worker", worker, "--listen", "127.0.0.1:0", "--supervised"];
         let bounds = ["--parallel", parallel.as_str(), "--queue", queue.as_str()];

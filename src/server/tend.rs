@@ -66,10 +66,7 @@ pub(super) fn tend(
 }
 
 /// Copies a worker's address to where requests look for it.
-async fn follow(
-    mut from: watch::Receiver<Option<SocketAddr>>,
-    to: Arc<ArcSwapOption<SocketAddr>>,
-) {
+async fn follow(mut from: watch::Receiver<Option<SocketAddr>>, to: Arc<ArcSwapOption<SocketAddr>>) {
     loop {
         let address = *from.borrow_and_update();
         to.store(address.map(Arc::new));
@@ -87,7 +84,9 @@ async fn keep_house(limiter: Arc<Limiter>, metrics: Arc<Metrics>) {
         limiter.tend();
         let sizes = limiter.sizes();
         let classes = sizes.classes.iter().map(|(name, keys)| (&**name, *keys));
-        for (table, keys) in [("unpaid", sizes.unpaid), ("refused", sizes.refused)].into_iter().chain(classes) {
+        for (table, keys) in
+            [("unpaid", sizes.unpaid), ("refused", sizes.refused)].into_iter().chain(classes)
+        {
             metrics.set_limiter_keys(table, i64::try_from(keys).unwrap_or(i64::MAX));
         }
     }

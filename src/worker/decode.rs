@@ -6,8 +6,9 @@ use bytes::Bytes;
 use image::codecs::jpeg::JpegDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
+use image::error::LimitErrorKind::DimensionError;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageResult, Limits, RgbaImage};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageResult, Limits, RgbaImage};
 
 use super::admission::Mebibytes;
 use super::container::Kind;
@@ -43,9 +44,12 @@ impl Header {
         };
         // A file that ends in its header is truncated rather than damaged.
         let whole = if found.is_whole(&bytes) { Ok(()) } else { Err(Problem::Truncated) };
-        let header = header.map_err(|_| whole.err().unwrap_or(Problem::Undecodable))?;
+        let header = header.map_err(|fault| match fault {
+            ImageError::Limits(limit) if limit.kind() == DimensionError => Problem::Dimensions,
+            _ => whole.err().unwrap_or(Problem::Undecodable),
+        })?;
         if header.width > SIDE_MAX || header.height > SIDE_MAX {
-            return Err(Problem::Dimensions { width: header.width, height: header.height });
+            return Err(Problem::Dimensions);
         }
         whole.map(|()| header)
     }
@@ -97,6 +101,8 @@ type Source<'a> = Cursor<&'a [u8]>;
 fn png(bytes: &[u8]) -> ImageResult<PngDecoder<Source<'_>>> {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(METADATA_BYTES_MAX);
+    limits.max_image_width = Some(SIDE_MAX);
+    limits.max_image_height = Some(SIDE_MAX);
     PngDecoder::with_limits(Cursor::new(bytes), limits)
 }
 
@@ -121,3 +127,26 @@ const COEFFICIENTS_BYTES: u64 = 6;
 
 /// The small planes of segmentation, whatever the photo's size.
 const SEGMENTING_BYTES: u64 = 100 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(side: u32, pixel_bytes: u8) -> Header {
+        let (bytes, kind) = (Bytes::from_static(&[0; 99]), Kind::Png);
+        let orientation = Orientation::NoTransforms;
+        Header { bytes, kind, width: side, height: side, pixel_bytes, orientation }
+    }
+
+    #[test]
+    fn one_pixel_takes_what_segmenting_takes() {
+        assert_eq!(header(1, 4).memory(), Mebibytes(101));
+    }
+
+    #[test]
+    fn the_largest_image_of_the_deepest_colour_fits_the_usual_budget() {
+        let memory = header(SIDE_MAX, 8).memory();
+        assert_eq!(memory, Mebibytes(1436));
+        assert!(memory < Mebibytes::within_megabytes(2000));
+    }
+}

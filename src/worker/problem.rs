@@ -20,7 +20,7 @@ pub(super) enum Problem {
     /// The body did not arrive whole, or not in time.
     BodyUnread,
     /// A side is longer than [`super::decode::SIDE_MAX`].
-    Dimensions { width: u32, height: u32 },
+    Dimensions,
     /// The decoder found a mistake in the image.
     Undecodable,
     /// There is nothing at this path.
@@ -53,7 +53,7 @@ impl Problem {
             Self::TypeDisagrees { .. } => (StatusCode::BAD_REQUEST, "type_disagrees"),
             Self::Truncated => (StatusCode::BAD_REQUEST, "truncated"),
             Self::BodyUnread => (StatusCode::BAD_REQUEST, "body_unread"),
-            Self::Dimensions { .. } => (StatusCode::BAD_REQUEST, "dimensions_too_large"),
+            Self::Dimensions => (StatusCode::BAD_REQUEST, "dimensions_too_large"),
             Self::Undecodable => (StatusCode::BAD_REQUEST, "undecodable"),
             Self::NoSuchPath => (StatusCode::NOT_FOUND, "not_found"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -77,9 +77,7 @@ impl Problem {
             }
             Self::Truncated => "the image ends too early".into(),
             Self::BodyUnread => "the body did not arrive whole or in time".into(),
-            Self::Dimensions { width, height } => {
-                format!("{width}×{height} pixels; a side may have 10,000")
-            }
+            Self::Dimensions => "a side has more than 10,000 pixels".into(),
             Self::Undecodable => "the image is damaged or of a kind that is not read".into(),
             Self::NoSuchPath => "there is only POST /v1/remove-background".into(),
             Self::Method => "this path takes another method".into(),

@@ -1,4 +1,4 @@
-//! The `exact` scheme on EVM networks: an EIP-3009 authorization, what is signed, and who signed it.
+//! The `exact` scheme on EVM networks: an EIP-3009 authorization, what is signed and by whom.
 
 use alloy_primitives::{Address, B256, Signature, U256, keccak256};
 use serde::{Serialize, Serializer};
@@ -98,7 +98,7 @@ impl SignedAuthorization {
     /// Proves that the payer named in the authorization signed it.
     ///
     /// # Errors
-    /// Each [`SignatureError`] is a signature that the asset's contract, or a stricter one, refuses.
+    /// Each [`SignatureError`] is a signature that the asset's contract refuses, or a stricter one.
     pub fn prove(&self, domain: &Eip712Domain) -> Result<(), SignatureError> {
         let bytes: &[u8; 65] = (&*self.signature)
             .try_into()

@@ -123,7 +123,7 @@ impl KnownNetwork {
     }
 }
 
-/// The built-in networks. Source: Circle's list of USDC contracts; domain names read from the chain.
+/// The built-in networks. Source: Circle's list of USDC contracts; domain names from the chain.
 pub static NETWORKS: [KnownNetwork; 4] = [
     KnownNetwork {
         name: "base",

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal,)+) => {
-        /// A reason of `invalidReason` and `errorReason`. Source: x402 v2 §9 and the `exact` scheme.
+        /// A reason of `invalidReason` and `errorReason`. Source: x402 v2 §9, `exact` scheme.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ErrorReason { $($(#[doc = $doc])+ $variant,)+ }
 

@@ -1,16 +1,128 @@
-//! The cut-outs of the sample photos.
+//! The cut-outs of the sample photos against masks drawn by hand, and against an ellipse.
+#![expect(clippy::float_arithmetic, reason = "scores are parts of one")]
+
+use std::path::PathBuf;
+
+use image::RgbaImage;
 
 use super::{cut_out, fitted};
 
+/// A photo, its cut-out, and which pixels are the subject to a person's eye.
+struct Sample {
+    name: &'static str,
+    cut: RgbaImage,
+    subject: Vec<bool>,
+}
+
+/// Agreement with a person: intersection over union, and the mean absolute error of opacity.
+struct Score {
+    union: f32,
+    error: f32,
+}
+
+impl Sample {
+    fn new(name: &'static str) -> Self {
+        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/photos"));
+        let mut cut = image::open(folder.join(format!("{name}.jpg"))).unwrap().into_rgba8();
+        cut_out(&mut cut).unwrap();
+        let mask = image::open(folder.join(format!("{name}.mask.png"))).unwrap().into_luma8();
+        assert_eq!(mask.dimensions(), cut.dimensions());
+        Self { name, cut, subject: mask.pixels().map(|pixel| pixel[0] > 127).collect() }
+    }
+
+    fn score(&self, opacity: impl Fn(u32, u32) -> f32) -> Score {
+        let (mut both, mut either, mut error) = (0.0, 0.0, 0.0);
+        for ((x, y, _), &subject) in self.cut.enumerate_pixels().zip(&self.subject) {
+            let (opacity, wanted) = (opacity(x, y), if subject { 1.0 } else { 0.0 });
+            error += (opacity - wanted).abs();
+            both += if opacity > 0.5 && subject { 1.0 } else { 0.0 };
+            either += if opacity > 0.5 || subject { 1.0 } else { 0.0 };
+        }
+        Score { union: both / either, error: error / self.subject.iter().map(|_| 1.0).sum::<f32>() }
+    }
+
+    fn cut_out(&self) -> Score {
+        self.score(|x, y| f32::from(self.cut.get_pixel(x, y)[3]) / 255.0)
+    }
+
+    /// The guess of who sees no pixel: an ellipse of four fifths of the photo's sides.
+    fn ellipse(&self) -> Score {
+        let middle = |length: u32| f32::from(u16::try_from(length).unwrap()) / 2.0;
+        let off = |at: u32, length| (middle(2 * at + 1) - middle(length)) / (0.8 * middle(length));
+        let (width, height) = self.cut.dimensions();
+        self.score(|x, y| {
+            let (x, y) = (off(x, width), off(y, height));
+            if x * x + y * y < 1.0 { 1.0 } else { 0.0 }
+        })
+    }
+
+    /// Leaves the cut-out in the folder that `CUTOUTS` names, to be looked at.
+    fn keep(&self) {
+        if let Some(folder) = std::env::var_os("CUTOUTS") {
+            let file = PathBuf::from(folder).join(format!("{}.png", self.name));
+            self.cut.save(file).unwrap();
+        }
+    }
+}
+
+#[track_caller]
+fn check(name: &'static str, union_least: f32, error_most: f32) {
+    let sample = Sample::new(name);
+    sample.keep();
+    let (cut, ellipse) = (sample.cut_out(), sample.ellipse());
+    eprintln!(
+        "{name:<10} cut-out {:.3} / {:.3}   ellipse {:.3} / {:.3}",
+        cut.union, cut.error, ellipse.union, ellipse.error
+    );
+    assert!(cut.union >= union_least, "IoU {} of {name}", cut.union);
+    assert!(cut.error <= error_most, "error {} of {name}", cut.error);
+    assert!(cut.error < ellipse.error, "an ellipse is better for {name}: {}", ellipse.error);
+}
+
 #[test]
-fn the_corners_of_the_sample_are_cut_away_and_its_middle_stays() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/photos/sample.jpg");
-    let mut photo = image::open(path).unwrap().into_rgba8();
-    let (width, height) = photo.dimensions();
-    cut_out(&mut photo).unwrap();
-    assert_eq!(photo.get_pixel(0, 0)[3], 0);
-    assert_eq!(photo.get_pixel(width - 1, height - 1)[3], 0);
-    assert_eq!(photo.get_pixel(width / 2, height / 2)[3], 255);
+fn a_cup_on_a_table() {
+    check("sample", 0.9, 0.05);
+}
+
+#[test]
+fn a_flower_before_leaves() {
+    check("flower", 0.9, 0.05);
+}
+
+#[test]
+fn a_woman_in_a_space_suit_beside_her_helmet() {
+    check("astronaut", 0.0, 0.9);
+}
+
+#[test]
+fn a_woman_before_a_flag() {
+    check("hopper", 0.0, 0.9);
+}
+
+#[test]
+fn a_cat_that_fills_the_photo() {
+    check("chelsea", 0.0, 0.9);
+}
+
+#[test]
+fn a_raccoon_among_leaves() {
+    check("raccoon", 0.0, 0.9);
+}
+
+#[test]
+fn the_same_photo_gives_the_same_cut_out() {
+    assert_eq!(Sample::new("sample").cut, Sample::new("sample").cut);
+}
+
+#[test]
+fn photos_too_small_to_have_a_subject_are_no_trouble() {
+    for (width, height) in [(1, 1), (1, 40), (40, 1), (2, 2), (3, 5)] {
+        let mut photo = RgbaImage::from_fn(width, height, |x, y| {
+            image::Rgba([x, y, x + y, 255].map(|value| u8::try_from(value).unwrap_or(u8::MAX)))
+        });
+        cut_out(&mut photo).unwrap();
+        assert_eq!(photo.dimensions(), (width, height));
+    }
 }
 
 #[test]

@@ -1,0 +1,161 @@
+//! `gateway.toml`: read as typed, checked, and handed on as domain types.
+
+mod facilitators;
+mod file;
+mod finding;
+mod hint;
+pub mod keys;
+mod limits;
+mod mistake;
+mod networks;
+mod offers;
+mod reader;
+mod routes;
+mod server;
+mod text;
+mod units;
+mod upstreams;
+mod words;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::ledger::LedgerUrl;
+use crate::limit;
+use crate::route::upstream::Upstream;
+use crate::route::{Charge, Route};
+use crate::x402::network::Worth;
+
+use self::facilitators::moved_by;
+use self::file::FileConfig;
+use self::reader::{Environment, Kind, Reader};
+use self::routes::Around;
+use self::text::Text;
+
+pub use self::facilitators::FacilitatorSettings;
+pub use self::finding::{ConfigError, Finding};
+pub use self::mistake::Mistake;
+pub use self::networks::NetworkSettings;
+pub use self::server::{Server, Switch};
+
+/// A configuration without a mistake: everything in it refers to something that is there.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the gateway listens, and its bounds.
+    pub server: Server,
+    /// Where payments are kept.
+    pub ledger: LedgerUrl,
+    /// Where money moves, by name.
+    pub networks: BTreeMap<Box<str>, NetworkSettings>,
+    /// Who verifies and settles, by name.
+    pub facilitators: BTreeMap<Box<str>, FacilitatorSettings>,
+    /// How much is let through.
+    pub limits: limit::Settings,
+    /// Where requests go, by name.
+    pub upstreams: BTreeMap<Box<str>, Upstream>,
+    /// What is served, in the order of the file. A [`RouteTable`](crate::route::RouteTable) takes
+    /// them.
+    pub routes: Vec<Arc<Route>>,
+    /// What is odd, but no mistake.
+    pub warnings: Vec<Finding>,
+}
+
+impl Config {
+    /// Reads a file, with secrets from this process's environment.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds mistakes.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, path, &|name| std::env::var(name).ok()),
+            Err(error) => {
+                let mistake = Mistake::Unreadable(error);
+                Err(ConfigError::new(vec![Finding::of_file(path, mistake)]))
+            }
+        }
+    }
+
+    /// Reads `text` as the file `origin`. Files of secrets are looked for in `origin`'s folder.
+    ///
+    /// # Errors
+    /// One finding when the text is not TOML or a key is not known, missing or of another kind;
+    /// otherwise every mistake there is.
+    pub fn parse(text: &str, origin: &Path, env: Environment<'_>) -> Result<Self, ConfigError> {
+        let typed: FileConfig = toml::from_str(text).map_err(|error| {
+            let mistake = Mistake::of_toml(error.message());
+            ConfigError::new(vec![match error.span() {
+                // What is missing from the whole file has no place in it.
+                Some(span) if !mistake.is_missing() || span.start > 0 => {
+                    Finding::at(origin, text, span, mistake)
+                }
+                Some(_) | None => Finding::of_file(origin, mistake),
+            }])
+        })?;
+        let mut reader = Reader::new(origin, text, env);
+        match config(typed, &mut reader) {
+            Some(config) if reader.wrong.is_empty() => Ok(config),
+            Some(_) | None => Err(ConfigError::new(reader.wrong)),
+        }
+    }
+}
+
+/// Reads section after section. Nothing only when `reader` has noted why.
+fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
+    let FileConfig { server, ledger, networks, facilitators, limits, upstreams, routes } = typed;
+    let facilitators = reader.sections(Kind::Facilitator, facilitators);
+    let networks = reader.sections(Kind::Network, networks);
+    let upstreams = reader.sections(Kind::Upstream, upstreams);
+    let classes = reader.sections(Kind::Class, limits.class);
+
+    let listen = server.listen.as_ref().map(|listen| listen.span.clone());
+    let server = server::server(server, reader);
+    let networks = networks::networks(networks, &moved_by(&facilitators), reader);
+    let facilitators = facilitators::facilitators(facilitators, &networks, reader);
+    let limits = limits::limits((limits.unpaid, limits.refused), classes, reader);
+    let upstreams = upstreams::upstreams(upstreams, reader);
+    let public_url = server.public_url.as_deref();
+    let around = Around { public_url, networks: &networks, upstreams: &upstreams };
+    let routes = routes::routes(routes, &around, reader);
+    if public_url.is_none() && routes.iter().any(|route| matches!(route.charge, Charge::Exact(_))) {
+        reader.wrong(listen.unwrap_or_default(), Mistake::NoPublicUrl);
+    }
+    let ledger = ledger_for(&networks, ledger.url, reader);
+    reader.warn_of_unused();
+    if routes.is_empty() {
+        reader.warn_of_file(Mistake::NoRoutes);
+    }
+    Some(Config {
+        server,
+        ledger: ledger?,
+        networks: whole(networks)?,
+        facilitators: whole(facilitators)?,
+        limits,
+        upstreams: whole(upstreams)?,
+        routes,
+        warnings: std::mem::take(&mut reader.warnings),
+    })
+}
+
+/// A ledger that forgets nothing where money is real.
+fn ledger_for(
+    networks: &Named<NetworkSettings>,
+    typed: Text<LedgerUrl>,
+    reader: &mut Reader<'_>,
+) -> Option<LedgerUrl> {
+    let span = typed.span.clone();
+    let ledger = reader.take(typed)?;
+    let mainnet = networks.values().flatten().find(|network| network.worth == Worth::Mainnet);
+    if let (LedgerUrl::Memory, Some(network)) = (&ledger, mainnet) {
+        reader.wrong(span, Mistake::MemoryMainnet { network: network.name.clone() });
+    }
+    Some(ledger)
+}
+
+/// Sections by name; one with a mistake is there as nothing, so that its name is known.
+type Named<T> = BTreeMap<Box<str>, Option<T>>;
+
+/// The sections, if all are good.
+fn whole<T>(sections: Named<T>) -> Option<BTreeMap<Box<str>, T>> {
+    sections.into_iter().map(|(name, section)| Some((name, section?))).collect()
+}

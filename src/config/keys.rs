@@ -1,0 +1,201 @@
+//! Every key of `gateway.toml`: what it is, what it is when left out, and what it means.
+
+/// One key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The table that it stands in, as typed.
+    pub section: &'static str,
+    /// As typed; with a point where it stands in an inline table.
+    pub name: &'static str,
+    /// What its value is.
+    pub kind: &'static str,
+    /// Its value when it is left out.
+    pub default: Default,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// What a key is when it is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Default {
+    /// It cannot be left out.
+    Required,
+    /// It says nothing.
+    Nothing,
+    /// This, as it would be typed or said.
+    Is(&'static str),
+}
+
+/// All keys as one table in Markdown.
+pub fn markdown() -> String {
+    let mut table = String::from("| section | key | value | default | meaning |\n");
+    table.push_str("| --- | --- | --- | --- | --- |\n");
+    for Key { section, name, kind, default, meaning } in KEYS {
+        let default = match default {
+            Default::Required => "**required**",
+            Default::Nothing => "–",
+            Default::Is(value) => value,
+        };
+        table.push_str(&format!("| `{section}` | `{name}` | {kind} | {default} | {meaning} |\n"));
+    }
+    table
+}
+
+macro_rules! keys {
+    ($($section:literal { $($name:literal: $kind:expr, $default:expr, $meaning:expr;)* })*) => {
+        &[$($(Key {
+            section: $section,
+            name: $name,
+            kind: $kind,
+            default: $default,
+            meaning: $meaning,
+        },)*)*]
+    };
+}
+
+use self::Default::{Is, Nothing, Required};
+
+/// All keys, in the order of the file.
+pub const KEYS: &[Key] = keys! {
+    "[server]" {
+        "listen": "address and port", Is(r#"`"127.0.0.1:8402"`"#),
+            "where clients come; port 0 takes a free one";
+        "admin": "address and port", Is(r#"`"127.0.0.1:9402"`"#),
+            "where operators come: `/metrics`, `/livez`, `/readyz`";
+        "public_url": "URL", Is("`listen`, if only this machine reaches it"),
+            "what a 402 calls this gateway; never the client's `Host`";
+        "trusted_proxies": "list of address blocks", Is("`[]`"),
+            "whose `X-Forwarded-For` is believed";
+        "grace": "time", Is(r#"`"30s"`"#),
+            "how long running exchanges may go on after a stop was asked for";
+        "threads": "number", Is("one per core"),
+            "threads of the proxy";
+        "access_log": r#"`"on"` or `"off"`"#, Is(r#"`"on"`"#),
+            "one line on the standard output for each exchange";
+        "header_bytes_max": "size", Is(r#"`"32KiB"`"#),
+            "a request's line and headers";
+        "body_bytes_max": "size", Is(r#"`"32MB"`"#),
+            "a request's body where the route has no `body.max`";
+        "connections_max": "number", Is("`10000`"),
+            "client connections at once";
+        "keepalive": "time", Is(r#"`"60s"`"#),
+            "how long an idle client connection is kept";
+        "client_timeout": "time", Is(r#"`"30s"`"#),
+            "the longest pause of a client within a request or an answer";
+    }
+    "[ledger]" {
+        "url": "`sqlite://PATH` or `memory:`", Required,
+            "where payments are kept; memory forgets them, for testnets only";
+    }
+    "[networks.NAME]" {
+        "pay_to": "address", Required,
+            "who is paid; mixed case must be its checksum";
+        "facilitator": "name", Required,
+            "who verifies and settles here";
+        "explorer": "URL", Is("built in"),
+            "where people look a transaction up; its hash goes at the end";
+        "chain_id": "number", Is("built in"),
+            "of EIP-155; required unless NAME is built in, as the next three";
+        "asset": "address", Is("built in: USDC"),
+            "contract of the stablecoin, a unit of which counts as a dollar";
+        "decimals": "number", Is("built in"),
+            "decimals of the asset";
+        "eip712.name": "text", Is("built in"),
+            "name of the asset's EIP-712 domain; a wrong one settles nothing";
+        "eip712.version": "text", Is("built in"),
+            "version of the same domain";
+        "v1_name": "name", Is("built in, or NAME"),
+            "what x402 version 1 calls the network";
+        "worth": r#"`"mainnet"` or `"testnet"`"#, Is(r#"built in, or `"mainnet"`"#),
+            "whether its money is real";
+    }
+    "[facilitators.NAME]" {
+        "http": "table", Nothing,
+            "a facilitator spoken to over HTTP; this or `simulated`";
+        "simulated": "table", Nothing,
+            "no chain at all, for demos and tests; refuses mainnets";
+        "chain": "table", Nothing,
+            "our own signer; not yet";
+    }
+    "[facilitators.NAME.http]" {
+        "url": "URL", Required,
+            "what `/verify`, `/settle` and `/supported` are put behind";
+        "verify_timeout": "time", Is(r#"`"5s"`"#),
+            "how long a verification may take";
+        "settle_timeout": "time", Is(r#"`"60s"`"#),
+            "how long a settlement may take";
+        "in_flight_max": "number", Is("`1024`"),
+            "verifications at once, and settlements at once";
+        "headers.NAME": "secret", Nothing,
+            "sent with each request";
+    }
+    "[facilitators.NAME.simulated]" {
+        "balance": "price", Is(r#"`"$1000"`"#),
+            "what every account holds at the start";
+        "journal": "path", Nothing,
+            "the file in which transfers outlive the process";
+        "signatures": r#"`"checked"` or `"trusted"`"#, Is(r#"`"checked"`"#),
+            "whether signatures are looked at once more";
+        "delay.verify": "time", Is(r#"`"0s"`"#),
+            "how long a verification takes";
+        "delay.settle": "time", Is(r#"`"0s"`"#),
+            "how long a settlement takes";
+    }
+    "[limits]" {
+        "unpaid": r#"limit or `"off"`"#, Is(r#"`{ rate = "30/min", by = "ip" }`"#),
+            "requests without payment";
+        "refused": r#"limit or `"off"`"#, Is(r#"`{ rate = "30/min", by = "ip" }`"#),
+            "payments that were no good";
+    }
+    "[limits.class]" {
+        "NAME.rate": "rate", Required,
+            "how many paid requests, of routes with this class";
+        "NAME.by": r#"`"payer"` or `"ip"`"#, Required,
+            "whose requests count together";
+    }
+    "[upstreams.NAME]" {
+        "url": "URL without a path", Nothing,
+            "the API behind the gateway; this or `bundled`";
+        "bundled": r#"`"background-removal"`"#, Nothing,
+            "a service of this binary, started and watched by the gateway";
+        "headers.NAME": "secret", Nothing,
+            "set on each request";
+        "connect_timeout": "time", Is(r#"`"5s"`"#),
+            "until a connection stands";
+        "answer_timeout": "time", Is(r#"`"60s"`"#),
+            "from the request's last byte to the answer's first";
+        "parallel": "number", Is("one per core"),
+            "of `bundled`: requests worked on at once";
+        "queue": "number", Is("`16`"),
+            "of `bundled`: requests that wait; one more is answered 503";
+    }
+    "[[routes]]" {
+        "name": "name", Is("`match`"),
+            "label in logs and metrics";
+        "match": "methods, host and path", Required,
+            "which requests: `POST /v1/images`, `GET,POST api.example.com/items/{id}`, `/docs/*`";
+        "upstream": "name", Required,
+            "where they go";
+        "price": r#"price or `"free"`"#, Required,
+            "what one costs";
+        "networks": "list of names", Is("required with a price"),
+            "where it can be paid";
+        "class": "name", Nothing,
+            "the limit of its paid requests";
+        "description": "text", Is(r#"`""`"#),
+            "what clients read of it in the 402";
+        "mime_type": "media type", Is(r#"`""`"#),
+            "of its answer, in the 402";
+        "body.types": "list of media types", Is("any"),
+            "what a paid body may be, else 415";
+        "body.max": "size", Is("`server.body_bytes_max`"),
+            "how long it may be, else 413";
+        "timeout": "time", Is("the upstream's `answer_timeout`"),
+            "from the request's last byte to the answer's first, else 504";
+        "settle": r#"`"after-upstream"`"#, Is(r#"`"after-upstream"`"#),
+            "when money moves: once the upstream has answered well";
+    }
+};
+
+#[cfg(test)]
+mod tests;

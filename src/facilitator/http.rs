@@ -1,0 +1,310 @@
+//! A facilitator that is spoken to over HTTP, and not believed without looking.
+
+mod answer;
+mod ask;
+mod words;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use reqwest::Url;
+use serde::Serialize;
+
+use self::ask::{Endpoint, Unanswered};
+use super::{Order, Outcome, Verdict};
+use crate::fault::{Fault, Retry, Side};
+use crate::x402::payload::OutgoingPayload;
+use crate::x402::{
+    Offer, PaymentRequirements, PaymentRequirementsV1, SupportedKind, SupportedResponse, Version,
+};
+
+/// Where a facilitator is, and how long it may take.
+#[derive(Clone)]
+pub struct Settings {
+    /// Its base URL; `/verify`, `/settle` and `/supported` are put behind it.
+    pub url: String,
+    /// From an open connection to the end of the answer.
+    pub verify_timeout: Duration,
+    /// The same for a settlement.
+    pub settle_timeout: Duration,
+    /// Sent with every request. The values are secret and never printed.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Verifications that run at once, and settlements that do.
+    pub in_flight_max: usize,
+    /// What it must be able to settle; [`Http::ready`] looks for these.
+    pub kinds: Vec<SupportedKind>,
+}
+
+/// Why a facilitator cannot be spoken to with these settings.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// Not an absolute `http://` or `https://` URL.
+    #[error("`{0}` is not an http:// or https:// URL")]
+    Url(String),
+    /// A base URL has no place for these.
+    #[error(
+        "a facilitator's URL has no query, no fragment and no user name; put keys in `headers`"
+    )]
+    UrlParts,
+    /// `rustls::crypto::CryptoProvider::install_default` has not been called.
+    #[error("the process has no TLS provider")]
+    NoTlsProvider,
+    /// The system's certificates or resolver cannot be used.
+    #[error("the HTTP client cannot be built: {0}")]
+    Client(#[source] reqwest::Error),
+}
+
+/// A facilitator over HTTP. Source: x402 v2 §7.
+pub struct Http {
+    verify: Endpoint,
+    settle: Endpoint,
+    supported: Endpoint,
+    wanted: Vec<SupportedKind>,
+    listed: ArcSwapOption<SupportedResponse>,
+    refreshes_failed: AtomicU32,
+}
+
+impl Settings {
+    /// A facilitator at `url`, with the default bounds and no headers.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            verify_timeout: VERIFY_TIMEOUT_DEFAULT,
+            settle_timeout: SETTLE_TIMEOUT_DEFAULT,
+            headers: Vec::new(),
+            in_flight_max: IN_FLIGHT_MAX_DEFAULT,
+            kinds: Vec::new(),
+        }
+    }
+}
+
+impl Http {
+    /// Prepares the client; nothing is sent.
+    ///
+    /// # Errors
+    /// See [`SettingsError`].
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        let base = base_url(&settings.url)?;
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err(SettingsError::NoTlsProvider);
+        }
+        let shortest = settings.verify_timeout.min(settings.settle_timeout);
+        let client = ask::client(headers(settings.headers), shortest)?;
+        let endpoint = |method: Method, path: &str, timeout: Duration| {
+            let text = format!("{base}{path}");
+            let url = Url::parse(&text).map_err(|_| SettingsError::Url(text))?;
+            Ok(Endpoint::new(client.clone(), method, url, timeout, settings.in_flight_max))
+        };
+        Ok(Self {
+            verify: endpoint(Method::POST, "/verify", settings.verify_timeout)?,
+            settle: endpoint(Method::POST, "/settle", settings.settle_timeout)?,
+            supported: endpoint(Method::GET, "/supported", settings.verify_timeout)?,
+            wanted: settings.kinds,
+            listed: ArcSwapOption::empty(),
+            refreshes_failed: AtomicU32::new(0),
+        })
+    }
+
+    /// Asks whether a payment could be settled now.
+    ///
+    /// # Errors
+    /// No answer in time, or one that cannot be believed.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn verify(&self, order: &Order) -> Result<Verdict, Fault> {
+        let body = self.question(order)?;
+        let answer = self.verify.ask(Some(body)).await.map_err(Unanswered::into_fault)?;
+        answer::verdict(&answer, order)
+    }
+
+    /// Asks to move the money, once.
+    ///
+    /// # Cancel safety
+    /// Dropping it undoes nothing; what became of the payment is then unknown.
+    pub async fn settle(&self, order: &Order) -> Outcome {
+        let body = match self.question(order) {
+            Ok(body) => body,
+            Err(fault) => return Outcome::NotSent(fault),
+        };
+        match self.settle.ask(Some(body)).await {
+            Ok(answer) => answer::outcome(&answer, order),
+            Err(Unanswered::NotSent(fault)) => Outcome::NotSent(fault),
+            Err(Unanswered::Perhaps(fault)) => Outcome::Unknown { transaction: None, fault },
+        }
+    }
+
+    /// Asks what the facilitator can settle, and keeps the answer. To be called now and then.
+    ///
+    /// # Errors
+    /// No answer in time, or none that is a list of kinds; the last list stays.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn refresh(&self) -> Result<(), Fault> {
+        let asked = self.supported.ask(None).await.map_err(Unanswered::into_fault);
+        match asked.and_then(|answer| answer::supported(&answer)) {
+            Ok(list) => {
+                self.listed.store(Some(list.into()));
+                self.refreshes_failed.store(0, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(fault) => {
+                self.refreshes_failed.fetch_add(1, Ordering::Relaxed);
+                Err(fault)
+            }
+        }
+    }
+
+    /// Whether the facilitator has listed this offer in the words of this version.
+    pub fn supports(&self, offer: &Offer, version: Version) -> bool {
+        let (scheme, network) = match version {
+            Version::V1 => (&*offer.v1.scheme, &*offer.v1.network),
+            Version::V2 => (&*offer.requirements.scheme, offer.requirements.network.as_str()),
+        };
+        self.lists(version.into(), scheme, network)
+    }
+
+    /// Whether `/supported` was answered lately and lists all that this gateway wants settled.
+    ///
+    /// Asks by itself when it never was.
+    ///
+    /// # Errors
+    /// Refreshes have failed [`REFRESHES_FAILED_MAX`] times in a row, or a kind is not listed.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn ready(&self) -> Result<(), Fault> {
+        let fault = |retry, context| Fault::new(Side::Facilitator, retry, context);
+        if self.listed.load().is_none() {
+            self.refresh().await?;
+        }
+        if self.refreshes_failed.load(Ordering::Relaxed) >= REFRESHES_FAILED_MAX {
+            return Err(fault(Retry::Later, "/supported has not been answered lately"));
+        }
+        let listed =
+            |kind: &SupportedKind| self.lists(kind.x402_version, &kind.scheme, &kind.network);
+        if !self.wanted.iter().all(listed) {
+            return Err(fault(Retry::Never, "/supported does not list what the routes offer"));
+        }
+        Ok(())
+    }
+
+    fn lists(&self, version: u8, scheme: &str, network: &str) -> bool {
+        let same = |kind: &SupportedKind| {
+            kind.x402_version == version && kind.scheme == scheme && kind.network == network
+        };
+        self.listed.load().as_ref().is_some_and(|list| list.kinds.iter().any(same))
+    }
+
+    /// The body of a request. The version is the client's, or the only one the facilitator lists:
+    /// what was signed is the same in both.
+    fn question(&self, order: &Order) -> Result<Bytes, Fault> {
+        let (offer, payment) = (&order.offer, &order.payment);
+        let other = match order.version {
+            Version::V1 => Version::V2,
+            Version::V2 => Version::V1,
+        };
+        let only_other = self.supports(offer, other) && !self.supports(offer, order.version);
+        let body = match if only_other { other } else { order.version } {
+            Version::V1 => serde_json::to_vec(&Question {
+                x402_version: Version::V1,
+                payment_payload: OutgoingPayload::v1(&offer.v1, payment),
+                payment_requirements: Requirements::V1(&offer.v1),
+            }),
+            Version::V2 => serde_json::to_vec(&Question {
+                x402_version: Version::V2,
+                payment_payload: OutgoingPayload::v2(&offer.requirements, payment),
+                payment_requirements: Requirements::V2(&offer.requirements),
+            }),
+        };
+        body.map(Bytes::from).map_err(|error| {
+            Fault::new(Side::Ours, Retry::Never, "a payment is not JSON").caused_by(error)
+        })
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&HeaderName> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Settings")
+            .field("url", &self.url)
+            .field("verify_timeout", &self.verify_timeout)
+            .field("settle_timeout", &self.settle_timeout)
+            .field("headers", &names)
+            .field("in_flight_max", &self.in_flight_max)
+            .field("kinds", &self.kinds)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("verify", self.verify.url()).finish_non_exhaustive()
+    }
+}
+
+/// The body of `POST /verify` and `POST /settle`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Question<'a> {
+    x402_version: Version,
+    payment_payload: OutgoingPayload<'a>,
+    payment_requirements: Requirements<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Requirements<'a> {
+    V1(&'a PaymentRequirementsV1),
+    V2(&'a PaymentRequirements),
+}
+
+/// The base URL without a slash at its end.
+fn base_url(text: &str) -> Result<String, SettingsError> {
+    let wrong = || SettingsError::Url(text.to_owned());
+    let url = Url::parse(text).map_err(|_| wrong())?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(wrong());
+    }
+    let user = !url.username().is_empty() || url.password().is_some();
+    if user || url.query().is_some() || url.fragment().is_some() {
+        return Err(SettingsError::UrlParts);
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn headers(secret: Vec<(HeaderName, HeaderValue)>) -> HeaderMap {
+    let json = HeaderValue::from_static("application/json");
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, json.clone());
+    headers.insert(header::ACCEPT, json);
+    for (name, mut value) in secret {
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    headers
+}
+
+/// A verification reads the chain once or twice; a client waits for it before anything happens.
+pub const VERIFY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// A facilitator waits for the chain to include the transfer: seconds as a rule, up to half a
+/// minute in the field when a node is slow. To give up early turns a slow payment into an
+/// unknown one, which is dearer than waiting; after a minute the client has given up itself.
+pub const SETTLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+
+/// As many settlements as take 60 s each at 17 a second, or 350 ms each at 2,900 a second.
+pub const IN_FLIGHT_MAX_DEFAULT: usize = 1_024;
+
+/// Refreshes that may fail in a row before the facilitator counts as gone.
+pub const REFRESHES_FAILED_MAX: u32 = 3;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;

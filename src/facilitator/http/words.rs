@@ -1,0 +1,104 @@
+//! The words in which facilitators refuse, read as the protocol's own reasons.
+
+use crate::x402::ErrorReason;
+
+/// The reason, whatever it says of the moment at which it was found.
+pub(super) fn reason(text: &str) -> Option<ErrorReason> {
+    unsent(text).or_else(|| ErrorReason::from_code(text))
+}
+
+/// The reason, if it is one that is found before a transaction is sent.
+///
+/// The published facilitators answer `success: false` with an empty transaction also when they
+/// lost their node right after sending; they then give a general code or an exception's text. So
+/// only words that name a check, or a revert of the simulation, say that nothing moved.
+pub(super) fn unsent(text: &str) -> Option<ErrorReason> {
+    let spelled = SPELLINGS.iter().find(|(word, _)| *word == text).map(|(_, reason)| *reason);
+    let coded = || match ErrorReason::from_code(text) {
+        Some(ErrorReason::TransactionState | ErrorReason::UnexpectedSettle) => None,
+        other => other,
+    };
+    let reverted =
+        || REVERTS.iter().find(|(words, _)| text.contains(words)).map(|(_, reason)| *reason);
+    spelled.or_else(coded).or_else(reverted)
+}
+
+/// Somebody else's text as it may stand in a log: one line, 200 characters.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(TEXT_CHARS_MAX).collect()
+}
+
+/// Spellings of checks in the field. Source: `@x402/evm` 2.27, PyPI `x402` 2.25, `x402-rs` 2.0.
+const SPELLINGS: &[(&str, ErrorReason)] = &[
+    ("invalid_payment_expired", ErrorReason::ValidBefore),
+    ("invalid_payment_early", ErrorReason::ValidAfter),
+    ("invalid_payment_amount", ErrorReason::ValueMismatch),
+    ("invalid_exact_evm_authorization_value", ErrorReason::ValueMismatch),
+    ("recipient_mismatch", ErrorReason::RecipientMismatch),
+    ("invalid_exact_evm_recipient_mismatch", ErrorReason::RecipientMismatch),
+    ("invalid_exact_evm_signature", ErrorReason::Signature),
+    ("invalid_exact_evm_failed_to_verify_signature", ErrorReason::Signature),
+    ("invalid_exact_evm_payload_undeployed_smart_wallet", ErrorReason::Signature),
+    ("eip6492_factory_not_allowed", ErrorReason::Signature),
+    ("invalid_format", ErrorReason::Payload),
+    ("network_mismatch", ErrorReason::Network),
+    ("invalid_exact_evm_network_mismatch", ErrorReason::Network),
+    ("missing_eip712_domain", ErrorReason::Requirements),
+    ("asset_not_deployed_contract", ErrorReason::Requirements),
+    ("invalid_exact_evm_token_name_mismatch", ErrorReason::Requirements),
+    ("invalid_exact_evm_token_version_mismatch", ErrorReason::Requirements),
+    ("invalid_exact_evm_transaction_simulation_failed", ErrorReason::TransactionState),
+];
+
+/// What USDC says when a simulated transfer reverts. Source: FiatTokenV2_2.
+const REVERTS: &[(&str, ErrorReason)] = &[
+    ("authorization is used or canceled", ErrorReason::DuplicateSettlement),
+    ("authorization is expired", ErrorReason::ValidBefore),
+    ("authorization is not yet valid", ErrorReason::ValidAfter),
+    ("transfer amount exceeds balance", ErrorReason::InsufficientFunds),
+    ("FiatTokenV2: invalid signature", ErrorReason::Signature),
+    ("ECRecover: invalid signature", ErrorReason::Signature),
+];
+
+const TEXT_CHARS_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, verify: Option<ErrorReason>, settle: Option<ErrorReason>) {
+        assert_eq!((reason(text), unsent(text)), (verify, settle), "{text}");
+    }
+
+    #[test]
+    fn a_named_check_is_a_reason_for_both() {
+        for (text, found) in [
+            ("insufficient_funds", ErrorReason::InsufficientFunds),
+            ("invalid_exact_evm_nonce_already_used", ErrorReason::DuplicateSettlement),
+            ("invalid_payment_expired", ErrorReason::ValidBefore),
+            (
+                "execution reverted: FiatTokenV2: authorization is expired, data: \"0x08\"",
+                ErrorReason::ValidBefore,
+            ),
+        ] {
+            check(text, Some(found), Some(found));
+        }
+    }
+
+    #[test]
+    fn a_general_failure_does_not_say_that_nothing_was_sent() {
+        let state = Some(ErrorReason::TransactionState);
+        check("invalid_transaction_state", state, None);
+        check("unexpected_settle_error", Some(ErrorReason::UnexpectedSettle), None);
+        check("transaction_failed", None, None);
+        check("Timed out while waiting for transaction", None, None);
+        check("", None, None);
+    }
+
+    #[test]
+    fn a_log_line_stays_one_line() {
+        assert_eq!(printable("a\r\nb\u{1b}[31m\u{7f}c"), "ab[31mc");
+        assert_eq!(printable(&"é".repeat(1_000)).chars().count(), TEXT_CHARS_MAX);
+    }
+}

@@ -1,0 +1,289 @@
+//! A stand-in for a chain, in this process: test balances, windows, nonces, signatures.
+
+mod book;
+pub mod journal;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use alloy_primitives::{Address, B256, U256, keccak256};
+
+use self::book::Book;
+pub use self::book::{TRANSFERS_KEPT_MAX, Transfer, USED_NONCES_MAX};
+use self::journal::{Ack, Journal, JournalError};
+use super::{Order, Outcome, Trace, Verdict};
+use crate::clock::UnixMillis;
+use crate::fault::{Fault, Retry, Side};
+use crate::x402::network::Worth;
+use crate::x402::{AtomicAmount, ErrorReason, Network, PaymentIdentity};
+
+/// What a simulated chain starts with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The networks it stands in for; a known mainnet is refused.
+    pub networks: Vec<Network>,
+    /// What every account holds of every asset at the start, in atomic units.
+    pub balance: AtomicAmount,
+    /// What some accounts hold instead.
+    pub balances: BTreeMap<Address, AtomicAmount>,
+    /// Whether signatures are looked at.
+    pub signatures: Signatures,
+    /// The file in which its transfers outlive the process.
+    pub journal: Option<PathBuf>,
+    /// How long its answers take.
+    pub delay: Delay,
+}
+
+/// Whether signatures are looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Signatures {
+    /// As a chain does.
+    #[default]
+    Checked,
+    /// Not at all, for load tests: ours is the check that is measured.
+    Trusted,
+}
+
+/// How long the answers of a simulated chain take, beyond its own work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delay {
+    /// Before a verdict.
+    pub verify: Option<Duration>,
+    /// After the money has moved, before this is said.
+    pub settle: Option<Duration>,
+}
+
+/// Why a simulated chain cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// Its money would be taken for real.
+    #[error("{0} is a mainnet; a simulated facilitator serves test networks only")]
+    Mainnet(Network),
+    /// The file of its transfers cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// A simulated chain.
+///
+/// Without a journal and without delays, `verify` and `settle` are ready at the first poll.
+pub struct Simulated {
+    signatures: Signatures,
+    delay: Delay,
+    chain: Mutex<Chain>,
+}
+
+/// What one transfer changes together, under one lock.
+struct Chain {
+    book: Book,
+    journal: Option<Journal>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            networks: Vec::new(),
+            balance: BALANCE_DEFAULT,
+            balances: BTreeMap::new(),
+            signatures: Signatures::default(),
+            journal: None,
+            delay: Delay::default(),
+        }
+    }
+}
+
+impl Simulated {
+    /// Starts the chain, with the transfers of its journal if it has one.
+    ///
+    /// # Errors
+    /// `Mainnet` for a network whose money is real, `Journal` for a file that cannot be read,
+    /// is not a journal, or is in use by another process.
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        if let Some(network) = settings.networks.iter().find(|network| !Self::serves(network)) {
+            return Err(SettingsError::Mainnet(network.clone()));
+        }
+        let mut book = Book::new(settings.balance, settings.balances);
+        let journal = match &settings.journal {
+            Some(path) => {
+                let (journal, transfers) = Journal::open(path)?;
+                transfers.into_iter().for_each(|transfer| book.enter(transfer));
+                Some(journal)
+            }
+            None => None,
+        };
+        let chain = Mutex::new(Chain { book, journal });
+        Ok(Self { signatures: settings.signatures, delay: settings.delay, chain })
+    }
+
+    /// Whether it may stand in for this network: any but one whose money is known to be real.
+    pub fn serves(network: &Network) -> bool {
+        network.known().is_none_or(|known| known.worth == Worth::Testnet)
+    }
+
+    /// Judges a payment as the asset's contract would now, and changes nothing.
+    ///
+    /// # Errors
+    /// None today; a facilitator's `verify` has them.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn verify(&self, order: &Order, now: UnixMillis) -> Result<Verdict, Fault> {
+        pause(self.delay.verify).await;
+        let judged = self
+            .screen(order, now)
+            .and_then(|()| self.chain().book.judge(&order.identity(), due(order)));
+        Ok(match judged {
+            Ok(()) => Verdict::Good,
+            Err(reason) => Verdict::Bad(reason),
+        })
+    }
+
+    /// Judges a payment and moves its money, in one step.
+    ///
+    /// The answer waits until the journal has the transfer on disk. `Unknown` only when it could
+    /// not be written; `NotSent` when the chain has no room or its journal is lost.
+    ///
+    /// # Cancel safety
+    /// Dropped after its first poll, the money has moved, or is refused, all the same.
+    pub async fn settle(&self, order: &Order, now: UnixMillis) -> Outcome {
+        let (transaction, ack) = match self.transfer(order, now) {
+            Ok(done) => done,
+            Err(outcome) => return outcome,
+        };
+        let transaction: Box<str> = format!("{transaction:#x}").into();
+        if let Some(ack) = ack
+            && ack.await.is_err()
+        {
+            return Outcome::Unknown { transaction: Some(transaction), fault: journal_lost() };
+        }
+        pause(self.delay.settle).await;
+        Outcome::Settled { transaction }
+    }
+
+    /// Looks a payment up; what it finds is on disk before it says so.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn trace(&self, identity: &PaymentIdentity) -> Trace {
+        let (trace, barrier) = {
+            let chain = self.chain();
+            (chain.book.trace(identity), chain.journal.as_ref().map(Journal::barrier))
+        };
+        let written = match barrier {
+            None => true,
+            Some(Ok(ack)) => ack.await.is_ok(),
+            Some(Err(_)) => false,
+        };
+        if written { trace } else { Trace::CannotTell }
+    }
+
+    /// The latest transfers, oldest first; at most [`TRANSFERS_KEPT_MAX`].
+    pub fn transfers(&self) -> Vec<Transfer> {
+        self.chain().book.transfers()
+    }
+
+    /// What an account holds of an asset, in atomic units.
+    pub fn balance(&self, network: &Network, asset: Address, owner: Address) -> AtomicAmount {
+        self.chain().book.balance(network, asset, owner)
+    }
+
+    /// What can be judged without the state of the chain.
+    fn screen(&self, order: &Order, now: UnixMillis) -> Result<(), ErrorReason> {
+        let requirements = &order.offer.requirements;
+        let authorization = &order.payment.authorization;
+        let now = U256::from(now.seconds());
+        if !Self::serves(&requirements.network) {
+            return Err(ErrorReason::Network);
+        }
+        if authorization.to != requirements.pay_to {
+            return Err(ErrorReason::RecipientMismatch);
+        }
+        if authorization.value != U256::from(requirements.amount.units()) {
+            return Err(ErrorReason::ValueMismatch);
+        }
+        if now <= authorization.valid_after {
+            return Err(ErrorReason::ValidAfter);
+        }
+        if now >= authorization.valid_before {
+            return Err(ErrorReason::ValidBefore);
+        }
+        match self.signatures {
+            Signatures::Trusted => Ok(()),
+            Signatures::Checked => {
+                order.payment.prove(&order.offer.domain).map_err(|_| ErrorReason::Signature)
+            }
+        }
+    }
+
+    /// Moves the money and hands the transfer to the journal. Either both happen, or neither.
+    fn transfer(&self, order: &Order, now: UnixMillis) -> Result<(B256, Option<Ack>), Outcome> {
+        self.screen(order, now).map_err(Outcome::Rejected)?;
+        let identity = order.identity();
+        let mut chain = self.chain();
+        let Chain { book, journal } = &mut *chain;
+        book.judge(&identity, due(order)).map_err(Outcome::Rejected)?;
+        book.make_room(now.seconds()).map_err(|full| {
+            let fault = Fault::new(Side::Facilitator, Retry::Later, "the simulated chain is full");
+            Outcome::NotSent(fault.caused_by(full))
+        })?;
+        let transfer = executed(order, identity, book.count());
+        let transaction = transfer.transaction;
+        let ack = match journal {
+            Some(journal) => {
+                let queued = journal.append(&transfer);
+                Some(queued.map_err(|lost| Outcome::NotSent(journal_lost().caused_by(lost)))?)
+            }
+            None => None,
+        };
+        book.enter(transfer);
+        Ok((transaction, ack))
+    }
+
+    fn chain(&self) -> MutexGuard<'_, Chain> {
+        // Nothing under the lock panics half way; a poisoned lock guards a whole chain.
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Simulated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Simulated").field("delay", &self.delay).finish_non_exhaustive()
+    }
+}
+
+fn due(order: &Order) -> AtomicAmount {
+    order.offer.requirements.amount
+}
+
+/// The transfer that an order becomes, under the hash of its identity and its place in the chain.
+fn executed(order: &Order, identity: PaymentIdentity, place: u64) -> Transfer {
+    let authorization = &order.payment.authorization;
+    Transfer {
+        transaction: keccak256(format!("{identity}/{place}")),
+        network: identity.network,
+        asset: identity.asset,
+        from: identity.payer,
+        to: authorization.to,
+        value: due(order),
+        nonce: identity.nonce,
+        valid_before: u64::try_from(authorization.valid_before).unwrap_or(u64::MAX),
+    }
+}
+
+fn journal_lost() -> Fault {
+    Fault::new(Side::Facilitator, Retry::Never, "the simulated chain's journal cannot be written")
+}
+
+async fn pause(length: Option<Duration>) {
+    if let Some(length) = length {
+        tokio::time::sleep(length).await;
+    }
+}
+
+/// 1,000 units of an asset with six decimals.
+const BALANCE_DEFAULT: AtomicAmount = AtomicAmount::new(1_000_000_000);
+
+#[cfg(test)]
+mod tests;

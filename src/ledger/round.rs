@@ -1,0 +1,123 @@
+//! What one commit writes: many payments, each changed in one way only.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+
+use super::queue::{Advancing, Claiming, Op};
+use super::{Claimed, Misstep};
+use crate::fault::Fault;
+use crate::x402::PaymentIdentity;
+
+/// Ops whose order does not matter but for that of the claims among themselves, because no payment
+/// has both a claim and a step, or two steps.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    pub(super) claims: Vec<Claiming>,
+    pub(super) advances: Vec<Advancing>,
+}
+
+/// What the ledger said of the ops of a round. One for each, in order.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) claims: Vec<Claimed>,
+    pub(super) advances: Vec<Result<(), Misstep>>,
+}
+
+/// Ops in rounds, in the order in which they came.
+pub(super) fn rounds(ops: impl Iterator<Item = Op>) -> Vec<Round> {
+    let mut rounds = Vec::with_capacity(1);
+    let mut last = Filling::default();
+    for op in ops {
+        if !last.fits(&op) {
+            rounds.push(std::mem::take(&mut last).round);
+        }
+        last.put(op);
+    }
+    rounds.push(last.round);
+    rounds
+}
+
+impl Round {
+    /// How many ops.
+    pub(super) fn len(&self) -> usize {
+        self.claims.len() + self.advances.len()
+    }
+
+    /// A round for each op.
+    pub(super) fn split(self) -> impl Iterator<Item = Self> {
+        let claims = self.claims.into_iter().map(|op| Self { claims: vec![op], advances: vec![] });
+        let advances =
+            self.advances.into_iter().map(|op| Self { claims: vec![], advances: vec![op] });
+        claims.chain(advances)
+    }
+
+    /// Tells everyone who still waits what the ledger said. It is on the disk by now.
+    pub(super) fn answer(self, outcome: Outcome) {
+        for (op, claimed) in self.claims.into_iter().zip(outcome.claims) {
+            // Who does not wait any more has queued a release.
+            let _gone = op.answer.send(Ok(claimed));
+        }
+        for (op, result) in self.advances.into_iter().zip(outcome.advances) {
+            match op.answer {
+                Some(answer) => {
+                    let _gone = answer.send(result.map_err(Fault::from));
+                }
+                // A drop after the payment has gone on, or a claim that was never written.
+                None => tracing::trace!(exchange = %op.exchange, ?result, "released"),
+            }
+        }
+    }
+}
+
+/// A round that ops are put into, and what it already has of each payment.
+#[derive(Default)]
+struct Filling {
+    round: Round,
+    kinds: HashMap<u64, Kind>,
+    hasher: RandomState,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Claims,
+    Advance,
+}
+
+impl Filling {
+    fn fits(&self, op: &Op) -> bool {
+        match op {
+            Op::Claim(op) => {
+                self.round.claims.len() < ROUND_LEN_MAX
+                    && self.kind(&op.claim.identity) != Some(Kind::Advance)
+            }
+            Op::Advance(op) => {
+                self.round.advances.len() < ROUND_LEN_MAX && self.kind(&op.identity).is_none()
+            }
+            Op::Close => true,
+        }
+    }
+
+    fn put(&mut self, op: Op) {
+        match op {
+            Op::Claim(op) => {
+                self.kinds.insert(self.hasher.hash_one(&op.claim.identity), Kind::Claims);
+                self.round.claims.push(op);
+            }
+            Op::Advance(op) => {
+                self.kinds.insert(self.hasher.hash_one(&op.identity), Kind::Advance);
+                self.round.advances.push(op);
+            }
+            Op::Close => {}
+        }
+    }
+
+    /// What the round has of a payment. Two payments with one hash are taken for one, and kept
+    /// apart for nothing, which does no harm.
+    fn kind(&self, identity: &PaymentIdentity) -> Option<Kind> {
+        self.kinds.get(&self.hasher.hash_one(identity)).copied()
+    }
+}
+
+/// Claims, and steps, in one round: rows of the largest statement.
+pub(super) const ROUND_LEN_MAX: usize = 64;

@@ -1,0 +1,295 @@
+//! What the ledger promises to those who call it, on a real file and in memory.
+
+mod model;
+
+use std::future::poll_fn;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::Poll;
+
+use alloy_primitives::{Address, B256};
+use sqlx::{ConnectOptions as _, Row as _};
+
+use super::*;
+use crate::x402::{AtomicAmount, ErrorReason, Network};
+
+pub(super) fn claim(payment: u64, exchange: u128) -> Claim {
+    Claim {
+        identity: identity(payment),
+        exchange: ExchangeId::new(exchange),
+        route: "remove-background".into(),
+        facilitator: "dev".into(),
+        amount: AtomicAmount::new(50_000),
+        pay_to: Address::repeat_byte(0x0c),
+        valid_before: 1_800_000_000,
+    }
+}
+
+pub(super) fn identity(payment: u64) -> PaymentIdentity {
+    PaymentIdentity {
+        network: Network::eip155(84532),
+        asset: Address::repeat_byte(0x0a),
+        payer: Address::repeat_byte(0x0b),
+        nonce: B256::left_padding_from(&payment.to_be_bytes()),
+    }
+}
+
+const NOW: UnixMillis = UnixMillis::new(1_700_000_000_000);
+
+fn file(folder: &Path) -> LedgerUrl {
+    LedgerUrl::Sqlite(folder.join("ledger.db"))
+}
+
+/// Futures that are polled in order, each by its own hand.
+type Started<'a, T> = (Pin<Box<dyn Future<Output = T> + 'a>>, Option<T>);
+
+async fn poll_each<T>(started: &mut [Started<'_, T>]) -> bool {
+    poll_fn(|context| {
+        for (future, answer) in started.iter_mut().filter(|(_, answer)| answer.is_none()) {
+            if let Poll::Ready(ready) = future.as_mut().poll(context) {
+                *answer = Some(ready);
+            }
+        }
+        Poll::Ready(started.iter().all(|(_, answer)| answer.is_some()))
+    })
+    .await
+}
+
+/// Starts all of them in order before any is finished, and waits for all.
+async fn in_order<'a, T>(
+    futures: impl Iterator<Item = Pin<Box<dyn Future<Output = T> + 'a>>>,
+) -> Vec<T> {
+    let mut started: Vec<Started<'a, T>> = futures.map(|future| (future, None)).collect();
+    while !poll_each(&mut started).await {
+        tokio::task::yield_now().await;
+    }
+    started.into_iter().filter_map(|(_, answer)| answer).collect()
+}
+
+/// Waits until everything that was handed in before is written.
+async fn fence(ledger: &Ledger) {
+    let result = ledger.advance(&identity(u64::MAX), ExchangeId::new(0), Step::Settling, NOW).await;
+    assert!(result.unwrap_err().to_string().contains("no such payment"));
+}
+
+async fn state(ledger: &Ledger, payment: u64) -> Option<State> {
+    ledger.get(&identity(payment)).await.unwrap().map(|entry| entry.state)
+}
+
+#[tokio::test]
+async fn an_entry_is_what_was_claimed_and_what_became_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in [file(folder.path()), LedgerUrl::Memory] {
+        let ledger = Ledger::open(&url).await.unwrap();
+        let claim = Claim { valid_before: u64::MAX, ..claim(1, 7) };
+        let exchange = claim.exchange;
+        assert_eq!(ledger.claim(claim.clone(), NOW).await.unwrap(), Claimed::Ours);
+        let later = NOW.plus(std::time::Duration::from_secs(1));
+        let step = Step::Unknown { transaction: Some("0xabc".into()) };
+        ledger.advance(&claim.identity, exchange, Step::Settling, NOW).await.unwrap();
+        ledger.advance(&claim.identity, exchange, step, later).await.unwrap();
+        let step = Step::Refused(ErrorReason::InsufficientFunds);
+        ledger.advance(&claim.identity, exchange, step, later).await.unwrap();
+        let expected = Entry {
+            identity: claim.identity,
+            exchange,
+            route: claim.route,
+            facilitator: claim.facilitator,
+            amount: claim.amount,
+            pay_to: claim.pay_to,
+            valid_before: i64::MAX.cast_unsigned(),
+            state: State::Refused,
+            transaction: Some("0xabc".into()),
+            reason: Some("insufficient_funds".into()),
+            claimed_at: NOW,
+            changed_at: later,
+        };
+        assert_eq!(ledger.list(9).await.unwrap(), vec![expected], "{url}");
+        ledger.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_fifty_claims_at_once_one_is_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in [file(folder.path()), LedgerUrl::Memory] {
+        let ledger = Ledger::open(&url).await.unwrap();
+        let tasks: Vec<_> = (1..=50)
+            .map(|exchange| {
+                let ledger = ledger.clone();
+                tokio::spawn(async move { ledger.claim(claim(1, exchange), NOW).await.unwrap() })
+            })
+            .collect();
+        let mut ours = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Claimed::Ours => ours += 1,
+                Claimed::Taken(entry) => assert_eq!(entry.state, State::Held),
+            }
+        }
+        assert_eq!(ours, 1, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_nobody_waits_for_is_released() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&file(folder.path())).await.unwrap();
+    let mut dropped: Vec<Started<'_, _>> = vec![
+        (Box::pin(ledger.claim(claim(1, 1), NOW)), None),
+        (Box::pin(ledger.claim(claim(2, 2), NOW)), None),
+    ];
+    assert!(!poll_each(&mut dropped).await);
+    // One before it is written, one when its answer lies there unread.
+    dropped.truncate(1);
+    fence(&ledger).await;
+    assert_eq!(state(&ledger, 1).await, Some(State::Held));
+    assert_eq!(state(&ledger, 2).await, Some(State::Released));
+    dropped.clear();
+    fence(&ledger).await;
+    assert_eq!(state(&ledger, 1).await, Some(State::Released));
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_does_not_fail_its_neighbours() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&file(folder.path())).await.unwrap();
+    for payment in 1..=3 {
+        ledger.claim(claim(payment, 9), NOW).await.unwrap();
+        ledger.advance(&identity(payment), ExchangeId::new(9), Step::Settling, NOW).await.unwrap();
+    }
+    let Store::Sqlite(sqlite) = &ledger.store else { panic!("not a file") };
+    // Past the check that keeps it away from the file.
+    let long = "0".repeat(TRANSACTION_LEN_MAX + 1);
+    let steps = ["0x1", &long, "0x3"].into_iter().zip(1..).map(|(transaction, payment)| {
+        let step = Step::Settled { transaction: transaction.into() };
+        let queue = sqlite.queue().unwrap();
+        let step = queue.advance(identity(payment), ExchangeId::new(9), step, NOW);
+        let step: Pin<Box<dyn Future<Output = _>>> = Box::pin(step);
+        step
+    });
+    let results: Vec<_> = in_order(steps).await.iter().map(Result::is_ok).collect();
+    assert_eq!(results, [true, false, true]);
+    assert_eq!(state(&ledger, 2).await, Some(State::Settling));
+    assert_eq!(state(&ledger, 3).await, Some(State::Settled));
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_too_long_is_a_misstep() {
+    let ledger = Ledger::open(&LedgerUrl::Memory).await.unwrap();
+    let step = Step::Settled { transaction: "0".repeat(TRANSACTION_LEN_MAX + 1).into() };
+    let result = ledger.advance(&identity(1), ExchangeId::new(1), step, NOW).await;
+    assert!(result.unwrap_err().to_string().contains("too long"));
+}
+
+#[tokio::test]
+async fn a_release_waits_for_a_file_that_is_busy() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = file(folder.path());
+    let ledger = Ledger::open(&url).await.unwrap();
+    ledger.claim(claim(1, 1), NOW).await.unwrap();
+    let LedgerUrl::Sqlite(path) = &url else { panic!("not a file") };
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let mut other = options.connect().await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    ledger.release_later(identity(1), ExchangeId::new(1), NOW);
+    let fault = ledger.claim(claim(2, 2), NOW).await.unwrap_err();
+    assert_eq!((fault.side(), fault.retry()), (Side::Ledger, Retry::Later), "{fault}");
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    while state(&ledger, 1).await == Some(State::Held) {
+        fence(&ledger).await;
+    }
+    assert_eq!(state(&ledger, 1).await, Some(State::Released));
+    assert_eq!(state(&ledger, 2).await, None);
+}
+
+#[tokio::test]
+async fn a_second_gateway_is_kept_out_until_the_first_has_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = file(folder.path());
+    let first = Ledger::open(&url).await.unwrap();
+    let fault = Ledger::open(&url).await.unwrap_err();
+    assert!(fault.to_string().contains("another gateway has it"), "{fault}");
+    first.claim(claim(1, 1), NOW).await.unwrap();
+    first.release_later(identity(1), ExchangeId::new(1), NOW);
+    first.close().await;
+    let second = Ledger::open(&url).await.unwrap();
+    assert_eq!(state(&second, 1).await, Some(State::Released));
+    let fault = first.claim(claim(1, 2), NOW).await.unwrap_err();
+    assert!(fault.to_string().contains("closed"), "{fault}");
+}
+
+#[tokio::test]
+async fn it_is_read_while_the_gateway_runs_and_when_none_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = file(folder.path());
+    let missing = Ledger::open_to_read(&url).await.unwrap_err();
+    assert_eq!(missing.retry(), Retry::Never, "{missing}");
+    assert!(Ledger::open_to_read(&LedgerUrl::Memory).await.is_err());
+    let ledger = Ledger::open(&url).await.unwrap();
+    ledger.claim(claim(1, 1), NOW).await.unwrap();
+    let reader = Ledger::open_to_read(&url).await.unwrap();
+    assert_eq!(reader.list(9).await.unwrap().len(), 1);
+    assert_eq!(reader.claim(claim(2, 2), NOW).await.unwrap_err().retry(), Retry::Never);
+    reader.close().await;
+    ledger.close().await;
+    let reader = Ledger::open_to_read(&url).await.unwrap();
+    assert_eq!(reader.unfinished(9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn limits_cut_the_far_end() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in [file(folder.path()), LedgerUrl::Memory] {
+        let ledger = Ledger::open(&url).await.unwrap();
+        for payment in 1..=3_u64 {
+            let now = UnixMillis::new(payment.cast_signed());
+            ledger.claim(claim(payment, 1), now).await.unwrap();
+        }
+        let payments = |entries: Vec<Entry>| -> Vec<PaymentIdentity> {
+            entries.into_iter().map(|entry| entry.identity).collect()
+        };
+        let listed = payments(ledger.list(2).await.unwrap());
+        assert_eq!(listed, [identity(3), identity(2)]);
+        let unfinished = payments(ledger.unfinished(2).await.unwrap());
+        assert_eq!(unfinished, [identity(1), identity(2)]);
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_version_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = file(folder.path());
+    Ledger::open(&url).await.unwrap().close().await;
+    let LedgerUrl::Sqlite(path) = &url else { panic!("not a file") };
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let mut other = options.connect().await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum,
+        execution_time) VALUES (9999, 'later', 1, x'00', 0)";
+    sqlx::query(newer).execute(&mut other).await.unwrap();
+    let fault = Ledger::open(&url).await.unwrap_err();
+    assert_eq!(fault.retry(), Retry::Never, "{fault}");
+}
+
+#[tokio::test]
+async fn no_statement_reads_the_whole_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = file(folder.path());
+    let _ledger = Ledger::open(&url).await.unwrap();
+    let LedgerUrl::Sqlite(path) = &url else { panic!("not a file") };
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let mut other = options.connect().await.unwrap();
+    use rows::Many;
+    let many = [Many::Claim, Many::Advance, Many::Find].into_iter();
+    let many = many.flat_map(|many| [many.sql(1), many.sql(64)]);
+    for sql in many.chain([rows::GET.to_owned(), rows::UNFINISHED.to_owned()]) {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let plan = sqlx::query(explain).fetch_all(&mut other).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+        let reads_all = |line: &String| {
+            line.starts_with("SCAN payments") && !line.contains("payments_unfinished")
+        };
+        assert!(!plan.iter().any(reads_all), "{sql}\n{plan:#?}");
+        assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{sql}\n{plan:#?}");
+    }
+}

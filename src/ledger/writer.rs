@@ -1,0 +1,204 @@
+//! The one writer of a ledger's file: takes what is queued, writes it in one commit, answers all.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, Connection as _, Error, Sqlite, Transaction};
+use tokio::time::timeout;
+
+use super::queue::{Advancing, Claiming, Op, Ops};
+use super::round::{Outcome, Round, rounds};
+use super::rows::{self, Many, Values};
+use super::{Claimed, Entry, Misstep};
+use crate::fault::{Fault, Retry, Side};
+
+/// The writer, alive until the queue is closed and empty.
+#[derive(Debug)]
+pub(super) struct Writer {
+    connection: SqliteConnection,
+    statements: HashMap<(Many, usize), Arc<str>>,
+    /// The number of the last claim.
+    serial: i64,
+    /// Releases that could not be written yet. At most one for each claim in flight.
+    late: Vec<Op>,
+    /// Held while this process owns the file.
+    lock: File,
+}
+
+impl Writer {
+    /// The writer of an open file whose claims have numbers up to `serial`.
+    pub(super) fn new(connection: SqliteConnection, serial: i64, lock: File) -> Self {
+        Self { connection, statements: HashMap::new(), serial, late: Vec::new(), lock }
+    }
+
+    /// Writes what comes until the queue is closed, then leaves the file in order.
+    pub(super) async fn run(mut self, mut ops: Ops) {
+        let mut taken = Vec::with_capacity(TAKE_MAX);
+        loop {
+            let wait = if self.late.is_empty() { Duration::MAX } else { RETRY_WAIT };
+            let elapsed = timeout(wait, ops.take(&mut taken, TAKE_MAX)).await.is_err();
+            if taken.is_empty() && !elapsed {
+                break;
+            }
+            taken.append(&mut self.late);
+            for round in rounds(taken.drain(..)) {
+                self.write(round).await;
+            }
+        }
+        let Self { connection, lock, .. } = self;
+        if let Err(error) = connection.close().await {
+            tracing::warn!(%error, "the ledger's file was not closed in order");
+        }
+        // Whoever waits for the end of the queue may open the file then.
+        drop(lock);
+        drop(ops);
+    }
+
+    /// Writes a round and answers it. One op that cannot be written does not fail its neighbours.
+    async fn write(&mut self, round: Round) {
+        match self.commit(&round).await {
+            Ok(outcome) => round.answer(outcome),
+            Err(error) if round.len() > 1 && is_of_one_op(&error) => {
+                for alone in round.split() {
+                    match self.commit(&alone).await {
+                        Ok(outcome) => alone.answer(outcome),
+                        Err(error) => self.fail(alone, error),
+                    }
+                }
+            }
+            Err(error) => self.fail(round, error),
+        }
+    }
+
+    /// Writes a round. All of it is on the disk when this returns, or nothing.
+    async fn commit(&mut self, round: &Round) -> Result<Outcome, Error> {
+        let first = self.serial.saturating_add(1);
+        let claims = i64::try_from(round.claims.len()).unwrap_or(i64::MAX);
+        self.serial = self.serial.saturating_add(claims);
+        let transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+        let mut page = Page { transaction, statements: &mut self.statements };
+        let claims = page.claim(first, &round.claims).await?;
+        let advances = page.advance(&round.advances).await?;
+        page.transaction.commit().await?;
+        Ok(Outcome { claims, advances })
+    }
+
+    fn fail(&mut self, round: Round, error: Error) {
+        let retry = if is_of_one_op(&error) { Retry::Never } else { Retry::Later };
+        tracing::error!(%error, ops = round.len(), "the ledger cannot be written");
+        let error = Arc::new(error);
+        let fault = || {
+            Fault::new(Side::Ledger, retry, "the ledger cannot be written")
+                .caused_by(Arc::clone(&error))
+        };
+        for op in round.claims {
+            let _gone = op.answer.send(Err(fault()));
+        }
+        for op in round.advances {
+            match op.answer {
+                Some(answer) => {
+                    let _gone = answer.send(Err(fault()));
+                }
+                None if retry == Retry::Later => self.late.push(Op::Advance(op)),
+                None => {}
+            }
+        }
+    }
+}
+
+/// A transaction under way.
+struct Page<'a> {
+    transaction: Transaction<'a, Sqlite>,
+    statements: &'a mut HashMap<(Many, usize), Arc<str>>,
+}
+
+impl Page<'_> {
+    /// Claims, with serial numbers from `first` on.
+    async fn claim(&mut self, first: i64, ops: &[Claiming]) -> Result<Vec<Claimed>, Error> {
+        let mut claimed = vec![Claimed::Ours; ops.len()];
+        let mut values = Values::default();
+        for (op, serial) in ops.iter().zip(first..) {
+            values.claim(serial, op).map_err(Error::Encode)?;
+        }
+        if self.write(Many::Claim, ops.len(), values).await? == claimed.len() {
+            return Ok(claimed);
+        }
+        let mut values = Values::default();
+        for ((op, serial), tag) in ops.iter().zip(first..).zip(0..) {
+            values.find(tag, serial, &op.claim.identity).map_err(Error::Encode)?;
+        }
+        for (tag, entry) in self.find(ops.len(), values).await? {
+            if let Some(claimed) = claimed.get_mut(tag) {
+                *claimed = Claimed::Taken(entry);
+            }
+        }
+        Ok(claimed)
+    }
+
+    async fn advance(&mut self, ops: &[Advancing]) -> Result<Vec<Result<(), Misstep>>, Error> {
+        let mut values = Values::default();
+        for op in ops {
+            values.advance(op).map_err(Error::Encode)?;
+        }
+        if self.write(Many::Advance, ops.len(), values).await? == ops.len() {
+            return Ok(vec![Ok(()); ops.len()]);
+        }
+        let mut values = Values::default();
+        for (op, tag) in ops.iter().zip(0..) {
+            values.find(tag, NO_SERIAL, &op.identity).map_err(Error::Encode)?;
+        }
+        let mut results = vec![Err(Misstep::NoEntry); ops.len()];
+        for (tag, entry) in self.find(ops.len(), values).await? {
+            if let (Some(result), Some(op)) = (results.get_mut(tag), ops.get(tag)) {
+                *result = entry.stands_after(op.exchange, &op.step);
+            }
+        }
+        Ok(results)
+    }
+
+    /// How many lines were written.
+    async fn write(&mut self, many: Many, rows: usize, values: Values) -> Result<usize, Error> {
+        if rows == 0 {
+            return Ok(0);
+        }
+        let sql = AssertSqlSafe(self.statement(many, rows));
+        let query = sqlx::query_with(sql, values.bound());
+        let written = query.execute(&mut *self.transaction).await?.rows_affected();
+        Ok(usize::try_from(written).unwrap_or(usize::MAX))
+    }
+
+    /// Lines, each with the tag of its row.
+    async fn find(&mut self, rows: usize, values: Values) -> Result<Vec<(usize, Entry)>, Error> {
+        let sql = AssertSqlSafe(self.statement(Many::Find, rows));
+        let query = sqlx::query_with(sql, values.bound());
+        let found = query.fetch_all(&mut *self.transaction).await?;
+        let read = |row: &SqliteRow| Ok((rows::tag(row)?, rows::entry(row)?));
+        found.iter().map(|row| read(row).map_err(Error::Decode)).collect()
+    }
+
+    /// The statement for so many rows or a few more: there are few sizes, so that all of them stay
+    /// prepared, and a row of NULLs costs little.
+    fn statement(&mut self, many: Many, rows: usize) -> Arc<str> {
+        let rows = rows.next_power_of_two();
+        let text = self.statements.entry((many, rows)).or_insert_with(|| many.sql(rows).into());
+        Arc::clone(text)
+    }
+}
+
+/// Whether the error is about what was written rather than about the file.
+fn is_of_one_op(error: &Error) -> bool {
+    let database = error.as_database_error();
+    database.is_some_and(|error| error.is_check_violation() || error.is_unique_violation())
+}
+
+/// Ops that are taken from the queue at once.
+const TAKE_MAX: usize = 256;
+
+/// How long a release that could not be written waits for the next attempt.
+const RETRY_WAIT: Duration = Duration::from_millis(500);
+
+/// No claim has this number.
+const NO_SERIAL: i64 = 0;
