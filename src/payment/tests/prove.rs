@@ -46,6 +46,8 @@ fn second(seconds: u64) -> UnixMillis {
     UnixMillis::new(i64::try_from(seconds).unwrap() * 1000)
 }
 
+type Mistake = fn(&mut Authorization);
+
 #[test]
 fn a_payment_as_it_should_be_is_proven() {
     check(|_| {}, Signature::Good, NOW, Ok(Window::Open));
@@ -93,7 +95,7 @@ fn what_nobody_signed_is_refused() {
 /// Each row mends one mistake more than the row before.
 #[test]
 fn the_cheapest_reason_comes_first_and_the_signature_last() {
-    let mistakes: [(fn(&mut Authorization), ErrorReason); 4] = [
+    let mistakes: [(Mistake, ErrorReason); 4] = [
         (|signed| signed.to = Address::ZERO, ErrorReason::RecipientMismatch),
         (|signed| signed.value = U256::ZERO, ErrorReason::ValueMismatch),
         (|signed| signed.valid_after = U256::MAX, ErrorReason::ValidAfter),
