@@ -77,8 +77,8 @@ const CLAIM_BEFORE: &str = "
 WITH claim (serial, payer, nonce, asset, network, exchange, route, facilitator, amount, pay_to,
     valid_before, now) AS (VALUES ";
 const CLAIM_AFTER: &str = ")
-INSERT OR FAIL INTO payments (serial, payer, nonce, asset, network, exchange, route, facilitator, amount,
-    pay_to, valid_before, state, claimed_at, changed_at)
+INSERT OR FAIL INTO payments (serial, payer, nonce, asset, network, exchange, route, facilitator,
+    amount, pay_to, valid_before, state, claimed_at, changed_at)
 SELECT serial, payer, nonce, asset, network, exchange, route, facilitator, amount, pay_to,
     valid_before, 'held', now, now
 FROM claim WHERE serial IS NOT NULL
@@ -110,8 +110,9 @@ WITH find (tag, besides, payer, nonce, asset, network) AS (VALUES ";
 const FIND_AFTER: &str = concat!(
     ")\n",
     select!(
-        ", tag FROM find JOIN payments ON payments.payer = find.payer AND payments.nonce = find.nonce \
-     AND payments.asset = find.asset AND payments.network = find.network AND serial <> besides"
+        ", tag FROM find JOIN payments ON payments.payer = find.payer \
+     AND payments.nonce = find.nonce AND payments.asset = find.asset \
+     AND payments.network = find.network AND serial <> besides"
     )
 );
 

@@ -38,15 +38,12 @@ const ROWS: [Row; 23] = [
     ("outcome_unknown", 503, true, None, true),
     ("facilitator_unavailable", 503, true, Some(false), true),
     ("ledger_unavailable", 503, true, Some(false), true),
-    ("overloaded", 503, true, Some(false), true),
     ("upstream_timeout", 504, true, Some(false), false),
 ];
 
 /// Codes that no test below provokes, and why.
-const NOT_PROVOKED: [(&str, &str); 2] = [
-    ("internal", "a fault of our own that a test could cause would be mended instead"),
-    ("overloaded", "nothing answers with it yet: connections beyond the bound are closed"),
-];
+const NOT_PROVOKED: [(&str, &str); 2] =
+    [("internal", "a fault of our own that a test could cause would be mended instead")];
 
 /// Checks everything that a refusal with this code promises, whatever caused it.
 #[track_caller]
