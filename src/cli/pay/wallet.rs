@@ -82,7 +82,7 @@ impl Wallet {
     /// Signs the one payment for an offer.
     ///
     /// It is good from the beginning of time, so that a clock that runs ahead of the chain's does
-    /// no harm, until as long after `now` as the server asks, within [`VALID_SECONDS_MAX`].
+    /// no harm, until as long after `now` as the server asks, within `VALID_SECONDS_MAX`.
     ///
     /// # Errors
     /// `Machine`: no random number can be had.
