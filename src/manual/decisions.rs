@@ -40,3 +40,47 @@
 //! # A WebSocket upgrade on a priced route is settled on its 101
 //!
 //! It is the answer that was paid for; passing it unsettled would serve it unpaid.
+//!
+//! # A payment whose window is closing still asks the ledger
+//!
+//! A payer who was told 503 comes back with the same payment, perhaps when its window is about to
+//! close. It is refused as too late only when the ledger knows nothing of it; else it would be told
+//! 402 for money that has moved. The simulation found this.
+//!
+//! # `success: false` does not always mean that nothing moved
+//!
+//! A published facilitator says so, with an empty transaction and status 200, when waiting for the
+//! receipt fails after the broadcast. Only reasons that are given before anything is sent count as
+//! rejections; every other refusal to settle leaves the outcome unknown.
+//!
+//! # A request to settle is never repeated by the HTTP client
+//!
+//! The second could be refused as used although the first one paid. Idle connections close after
+//! four seconds, because common servers close theirs at five and a lost answer is an unknown one.
+//!
+//! # Routes are matched as the laxest upstream would read them
+//!
+//! Common frameworks serve `/PAID` and `/paid/` as `/paid`. The table is searched with case folded
+//! and the last slash ignored; the route found must then be spelled byte for byte, or nothing is
+//! served. With a general-purpose router a free `/*` beside a priced path would have opened it, so
+//! the trie is ours. The path is matched before the method, for the same reason.
+//!
+//! # Buckets give back by moving governor's own number
+//!
+//! governor has no refund. Its state is one moment per key, in a store of ours; giving back moves it
+//! by one interval, which is exact and capped at the burst. A full table makes new keys share one
+//! bucket per shard: it fails closed.
+//!
+//! # Settled on the head, bodies stream
+//!
+//! A body that breaks off after the settlement is not refunded: nothing can be awaited once it
+//! flows. Routes that need more wait for `settle = "after-answer"`.
+//!
+//! # The background remover is classical for now
+//!
+//! Saliency, GrabCut and a guided filter, because nothing may be downloaded and the smallest network
+//! tried scored lower. `tests/bench/cutouts` prints its scores on the sample photos.
+//!
+//! # What the line counter of `tests/tidy.rs` leaves out
+//!
+//! Literals that cannot be broken, and the tests of a file.
