@@ -45,7 +45,7 @@ fn v2(path: &str, description: &str, mime_type: &str) -> Value {
             "amount": PRICE.to_string(),
             "asset": ASSET.to_checksum(None),
             "payTo": PAY_TO.to_checksum(None),
-            "maxTimeoutSeconds": 120,
+            "maxTimeoutSeconds": 300,
             "extra": { "name": "USDC", "version": "2" },
         }],
     })
@@ -67,7 +67,7 @@ async fn the_402_is_read_by_clients_of_either_version() {
         "description": "A photo in, a cut-out back",
         "mimeType": "image/png",
         "payTo": PAY_TO.to_checksum(None),
-        "maxTimeoutSeconds": 120,
+        "maxTimeoutSeconds": 300,
         "asset": ASSET.to_checksum(None),
         "extra": { "name": "USDC", "version": "2" },
     }]);
