@@ -1,5 +1,6 @@
 //! `gateway.toml`: read as typed, checked, and handed on as domain types.
 
+mod explain;
 mod facilitators;
 mod file;
 mod finding;
@@ -18,6 +19,7 @@ mod upstreams;
 mod words;
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -97,6 +99,15 @@ impl Config {
             Some(config) if reader.wrong.is_empty() => Ok(config),
             Some(_) | None => Err(ConfigError::new(reader.wrong)),
         }
+    }
+
+    /// Writes what it means: what each route charges, where it goes and the 402 it would send, and
+    /// then the warnings. Of a secret it writes only where it comes from.
+    ///
+    /// # Errors
+    /// `out` cannot be written.
+    pub fn explain(&self, out: &mut impl Write) -> io::Result<()> {
+        explain::explain(self, out)
     }
 }
 

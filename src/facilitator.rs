@@ -1,6 +1,8 @@
 //! Who verifies and settles payments for us, and what they can answer.
 
 pub mod http;
+#[cfg(test)]
+pub(crate) mod scripted;
 pub mod simulated;
 
 use std::sync::Arc;
@@ -18,6 +20,9 @@ pub enum Facilitator {
     Simulated(Arc<Simulated>),
     /// Somebody else's, spoken to over HTTP.
     Http(Arc<Http>),
+    /// One that breaks as dice tell it.
+    #[cfg(test)]
+    Scripted(Arc<scripted::Scripted>),
 }
 
 impl Facilitator {
@@ -32,6 +37,8 @@ impl Facilitator {
         match self {
             Self::Simulated(simulated) => simulated.verify(order, now).await,
             Self::Http(http) => http.verify(order).await,
+            #[cfg(test)]
+            Self::Scripted(scripted) => scripted.verify(order).await,
         }
     }
 
@@ -46,6 +53,8 @@ impl Facilitator {
         match self {
             Self::Simulated(simulated) => simulated.settle(order, now).await,
             Self::Http(http) => http.settle(order).await,
+            #[cfg(test)]
+            Self::Scripted(scripted) => scripted.settle(order).await,
         }
     }
 
@@ -57,6 +66,8 @@ impl Facilitator {
         match self {
             Self::Simulated(simulated) => simulated.trace(identity).await,
             Self::Http(_) => Trace::CannotTell,
+            #[cfg(test)]
+            Self::Scripted(scripted) => scripted.trace(identity).await,
         }
     }
 
@@ -68,6 +79,8 @@ impl Facilitator {
         match self {
             Self::Simulated(_) => Ok(()),
             Self::Http(http) => http.ready().await,
+            #[cfg(test)]
+            Self::Scripted(_) => Ok(()),
         }
     }
 }

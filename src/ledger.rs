@@ -122,9 +122,9 @@ impl Ledger {
 
     /// Releases a payment behind everything that was handed in before, without waiting: for drops.
     ///
-    /// It is written as soon as the ledger can be written, and tried again until then; a crash before
-    /// that leaves the payment held, and recovery releases it. A payment that has gone on to another
-    /// state or exchange stays as it is.
+    /// It is written as soon as the ledger can be written, and tried again until then; a crash
+    /// before that leaves the payment held, and recovery releases it. A payment that has gone on to
+    /// another state or exchange stays as it is.
     pub fn release_later(&self, identity: PaymentIdentity, exchange: ExchangeId, now: UnixMillis) {
         match &self.store {
             Store::Sqlite(sqlite) => {

@@ -83,3 +83,6 @@ impl Payments {
         self.inner.facilitators.get(name).ok_or_else(unknown)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,8 +68,6 @@ pub enum Refusal {
     UpstreamUnavailable,
     /// The upstream did not answer in time.
     UpstreamTimeout,
-    /// More requests at once than we serve, or the server is stopping.
-    Overloaded,
     /// Our own fault.
     Internal,
 }
@@ -159,7 +157,6 @@ impl Refusal {
             Self::UpstreamAway => row(503, "upstream_away", Yes, Money::No),
             Self::UpstreamUnavailable => row(502, "upstream_unavailable", Yes, Money::No),
             Self::UpstreamTimeout => row(504, "upstream_timeout", Yes, Money::No),
-            Self::Overloaded => row(503, "overloaded", Yes, Money::No),
             Self::Internal => row(500, "internal", Yes, Money::No),
         }
     }
@@ -196,7 +193,6 @@ impl Refusal {
                 "the service behind this gateway cannot be reached".to_owned()
             }
             Self::UpstreamTimeout => "the service behind this gateway was too slow".to_owned(),
-            Self::Overloaded => "too busy right now".to_owned(),
             Self::Internal => "something broke on our side".to_owned(),
         }
     }
@@ -205,9 +201,7 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after, .. } => Some(*retry_after),
-            Self::PaymentInUse | Self::Overloaded | Self::UpstreamAway => {
-                Some(Duration::from_secs(1))
-            }
+            Self::PaymentInUse | Self::UpstreamAway => Some(Duration::from_secs(1)),
             Self::OutcomeUnknown { .. }
             | Self::FacilitatorUnavailable
             | Self::LedgerUnavailable => Some(Duration::from_secs(5)),
@@ -296,7 +290,6 @@ pub fn every() -> Vec<Refusal> {
         Refusal::OutcomeUnknown { transaction: None },
         Refusal::FacilitatorUnavailable,
         Refusal::LedgerUnavailable,
-        Refusal::Overloaded,
         Refusal::UpstreamTimeout,
     ]
 }

@@ -1,8 +1,8 @@
 //! The real binary from outside: real sockets, real files, fakes on the other side.
 
+mod bad_payments;
 #[cfg(feature = "worker")]
 mod bundled;
-mod bad_payments;
 mod hang_ups;
 mod limits;
 mod paid;

@@ -18,7 +18,11 @@ fn each_file_is_answered_as_it_says() {
         let (expected, body) = split(&text);
         let name = path.file_name().unwrap().to_str().unwrap();
         let got = answer(name, &text);
-        if got == "ok" { good += 1 } else { bad += 1 }
+        if got == "ok" {
+            good += 1
+        } else {
+            bad += 1
+        }
         if got != expected && std::env::var_os("BLESS").is_some() {
             let comment: String = got.lines().map(comment).collect();
             std::fs::write(&path, format!("{comment}\n{body}")).unwrap();
@@ -47,7 +51,8 @@ fn a_file_that_is_not_there_says_so() {
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config");
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|path| path.extension() == Some("toml".as_ref())).collect();
+    let mut files: Vec<_> =
+        entries.filter(|path| path.extension() == Some("toml".as_ref())).collect();
     files.sort();
     files
 }

@@ -1,4 +1,4 @@
-//! Published x402 clients, unchanged, buy a cut-out from the real gateway and get what they paid for.
+//! Published x402 clients, unchanged, buy a cut-out from the real gateway and get it.
 
 mod chain;
 mod install;
@@ -44,8 +44,8 @@ async fn published_clients_pay_the_simulated_facilitator_for_a_large_photo() {
     gateway.process.stop();
 }
 
-/// The same picture in a file that no socket buffer holds. Every client sends it whole before it has
-/// seen the 402, and those of Python give up if the connection is closed under their hands.
+/// The same picture in a file that no socket buffer holds. Every client sends it whole before it
+/// has seen the 402, and those of Python give up if the connection is closed under their hands.
 fn enlarged(photo: &[u8]) -> Vec<u8> {
     const COMMENT: [u8; 4] = [0xff, 0xfe, 0xff, 0xff];
     const PAYLOAD_BYTES: usize = 0xffff - 2;

@@ -1,6 +1,7 @@
-//! The tests that look at tollgate from outside: real files, real processes, real sockets.
+//! The one test target: everything that needs real files, real processes or real sockets.
 
 #![allow(
+    missing_docs,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,9 +15,11 @@
 mod blackbox;
 mod config;
 mod crash;
+#[cfg(feature = "worker")]
 mod e2e;
 mod readme;
 mod support;
 mod tidy;
 mod wire;
+#[cfg(feature = "worker")]
 mod worker;

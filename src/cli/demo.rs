@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
@@ -18,8 +19,8 @@ mod gateway;
 mod state;
 mod story;
 
-use gateway::Gateway;
 pub use gateway::GatewayError;
+use gateway::{Gateway, Signals};
 use state::State;
 pub use state::StateError;
 use story::Story;
@@ -85,22 +86,37 @@ pub async fn run(arguments: Arguments, clock: Clock) -> Result<(), DemoError> {
         }
         None => Bytes::from_static(SAMPLE),
     };
+    let mut signals = Signals::new()?;
     let state = State::create(arguments.listen)?;
     let mut story = Story::new(io::stdout());
     story.opening(&state).map_err(DemoError::Told)?;
     let mut gateway = Gateway::start(&state).await?;
-    let told = tell(&mut story, &arguments, &gateway, (photo, clock)).await;
-    let told = match told {
-        Ok(()) => story.ledger(&gateway.ledger(&state).await?).map_err(DemoError::Told),
-        Err(error) => Err(error),
+    let (played, grace) = tokio::select! {
+        biased;
+        grace = signals.next() => (Ok(()), grace),
+        played = play(&mut story, &arguments, (&mut gateway, &state), (photo, clock)) => {
+            (played, Duration::ZERO)
+        }
     };
-    if told.is_ok() && !arguments.once {
-        let photo = arguments.photo.clone().map_or_else(|| state.sample(SAMPLE), Ok)?;
-        story.again(&gateway, &state, &photo).map_err(DemoError::Told)?;
-        gateway.stay().await?;
+    gateway.stop(grace).await;
+    played
+}
+
+/// The whole story. Does not end while the gateway runs, unless `--once` is given.
+async fn play<W: Write>(
+    story: &mut Story<W>,
+    arguments: &Arguments,
+    (gateway, state): (&mut Gateway, &State),
+    input: (Bytes, Clock),
+) -> Result<(), DemoError> {
+    tell(story, arguments, gateway, input).await?;
+    story.ledger(&gateway.ledger(state).await?).map_err(DemoError::Told)?;
+    if arguments.once {
+        return Ok(());
     }
-    gateway.stop().await;
-    told
+    let photo = arguments.photo.clone().map_or_else(|| state.sample(SAMPLE), Ok)?;
+    story.again(gateway, state, &photo).map_err(DemoError::Told)?;
+    Err(gateway.end(state).await.into())
 }
 
 /// Steps 1 to 3: ask, pay, receipt.

@@ -16,7 +16,8 @@ pub enum Command {
         #[arg(default_value = "gateway.toml")]
         config: PathBuf,
         /// How many
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        #[arg(long, default_value_t = 20)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
         /// One JSON object a line, for scripts
         #[arg(long)]

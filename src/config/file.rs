@@ -196,14 +196,18 @@ pub(super) enum FileSecret {
     Env(Box<str>),
     /// In a file of its own.
     File(PathBuf),
+    /// In two places at once.
+    Both,
+    /// In none.
+    Neither,
 }
 
 /// `{ env = "NAME" }` or `{ file = "PATH" }`.
 #[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum FileSecretPlace {
-    Env(Box<str>),
-    File(PathBuf),
+#[serde(deny_unknown_fields)]
+struct FileSecretPlace {
+    env: Option<Box<str>>,
+    file: Option<PathBuf>,
 }
 
 impl<'de> Deserialize<'de> for FileSecret {
@@ -226,9 +230,12 @@ impl<'de> Visitor<'de> for SecretVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FileSecret, A::Error> {
-        Ok(match FileSecretPlace::deserialize(MapAccessDeserializer::new(map))? {
-            FileSecretPlace::Env(name) => FileSecret::Env(name),
-            FileSecretPlace::File(path) => FileSecret::File(path),
+        let place = FileSecretPlace::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(match (place.env, place.file) {
+            (Some(name), None) => FileSecret::Env(name),
+            (None, Some(path)) => FileSecret::File(path),
+            (Some(_), Some(_)) => FileSecret::Both,
+            (None, None) => FileSecret::Neither,
         })
     }
 }

@@ -97,6 +97,7 @@ impl Mistake {
             Self::Neither(..) => "write one of them",
             Self::Meaningless { .. } => "remove it",
             Self::NotYet(_, instead) => instead,
+            Self::NetworkKnown { key: "worth", .. } => "remove it",
             Self::NetworkKnown { .. } => "remove it, or give the section a name of your own",
             Self::SimulatedMainnet { .. } => "name a facilitator with a url, or use a testnet",
             Self::MemoryMainnet { .. } => "write url = \"sqlite://tollgate.db\" instead",

@@ -36,7 +36,7 @@ pub(super) fn offer(network: &NetworkSettings, amount: AtomicAmount, answer: Dur
     }
 }
 
-/// What a client's signature should outlive the upstream's answer by: settlement, a slow upload, and
-/// clocks that disagree by minutes. With the usual minute for the answer it comes to the 300 seconds
-/// that published servers ask for.
+/// What a client's signature should outlive the upstream's answer by: settlement, a slow upload,
+/// and clocks that disagree by minutes. With the usual minute for the answer it comes to the 300
+/// seconds that published servers ask for.
 const SETTLE_ALLOWANCE: Duration = Duration::from_secs(240);

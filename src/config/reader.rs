@@ -185,6 +185,8 @@ impl<'a> Reader<'a> {
                 let text = std::fs::read_to_string(&found).map_err(Mistake::SecretUnreadable)?;
                 (text, SecretSource::File(path))
             }
+            FileSecret::Both => return Err(Mistake::Both("`env`", "`file`")),
+            FileSecret::Neither => return Err(Mistake::Neither("`env`", "`file`")),
         };
         let value = value.trim_end_matches(['\r', '\n']);
         match HeaderValue::from_str(value) {

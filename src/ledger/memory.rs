@@ -145,8 +145,8 @@ impl Shard {
 
 impl Line {
     /// From which moment, in Unix seconds, nothing is lost by forgetting it once it is finished. A
-    /// payment that did not move may be claimed again anyway; one that did, must be remembered until
-    /// no chain takes it.
+    /// payment that did not move may be claimed again anyway; one that did, must be remembered
+    /// until no chain takes it.
     fn forgettable(&self) -> (u64, u64) {
         let moment = if self.entry.state.is_free() { 0 } else { self.entry.valid_before };
         (moment, self.serial)

@@ -34,7 +34,8 @@ pub(super) const LIST: &str = select!(" FROM payments ORDER BY serial DESC LIMIT
 
 /// Reads what is in flight, oldest first. Its condition is the one of the index.
 pub(super) const UNFINISHED: &str = select!(
-    " FROM payments WHERE state IN ('held', 'settling', 'unknown') ORDER BY serial LIMIT ?"
+    " FROM payments WHERE state = 'held' OR state = 'settling' OR state = 'unknown'
+    ORDER BY serial LIMIT ?"
 );
 
 /// The last number that was given to a claim.
@@ -76,8 +77,8 @@ const CLAIM_BEFORE: &str = "
 WITH claim (serial, payer, nonce, asset, network, exchange, route, facilitator, amount, pay_to,
     valid_before, now) AS (VALUES ";
 const CLAIM_AFTER: &str = ")
-INSERT INTO payments (serial, payer, nonce, asset, network, exchange, route, facilitator, amount,
-    pay_to, valid_before, state, claimed_at, changed_at)
+INSERT OR FAIL INTO payments (serial, payer, nonce, asset, network, exchange, route, facilitator,
+    amount, pay_to, valid_before, state, claimed_at, changed_at)
 SELECT serial, payer, nonce, asset, network, exchange, route, facilitator, amount, pay_to,
     valid_before, 'held', now, now
 FROM claim WHERE serial IS NOT NULL
@@ -94,7 +95,7 @@ const ADVANCE_BEFORE: &str = "
 WITH step (payer, nonce, asset, network, exchange, from_1, from_2, from_3, state, transaction_,
     reason, now) AS (VALUES ";
 const ADVANCE_AFTER: &str = ")
-UPDATE payments SET state = step.state,
+UPDATE OR FAIL payments SET state = step.state,
     \"transaction\" = coalesce(step.transaction_, \"transaction\"),
     reason = step.reason, changed_at = step.now
 FROM step
@@ -109,8 +110,9 @@ WITH find (tag, besides, payer, nonce, asset, network) AS (VALUES ";
 const FIND_AFTER: &str = concat!(
     ")\n",
     select!(
-        ", tag FROM find JOIN payments ON payments.payer = find.payer AND payments.nonce = find.nonce \
-     AND payments.asset = find.asset AND payments.network = find.network AND serial <> besides"
+        ", tag FROM find JOIN payments ON payments.payer = find.payer \
+     AND payments.nonce = find.nonce AND payments.asset = find.asset \
+     AND payments.network = find.network AND serial <> besides"
     )
 );
 

@@ -129,6 +129,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         // Pages that one transaction after another changes are copied back once for all of them,
         // and the log is used again from its start instead of growing for ever.
         .pragma("wal_autocheckpoint", WAL_PAGES)
+        // Else every statement of many rows opens a file to be able to undo half of itself.
+        .pragma("temp_store", "MEMORY")
         // The upper pages of the index stay in memory: 16 MiB.
         .pragma("cache_size", "-16384")
 }

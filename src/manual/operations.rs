@@ -2,8 +2,9 @@
 //!
 //! # Signals
 //!
-//! SIGTERM and SIGINT stop it: listeners close, `/readyz` says `stopping`, exchanges and settlements
-//! that run are finished within `[server] grace`, the ledger is flushed, bundled workers end.
+//! SIGTERM and SIGINT stop it: listeners close, `/readyz` says `stopping`, exchanges and
+//! settlements that run are finished within `[server] grace`, the ledger is flushed, bundled
+//! workers end.
 //!
 //! # Health
 //!
@@ -31,5 +32,5 @@
 //!
 //! # The ledger
 //!
-//! One SQLite file in WAL mode, fully synchronous. One gateway at a time may open it; a second one is
-//! told so and ends. Back it up with SQLite's own backup or by stopping the gateway.
+//! One SQLite file in WAL mode, fully synchronous. One gateway at a time may open it; a second one
+//! is told so and ends. Back it up with SQLite's own backup or by stopping the gateway.

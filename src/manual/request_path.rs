@@ -1,8 +1,11 @@
 //! One paid request, step by step.
 //!
 //! ```text
-//! listener ─ inspect ─ route ─ limit ─ present ─ screen ─ prove ─ reserve ─ verify ─ upstream ─ settle ─ receipt ─ log
-//!            400/431   404/405 429     402/400   415/413  402     409/503   402/503  502/504    402/503
+//! listener ─ inspect ─ route ─ limit ─ present ─ screen ─ prove ─┐
+//!            400/431   404/405 429     402/400   415/413  402     │
+//! ┌───────────────────────────────────────────────────────────────┘
+//! └ reserve ─ verify ─ upstream ─ settle ─ receipt ─ log
+//!   409/503   402/503  502/504    402/503
 //! ```
 //!
 //! | step | file | what it takes and gives |
@@ -10,7 +13,7 @@
 //! | begin | `proxy/exchange.rs` | clock → `Exchange` |
 //! | inspect | `proxy/inspect.rs` | a request that can be read in one way only |
 //! | match | `route/table.rs` | method, host, canonical path → route |
-//! | present | `payment/present.rs` | headers and terms → `Presented`; none: the unpaid bucket, then 402 |
+//! | present | `payment/present.rs` | headers and terms → `Presented`; none: 402, or 429 |
 //! | screen | `route/body.rs` | declared type and length of the body, before any money |
 //! | prove | `payment/prove.rs` | `Presented` → `Proven`: payee, amount, window, signature |
 //! | class | `limit.rs` | the payer's bucket of the route's class |
@@ -29,6 +32,6 @@
 //!   502, 503, 504) is passed on.
 //! - The facilitator refuses to settle: the client gets 402, nothing moved.
 //! - The facilitator cannot be reached: 503, nothing moved, the payment is released.
-//! - The facilitator's answer is lost or cannot be believed: 503 `outcome_unknown`. The ledger keeps
-//!   the payment; the same payment gets 503 until the outcome is known, never a new 402.
+//! - The facilitator's answer is lost or cannot be believed: 503 `outcome_unknown`. The ledger
+//!   keeps the payment; the same payment gets 503 until the outcome is known, never a new 402.
 //! - The process dies: at the next start what was held is released; what was settling is looked up.

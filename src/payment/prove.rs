@@ -9,9 +9,21 @@ use crate::clock::UnixMillis;
 use crate::refusal::Refusal;
 use crate::x402::ErrorReason;
 
-/// A payment that its payer has signed, for the right amount, to the right payee, in time.
+/// A payment that its payer has signed, for the right amount, to the right payee.
 #[derive(Debug)]
-pub struct Proven(Presented);
+pub struct Proven {
+    presented: Presented,
+    window: Window,
+}
+
+/// Whether an authorization lasts as long as an exchange may need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Window {
+    /// It does.
+    Open,
+    /// It does not: nothing new is bought with it. What it bought before is still told.
+    Closing,
+}
 
 /// How far a payer's clock may be ahead of ours. The chain's own clock decides in the end; this
 /// only keeps an honest client with a slightly fast clock from being refused twice.
@@ -26,15 +38,22 @@ impl Presented {
     ///
     /// # Errors
     /// `PaymentInvalid` with the first reason that applies. The signature, which costs most, is
-    /// looked at last.
+    /// looked at last. A window that closes too soon is refused by [`Payments::reserve`], because
+    /// only the ledger knows whether the payment was taken before.
+    ///
+    /// [`Payments::reserve`]: super::Payments::reserve
     ///
     /// Source: PROTOCOL `exact` on EVM; x402 `exact` scheme, verification steps.
     pub fn prove(self, now: UnixMillis, answer_timeout: Duration) -> Result<Proven, Refusal> {
-        self.judge(now, answer_timeout).map_err(Refusal::PaymentInvalid)?;
-        Ok(Proven(self))
+        self.judge(now).map_err(Refusal::PaymentInvalid)?;
+        let needed_until = now.plus(answer_timeout).plus(SETTLE_MARGIN);
+        let valid_before = self.payment.authorization.valid_before;
+        let closing = valid_before < U256::from(needed_until.seconds());
+        let window = if closing { Window::Closing } else { Window::Open };
+        Ok(Proven { presented: self, window })
     }
 
-    fn judge(&self, now: UnixMillis, answer_timeout: Duration) -> Result<(), ErrorReason> {
+    fn judge(&self, now: UnixMillis) -> Result<(), ErrorReason> {
         let due = &self.offered.offer.requirements;
         let signed = &self.payment.authorization;
         if signed.to != due.pay_to {
@@ -46,10 +65,6 @@ impl Presented {
         if signed.valid_after > U256::from(now.plus(SKEW_MAX).seconds()) {
             return Err(ErrorReason::ValidAfter);
         }
-        let needed_until = now.plus(answer_timeout).plus(SETTLE_MARGIN);
-        if signed.valid_before < U256::from(needed_until.seconds()) {
-            return Err(ErrorReason::ValidBefore);
-        }
         self.payment.prove(&self.offered.offer.domain).map_err(|_| ErrorReason::Signature)
     }
 }
@@ -57,10 +72,10 @@ impl Presented {
 impl Proven {
     /// What was proven.
     pub fn presented(&self) -> &Presented {
-        &self.0
+        &self.presented
     }
 
-    pub(super) fn into_presented(self) -> Presented {
-        self.0
+    pub(super) fn into_parts(self) -> (Presented, Window) {
+        (self.presented, self.window)
     }
 }

@@ -1,5 +1,7 @@
 //! What is done about payments that a crash, or a lost answer, left half way.
 
+use std::time::Duration;
+
 use super::Payments;
 use crate::facilitator::Trace;
 use crate::fault::Fault;
@@ -21,9 +23,14 @@ pub struct Recovered {
 pub enum Scope {
     /// All: no exchange is running yet.
     AtStart,
-    /// Only those whose outcome is unknown: the others belong to running exchanges.
+    /// Those whose outcome is unknown, and settlements that nobody waits for any more: the others
+    /// belong to running exchanges.
     WhileServing,
 }
+
+/// Far longer than a settlement takes. One that takes longer still writes its own outcome in the
+/// end, over the `unknown` that a look has left.
+pub const ABANDONED_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// Payments looked at in one pass.
 pub const PASS_MAX: u32 = 1_000;
@@ -44,14 +51,21 @@ impl Payments {
                     self.end(&entry, Step::Released).await;
                     found.released += 1;
                 }
-                (State::Settling, Scope::AtStart) | (State::Unknown, _) => {
+                (State::Settling, Scope::WhileServing) if !self.is_abandoned(&entry) => {}
+                (State::Settling | State::Unknown, _) => {
                     self.look(&entry, &mut found).await;
                 }
-                (State::Held | State::Settling, Scope::WhileServing)
+                (State::Held, Scope::WhileServing)
                 | (State::Settled | State::Refused | State::Released, _) => {}
             }
         }
         Ok(found)
+    }
+
+    /// Whether a settlement has been under way for so long that nobody waits for it any more: its
+    /// outcome could not be written down.
+    fn is_abandoned(&self, entry: &Entry) -> bool {
+        entry.changed_at.plus(ABANDONED_AFTER) < self.inner.clock.now()
     }
 
     async fn look(&self, entry: &Entry, found: &mut Recovered) {

@@ -1,13 +1,14 @@
 //! The claim that makes one payment buy one answer, and the guard that lets it go.
 
 use super::outlive::outlive;
+use super::prove::Window;
 use super::{Payments, Proven};
 use crate::clock::{Clock, UnixMillis};
 use crate::facilitator::Order;
 use crate::fault::Fault;
 use crate::ledger::{Claim, Claimed, Entry, ExchangeId, Ledger, State};
 use crate::refusal::Refusal;
-use crate::x402::PaymentIdentity;
+use crate::x402::{ErrorReason, PaymentIdentity};
 
 /// A payment that the ledger holds for this exchange and no other.
 ///
@@ -24,6 +25,8 @@ pub struct Reserved {
 pub enum Standing {
     /// The ledger has it under another exchange.
     Taken(Box<Entry>),
+    /// Nobody has it, and its window closes before it could be settled.
+    TooLate,
     /// The ledger could not be asked.
     Fault(Fault),
 }
@@ -48,8 +51,8 @@ impl Payments {
     /// Claims the payment for `exchange` on `route`, durably, before anyone else is asked.
     ///
     /// # Errors
-    /// `Taken`: another exchange has it or had it. `Fault`: the ledger cannot be written, so no
-    /// payment can be taken.
+    /// `Taken`: another exchange has it or had it. `TooLate`: its window closes too soon.
+    /// `Fault`: the ledger cannot be written, so no payment can be taken.
     ///
     /// # Cancel safety
     /// A claim that succeeds after the caller is gone is released.
@@ -60,7 +63,10 @@ impl Payments {
         route: &str,
         now: UnixMillis,
     ) -> Result<Reserved, Standing> {
-        let presented = proven.into_presented();
+        let (presented, window) = proven.into_parts();
+        if window == Window::Closing {
+            return Err(self.past(&presented.identity()).await);
+        }
         let requirements = &presented.offered.offer.requirements;
         let claim = Claim {
             identity: presented.identity(),
@@ -90,6 +96,17 @@ impl Payments {
         };
         Ok(Reserved { hold, order, facilitator: presented.offered.facilitator })
     }
+
+    /// Where a payment stands that nothing new can be bought with.
+    ///
+    /// Whoever paid and was not told is not asked to pay again only because time has passed.
+    async fn past(&self, identity: &PaymentIdentity) -> Standing {
+        match self.inner.ledger.get(identity).await {
+            Ok(Some(entry)) if !entry.state.is_free() => Standing::Taken(Box::new(entry)),
+            Ok(_) => Standing::TooLate,
+            Err(fault) => Standing::Fault(fault),
+        }
+    }
 }
 
 impl Standing {
@@ -97,6 +114,7 @@ impl Standing {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Fault(_) => Refusal::LedgerUnavailable,
+            Self::TooLate => Refusal::PaymentInvalid(ErrorReason::ValidBefore),
             Self::Taken(entry) => match entry.state {
                 State::Held => Refusal::PaymentInUse,
                 State::Settled => Refusal::PaymentUsed {

@@ -112,7 +112,7 @@ impl Gateway {
                 .take_class(class, payer.into_array(), client)
                 .map_err(|many| limited(Limit::Class, many))?;
         }
-        let reserved = self.reserve(proven, exchange, route).await?;
+        let reserved = self.reserve(proven, exchange, client).await?;
         let verified = match self.payments.verify(reserved).await {
             Ok(verified) => verified,
             Err(unverified) => return Err(self.unverified(exchange, client, &unverified)),
@@ -142,12 +142,17 @@ impl Gateway {
         &self,
         proven: Proven,
         exchange: &mut Exchange,
-        route: &Route,
+        client: ClientKey,
     ) -> Result<Reserved, Refusal> {
         let now = self.clock.now();
-        self.payments.reserve(proven, exchange.id, &route.name, now).await.map_err(|standing| {
-            if let Standing::Fault(fault) = &standing {
-                self.broke(exchange, fault);
+        let route = exchange.route.as_ref().map_or("", |route| &route.name);
+        let reserved = self.payments.reserve(proven, exchange.id, route, now).await;
+        reserved.map_err(|standing| {
+            match &standing {
+                Standing::Fault(fault) => self.broke(exchange, fault),
+                // Well signed and too late: refused like any other, so it counts as one.
+                Standing::TooLate => drop(self.limiter.take_refused(client)),
+                Standing::Taken(_) => {}
             }
             standing.refusal()
         })

@@ -1,21 +1,30 @@
 //! Segmentation: which part of a photo is its subject, without any model.
 //!
 //! ```text
-//! photo ─ small ─ saliency ─ GrabCut ─ parts ─┐
-//!   └──── medium ──────────────── guided filter ─ matte ─ photo with opacity
+//! photo ─ tiny ── saliency ─ guesses ─ GrabCut each ─ choice
+//!   ├──── small ───────────────────────── GrabCut again ─┤
+//!   └──── medium ───────────────────────── guided filter ─ matte ─ photo with opacity
 //! ```
-//! The same photo always gives the same cut-out. It works well for one subject before a calm
-//! background, and poorly in crowds and clutter.
+//! The same photo always gives the same cut-out. It works well for one subject before a background
+//! of other colours, and poorly in crowds, in clutter and where the subject fills the photo.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbaImage;
 
+use self::choice::badness;
+use self::edges::Edges;
+use self::grabcut::Task;
+use self::guess::{Guess, guesses};
+use self::lab::Lab;
 use self::matte::Matte;
 use self::plane::Plane;
 
+mod choice;
+mod edges;
 mod gaussian;
 mod grabcut;
+mod guess;
 mod guided;
 mod lab;
 mod matte;
@@ -42,12 +51,40 @@ pub(super) enum SegmentError {
 /// Only for a photo without pixels.
 pub(super) fn cut_out(photo: &mut RgbaImage) -> Result<(), SegmentError> {
     let medium = scaled(photo, MEDIUM_SIDE)?;
+    let (guess, coarse) = choice(&lab::from_rgb(&scaled(photo, TINY_SIDE)?));
     let small = lab::from_rgb(&scaled(photo, SMALL_SIDE)?);
-    let likely = saliency::of(&small);
-    let subject = parts::tidied(&grabcut::subject(&small, &likely));
-    let mask = subject.map(|is| if is { 1.0 } else { 0.0 }).scaled(medium.width, medium.height);
+    let subject = refined(&small, &guess, &coarse);
+    let mask = opacity(&subject).scaled(medium.width, medium.height);
     Matte::new(&medium, &mask).apply(photo);
     Ok(())
+}
+
+/// The guess that leads to the best mask, with that mask.
+fn choice(tiny: &Plane<Lab>) -> (Guess, Plane<bool>) {
+    let edges = Edges::of(tiny);
+    let saliency = saliency::of(tiny);
+    let tried = guesses(&saliency).map(|guess| {
+        let leaning = guess.leaning();
+        let task = Task { photo: tiny, edges: &edges, leaning: &leaning, rounds_max: 6 };
+        let mask = parts::tidied(&grabcut::subject(&task, guess.mask()));
+        (badness(tiny, &edges, &saliency, &mask), guess, mask)
+    });
+    let [first, rest @ ..] = tried;
+    let best = rest.into_iter().fold(first, |best, next| if next.0 < best.0 { next } else { best });
+    (best.1, best.2)
+}
+
+/// The mask at twice the size, cut once more along the edges that show there.
+fn refined(small: &Plane<Lab>, guess: &Guess, coarse: &Plane<bool>) -> Plane<bool> {
+    let leaning = guess.leaning().scaled(small.width, small.height);
+    let mask = opacity(coarse).scaled(small.width, small.height).map(|opacity| opacity > 0.5);
+    let edges = Edges::of(small);
+    let task = Task { photo: small, edges: &edges, leaning: &leaning, rounds_max: 2 };
+    parts::tidied(&grabcut::subject(&task, mask))
+}
+
+fn opacity(mask: &Plane<bool>) -> Plane<f32> {
+    mask.map(|subject| if subject { 1.0 } else { 0.0 })
 }
 
 /// The photo with its longer side at most `side`, on grey where it is transparent.
@@ -88,7 +125,10 @@ fn pixels_of(length: u32) -> usize {
     length as usize
 }
 
-/// The longer side at which colours are learnt and cut.
+/// The longer side at which guesses are tried.
+const TINY_SIDE: u32 = 200;
+
+/// The longer side at which the chosen one is cut again.
 const SMALL_SIDE: u32 = 300;
 
 /// The longer side at which the edge is followed.

@@ -156,9 +156,8 @@ async fn while_its_payment_is_settled() {
     assert_eq!(gateway.state(&payment).await, "settling");
     drop(raw);
     let transaction = facilitator.moved()[&payment.nonce()].clone();
-    let told = format!(
-        r#"{{"success":true,"transaction":"{transaction}","network":"eip155:84532"}}"#
-    );
+    let told =
+        format!(r#"{{"success":true,"transaction":"{transaction}","network":"eip155:84532"}}"#);
     question.answer(Reply::new(200).body(told)).await;
     is_spent(&gateway, &payment, &facilitator).await;
 }

@@ -86,7 +86,8 @@ async fn get_and_head_are_paid_for_too() {
     for method in ["GET", "HEAD"] {
         let payment = Wallet::new(1).pays();
         let answer = gateway.ask(method, "/paid?a=b").pays(&payment).send().await;
-        assert_eq!((answer.status, answer.object("payment-response")["success"] == true), (200, true));
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.object("payment-response")["success"], true);
     }
     let targets: Vec<_> = upstream.seen().iter().map(|seen| seen.target.clone()).collect();
     assert_eq!(targets, ["/paid?a=b", "/paid?a=b"]);
@@ -220,9 +221,8 @@ async fn metrics_count_what_was_paid() {
         (gateway.metric(exchanges).await? == "2").then_some(())
     })
     .await;
-    let amount = format!(
-        r#"tollgate_settled_amount_total{{network="{NETWORK}",route="GET,POST /paid"}}"#
-    );
+    let amount =
+        format!(r#"tollgate_settled_amount_total{{network="{NETWORK}",route="GET,POST /paid"}}"#);
     assert_eq!(gateway.metric(&amount).await, Some((2 * PRICE).to_string()));
     let count = r#"tollgate_stage_seconds_count{stage="settle"}"#;
     assert_eq!(gateway.metric(count).await.as_deref(), Some("2"));

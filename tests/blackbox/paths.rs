@@ -77,7 +77,9 @@ async fn no_second_spelling_of_a_path_reaches_the_upstream() {
 async fn other_letters_and_ends_are_not_served() {
     let upstream = Upstream::start().await;
     let gateway = gateway(&upstream).await;
-    for path in ["/PAID/a", "/Paid/a", "/paid/A", "/paid/a/", "/paid", "/paid/", "/free", "/free/"] {
+    let spellings =
+        ["/PAID/a", "/Paid/a", "/paid/A", "/paid/a/", "/paid", "/paid/", "/free", "/free/"];
+    for path in spellings {
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         let (status, text) = raw::exchange(gateway.public, &request).await.unwrap();
         assert!(matches!(status, 400 | 404), "{path}: {text}");

@@ -12,11 +12,11 @@ use crate::support::server::{Reply, Server};
 use crate::support::upstream::Upstream;
 use crate::support::wallet::Wallet;
 
-/// What a client is told: code, status, `retriable`, `consumed`, and whether `Retry-After` is there.
+/// What a client is told: code, status, `retriable`, `consumed`, and whether to retry when.
 type Row = (&'static str, u16, bool, Option<bool>, bool);
 
 /// The promises that clients rely on, written down a second time on purpose.
-const ROWS: [Row; 23] = [
+const ROWS: [Row; 22] = [
     ("bad_request", 400, false, Some(false), false),
     ("path_not_canonical", 400, false, Some(false), false),
     ("payment_malformed", 400, false, Some(false), false),
@@ -38,15 +38,12 @@ const ROWS: [Row; 23] = [
     ("outcome_unknown", 503, true, None, true),
     ("facilitator_unavailable", 503, true, Some(false), true),
     ("ledger_unavailable", 503, true, Some(false), true),
-    ("overloaded", 503, true, Some(false), true),
     ("upstream_timeout", 504, true, Some(false), false),
 ];
 
 /// Codes that no test below provokes, and why.
-const NOT_PROVOKED: [(&str, &str); 2] = [
-    ("internal", "a fault of our own that a test could cause would be mended instead"),
-    ("overloaded", "nothing answers with it yet: connections beyond the bound are closed"),
-];
+const NOT_PROVOKED: [(&str, &str); 1] =
+    [("internal", "a fault of our own that a test could cause would be mended instead")];
 
 /// Checks everything that a refusal with this code promises, whatever caused it.
 #[track_caller]

@@ -9,8 +9,8 @@ use crate::support::facilitator::Facilitator;
 use crate::support::gateway::Gateway;
 use crate::support::plan::Plan;
 use crate::support::server::{Reply, Server};
-use crate::support::upstream::Upstream;
 use crate::support::together;
+use crate::support::upstream::Upstream;
 use crate::support::wallet::{Payment, Wallet};
 
 /// Header names and values that all carry this payment; fifty or a few more.
@@ -24,9 +24,10 @@ fn spellings(payment: &Payment) -> Vec<(&'static str, String)> {
 
 /// Sends all spellings at once, each over a connection of its own.
 async fn storm(gateway: &Gateway, payment: &Payment) -> Vec<Answer> {
-    let asks = spellings(payment).into_iter().take(50).map(|(name, value)| {
-        gateway.ask_alone("POST", "/paid").header(name, &value).send()
-    });
+    let asks = spellings(payment)
+        .into_iter()
+        .take(50)
+        .map(|(name, value)| gateway.ask_alone("POST", "/paid").header(name, &value).send());
     together(asks).await
 }
 

@@ -46,10 +46,9 @@ async fn stays_unknown(on_settle: Habit, moved: usize, transaction: &str) {
     assert_eq!(line.transaction(), transaction);
 
     facilitator.on_settle(Habit::Honest);
-    for again in [
-        gateway.ask("POST", "/paid").pays(&payment),
-        gateway.ask("GET", "/paid").pays_v1(&payment),
-    ] {
+    for again in
+        [gateway.ask("POST", "/paid").pays(&payment), gateway.ask("GET", "/paid").pays_v1(&payment)]
+    {
         let answer = again.send().await;
         refused(&answer, "outcome_unknown");
         assert_eq!(answer.json()["transaction"].as_str().unwrap_or_default(), transaction);

@@ -93,7 +93,8 @@ impl Answer {
 
     /// The object of a header that is base64 of JSON.
     pub fn object(&self, name: &str) -> Value {
-        let json = STANDARD.decode(self.header(name)).unwrap_or_else(|_| panic!("{name}: {self:?}"));
+        let json = STANDARD.decode(self.header(name));
+        let json = json.unwrap_or_else(|_| panic!("{name}: {self:?}"));
         serde_json::from_slice(&json).unwrap_or_else(|_| panic!("{name}: {self:?}"))
     }
 }

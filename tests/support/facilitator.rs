@@ -184,8 +184,6 @@ fn reply(status: u16, text: &str) -> Reply {
 }
 
 fn supported() -> Value {
-    let kind = |version: u8, network| {
-        json!({ "x402Version": version, "scheme": "exact", "network": network })
-    };
+    let kind = |v: u8, network| json!({ "x402Version": v, "scheme": "exact", "network": network });
     json!({ "kinds": [kind(1, NETWORK_V1), kind(2, NETWORK)], "extensions": [], "signers": {} })
 }

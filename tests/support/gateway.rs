@@ -78,8 +78,9 @@ impl Gateway {
     /// The value of a metric, as it stands on its line; nothing while it is not there.
     pub async fn metric(&self, name_and_labels: &str) -> Option<String> {
         let (_, page) = self.admin("/metrics").await;
-        let line = page.lines().find_map(|line| line.strip_prefix(name_and_labels)?.strip_prefix(' '));
-        line.map(str::to_owned)
+        let value =
+            |line: &str| Some(line.strip_prefix(name_and_labels)?.strip_prefix(' ')?.to_owned());
+        page.lines().find_map(value)
     }
 
     /// Waits until `/readyz` says so.

@@ -1,4 +1,4 @@
-//! A wallet that pays for the routes of [`Plan`](super::plan::Plan), well or badly as the test says.
+//! A wallet that pays for the routes of a plan, well or badly as the test says.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

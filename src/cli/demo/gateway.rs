@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::state::State;
@@ -16,6 +18,7 @@ use super::state::State;
 #[derive(Debug)]
 pub(super) struct Gateway {
     child: Child,
+    log: JoinHandle<()>,
     /// `ADDRESS:PORT` where requests go.
     pub(super) listen: String,
     /// `ADDRESS:PORT` of the admin listener.
@@ -28,8 +31,8 @@ pub enum GatewayError {
     /// The program cannot be run again.
     #[error("the gateway cannot be started")]
     Start(#[source] io::Error),
-    /// It ended before it was ready.
-    #[error("the gateway ended before it was ready:\n{0}")]
+    /// It ended.
+    #[error("the gateway has ended; the last it said:\n{0}")]
     Ended(String),
     /// It did not become ready.
     #[error("the gateway is not ready after {0:?}:\n{1}")]
@@ -38,7 +41,7 @@ pub enum GatewayError {
     #[error("the ledger cannot be read: {0}")]
     Ledger(String),
     /// Signals cannot be waited for.
-    #[error("Ctrl-C cannot be waited for")]
+    #[error("signals cannot be waited for")]
     Signal(#[source] io::Error),
 }
 
@@ -67,8 +70,8 @@ impl Gateway {
         let (listen, admin) =
             announced(&first).ok_or_else(|| GatewayError::Ended(first.clone()))?;
         // The rest is its log; it is read so that the gateway never waits for a reader.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let gateway = Self { child, listen, admin };
+        let log = tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let gateway = Self { child, log, listen, admin };
         timeout(READY_TIMEOUT, gateway.ready())
             .await
             .map_err(|_| GatewayError::NotReady(READY_TIMEOUT, said(state)))?;
@@ -97,23 +100,18 @@ impl Gateway {
         Err(GatewayError::Ledger(String::from_utf8_lossy(&listed.stderr).into_owned()))
     }
 
-    /// Waits for Ctrl-C, or for the gateway's own end.
-    ///
-    /// # Errors
-    /// `Signal`.
-    pub(super) async fn stay(&mut self) -> Result<(), GatewayError> {
-        tokio::select! {
-            signal = tokio::signal::ctrl_c() => signal.map_err(GatewayError::Signal),
-            _ = self.child.wait() => Ok(()),
-        }
+    /// Waits until it ends by itself, which it should not.
+    pub(super) async fn end(&mut self, state: &State) -> GatewayError {
+        // A log that cannot be read has an end too.
+        let _ = (&mut self.log).await;
+        GatewayError::Ended(said(state))
     }
 
-    /// Ends it. Ctrl-C in a terminal has told it already, so it may finish by itself.
-    pub(super) async fn stop(mut self) {
-        if timeout(STOP_TIMEOUT, self.child.wait()).await.is_err() {
-            // It has ended in between: as good.
-            let _ = self.child.kill().await;
-        }
+    /// Ends it, after a time to finish by itself. Its worker ends with it.
+    pub(super) async fn stop(mut self, grace: Duration) {
+        let _ = timeout(grace, self.child.wait()).await;
+        // An error says that it has ended in between: as good.
+        let _ = self.child.kill().await;
     }
 
     async fn ready(&self) {
@@ -125,6 +123,32 @@ impl Gateway {
                 return;
             }
             tokio::time::sleep(READY_WAIT).await;
+        }
+    }
+}
+
+/// What a person or a supervisor ends the demo with.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// From now on they end nothing by themselves.
+    ///
+    /// # Errors
+    /// `Signal`.
+    pub(super) fn new() -> Result<Self, GatewayError> {
+        let listen = |kind| signal(kind).map_err(GatewayError::Signal);
+        let interrupt = listen(SignalKind::interrupt())?;
+        Ok(Self { interrupt, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// Waits for one; says how long the gateway may take. A terminal's Ctrl-C has told it already.
+    pub(super) async fn next(&mut self) -> Duration {
+        tokio::select! {
+            _ = self.interrupt.recv() => STOP_TIMEOUT,
+            _ = self.terminate.recv() => Duration::ZERO,
         }
     }
 }

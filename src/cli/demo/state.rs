@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
@@ -56,10 +57,7 @@ impl State {
             }
             Err(error) => return Err(StateError::File(FILE.into(), error)),
         };
-        let name = format!("tollgate-demo-{}", std::process::id());
-        let state = Self { folder: std::env::temp_dir().join(name), source };
-        let made = fs::create_dir(&state.folder);
-        made.map_err(|cause| StateError::File(state.folder.clone(), cause))?;
+        let state = Self { folder: new_folder()?, source };
         let listen = match listen {
             Some(address) => address,
             None => free(LISTEN)?,
@@ -137,6 +135,18 @@ impl Drop for State {
 fn section<'a>(config: &'a mut Table, name: &'static str) -> Result<&'a mut Table, StateError> {
     let value = config.entry(name).or_insert_with(|| Value::Table(Table::new()));
     value.as_table_mut().ok_or(StateError::Section(name))
+}
+
+/// A new folder that nobody else may look into.
+fn new_folder() -> Result<PathBuf, StateError> {
+    let mut random = [0; 8];
+    let named = getrandom::fill(&mut random).map_err(io::Error::other);
+    let name = format!("tollgate-demo-{:016x}", u64::from_be_bytes(random));
+    let folder = std::env::temp_dir().join(name);
+    match named.and_then(|()| fs::DirBuilder::new().mode(0o700).create(&folder)) {
+        Ok(()) => Ok(folder),
+        Err(cause) => Err(StateError::File(folder, cause)),
+    }
 }
 
 /// The address when nobody has it, else one on a free port.

@@ -4,12 +4,13 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use http::header;
+use serde::Serialize;
 
 use super::KEY;
 use super::gateway::Gateway;
 use super::state::{Source, State};
 use crate::cli::pay::{Answer, Payable, Payment, Request, Wallet};
-use crate::x402::{SettleResponse, encoding};
+use crate::x402::{PaymentRequired, SettleResponse, encoding};
 
 /// The steps, written one after another.
 pub(super) struct Story<W> {
@@ -43,8 +44,9 @@ impl<W: Write> Story<W> {
         self.head(answer)?;
         let terms = answer.headers.get("payment-required").map(header::HeaderValue::as_bytes);
         let json = terms.and_then(|value| encoding::decode(value).ok()).unwrap_or_default();
+        let required = serde_json::from_slice::<PaymentRequired>(&json).ok();
         writeln!(self.out, "\n   PAYMENT-REQUIRED, decoded:")?;
-        self.json(&json)
+        self.json(&required)
     }
 
     pub(super) fn paying(
@@ -67,7 +69,7 @@ impl<W: Write> Story<W> {
 
     pub(super) fn receipt(&mut self, settled: Option<&SettleResponse>) -> io::Result<()> {
         self.step("3. The receipt: PAYMENT-RESPONSE, decoded")?;
-        self.json(&serde_json::to_vec(&settled).unwrap_or_default())
+        self.json(&settled)
     }
 
     pub(super) fn ledger(&mut self, lines: &str) -> io::Result<()> {
@@ -121,9 +123,8 @@ impl<W: Write> Story<W> {
         Ok(())
     }
 
-    fn json(&mut self, json: &[u8]) -> io::Result<()> {
-        let value: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
-        for line in format!("{value:#}").lines() {
+    fn json<T: Serialize>(&mut self, object: &T) -> io::Result<()> {
+        for line in serde_json::to_string_pretty(object).unwrap_or_default().lines() {
             writeln!(self.out, "     {line}")?;
         }
         Ok(())

@@ -1,3 +1,5 @@
+//! The table of keys against what the reader takes.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

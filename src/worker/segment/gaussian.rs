@@ -12,7 +12,8 @@ use super::lab::Lab;
 pub(super) struct Gaussian {
     mean: Lab,
     inverse: Symmetric,
-    determinant: f32,
+    /// Half the logarithm of the covariance's determinant.
+    spread: f32,
 }
 
 /// A symmetric matrix: the upper triangle, row by row.
@@ -36,7 +37,7 @@ impl Gaussian {
 
     /// Minus the logarithm of the density at a colour, without the constant of all Gaussians.
     pub(super) fn surprise(&self, colour: Lab) -> f32 {
-        0.5 * (self.distance(colour) + self.determinant.ln())
+        0.5 * self.distance(colour) + self.spread
     }
 }
 
@@ -80,7 +81,7 @@ impl Moments {
         Gaussian {
             mean: self.mean(),
             inverse: inverse.map(|cofactor| narrow(cofactor / determinant)),
-            determinant: narrow(determinant),
+            spread: narrow(0.5 * determinant.ln()),
         }
     }
 

@@ -16,12 +16,13 @@ use std::collections::VecDeque;
 /// A grid whose pixels are tied to two terminals and to their eight neighbours.
 ///
 /// Fill it with [`Grid::tie`] and [`Grid::join`], then ask once for the [`Grid::cut`].
+#[derive(Clone)]
 pub(super) struct Grid {
     width: usize,
     height: usize,
     stride: usize,
     /// What can still flow from a node to its neighbour in each direction.
-    residual: [Vec<i32>; DIRECTIONS],
+    residual: Vec<[i32; DIRECTIONS]>,
     /// What can still flow from the source to a node (positive) or from it to the sink (negative).
     terminal: Vec<i32>,
     tree: Vec<Tree>,
@@ -81,7 +82,7 @@ impl Grid {
             width,
             height,
             stride,
-            residual: std::array::from_fn(|_| vec![0; nodes]),
+            residual: vec![[0; DIRECTIONS]; nodes],
             terminal: vec![0; nodes],
             tree: vec![Tree::Free; nodes],
             parent: vec![Parent::None; nodes],
@@ -114,8 +115,8 @@ impl Grid {
         }
         let node = self.node(x, y);
         let other = self.step(node, direction);
-        self.residual[direction][node] += capacity;
-        self.residual[opposite(direction)][other] += capacity;
+        self.residual[node][direction] += capacity;
+        self.residual[other][opposite(direction)] += capacity;
     }
 
     /// Sends all the flow there is and says on which side of the least cut each pixel lies, row
@@ -161,8 +162,8 @@ impl Grid {
             let other = self.step(node, direction);
             let back = opposite(direction);
             let capacity = match tree {
-                Tree::Source => self.residual[direction][node],
-                Tree::Sink => self.residual[back][other],
+                Tree::Source => self.residual[node][direction],
+                Tree::Sink => self.residual[other][back],
                 Tree::Free => 0,
             };
             if capacity == 0 {
@@ -197,11 +198,11 @@ impl Grid {
     fn augment(&mut self, touch: &Touch) {
         let Touch { source_node, direction } = *touch;
         let sink_node = self.step(source_node, direction);
-        let flow = self.residual[direction][source_node]
+        let flow = self.residual[source_node][direction]
             .min(self.room(source_node))
             .min(self.room(sink_node));
-        self.residual[direction][source_node] -= flow;
-        self.residual[opposite(direction)][sink_node] += flow;
+        self.residual[source_node][direction] -= flow;
+        self.residual[sink_node][opposite(direction)] += flow;
         self.send(source_node, flow);
         self.send(sink_node, flow);
     }
@@ -222,13 +223,13 @@ impl Grid {
             let parent = self.step(node, direction);
             let back = opposite(direction);
             let left = if self.tree[node] == Tree::Source {
-                self.residual[direction][node] += flow;
-                self.residual[back][parent] -= flow;
-                self.residual[back][parent]
+                self.residual[node][direction] += flow;
+                self.residual[parent][back] -= flow;
+                self.residual[parent][back]
             } else {
-                self.residual[back][parent] += flow;
-                self.residual[direction][node] -= flow;
-                self.residual[direction][node]
+                self.residual[parent][back] += flow;
+                self.residual[node][direction] -= flow;
+                self.residual[node][direction]
             };
             if left == 0 {
                 self.orphan(node);
@@ -249,8 +250,8 @@ impl Grid {
     /// What can flow along the tree between a node and its parent in `direction`.
     fn to_child(&self, node: usize, parent: usize, direction: usize) -> i32 {
         match self.tree[node] {
-            Tree::Source => self.residual[opposite(direction)][parent],
-            Tree::Sink => self.residual[direction][node],
+            Tree::Source => self.residual[parent][opposite(direction)],
+            Tree::Sink => self.residual[node][direction],
             Tree::Free => 0,
         }
     }

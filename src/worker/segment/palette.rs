@@ -6,6 +6,7 @@
     reason = "pixel arithmetic: indices are of this mixture's own clusters"
 )]
 
+use super::edges::squared_distance;
 use super::gaussian::{Gaussian, Moments};
 use super::lab::Lab;
 
@@ -121,11 +122,6 @@ fn moments<'a>(colours: impl Iterator<Item = &'a Lab>) -> Moments {
     let mut moments = Moments::default();
     colours.for_each(|colour| moments.add(*colour));
     moments
-}
-
-/// The square of the distance between two colours.
-pub(super) fn squared_distance(one: Lab, other: Lab) -> f32 {
-    one.iter().zip(other).map(|(one, other)| (one - other) * (one - other)).sum()
 }
 
 /// The place of the least value; 0 without any.

@@ -65,48 +65,58 @@ impl Sample {
     }
 }
 
-#[track_caller]
-fn check(name: &'static str, union_least: f32, error_most: f32) {
+/// Cuts, keeps and scores a sample; `tests/bench/cutouts` shows the lines this writes.
+fn scores(name: &'static str) -> (Score, Score) {
     let sample = Sample::new(name);
     sample.keep();
     let (cut, ellipse) = (sample.cut_out(), sample.ellipse());
     eprintln!(
-        "{name:<10} cut-out {:.3} / {:.3}   ellipse {:.3} / {:.3}",
+        "\nscore {name:<10} {:.3} / {:.3}   {:.3} / {:.3}",
         cut.union, cut.error, ellipse.union, ellipse.error
     );
+    (cut, ellipse)
+}
+
+/// At least this good, and far better than the ellipse.
+#[track_caller]
+fn check(name: &'static str, union_least: f32, error_most: f32) {
+    let (cut, ellipse) = scores(name);
     assert!(cut.union >= union_least, "IoU {} of {name}", cut.union);
     assert!(cut.error <= error_most, "error {} of {name}", cut.error);
-    assert!(cut.error < ellipse.error, "an ellipse is better for {name}: {}", ellipse.error);
+    assert!(cut.union > ellipse.union + 0.15, "an ellipse has IoU {}", ellipse.union);
+    assert!(cut.error < ellipse.error / 2.0, "an ellipse has error {}", ellipse.error);
 }
 
 #[test]
 fn a_cup_on_a_table() {
-    check("sample", 0.9, 0.05);
+    check("sample", 0.95, 0.03);
 }
 
 #[test]
 fn a_flower_before_leaves() {
-    check("flower", 0.9, 0.05);
-}
-
-#[test]
-fn a_woman_in_a_space_suit_beside_her_helmet() {
-    check("astronaut", 0.0, 0.9);
-}
-
-#[test]
-fn a_woman_before_a_flag() {
-    check("hopper", 0.0, 0.9);
-}
-
-#[test]
-fn a_cat_that_fills_the_photo() {
-    check("chelsea", 0.0, 0.9);
+    check("flower", 0.95, 0.02);
 }
 
 #[test]
 fn a_raccoon_among_leaves() {
-    check("raccoon", 0.0, 0.9);
+    check("raccoon", 0.9, 0.05);
+}
+
+#[test]
+fn a_woman_in_a_space_suit_beside_her_helmet() {
+    check("astronaut", 0.8, 0.1);
+}
+
+#[test]
+fn a_woman_before_a_flag() {
+    check("hopper", 0.8, 0.12);
+}
+
+/// What fills the photo leaves little background to learn from: hardly better than an ellipse.
+#[test]
+fn a_cat_that_fills_the_photo_is_cut_only_roughly() {
+    let (cut, _) = scores("chelsea");
+    assert!(cut.union > 0.6 && cut.error < 0.3, "{} {}", cut.union, cut.error);
 }
 
 #[test]

@@ -17,7 +17,8 @@ CREATE TABLE payments (
     -- Unix seconds; the far end of the type stands for anything later.
     valid_before INTEGER NOT NULL,
     state        TEXT NOT NULL CHECK (
-        state IN ('held', 'settling', 'settled', 'refused', 'released', 'unknown')
+        state = 'held' OR state = 'settling' OR state = 'settled'
+        OR state = 'refused' OR state = 'released' OR state = 'unknown'
     ),
     "transaction" TEXT CHECK (length("transaction") <= 128),
     reason       TEXT,
@@ -30,4 +31,4 @@ CREATE TABLE payments (
 
 -- What recovery reads. Holds only what is in flight, so it stays small.
 CREATE INDEX payments_unfinished ON payments (serial)
-    WHERE state IN ('held', 'settling', 'unknown');
+    WHERE state = 'held' OR state = 'settling' OR state = 'unknown';

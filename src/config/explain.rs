@@ -1,0 +1,255 @@
+//! Says what a configuration means, route by route, down to the 402.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::limit::{By, Rate};
+use crate::route::upstream::{Kind, Tls, Upstream};
+use crate::route::{BodyRules, Challenge, Charge, OfferedBy, Route, Terms};
+use crate::x402::{PaymentRequired, PaymentRequiredV1, encoding};
+
+use super::{Config, FacilitatorSettings};
+
+/// Writes what each route charges, where it goes and the 402 it would send, and then the warnings.
+pub(super) fn explain(config: &Config, out: &mut impl Write) -> io::Result<()> {
+    the_gateway(config, out)?;
+    for route in &config.routes {
+        writeln!(out, "\n{}", route.pattern)?;
+        if *route.name != *route.pattern.to_string() {
+            row(out, "name", &route.name)?;
+        }
+        match &route.charge {
+            Charge::Free => row(out, "price", "free")?,
+            Charge::Exact(terms) => the_terms(config, terms, out)?,
+        }
+        the_rest(config, route, out)?;
+        if let Charge::Exact(terms) = &route.charge {
+            the_402(&terms.challenge, out)?;
+        }
+    }
+    for warning in &config.warnings {
+        writeln!(out, "\nwarning: {warning}")?;
+    }
+    let (routes, warnings) = (config.routes.len(), config.warnings.len());
+    writeln!(out, "\n{}, {}, no mistakes", counted(routes, "route"), counted(warnings, "warning"))
+}
+
+fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
+    let server = &config.server;
+    row(out, "listen", &format!("{}; operators {}", server.listen, server.admin))?;
+    row(out, "public URL", server.public_url.as_deref().unwrap_or("none: no route is priced"))?;
+    row(out, "ledger", &config.ledger.to_string())?;
+    let limit =
+        |rate: Option<_>| rate.map_or("off".to_owned(), |rate: Rate| format!("{rate} by address"));
+    let (unpaid, refused) = (limit(config.limits.unpaid), limit(config.limits.refused));
+    row(out, "limits", &format!("unpaid requests {unpaid}; refused payments {refused}"))
+}
+
+fn the_terms(config: &Config, terms: &Terms, out: &mut impl Write) -> io::Result<()> {
+    for offered in &terms.offers {
+        let offer = &offered.offer.requirements;
+        let network = config.networks.values().find(|network| {
+            network.network == offer.network
+                && network.asset == offer.asset
+                && network.pay_to == offer.pay_to
+        });
+        let (name, decimals) =
+            network.map_or(("", 0), |network| (&*network.name, network.decimals));
+        let price = offer.amount.to_decimal(decimals);
+        row(out, "price", &format!("${price} on {name} ({})", offer.network))?;
+        row(out, "  asset", &format!("{} {}", offer.extra.name, offer.asset.to_checksum(None)))?;
+        row(out, "  pay to", &offer.pay_to.to_checksum(None))?;
+        row(out, "  by", &facilitator(config, offered))?;
+    }
+    Ok(())
+}
+
+fn facilitator(config: &Config, offered: &OfferedBy) -> String {
+    let name = &offered.facilitator;
+    match config.facilitators.get(&**name) {
+        Some(FacilitatorSettings::Simulated(_)) => format!("{name}: simulated, no real money"),
+        Some(FacilitatorSettings::Http(settings)) => format!("{name}: {}", settings.url),
+        None => name.to_string(),
+    }
+}
+
+fn the_rest(config: &Config, route: &Route, out: &mut impl Write) -> io::Result<()> {
+    if let Some(name) = &route.class
+        && let Some(class) = config.limits.classes.get(name)
+    {
+        let by = match class.by {
+            By::Ip => "address",
+            By::Payer => "payer",
+        };
+        row(out, "limit", &format!("{name}: {} by {by}", class.rate))?;
+    }
+    row(out, "body", &body(&route.body, config.server.body_bytes_max))?;
+    let Some(upstream) = config.upstreams.get(&route.upstream) else { return Ok(()) };
+    let (name, place, wait) = (&route.upstream, place(upstream), shown(route.answer_timeout));
+    row(out, "upstream", &format!("{name}: {place}, answers within {wait}"))?;
+    for (name, secret) in &upstream.headers {
+        row(out, "  header", &format!("{name}: … ({})", secret.source()))?;
+    }
+    Ok(())
+}
+
+fn body(rules: &BodyRules, bytes_max: u64) -> String {
+    let types = match &*rules.types {
+        [] => "any type".to_owned(),
+        types => types.join(", "),
+    };
+    format!("{types}; at most {}", size(rules.bytes_max.unwrap_or(bytes_max)))
+}
+
+fn place(upstream: &Upstream) -> String {
+    match &upstream.kind {
+        Kind::Url { host, port, tls, .. } => {
+            let scheme = match tls {
+                Tls::Plain => "http",
+                Tls::Verified => "https",
+            };
+            let host = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
+            format!("{scheme}://{host}:{port}")
+        }
+        Kind::Bundled { service, parallel, queue } => {
+            format!("{}, bundled, {parallel} at once and {queue} waiting", service.name())
+        }
+    }
+}
+
+/// The answer to a request without payment, as it goes over the wire and as it is read.
+fn the_402(challenge: &Challenge, out: &mut impl Write) -> io::Result<()> {
+    let header = String::from_utf8_lossy(&challenge.header);
+    writeln!(out, "  without payment:")?;
+    writeln!(out, "    HTTP/1.1 402 Payment Required")?;
+    writeln!(out, "    Content-Type: application/json")?;
+    writeln!(out, "    Cache-Control: no-store")?;
+    writeln!(out, "    PAYMENT-REQUIRED: {header}")?;
+    writeln!(out, "  its header, decoded, for version 2:")?;
+    let decoded = encoding::decode(&challenge.header).unwrap_or_default();
+    json::<PaymentRequired>(out, &decoded)?;
+    writeln!(out, "  its body, the terms for version 1:")?;
+    json::<PaymentRequiredV1>(out, &challenge.body)
+}
+
+/// An object of the protocol, its keys in the protocol's order.
+fn json<T: DeserializeOwned + Serialize>(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    let object: T = serde_json::from_slice(bytes)?;
+    for line in serde_json::to_string_pretty(&object)?.lines() {
+        writeln!(out, "    {line}")?;
+    }
+    Ok(())
+}
+
+fn row(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
+    writeln!(out, "  {name:<10} {value}")
+}
+
+/// In the largest unit that says it whole.
+fn size(bytes: u64) -> String {
+    match bytes {
+        bytes if bytes % 1_000_000 == 0 => format!("{}MB", bytes / 1_000_000),
+        bytes if bytes % (1 << 20) == 0 => format!("{}MiB", bytes >> 20),
+        bytes if bytes % (1 << 10) == 0 => format!("{}KiB", bytes >> 10),
+        bytes => format!("{bytes}B"),
+    }
+}
+
+/// In the largest unit that says it whole.
+fn shown(length: Duration) -> String {
+    match length.as_millis() {
+        millis if millis % 60_000 == 0 => format!("{}m", millis / 60_000),
+        millis if millis % 1_000 == 0 => format!("{}s", millis / 1_000),
+        millis => format!("{millis}ms"),
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const TEXT: &str = r#"
+        [ledger]
+        url = "memory:"
+        [networks.base-sepolia]
+        pay_to = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+        facilitator = "dev"
+        [facilitators.dev.simulated]
+        [limits.class]
+        ai = { rate = "60/min", by = "payer" }
+        [upstreams.api]
+        url = "https://api.example.com"
+        headers = { authorization = { env = "KEY" }, x-plain = "hunter2" }
+        [upstreams.old]
+        url = "http://127.0.0.1:1"
+        [[routes]]
+        match = "POST /v1/images"
+        upstream = "api"
+        price = "$0.05"
+        networks = ["base-sepolia"]
+        class = "ai"
+        body = { types = ["image/png"], max = "2MB" }
+        timeout = "1500ms"
+        [[routes]]
+        name = "docs"
+        match = "GET /docs/*"
+        upstream = "api"
+        price = "free"
+    "#;
+
+    fn checked() -> String {
+        let env = |_: &str| Some("hunter2".to_owned());
+        let config = Config::parse(TEXT, Path::new("gateway.toml"), &env).unwrap();
+        let mut out = Vec::new();
+        explain(&config, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn it_says_what_each_route_means() {
+        let said = checked();
+        for line in [
+            "  limits     unpaid requests 30/min by address; refused payments 30/min by address",
+            "POST /v1/images",
+            "  price      $0.05 on base-sepolia (eip155:84532)",
+            "    asset    USDC 0x036CbD53842c5426634e7929541eC2318f3dCF7e",
+            "    pay to   0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+            "    by       dev: simulated, no real money",
+            "  limit      ai: 60/min by payer",
+            "  body       image/png; at most 2MB",
+            "  upstream   api: https://api.example.com:443, answers within 1500ms",
+            "    header   authorization: … (env KEY)",
+            "    HTTP/1.1 402 Payment Required",
+            "          \"network\": \"eip155:84532\",",
+            "          \"maxAmountRequired\": \"50000\",",
+            "GET /docs/*",
+            "  name       docs",
+            "  price      free",
+            "warning: gateway.toml:13:20: no route uses upstream `old`",
+            "2 routes, 1 warning, no mistakes",
+        ] {
+            assert!(said.lines().any(|said| said == line), "{line}\n---\n{said}");
+        }
+    }
+
+    #[test]
+    fn it_shows_no_secret() {
+        assert!(!checked().contains("hunter2"));
+    }
+
+    #[test]
+    fn lengths_of_time_are_short() {
+        for (millis, text) in [(60_000, "1m"), (90_000, "90s"), (1_500, "1500ms")] {
+            assert_eq!(shown(Duration::from_millis(millis)), text);
+        }
+    }
+}

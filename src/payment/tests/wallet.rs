@@ -1,0 +1,119 @@
+//! A payer with a key, and a route that can be paid in three ways.
+
+use std::sync::Arc;
+
+use alloy::signers::SignerSync;
+use alloy::signers::local::PrivateKeySigner;
+use alloy_primitives::{Address, B256, U256};
+use bytes::Bytes;
+use http::HeaderMap;
+
+use crate::clock::UnixMillis;
+use crate::payment::{Presented, present};
+use crate::route::{Challenge, OfferedBy, ResourceUrl, Terms};
+use crate::x402::payload::OutgoingPayload;
+use crate::x402::requirements::AssetDomain;
+use crate::x402::{
+    AtomicAmount, Authorization, Eip712Domain, Network, Offer, PaymentRequirements,
+    PaymentRequirementsV1, Resource, SignedAuthorization, Version, encoding,
+};
+
+/// A moment inside the window of every authorization: 100 s after its start, 300 s before its end.
+pub(super) const NOW: UnixMillis = UnixMillis::new(1_700_000_100_000);
+/// Unix seconds; the first moment of the window.
+pub(super) const VALID_AFTER: u64 = 1_700_000_000;
+/// Unix seconds; the end of the window.
+pub(super) const VALID_BEFORE: u64 = 1_700_000_400;
+
+/// Of whoever settles all three offers.
+pub(super) const FACILITATOR: &str = "dev";
+
+/// What may be paid: one asset on Base Sepolia, a dearer one there, the first on Base.
+pub(super) fn terms() -> Terms {
+    let offers = [
+        offer(84532, "base-sepolia", 0x11, 50_000),
+        offer(84532, "base-sepolia", 0x12, 60_000),
+        offer(8453, "base", 0x11, 50_000),
+    ];
+    let by = |offer| OfferedBy { offer: Arc::new(offer), facilitator: FACILITATOR.into() };
+    let url = "https://api.example.com/paid".into();
+    Terms {
+        resource: Resource { url, description: "".into(), mime_type: "".into() },
+        offers: offers.map(by).into(),
+        challenge: Challenge { header: Bytes::new(), body: Bytes::new() },
+        url: ResourceUrl::Fixed,
+    }
+}
+
+/// An authorization for this offer, changed before the payer signs it.
+pub(super) fn sign(
+    offer: &Offer,
+    nonce: u64,
+    change: impl FnOnce(&mut Authorization),
+) -> SignedAuthorization {
+    let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(0x42)).unwrap();
+    let mut authorization = Authorization {
+        from: signer.address(),
+        to: offer.requirements.pay_to,
+        value: U256::from(offer.requirements.amount.units()),
+        valid_after: U256::from(VALID_AFTER),
+        valid_before: U256::from(VALID_BEFORE),
+        nonce: B256::left_padding_from(&nonce.to_be_bytes()),
+    };
+    change(&mut authorization);
+    let hash = offer.domain.signing_hash(&authorization);
+    let signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
+    SignedAuthorization { authorization, signature }
+}
+
+/// The value of a payment header for this offer.
+pub(super) fn header(version: Version, offer: &Offer, payment: &SignedAuthorization) -> String {
+    let payload = match version {
+        Version::V1 => OutgoingPayload::v1(&offer.v1, payment),
+        Version::V2 => OutgoingPayload::v2(&offer.requirements, payment),
+    };
+    encoding::encode_json(&payload).unwrap()
+}
+
+/// Headers of a request.
+pub(super) fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+    lines.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+}
+
+/// Payments with nonces from 0 on, each for one of the offers.
+pub(super) fn presented(count: u64) -> Vec<Presented> {
+    let terms = terms();
+    let offers = terms.offers.iter().map(|by| &by.offer).cycle();
+    let one = |(nonce, offer): (u64, &Arc<Offer>)| {
+        let value = header(Version::V2, offer, &sign(offer, nonce, |_| {}));
+        present(&headers(&[("payment-signature", &value)]), &terms).unwrap()
+    };
+    (0..count).zip(offers).map(one).collect()
+}
+
+fn offer(chain_id: u64, name: &str, asset: u8, price: u128) -> Offer {
+    let (asset, pay_to) = (Address::repeat_byte(asset), Address::repeat_byte(0x22));
+    let extra = AssetDomain { name: "USDC".into(), version: "2".into() };
+    let requirements = PaymentRequirements {
+        scheme: "exact".into(),
+        network: Network::eip155(chain_id),
+        amount: AtomicAmount::new(price),
+        asset,
+        pay_to,
+        max_timeout_seconds: 300,
+        extra: extra.clone(),
+    };
+    let v1 = PaymentRequirementsV1 {
+        scheme: "exact".into(),
+        network: name.into(),
+        max_amount_required: AtomicAmount::new(price),
+        resource: "https://api.example.com/paid".into(),
+        description: "".into(),
+        mime_type: "".into(),
+        pay_to,
+        max_timeout_seconds: 300,
+        asset,
+        extra,
+    };
+    Offer { requirements, v1, domain: Eip712Domain::new("USDC", "2", chain_id, asset) }
+}
