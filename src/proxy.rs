@@ -170,12 +170,12 @@ impl ProxyHttp for Gateway {
         head: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> pingora::Result<()> {
+        answer::strip_upstream(head);
         // An informational head is followed by another one; nothing is decided on it.
         if head.status.is_informational() && head.status != http::StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
         }
         exchange.stages.upstream = exchange.forwarded.map(|then| then.elapsed());
-        answer::strip_upstream(head);
         let Some(verified) = exchange.take_held() else { return Ok(()) };
         if !answered_well(head) {
             // Dropped: released. The upstream's own answer goes to the client as it is.

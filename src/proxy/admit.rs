@@ -39,9 +39,8 @@ impl Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Admitted, Refusal> {
+        exchange.client = Some(self.client(session));
         inspect::inspect(session.req_header(), self.settings.header_bytes_max)?;
-        let client = self.client(session);
-        exchange.client = Some(client);
         let route = match self.find(session)? {
             Found::Route(route) => route,
             Found::Options { allow } => return Ok(Admitted::Preflight { allow }),

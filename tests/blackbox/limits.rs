@@ -30,14 +30,11 @@ async fn unpaid(gateway: &Gateway) -> Answer {
     gateway.ask("POST", "/paid").send().await
 }
 
-#[tokio::test]
-async fn unless_configured_the_31st_unpaid_request_is_refused() {
-    let upstream = Upstream::start().await;
-    let gateway = Plan::to(upstream.address).limits("").start().await;
-    // Two seconds give one back, and this may take longer than that.
+/// Sends until it is refused; a minute gives thirty back, and this may take longer than that.
+async fn stopped_after_thirty(bucket: &str, send: impl AsyncFn() -> Answer) {
     let mut passed = 0;
     let answer = loop {
-        let answer = unpaid(&gateway).await;
+        let answer = send().await;
         if answer.status != 402 {
             break answer;
         }
@@ -45,11 +42,27 @@ async fn unless_configured_the_31st_unpaid_request_is_refused() {
         assert!(passed < 200, "nothing is limited");
     };
     assert!(passed >= 30, "{passed} have passed");
-    limited(&answer, "unpaid");
-    assert_eq!(answer.header("ratelimit-policy"), "\"unpaid\";q=30;w=60");
+    limited(&answer, bucket);
+    assert_eq!(answer.header("ratelimit-policy"), format!("\"{bucket}\";q=30;w=60"));
     assert!(matches!(answer.header("retry-after"), "1" | "2"), "{answer:?}");
     // Before a 402 is minted, nothing is said of the price.
     assert!(answer.json().get("accepts").is_none());
+}
+
+#[tokio::test]
+async fn unless_configured_the_31st_unpaid_request_is_refused() {
+    let upstream = Upstream::start().await;
+    let gateway = Plan::to(upstream.address).limits("").start().await;
+    stopped_after_thirty("unpaid", async || unpaid(&gateway).await).await;
+}
+
+#[tokio::test]
+async fn unless_configured_the_31st_refused_payment_is_not_looked_at() {
+    let upstream = Upstream::start().await;
+    let gateway = Plan::to(upstream.address).limits("").start().await;
+    let forged = forged();
+    let send = async || gateway.ask("POST", "/paid").pays(&forged).send().await;
+    stopped_after_thirty("refused", send).await;
 }
 
 #[tokio::test]

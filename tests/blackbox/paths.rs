@@ -19,7 +19,7 @@ async fn gateway(upstream: &Upstream) -> Gateway {
 }
 
 /// Spellings with which peers were fooled, and their kin. None is a path of ours.
-const SPELLINGS: [&str; 33] = [
+const SPELLINGS: [&str; 36] = [
     "/./paid/a",
     "/paid/./a",
     "/paid/a/.",
@@ -52,6 +52,9 @@ const SPELLINGS: [&str; 33] = [
     "/%252e%252e/paid/a",
     "/free/%c0%ae%c0%ae/paid/a",
     "/free/\u{e9}",
+    "/paid\x01/a",
+    "/paid/a\x7f",
+    "/paid/\"a",
     "paid/a",
 ];
 
@@ -69,19 +72,9 @@ async fn no_second_spelling_of_a_path_reaches_the_upstream() {
     assert!(upstream.seen().is_empty(), "{:?}", upstream.seen());
 }
 
-/// A fragment is the client's own: it is cut off before the path is matched, and not forwarded.
+/// Letters in the other case and a final slash are what lax servers forgive: no service.
 #[tokio::test]
-async fn a_fragment_is_no_part_of_the_path() {
-    let upstream = Upstream::start().await;
-    let gateway = gateway(&upstream).await;
-    let request = "GET /paid/a#x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    assert_eq!(raw::exchange(gateway.public, request).await.unwrap().0, 402);
-    assert!(upstream.seen().is_empty(), "{:?}", upstream.seen());
-}
-
-/// Letters in the other case and a final slash are what lax servers forgive: no route, no service.
-#[tokio::test]
-async fn other_letters_and_ends_are_no_route() {
+async fn other_letters_and_ends_are_not_served() {
     let upstream = Upstream::start().await;
     let gateway = gateway(&upstream).await;
     let spellings =
@@ -89,10 +82,27 @@ async fn other_letters_and_ends_are_no_route() {
     for path in spellings {
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         let (status, text) = raw::exchange(gateway.public, &request).await.unwrap();
-        // 400 where it is a route's path but for that, 404 where it is none.
         assert!(matches!(status, 400 | 404), "{path}: {text}");
     }
     assert!(upstream.seen().is_empty(), "{:?}", upstream.seen());
+}
+
+/// A fragment is no part of a request; what is left of it is matched, and that is forwarded.
+#[tokio::test]
+async fn a_fragment_hides_no_price() {
+    let upstream = Upstream::start().await;
+    let gateway = gateway(&upstream).await;
+    for (path, status, forwarded) in [
+        ("/paid/a#/free/x", 402, None),
+        ("/free/x#/../../paid/a", 200, Some("/free/x")),
+        ("/free/x?\x01", 200, Some("/free/x?%01")),
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let (found, text) = raw::exchange(gateway.public, &request).await.unwrap();
+        assert_eq!(found, status, "{path}: {text}");
+        let target = upstream.seen().pop().map(|seen| seen.target);
+        assert_eq!(target.as_deref(), forwarded, "{path}");
+    }
 }
 
 /// Two messages in one, or one that ends in two places.

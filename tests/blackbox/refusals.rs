@@ -125,6 +125,8 @@ async fn bad_request() {
     ] {
         raw_refusal(&gateway, &request, "bad_request").await;
     }
+    let line = gateway.logged("it", |line| line["outcome"] == "bad_request").await;
+    assert_eq!(line["client"], "127.0.0.1", "who sends such things is known");
     assert!(upstream.seen().is_empty());
 }
 

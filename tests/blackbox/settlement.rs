@@ -4,6 +4,7 @@ use super::refusals::refused;
 use crate::support::client::Answer;
 use crate::support::facilitator::{Facilitator, Habit};
 use crate::support::gateway::Gateway;
+use crate::support::ledger::locked;
 use crate::support::plan::Plan;
 use crate::support::upstream::Upstream;
 use crate::support::wallet::{Payment, Wallet};
@@ -172,6 +173,30 @@ async fn a_verification_for_another_payer_is_not_believed() {
 async fn a_facilitators_no_is_told_with_its_reason() {
     let no = r#"{"isValid":false,"invalidReason":"insufficient_funds"}"#;
     cannot_verify(Habit::Says(400, no.into()), "payment_invalid").await;
+}
+
+/// The disk was away when the word came: it is written as soon as it can be, not only at the next
+/// start, and nobody is asked to pay again meanwhile.
+#[tokio::test]
+async fn an_outcome_that_could_not_be_written_is_written_later() {
+    let upstream = Upstream::start().await;
+    let mut facilitator = Facilitator::start().await;
+    facilitator.on_settle(Habit::Waits);
+    let gateway = Plan::to(upstream.address).settled_by(&facilitator).start().await;
+    let payment = Wallet::new(1).pays();
+    let meanwhile = async {
+        let question = facilitator.waiting().await;
+        let lock = locked(&gateway).await;
+        facilitator.answers_honestly(question).await;
+        lock
+    };
+    let (answer, lock) = tokio::join!(pay(&gateway, &payment), meanwhile);
+    assert_eq!(answer.status, 200, "the money has moved: {answer:?}");
+    assert_eq!(gateway.state(&payment).await, "settling");
+    lock.release().await;
+    let line = gateway.comes_to(&payment, "settled").await;
+    assert_eq!(answer.object("payment-response")["transaction"], line.transaction());
+    refused(&pay(&gateway, &payment).await, "payment_used");
 }
 
 /// What recovery cannot find out is shown to whoever looks after the gateway.

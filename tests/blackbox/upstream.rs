@@ -136,7 +136,8 @@ async fn early_hints_settle_nothing() {
     let header = payment.v2();
     raw.send(format!("GET /paid HTTP/1.1\r\nHost: a\r\nPAYMENT-SIGNATURE: {header}\r\n\r\n")).await;
     let mut call = upstream.call().await;
-    call.inform(Reply::new(103).header("link", "</style.css>; rel=preload")).await;
+    let link = Reply::new(103).header("link", "</style.css>; rel=preload");
+    call.inform(link.header("PAYMENT-RESPONSE", "e30=")).await;
     let hints = raw.head().await.unwrap();
     assert_eq!(hints.status, 103);
     assert!(!hints.head.to_ascii_lowercase().contains("payment-response"), "{}", hints.head);

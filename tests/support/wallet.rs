@@ -78,7 +78,7 @@ fn accepted() -> Value {
         "amount": PRICE.to_string(),
         "asset": ASSET,
         "payTo": PAY_TO,
-        "maxTimeoutSeconds": 120,
+        "maxTimeoutSeconds": 300,
         "extra": { "name": "USDC", "version": "2" },
     })
 }
