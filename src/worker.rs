@@ -45,10 +45,10 @@ pub struct Options {
     /// Images worked on at once [default: one per core]
     #[arg(long, value_name = "N")]
     pub parallel: Option<NonZeroUsize>,
-    /// Images that may wait
+    /// Images that may wait, each with up to 25 MB of file
     #[arg(long, value_name = "N", default_value_t = QUEUE)]
     pub queue: usize,
-    /// Memory for images, in MB; they wait rather than take more
+    /// Memory for the images worked on, in MB; they wait rather than take more
     #[arg(long, value_name = "MB", default_value_t = MEMORY_MB)]
     pub memory: u32,
 }
@@ -147,9 +147,9 @@ fn cores() -> usize {
 }
 
 /// Images that may wait unless told otherwise.
-const QUEUE: usize = 32;
+const QUEUE: usize = 16;
 
-/// Memory for images unless told otherwise.
+/// Memory for the images worked on unless told otherwise.
 const MEMORY_MB: u32 = 2000;
 
 /// Threads that speak HTTP; the images have their own.

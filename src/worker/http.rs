@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
-use super::admission::Admission;
+use super::admission::{Admission, Place};
 use super::body;
 use super::container::Kind;
 use super::cutout::{contained, process};
@@ -47,7 +47,8 @@ async fn remove_background(State(admission): State<Admission>, request: Request)
         return refuse(Problem::Busy, body, &head.headers);
     };
     let answer = async {
-        let header = read_header(body::read(body, BODY_BYTES_MAX).await?, wanted.kind).await?;
+        let bytes = body::read(body, BODY_BYTES_MAX).await?;
+        let (header, place) = read_header(bytes, wanted.kind, place).await?;
         let desk = place.work(header.memory()).await.ok_or(Problem::Failed)?;
         let work = move || {
             // The desk goes with the work, so that it is free when the work is done and not when
@@ -63,9 +64,10 @@ async fn remove_background(State(admission): State<Admission>, request: Request)
     }
 }
 
-/// Headers are parsed off the threads that serve: compressed metadata can take a while.
-async fn read_header(bytes: Bytes, kind: Kind) -> Result<Header, Problem> {
-    let read = move || contained(|| Header::read(bytes, kind));
+/// Headers are parsed off the threads that serve, because compressed metadata can take a while.
+/// The place goes along, so that clients who leave meanwhile pile up nothing.
+async fn read_header(bytes: Bytes, kind: Kind, place: Place) -> Result<(Header, Place), Problem> {
+    let read = move || contained(|| Header::read(bytes, kind).map(|header| (header, place)));
     spawn_blocking(read).await.unwrap_or(Err(Problem::Failed))
 }
 

@@ -65,7 +65,8 @@ fn choice(tiny: &Plane<Lab>) -> (Guess, Plane<bool>) {
     let saliency = saliency::of(tiny);
     let tried = guesses(&saliency).map(|guess| {
         let leaning = guess.leaning();
-        let task = Task { photo: tiny, edges: &edges, leaning: &leaning, rounds_max: 6 };
+        let task =
+            Task { photo: tiny, edges: &edges, leaning: &leaning, rounds_max: TINY_ROUNDS_MAX };
         let mask = parts::tidied(&grabcut::subject(&task, guess.mask()));
         (badness(tiny, &edges, &saliency, &mask), guess, mask)
     });
@@ -74,12 +75,13 @@ fn choice(tiny: &Plane<Lab>) -> (Guess, Plane<bool>) {
     (best.1, best.2)
 }
 
-/// The mask at twice the size, cut once more along the edges that show there.
+/// The mask on a larger photo, cut once more along the edges that show there.
 fn refined(small: &Plane<Lab>, guess: &Guess, coarse: &Plane<bool>) -> Plane<bool> {
     let leaning = guess.leaning().scaled(small.width, small.height);
     let mask = opacity(coarse).scaled(small.width, small.height).map(|opacity| opacity > 0.5);
     let edges = Edges::of(small);
-    let task = Task { photo: small, edges: &edges, leaning: &leaning, rounds_max: 2 };
+    let task =
+        Task { photo: small, edges: &edges, leaning: &leaning, rounds_max: SMALL_ROUNDS_MAX };
     parts::tidied(&grabcut::subject(&task, mask))
 }
 
@@ -128,8 +130,14 @@ fn pixels_of(length: u32) -> usize {
 /// The longer side at which guesses are tried.
 const TINY_SIDE: u32 = 200;
 
+/// Turns of learning and cutting for each guess.
+const TINY_ROUNDS_MAX: usize = 6;
+
 /// The longer side at which the chosen one is cut again.
 const SMALL_SIDE: u32 = 300;
+
+/// Turns for the chosen one, whose colours are known by then.
+const SMALL_ROUNDS_MAX: usize = 2;
 
 /// The longer side at which the edge is followed.
 const MEDIUM_SIDE: u32 = 1000;
