@@ -67,9 +67,9 @@
 //!
 //! # Buckets give back by moving governor's own number
 //!
-//! governor has no refund. Its state is one moment per key, in a store of ours; giving back moves it
-//! by one interval, which is exact and capped at the burst. A full table makes new keys share one
-//! bucket per shard: it fails closed.
+//! governor has no refund. Its state is one moment per key, in a store of ours; giving back moves
+//! it by one interval, which is exact and capped at the burst. A full table makes new keys share
+//! one bucket per shard: it fails closed.
 //!
 //! # Settled on the head, bodies stream
 //!
@@ -78,8 +78,8 @@
 //!
 //! # The background remover is classical for now
 //!
-//! Saliency, GrabCut and a guided filter, because nothing may be downloaded and the smallest network
-//! tried scored lower. `tests/bench/cutouts` prints its scores on the sample photos.
+//! Saliency, GrabCut and a guided filter, because nothing may be downloaded and the smallest
+//! network tried scored lower. `tests/bench/cutouts` prints its scores on the sample photos.
 //!
 //! # What the line counter of `tests/tidy.rs` leaves out
 //!

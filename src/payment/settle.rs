@@ -1,6 +1,7 @@
 //! The moment the money moves, written down before and after.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::outlive::outlive;
 use super::{Payments, Verified};
@@ -122,14 +123,34 @@ impl Settlement {
         self.ledger.advance(&self.identity, self.exchange, step, self.clock.now()).await
     }
 
-    /// Writes down what has already happened. When that fails the ledger still says `settling`,
-    /// which is what recovery looks for.
+    /// Writes down what has already happened. When that fails it is tried again behind the answer,
+    /// for as long as the process lives; until then the ledger says `settling`, and recovery looks
+    /// for that.
     async fn note(&self, step: Step) {
-        if let Err(fault) = self.write(step).await {
+        if let Err(fault) = self.write(step.clone()).await {
             tracing::error!(payment = %self.identity, %fault, "an outcome was not written down");
+            let (ledger, identity) = (self.ledger.clone(), self.identity.clone());
+            let (exchange, clock) = (self.exchange, self.clock.clone());
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(WRITE_AGAIN_AFTER).await;
+                    let written = ledger.advance(&identity, exchange, step.clone(), clock.now());
+                    match written.await {
+                        Err(fault) if fault.retry() == Retry::Later => {}
+                        Err(fault) => {
+                            tracing::error!(payment = %identity, %fault, "and will not be");
+                            return;
+                        }
+                        Ok(()) => return,
+                    }
+                }
+            });
         }
     }
 }
+
+/// Between two attempts to write down an outcome.
+const WRITE_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 impl Settled {
     /// The hash of the transfer on the chain.
