@@ -31,7 +31,7 @@ use crate::limit::{ClientKey, Limiter};
 use crate::observe::{Metrics, Observed, ObservedPayment, PATH_CHARS_MAX};
 use crate::payment::{Payments, Unsettled, Verified};
 use crate::refusal::Refusal;
-use crate::route::{CanonicalPath, RouteTable};
+use crate::route::RouteTable;
 
 use admit::Admitted;
 pub use door::Door;
@@ -286,14 +286,8 @@ impl Gateway {
         exchange: &mut Exchange,
         refusal: Refusal,
     ) -> pingora::Result<()> {
-        let route = exchange.route.clone();
-        let path = inspect::target(session.req_header()).0.to_vec();
-        let refused = answer::Refused {
-            refusal: exchange.refusal.insert(refusal),
-            route: route.as_deref(),
-            path: CanonicalPath::new(&path).ok(),
-        };
-        answer::refuse(session, refused).await
+        let refusal = exchange.refusal.insert(refusal);
+        answer::refuse(session, refusal, exchange.route.as_deref()).await
     }
 
     /// Keeps a refusal for `fail_to_proxy`, which answers with it.
@@ -347,14 +341,12 @@ impl Gateway {
         let path = String::from_utf8_lossy(inspect::target(request).0);
         let end = path.char_indices().nth(PATH_CHARS_MAX).map_or(path.len(), |(at, _)| at);
         let status = session.response_written().map_or(0, |head| head.status.as_u16());
-        let payer = exchange.paid.as_ref().map(|paid| paid.payer.to_checksum(None));
-        let payment =
-            exchange.paid.as_ref().zip(payer.as_deref()).map(|(paid, payer)| ObservedPayment {
-                payer,
-                network: paid.network.as_str(),
-                amount: paid.amount.units(),
-                transaction: paid.transaction.as_deref(),
-            });
+        let payment = exchange.paid.as_ref().map(|paid| ObservedPayment {
+            payer: paid.payer,
+            network: paid.network.as_str(),
+            amount: paid.amount.units(),
+            transaction: paid.transaction.as_deref(),
+        });
         let outcome = match &exchange.refusal {
             Some(refusal) => refusal.row().code,
             None if status == 0 && !exchange.is_settled() => "client_gone",
@@ -362,7 +354,7 @@ impl Gateway {
         };
         self.metrics.ended(&Observed {
             began: exchange.began,
-            exchange: &exchange.id.to_string(),
+            exchange: exchange.id,
             method: request.method.as_str(),
             path: path.get(..end).unwrap_or_default(),
             route: exchange.route.as_ref().map(|route| &*route.name),

@@ -1,6 +1,5 @@
 //! The claim that makes one payment buy one answer, and the guard that lets it go.
 
-use super::outlive::outlive;
 use super::prove::Window;
 use super::{Payments, Proven};
 use crate::clock::{Clock, UnixMillis};
@@ -78,17 +77,13 @@ impl Payments {
             valid_before: presented.payment.authorization.valid_before.saturating_to(),
         };
         let (ledger, clock) = (self.inner.ledger.clone(), self.inner.clock.clone());
-        let claiming = async move {
-            let identity = claim.identity.clone();
-            match ledger.claim(claim, now).await {
-                Ok(Claimed::Ours) => {
-                    Ok(Hold { ledger, identity, exchange, clock, armed: Armed::Yes })
-                }
-                Ok(Claimed::Taken(entry)) => Err(Standing::Taken(Box::new(entry))),
-                Err(fault) => Err(Standing::Fault(fault)),
-            }
-        };
-        let hold = outlive(&self.inner.runtime, claiming).await.unwrap_or_else(panicked)?;
+        let identity = claim.identity.clone();
+        match ledger.claim(claim, now).await {
+            Ok(Claimed::Ours) => {}
+            Ok(Claimed::Taken(entry)) => return Err(Standing::Taken(Box::new(entry))),
+            Err(fault) => return Err(Standing::Fault(fault)),
+        }
+        let hold = Hold { ledger, identity, exchange, clock, armed: Armed::Yes };
         let order = Order {
             version: presented.version,
             offer: presented.offered.offer,
@@ -145,10 +140,4 @@ impl Drop for Hold {
             self.ledger.release_later(self.identity.clone(), self.exchange, now);
         }
     }
-}
-
-fn panicked<T>(error: tokio::task::JoinError) -> Result<T, Standing> {
-    use crate::fault::{Retry, Side};
-    let fault = Fault::new(Side::Ours, Retry::Later, "a claim was cut off").caused_by(error);
-    Err(Standing::Fault(fault))
 }

@@ -69,6 +69,9 @@ impl Gateway {
     fn client(&self, session: &Session) -> IpAddr {
         let peer = session.client_addr().and_then(|address| address.as_inet());
         let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), std::net::SocketAddr::ip);
+        if self.settings.trusted_proxies.is_empty() {
+            return peer.to_canonical();
+        }
         let forwarded = session.req_header().headers.get_all("x-forwarded-for");
         // A value that is not text ends the walk: nothing left of it can be believed.
         let forwarded = forwarded.iter().map(|value| value.to_str().unwrap_or_default());

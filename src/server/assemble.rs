@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
-use tokio::runtime::Handle;
 
 use super::supervise::{Patience, Program, Supervisor};
 use super::{ServeError, resolve};
@@ -62,7 +61,7 @@ impl House {
         let clock = Clock::System;
         let ledger = Ledger::open(&config.ledger).await?;
         let facilitators = facilitators(config)?;
-        let payments = Payments::new(ledger, facilitators, clock.clone(), Handle::current());
+        let payments = Payments::new(ledger, facilitators, clock.clone());
         let mut parts = Parts::default();
         let mut backends = HashMap::new();
         for (name, upstream) in &config.upstreams {
