@@ -280,7 +280,7 @@ async fn no_statement_reads_the_whole_table() {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
     let mut other = options.connect().await.unwrap();
     use rows::Many;
-    let many = [Many::Claim, Many::Advance, Many::Find].into_iter();
+    let many = [Many::Claim, Many::Advance, Many::AdvanceClaim, Many::Find].into_iter();
     let many = many.flat_map(|many| [many.sql(1), many.sql(64)]);
     for sql in many.chain([rows::GET.to_owned(), rows::UNFINISHED.to_owned()]) {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
