@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::queue::{Advancing, Claiming, Op, Ops};
 use super::round::{Outcome, Round, rounds};
 use super::rows::{self, Many, Values};
-use super::{Claimed, Entry, Misstep};
+use super::{Claimed, Entry, Misstep, lines};
 use crate::fault::{Fault, Retry, Side};
 
 /// The writer, alive until the queue is closed and empty.
@@ -175,7 +175,7 @@ impl Page<'_> {
         let sql = AssertSqlSafe(self.statement(Many::Find, rows));
         let query = sqlx::query_with(sql, values.bound());
         let found = query.fetch_all(&mut *self.transaction).await?;
-        let read = |row: &SqliteRow| Ok((rows::tag(row)?, rows::entry(row)?));
+        let read = |row: &SqliteRow| Ok((rows::tag(row)?, lines::entry(row)?));
         found.iter().map(|row| read(row).map_err(Error::Decode)).collect()
     }
 

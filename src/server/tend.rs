@@ -14,7 +14,7 @@ use crate::facilitator::Facilitator;
 use crate::limit::Limiter;
 use crate::observe::Metrics;
 use crate::payment::Payments;
-use crate::payment::recover::Scope;
+use crate::payment::recover::Recovery;
 use crate::proxy::admin::Readiness;
 
 /// The tasks beside the requests. Dropping them ends them.
@@ -29,6 +29,7 @@ impl Tending {
 /// Starts them.
 pub(super) fn tend(
     house: &House,
+    recovery: Recovery,
     readiness: watch::Sender<Readiness>,
     stopped: watch::Receiver<bool>,
 ) -> Tending {
@@ -55,7 +56,7 @@ pub(super) fn tend(
         }
     }
     tasks.spawn(keep_house(Arc::clone(&house.limiter), Arc::clone(&house.metrics)));
-    tasks.spawn(recover(house.payments.clone(), Arc::clone(&house.metrics)));
+    tasks.spawn(recover(house.payments.clone(), recovery, Arc::clone(&house.metrics)));
     let look = Look {
         payments: house.payments.clone(),
         metrics: Arc::clone(&house.metrics),
@@ -92,18 +93,27 @@ async fn keep_house(limiter: Arc<Limiter>, metrics: Arc<Metrics>) {
     }
 }
 
-async fn recover(payments: Payments, metrics: Arc<Metrics>) {
+/// Round after round over the unfinished payments; between two rounds there is a pause, between
+/// the passes of one there is none.
+async fn recover(payments: Payments, mut recovery: Recovery, metrics: Arc<Metrics>) {
     let mut every = tokio::time::interval(RECOVER_EVERY);
     loop {
-        every.tick().await;
-        match payments.recover(Scope::WhileServing).await {
+        if !recovery.is_half_way() {
+            every.tick().await;
+        }
+        match payments.recover(&mut recovery).await {
             Ok(found) => {
-                metrics.set_unknown(i64::try_from(found.unknown).unwrap_or(i64::MAX));
+                if let Some(unknown) = recovery.unknown() {
+                    metrics.set_unknown(i64::try_from(unknown).unwrap_or(i64::MAX));
+                }
                 if found.settled + found.released > 0 {
                     tracing::info!(?found, "payments of unknown outcome were resolved");
                 }
             }
-            Err(fault) => tracing::error!(%fault, "the ledger could not be read for recovery"),
+            Err(fault) => {
+                tracing::error!(%fault, "the ledger could not be read for recovery");
+                every.tick().await;
+            }
         }
     }
 }
@@ -142,6 +152,9 @@ impl Look {
             if !up {
                 reasons.push(format!("upstream {name} has no address"));
             }
+        }
+        if let Err(fault) = self.payments.ledger().ready() {
+            reasons.push(fault.to_string());
         }
         for (name, facilitator) in self.payments.facilitators() {
             if let Err(fault) = facilitator.ready().await {
