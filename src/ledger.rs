@@ -56,9 +56,9 @@ impl Ledger {
     /// on the current tokio runtime, which must live as long as the ledger.
     ///
     /// # Errors
-    /// Ledger, later: another gateway has the file, its lock file cannot be written, or the database
-    /// cannot be reached. Ledger, never: it cannot be opened, is no ledger, or a newer version has
-    /// migrated it.
+    /// Ledger, later: another gateway has the file, its lock file cannot be written, or the
+    /// database cannot be reached. Ledger, never: it cannot be opened, is no ledger, or a newer
+    /// version has migrated it.
     ///
     /// # Cancel safety
     /// Nothing stays open. A migration is done or not done.

@@ -1,6 +1,7 @@
 //! From a configuration to a running process, and from a signal to its end.
 
 mod assemble;
+mod books;
 mod listen;
 mod resolve;
 pub mod supervise;
@@ -26,6 +27,7 @@ use crate::payment::recover::Recovery;
 use crate::proxy::admin::{Admin, Readiness};
 use crate::proxy::{Door, Gateway};
 use assemble::House;
+pub use books::books;
 
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]

@@ -38,8 +38,8 @@ pub struct Forgetting {
 /// Where the payments lie.
 #[derive(Clone, Debug)]
 pub(super) enum Place {
-    Sqlite(SqliteConnectOptions),
-    Postgres(PgConnectOptions),
+    Sqlite(Box<SqliteConnectOptions>),
+    Postgres(Box<PgConnectOptions>),
     /// In memory, which forgets by itself.
     Nowhere,
 }
@@ -68,8 +68,8 @@ impl Forgetting {
         Self { place, keep, after: START }
     }
 
-    /// Looks at the next payments, oldest claim first, at most [`PASS_CHUNKS_MAX`] times
-    /// [`CHUNK_LEN`], and deletes those that have ended long ago.
+    /// Looks at the next payments, oldest claim first, at most ten thousand,
+    /// and deletes those that have ended long ago.
     ///
     /// A payment whose authorization could still be sent is never forgotten: it would be taken for
     /// a new one.
@@ -199,9 +199,9 @@ const DAY: u64 = 24 * 3600;
 const MARGIN_SECONDS: i64 = 24 * 3600;
 
 /// Payments looked at in one transaction: a few milliseconds.
-pub const CHUNK_LEN: i64 = 500;
+const CHUNK_LEN: i64 = 500;
 
 /// Transactions of one pass.
-pub const PASS_CHUNKS_MAX: usize = 20;
+const PASS_CHUNKS_MAX: usize = 20;
 
 const CHUNK_PAUSE: Duration = Duration::from_millis(20);

@@ -32,7 +32,7 @@ pub(super) struct Postgres {
     /// Nothing when it was opened to read.
     queue: Option<Queue>,
     readers: PgPool,
-    options: PgConnectOptions,
+    options: Arc<PgConnectOptions>,
     health: watch::Receiver<Health>,
 }
 
@@ -51,7 +51,7 @@ impl Postgres {
         let (health, healthy) = watch::channel(Health::Up);
         tokio::spawn(Writer::new(options.clone(), instance, link, health).run(ops));
         let readers = readers(options.clone());
-        Ok(Self { queue: Some(queue), readers, options, health: healthy })
+        Ok(Self { queue: Some(queue), readers, options: Arc::new(options), health: healthy })
     }
 
     /// Opens the database beside the gateways that write it, if any do.
@@ -61,7 +61,7 @@ impl Postgres {
         // A pool opens nothing before it must; a wrong place is known here.
         readers.acquire().await.map_err(cannot_open)?;
         let (_, health) = watch::channel(Health::Up);
-        Ok(Self { queue: None, readers, options, health })
+        Ok(Self { queue: None, readers, options: Arc::new(options), health })
     }
 
     /// The way to the writer.
@@ -72,8 +72,8 @@ impl Postgres {
 
     /// Where old payments are deleted.
     pub(super) fn place(&self) -> Place {
-        let options = self.options.clone().application_name(NAME);
-        Place::Postgres(options.options([("statement_timeout", STATEMENT_MILLIS_MAX)]))
+        let options = PgConnectOptions::clone(&self.options).application_name(NAME);
+        Place::Postgres(Box::new(options.options([("statement_timeout", STATEMENT_MILLIS_MAX)])))
     }
 
     /// Whether the last attempt to write went through.
@@ -100,11 +100,7 @@ impl Postgres {
     }
 
     /// Lines before a mark, newest claim first.
-    pub(super) async fn page(
-        &self,
-        before: Mark,
-        limit: u32,
-    ) -> Result<Vec<(Mark, Entry)>, Fault> {
+    pub(super) async fn page(&self, before: Mark, limit: u32) -> Result<Vec<(Mark, Entry)>, Fault> {
         let read = |row: &PgRow| Ok((lines::mark(row)?, lines::entry(row)?));
         self.lines(lines::PAGE, before, limit, read).await
     }
@@ -117,7 +113,11 @@ impl Postgres {
     ) -> Result<Vec<Unfinished>, Fault> {
         let read = |row: &PgRow| {
             let (mark, entry, holder) = (lines::mark(row)?, lines::entry(row)?, rows::lives(row)?);
-            Ok(Unfinished { mark, entry, holder: if holder { Holder::Lives } else { Holder::Gone } })
+            Ok(Unfinished {
+                mark,
+                entry,
+                holder: if holder { Holder::Lives } else { Holder::Gone },
+            })
         };
         self.lines(rows::UNFINISHED, after, limit, read).await
     }
@@ -134,7 +134,8 @@ impl Postgres {
         sql: &'static str,
         identity: &PaymentIdentity,
     ) -> Result<Option<PgRow>, Error> {
-        let query = key(identity).into_iter().fold(sqlx::query(sql), |query, part| query.bind(part));
+        let query =
+            key(identity).into_iter().fold(sqlx::query(sql), |query, part| query.bind(part));
         query.fetch_optional(&self.readers).await
     }
 

@@ -1,13 +1,17 @@
 //! A ledger in one SQLite file: how it is opened, and what reads it.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteRow, SqliteSynchronous,
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
+    SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Connection as _, Error, Executor as _, Row as _};
 
@@ -25,7 +29,7 @@ pub(super) struct Sqlite {
     /// Nothing when it was opened to read.
     queue: Option<Queue>,
     readers: SqlitePool,
-    path: PathBuf,
+    path: Arc<Path>,
     /// The last claim of whoever had the file before: claims up to it have nobody.
     inherited: Mark,
 }
@@ -44,9 +48,8 @@ impl Sqlite {
     /// the writer on the current runtime.
     pub(super) async fn open(path: &Path) -> Result<Self, Fault> {
         let lock = lock(path)?;
-        let options = options(path)
-            .create_if_missing(true)
-            .auto_vacuum(SqliteAutoVacuum::Incremental);
+        let options =
+            options(path).create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental);
         let mut connection = options.connect().await.map_err(cannot_open)?;
         make_shrinkable(&mut connection).await.map_err(cannot_open)?;
         let migrated = MIGRATIONS.run(&mut connection).await;
@@ -55,7 +58,7 @@ impl Sqlite {
         let (queue, ops) = queue();
         tokio::spawn(Writer::new(connection, serial, lock).run(ops));
         let (queue, inherited) = (Some(queue), Mark(serial));
-        Ok(Self { queue, readers: readers(path), path: path.to_owned(), inherited })
+        Ok(Self { queue, readers: readers(path), path: path.into(), inherited })
     }
 
     /// Opens the file beside the gateway that writes it, if one does.
@@ -63,7 +66,7 @@ impl Sqlite {
         let readers = readers(path);
         // A pool opens nothing before it must; a wrong path is known here.
         readers.acquire().await.map_err(cannot_open)?;
-        Ok(Self { queue: None, readers, path: path.to_owned(), inherited: Mark(NO_SERIAL) })
+        Ok(Self { queue: None, readers, path: path.into(), inherited: Mark(NO_SERIAL) })
     }
 
     /// The way to the writer.
@@ -74,7 +77,7 @@ impl Sqlite {
 
     /// Where old payments are deleted.
     pub(super) fn place(&self) -> Place {
-        Place::Sqlite(options(&self.path))
+        Place::Sqlite(Box::new(options(&self.path)))
     }
 
     pub(super) async fn get(&self, identity: &PaymentIdentity) -> Result<Option<Entry>, Fault> {
@@ -90,11 +93,7 @@ impl Sqlite {
     }
 
     /// Lines before a mark, newest claim first.
-    pub(super) async fn page(
-        &self,
-        before: Mark,
-        limit: u32,
-    ) -> Result<Vec<(Mark, Entry)>, Fault> {
+    pub(super) async fn page(&self, before: Mark, limit: u32) -> Result<Vec<(Mark, Entry)>, Fault> {
         let read = |row: &SqliteRow| Ok((lines::mark(row)?, lines::entry(row)?));
         self.lines(lines::PAGE, before, limit, read).await
     }
@@ -125,7 +124,8 @@ impl Sqlite {
         sql: &'static str,
         identity: &PaymentIdentity,
     ) -> Result<Option<SqliteRow>, Error> {
-        let query = key(identity).into_iter().fold(sqlx::query(sql), |query, part| query.bind(part));
+        let query =
+            key(identity).into_iter().fold(sqlx::query(sql), |query, part| query.bind(part));
         query.fetch_optional(&self.readers).await
     }
 

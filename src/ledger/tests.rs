@@ -1,6 +1,8 @@
 //! What the ledger promises to those who call it, on a real file and in memory.
 
+mod forget;
 mod model;
+#[allow(dead_code, unreachable_pub, reason = "the tests from outside use it too")]
 #[path = "../../tests/support/postgres.rs"]
 pub(crate) mod postgres;
 
@@ -200,7 +202,10 @@ async fn what_cannot_be_written_does_not_fail_its_neighbours() {
         let ledger = Ledger::open(&url).await.unwrap();
         for payment in 1..=3 {
             ledger.claim(claim(payment, 9), NOW).await.unwrap();
-            ledger.advance(&identity(payment), ExchangeId::new(9), Step::Settling, NOW).await.unwrap();
+            ledger
+                .advance(&identity(payment), ExchangeId::new(9), Step::Settling, NOW)
+                .await
+                .unwrap();
         }
         let Ok(Way::Queue(queue)) = ledger.way() else { panic!("no queue") };
         // Past the check that keeps it away from the file.
@@ -340,7 +345,9 @@ async fn no_statement_reads_the_whole_table() {
     use rows::Many;
     let many = [Many::Claim, Many::Advance, Many::Find].into_iter();
     let many = many.flat_map(|many| [many.sql(1), many.sql(64)]);
-    for sql in many.chain([lines::GET.to_owned(), sqlite::UNFINISHED.to_owned(), lines::PAGE.to_owned()]) {
+    for sql in
+        many.chain([lines::GET.to_owned(), sqlite::UNFINISHED.to_owned(), lines::PAGE.to_owned()])
+    {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
         let plan = sqlx::query(explain).fetch_all(&mut other).await.unwrap();
         let plan: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();

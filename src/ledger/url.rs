@@ -99,7 +99,8 @@ impl PostgresUrl {
 }
 
 /// What may stand behind the question mark.
-const OPTIONS: &[&str] = &["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "user", "dbname"];
+const OPTIONS: &[&str] =
+    &["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "user", "dbname"];
 
 impl TryFrom<String> for LedgerUrl {
     type Error = LedgerUrlError;

@@ -10,7 +10,9 @@ use tokio::task::JoinSet;
 
 use super::assemble::House;
 use super::resolve;
+use crate::clock::Clock;
 use crate::facilitator::Facilitator;
+use crate::ledger::{Forgetting, Round};
 use crate::limit::Limiter;
 use crate::observe::Metrics;
 use crate::payment::Payments;
@@ -56,6 +58,7 @@ pub(super) fn tend(
         }
     }
     tasks.spawn(keep_house(Arc::clone(&house.limiter), Arc::clone(&house.metrics)));
+    tasks.spawn(forget(house.payments.ledger().forgetting(house.keep)));
     tasks.spawn(recover(house.payments.clone(), recovery, Arc::clone(&house.metrics)));
     let look = Look {
         payments: house.payments.clone(),
@@ -89,6 +92,31 @@ async fn keep_house(limiter: Arc<Limiter>, metrics: Arc<Metrics>) {
             [("unpaid", sizes.unpaid), ("refused", sizes.refused)].into_iter().chain(classes)
         {
             metrics.set_limiter_keys(table, i64::try_from(keys).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+/// Deletes what is long over: a pass after a pass while there is more, then a pause.
+async fn forget(mut forgetting: Forgetting) {
+    let mut every = tokio::time::interval(FORGET_EVERY);
+    loop {
+        every.tick().await;
+        let mut payments: u64 = 0;
+        let passed = loop {
+            match forgetting.pass(Clock::System.now()).await {
+                Ok(forgotten) => {
+                    payments = payments.saturating_add(forgotten.payments);
+                    if forgotten.round == Round::Over {
+                        break Ok(());
+                    }
+                }
+                Err(fault) => break Err(fault),
+            }
+        };
+        match passed {
+            Ok(()) if payments == 0 => {}
+            Ok(()) => tracing::info!(payments, "payments that were long over were deleted"),
+            Err(fault) => tracing::warn!(%fault, payments, "the ledger keeps more than it should"),
         }
     }
 }
@@ -166,6 +194,7 @@ impl Look {
 }
 
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
+const FORGET_EVERY: Duration = Duration::from_secs(10 * 60);
 const TEND_EVERY: Duration = Duration::from_secs(10);
 const RECOVER_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(250);

@@ -53,6 +53,24 @@ pub async fn leases_are_over(url: &str) {
     connection.execute("UPDATE instances SET lease_until = now()").await.unwrap();
 }
 
+/// Lets nobody but us into a database any more, and ends who is in.
+pub async fn closes(url: &str) {
+    let name = url.strip_prefix("postgres:///").and_then(|rest| rest.split('?').next()).unwrap();
+    let mut connection = connect(&server().url("postgres")).await;
+    let close = AssertSqlSafe(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
+    connection.execute(close).await.unwrap();
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+    sqlx::query(end).bind(name).execute(&mut connection).await.unwrap();
+}
+
+/// Lets everybody in again.
+pub async fn opens(url: &str) {
+    let name = url.strip_prefix("postgres:///").and_then(|rest| rest.split('?').next()).unwrap();
+    let mut connection = connect(&server().url("postgres")).await;
+    let open = AssertSqlSafe(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
+    connection.execute(open).await.unwrap();
+}
+
 struct Server {
     folder: PathBuf,
     /// While its standard input is open, the server runs.

@@ -147,9 +147,8 @@ fn values(
     let claim = |text: &dyn Fn(&Claiming) -> String| -> Vec<String> {
         claims.iter().map(|(_, op)| text(op)).collect()
     };
-    let step = |text: &dyn Fn(&Advancing) -> String| -> Vec<String> {
-        steps.iter().map(text).collect()
-    };
+    let step =
+        |text: &dyn Fn(&Advancing) -> String| -> Vec<String> { steps.iter().map(text).collect() };
     let mut values = PgArguments::default();
     values.add(instance)?;
     add_keys(&mut values, claims.iter().map(|(key, _)| key.clone()))?;
