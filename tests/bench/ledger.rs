@@ -1,7 +1,8 @@
 //! State changes per second of a ledger, each durable before it is answered.
 //!
 //! `ledger URL [PAYERS [SECONDS]]`: so many payers, 64 by default, claim, settle and finish payment
-//! after payment, for five seconds by default. `URL` is what `gateway.toml` takes.
+//! after payment, for five seconds by default. `URL` is what `gateway.toml` takes, or `postgres` for
+//! a server of its own, begun for this and gone afterwards.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -14,6 +15,17 @@ use tollgate::clock::Clock;
 use tollgate::ledger::{Claim, Claimed, ExchangeId, Ledger, Step};
 use tollgate::x402::{AtomicAmount, Network, PaymentIdentity};
 
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the tests' own server, whole"
+)]
+#[path = "../support/postgres.rs"]
+mod postgres;
+
 type BoxError = Box<dyn Error + Send + Sync>;
 
 #[tokio::main(worker_threads = 2)]
@@ -24,6 +36,7 @@ async fn main() -> Result<(), BoxError> {
     };
     let payers: u64 = rest.first().map_or(Ok(64), |text| text.parse())?;
     let seconds: u64 = rest.get(1).map_or(Ok(5), |text| text.parse())?;
+    let url = if url == "postgres" { postgres::database().await } else { url.clone() };
     let ledger = Ledger::open(&url.parse()?).await?;
     let (begun, changes) = (Instant::now(), Arc::new(AtomicU64::new(0)));
     let end = begun + Duration::from_secs(seconds);

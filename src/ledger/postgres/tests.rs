@@ -19,6 +19,16 @@ async fn open(url: &str) -> Ledger {
     Ledger::open(&url.parse::<LedgerUrl>().unwrap()).await.unwrap()
 }
 
+/// Looks until it is so, but not for ever.
+async fn until(mut so: impl AsyncFnMut() -> bool) {
+    let looking = async {
+        while !so().await {
+            sleep(LOOK_AGAIN).await;
+        }
+    };
+    timeout(PATIENCE, looking).await.expect("it never comes so");
+}
+
 /// Payments in flight that nobody works on.
 async fn orphans(ledger: &Ledger) -> usize {
     let left = ledger.unfinished(None, 100).await.unwrap();
@@ -50,12 +60,7 @@ async fn what_a_living_gateway_holds_is_left_to_it() {
     leases_are_over(&url).await;
     assert_eq!(orphans(&two).await, 1);
     // It is heard of again before anything of it is taken for left behind for good.
-    let healed = async {
-        while orphans(&two).await > 0 {
-            sleep(LOOK_AGAIN).await;
-        }
-    };
-    timeout(ANSWER_WAIT_MAX, healed).await.unwrap();
+    until(async || orphans(&two).await == 0).await;
     one.close().await;
     assert_eq!(orphans(&two).await, 1);
     let left = two.unfinished(None, 1).await.unwrap().remove(0).entry;
@@ -166,9 +171,7 @@ async fn a_write_whose_answer_was_lost_is_found_again() {
         async move { ledger.claim(claim(1, 1), NOW).await }
     });
     // It is written, and the gateway does not know.
-    while watcher.get(&identity(1)).await.unwrap().is_none() {
-        sleep(LOOK_AGAIN).await;
-    }
+    until(async || watcher.get(&identity(1)).await.unwrap().is_some()).await;
     assert!(!asked.is_finished());
     wire.is_whole();
     assert_eq!(asked.await.unwrap().unwrap(), Claimed::Ours);
@@ -179,9 +182,7 @@ async fn a_write_whose_answer_was_lost_is_found_again() {
         let ledger = ledger.clone();
         async move { ledger.advance(&identity(1), exchange, Step::Settling, NOW).await }
     });
-    while watcher.get(&identity(1)).await.unwrap().unwrap().state == State::Held {
-        sleep(LOOK_AGAIN).await;
-    }
+    until(async || watcher.get(&identity(1)).await.unwrap().unwrap().state != State::Held).await;
     assert!(!asked.is_finished());
     wire.is_whole();
     asked.await.unwrap().unwrap();
@@ -203,15 +204,8 @@ async fn without_the_server_nothing_is_claimed_and_afterwards_nothing_is_left_he
     assert!(ledger.claim(claim(2, 2), NOW).await.is_err());
     assert!(begun.elapsed() < PATIENT, "nobody waits for a server that is known to be gone");
     wire.is_whole();
-    let back = async {
-        while ledger.ready().is_err() {
-            sleep(LOOK_AGAIN).await;
-        }
-        while watcher.unfinished(None, 9).await.unwrap() != [] {
-            sleep(LOOK_AGAIN).await;
-        }
-    };
-    timeout(OPEN_WAIT_MAX, back).await.unwrap();
+    until(async || ledger.ready().is_ok()).await;
+    until(async || watcher.unfinished(None, 9).await.unwrap() == []).await;
     assert_eq!(watcher.claim(claim(1, 3), NOW).await.unwrap(), Claimed::Ours);
     wire.task.abort();
 }
@@ -244,4 +238,5 @@ async fn a_database_that_is_not_there_stops_the_start() {
 }
 
 const PATIENT: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(40);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
