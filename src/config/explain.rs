@@ -55,13 +55,10 @@ fn kept(config: &Config) -> String {
         (LedgerUrl::Memory, _) => "forgets all when it ends".to_owned(),
         (_, Keep::Forever) => "keeps payments for ever".to_owned(),
         (_, Keep::For(length)) => {
-            format!("keeps payments {}", counted_days(length.as_secs() / (24 * 3600)))
+            let days = usize::try_from(length.as_secs() / (24 * 3600)).unwrap_or(usize::MAX);
+            format!("keeps payments {}", counted(days, "day"))
         }
     }
-}
-
-fn counted_days(days: u64) -> String {
-    format!("{days} day{}", if days == 1 { "" } else { "s" })
 }
 
 fn the_terms(config: &Config, terms: &Terms, out: &mut impl Write) -> io::Result<()> {
