@@ -97,7 +97,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         #[cfg(feature = "worker")]
         Command::Worker(Worker::BackgroundRemoval(options)) => crate::worker::run(&options)?,
         Command::Ledger(command) => match load(command.config()) {
-            Ok(config) => return block_on(ledger::run(command, config)),
+            Ok(config) => return block_on(ledger::run(command, config, Clock::System)),
             Err(wrong) => return Ok(wrong),
         },
     }

@@ -23,7 +23,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::ledger::LedgerUrl;
+use crate::ledger::{Keep, LedgerUrl};
 use crate::limit;
 use crate::route::upstream::Upstream;
 use crate::route::{Charge, Route};
@@ -48,6 +48,8 @@ pub struct Config {
     pub server: Server,
     /// Where payments are kept.
     pub ledger: LedgerUrl,
+    /// How long payments are kept there after their end.
+    pub keep: Keep,
     /// Where money moves, by name.
     pub networks: BTreeMap<Box<str>, NetworkSettings>,
     /// Who verifies and settles, by name.
@@ -131,6 +133,7 @@ fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
     if public_url.is_none() && routes.iter().any(|route| matches!(route.charge, Charge::Exact(_))) {
         reader.wrong(listen.unwrap_or_default(), Mistake::NoPublicUrl);
     }
+    let keep = reader.take_if(ledger.keep).unwrap_or_default();
     let ledger = ledger_for(&networks, ledger.url, reader);
     reader.warn_of_unused();
     if routes.is_empty() {
@@ -139,6 +142,7 @@ fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
     Some(Config {
         server,
         ledger: ledger?,
+        keep,
         networks: whole(networks)?,
         facilitators: whole(facilitators)?,
         limits,

@@ -1,24 +1,34 @@
 //! Which payments are held, settling, settled, refused, released or unknown: the memory of money.
 
 mod entry;
+mod forget;
+mod lines;
 mod memory;
+mod postgres;
 mod queue;
 mod round;
 mod rows;
 mod sqlite;
 mod step;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod url;
+mod walk;
 mod writer;
 
 use std::sync::Arc;
 
-pub use entry::{Claim, Claimed, Entry, ExchangeId, ExchangeIdError};
+pub use entry::{
+    Claim, Claimed, Entry, ExchangeId, ExchangeIdError, Holder, Mark, Past, Unfinished,
+};
+pub use forget::{Forgetting, Forgotten, Keep, Round};
 use memory::Memory;
+use postgres::Postgres;
+use queue::Queue;
 use sqlite::Sqlite;
 pub use step::{Misstep, State, StateError, Step, TRANSACTION_LEN_MAX};
-pub use url::{LedgerUrl, LedgerUrlError};
+pub use url::{LedgerUrl, LedgerUrlError, PostgresUrl};
+pub use walk::{Filter, Walk};
 
 use crate::clock::UnixMillis;
 use crate::fault::{Fault, Retry, Side};
@@ -26,7 +36,8 @@ use crate::x402::PaymentIdentity;
 
 /// The ledger, open. A clone is another handle to the same one.
 ///
-/// One process writes it; what it has answered is on the disk. When the last handle is dropped
+/// One process writes a file; several write one database, and what one of them holds is nobody
+/// else's while it lives. What was answered is on the disk. When the last handle is dropped
 /// without [`Ledger::close`], what was handed in is still written as long as the runtime lives.
 #[derive(Clone, Debug)]
 pub struct Ledger {
@@ -36,6 +47,7 @@ pub struct Ledger {
 #[derive(Clone, Debug)]
 enum Store {
     Sqlite(Sqlite),
+    Postgres(Postgres),
     Memory(Arc<Memory>),
 }
 
@@ -44,20 +56,22 @@ impl Ledger {
     /// on the current tokio runtime, which must live as long as the ledger.
     ///
     /// # Errors
-    /// Ledger, later: another gateway has it, or its lock file cannot be written. Ledger, never: it
-    /// cannot be opened, is no ledger, or a newer version has migrated it.
+    /// Ledger, later: another gateway has the file, its lock file cannot be written, or the
+    /// database cannot be reached. Ledger, never: it cannot be opened, is no ledger, or a newer
+    /// version has migrated it.
     ///
     /// # Cancel safety
     /// Nothing stays open. A migration is done or not done.
     pub async fn open(url: &LedgerUrl) -> Result<Self, Fault> {
         let store = match url {
             LedgerUrl::Sqlite(path) => Store::Sqlite(Sqlite::open(path).await?),
+            LedgerUrl::Postgres(url) => Store::Postgres(Postgres::open(url).await?),
             LedgerUrl::Memory => Store::Memory(Arc::new(Memory::new())),
         };
         Ok(Self { store })
     }
 
-    /// Opens the ledger beside the gateway that writes it. Claims and steps are faults.
+    /// Opens the ledger beside the gateways that write it. Claims and steps are faults.
     ///
     /// # Errors
     /// Ledger, never: it cannot be opened, or it is the memory of another process.
@@ -66,12 +80,12 @@ impl Ledger {
     /// Nothing stays open.
     pub async fn open_to_read(url: &LedgerUrl) -> Result<Self, Fault> {
         let elsewhere = "a ledger in memory can be read by its own process only";
-        match url {
-            LedgerUrl::Sqlite(path) => {
-                Ok(Self { store: Store::Sqlite(Sqlite::open_to_read(path).await?) })
-            }
-            LedgerUrl::Memory => Err(Fault::new(Side::Ledger, Retry::Never, elsewhere)),
-        }
+        let store = match url {
+            LedgerUrl::Sqlite(path) => Store::Sqlite(Sqlite::open_to_read(path).await?),
+            LedgerUrl::Postgres(url) => Store::Postgres(Postgres::open_to_read(url).await?),
+            LedgerUrl::Memory => return Err(Fault::new(Side::Ledger, Retry::Never, elsewhere)),
+        };
+        Ok(Self { store })
     }
 
     /// Claims a payment for one exchange: nobody has it, or whoever had it was refused or let go.
@@ -85,9 +99,9 @@ impl Ledger {
     /// # Cancel safety
     /// The claim may still be written, and is then released again.
     pub async fn claim(&self, claim: Claim, now: UnixMillis) -> Result<Claimed, Fault> {
-        match &self.store {
-            Store::Sqlite(sqlite) => sqlite.queue()?.claim(claim, now).await,
-            Store::Memory(memory) => memory.claim(claim, now),
+        match self.way()? {
+            Way::Queue(queue) => queue.claim(claim, now).await,
+            Way::Memory(memory) => memory.claim(claim, now),
         }
     }
 
@@ -112,11 +126,9 @@ impl Ledger {
         if step.transaction().is_some_and(|name| name.len() > TRANSACTION_LEN_MAX) {
             return Err(Misstep::Transaction.into());
         }
-        match &self.store {
-            Store::Sqlite(sqlite) => {
-                sqlite.queue()?.advance(identity.clone(), exchange, step, now).await
-            }
-            Store::Memory(memory) => Ok(memory.advance(identity, exchange, &step, now)?),
+        match self.way()? {
+            Way::Queue(queue) => queue.advance(identity.clone(), exchange, step, now).await,
+            Way::Memory(memory) => Ok(memory.advance(identity, exchange, &step, now)?),
         }
     }
 
@@ -126,30 +138,54 @@ impl Ledger {
     /// before that leaves the payment held, and recovery releases it. A payment that has gone on to
     /// another state or exchange stays as it is.
     pub fn release_later(&self, identity: PaymentIdentity, exchange: ExchangeId, now: UnixMillis) {
-        match &self.store {
-            Store::Sqlite(sqlite) => {
-                if let Ok(queue) = sqlite.queue() {
-                    queue.release(identity, exchange, now);
-                }
-            }
-            Store::Memory(memory) => {
+        match self.way() {
+            Ok(Way::Queue(queue)) => queue.release(identity, exchange, now),
+            Ok(Way::Memory(memory)) => {
                 // A misstep is a payment that has gone on.
                 let _gone_on = memory.advance(&identity, exchange, &Step::Released, now);
             }
+            Err(read_only) => tracing::debug!(%exchange, %read_only, "nothing to release"),
         }
     }
 
-    /// The payments that something must still become of, oldest claim first.
+    /// Payments that something must still become of, behind a mark, oldest claim first.
     ///
     /// # Errors
     /// Ledger, later: it cannot be read.
     ///
     /// # Cancel safety
     /// Nothing changes.
-    pub async fn unfinished(&self, limit: u32) -> Result<Vec<Entry>, Fault> {
+    pub async fn unfinished(
+        &self,
+        after: Option<Mark>,
+        limit: u32,
+    ) -> Result<Vec<Unfinished>, Fault> {
+        let after = after.unwrap_or(Mark(i64::MIN));
         match &self.store {
-            Store::Sqlite(sqlite) => sqlite.unfinished(limit).await,
-            Store::Memory(memory) => Ok(memory.unfinished(limit)),
+            Store::Sqlite(sqlite) => sqlite.unfinished(after, limit).await,
+            Store::Postgres(postgres) => postgres.unfinished(after, limit).await,
+            Store::Memory(memory) => Ok(memory.unfinished(after, limit)),
+        }
+    }
+
+    /// Payments before a mark, newest claim first. A payment that is claimed again while page after
+    /// page is read moves to the front, and is then not met any more.
+    ///
+    /// # Errors
+    /// Ledger, later: it cannot be read.
+    ///
+    /// # Cancel safety
+    /// Nothing changes.
+    pub async fn page(
+        &self,
+        before: Option<Mark>,
+        limit: u32,
+    ) -> Result<Vec<(Mark, Entry)>, Fault> {
+        let before = before.unwrap_or(Mark(i64::MAX));
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.page(before, limit).await,
+            Store::Postgres(postgres) => postgres.page(before, limit).await,
+            Store::Memory(memory) => Ok(memory.page(before, limit)),
         }
     }
 
@@ -161,10 +197,8 @@ impl Ledger {
     /// # Cancel safety
     /// Nothing changes.
     pub async fn list(&self, limit: u32) -> Result<Vec<Entry>, Fault> {
-        match &self.store {
-            Store::Sqlite(sqlite) => sqlite.list(limit).await,
-            Store::Memory(memory) => Ok(memory.list(limit)),
-        }
+        let page = self.page(None, limit).await?;
+        Ok(page.into_iter().map(|(_, entry)| entry).collect())
     }
 
     /// The entry of a payment, if it has one.
@@ -177,18 +211,72 @@ impl Ledger {
     pub async fn get(&self, identity: &PaymentIdentity) -> Result<Option<Entry>, Fault> {
         match &self.store {
             Store::Sqlite(sqlite) => sqlite.get(identity).await,
+            Store::Postgres(postgres) => postgres.get(identity).await,
             Store::Memory(memory) => Ok(memory.get(identity)),
         }
     }
 
-    /// Writes what was handed in, then lets go of the file, for every handle.
+    /// Where the payment of an entry stood before, oldest first, as far as it is kept: some forty
+    /// changes. A ledger in memory keeps nothing.
+    ///
+    /// # Errors
+    /// Ledger, later: it cannot be read.
+    ///
+    /// # Cancel safety
+    /// Nothing changes.
+    pub async fn past(&self, entry: &Entry) -> Result<Vec<Past>, Fault> {
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.past(entry).await,
+            Store::Postgres(postgres) => postgres.past(entry).await,
+            Store::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether it can be expected to be written.
+    ///
+    /// # Errors
+    /// Ledger, later: the last attempt to write failed. A file is always expected to.
+    pub fn ready(&self) -> Result<(), Fault> {
+        match &self.store {
+            Store::Postgres(postgres) => postgres.ready(),
+            Store::Sqlite(_) | Store::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Whoever forgets payments some time after their end. One is enough for each gateway.
+    pub fn forgetting(&self, keep: Keep) -> Forgetting {
+        let place = match &self.store {
+            Store::Sqlite(sqlite) => sqlite.place(),
+            Store::Postgres(postgres) => postgres.place(),
+            Store::Memory(_) => forget::Place::Nowhere,
+        };
+        Forgetting::new(place, keep)
+    }
+
+    /// Writes what was handed in, then lets go of the file or the connection, for every handle.
     ///
     /// # Cancel safety
     /// It closes all the same, in the background.
     pub async fn close(&self) {
         match &self.store {
             Store::Sqlite(sqlite) => sqlite.close().await,
+            Store::Postgres(postgres) => postgres.close().await,
             Store::Memory(_) => {}
         }
     }
+
+    /// The way to whoever writes.
+    fn way(&self) -> Result<Way<'_>, Fault> {
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.queue().map(Way::Queue),
+            Store::Postgres(postgres) => postgres.queue().map(Way::Queue),
+            Store::Memory(memory) => Ok(Way::Memory(memory)),
+        }
+    }
+}
+
+/// How a ledger is written.
+enum Way<'a> {
+    Queue(&'a Queue),
+    Memory(&'a Memory),
 }

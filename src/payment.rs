@@ -5,6 +5,7 @@ mod outlive;
 pub mod present;
 pub mod prove;
 pub mod receipt;
+pub mod reconcile;
 pub mod recover;
 pub mod reserve;
 pub mod settle;

@@ -1,6 +1,7 @@
 //! From a configuration to a running process, and from a signal to its end.
 
 mod assemble;
+mod books;
 mod listen;
 mod resolve;
 pub mod supervise;
@@ -23,10 +24,11 @@ use crate::config::Config;
 use crate::fault::Fault;
 use crate::observe::Metrics;
 use crate::payment::Payments;
-use crate::payment::recover::Scope;
+use crate::payment::recover::Recovery;
 use crate::proxy::admin::{Admin, Readiness};
 use crate::proxy::{Door, Gateway};
 use assemble::House;
+pub use books::books;
 
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -75,12 +77,13 @@ async fn run(
     let admin = listen::bind(config.server.admin)
         .map_err(|error| ServeError::Listen(config.server.admin, error))?;
     let house = House::build(&config).await?;
-    let recovered = house.payments.recover(Scope::AtStart).await?;
+    let mut recovery = Recovery::default();
+    let recovered = house.payments.recover(&mut recovery).await?;
     tracing::info!(?recovered, "the ledger has been read");
 
     let (stop, stopped) = watch::channel(false);
     let (readiness, ready) = watch::channel(Readiness::Not(vec!["starting".to_owned()]));
-    let tending = tend::tend(&house, readiness, stopped.clone());
+    let tending = tend::tend(&house, recovery, readiness, stopped.clone());
     let (metrics, payments) = (Arc::clone(&house.metrics), house.payments.clone());
     let addresses = (public.address(), admin.address());
 

@@ -1,6 +1,7 @@
 //! The real binary from outside: real sockets, real files, fakes on the other side.
 
 mod bad_payments;
+mod books;
 #[cfg(feature = "worker")]
 mod bundled;
 mod hang_ups;

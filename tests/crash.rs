@@ -2,4 +2,5 @@
 //! nobody pays twice.
 
 mod points;
+mod replicas;
 mod storm;

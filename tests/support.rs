@@ -7,6 +7,8 @@ pub mod gateway;
 pub mod ledger;
 pub mod lines;
 pub mod plan;
+#[allow(dead_code, reason = "the tests of the ledger use it too")]
+pub mod postgres;
 pub mod raw;
 pub mod server;
 pub mod upstream;

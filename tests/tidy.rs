@@ -21,8 +21,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["x402", "limit", "route", "facilitator", "ledger", "observe"]),
     ("server", ALL_ABOVE),
     ("worker", &[]),
-    // The commands hand out the clock, list the ledger and are the worker's own process.
-    ("cli", &["config", "server", "x402", "clock", "ledger", "worker"]),
+    // The commands hand out the clock, read the ledger, compare it with the chain and are the
+    // worker's own process.
+    ("cli", &["config", "server", "x402", "clock", "ledger", "payment", "worker"]),
     ("manual", &[]),
 ];
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
 use crate::route::upstream::{Kind, Tls, Upstream};
 use crate::route::{BodyRules, Challenge, Charge, OfferedBy, Route, Terms};
@@ -41,11 +42,23 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
     let server = &config.server;
     row(out, "listen", &format!("{}; operators {}", server.listen, server.admin))?;
     row(out, "public URL", server.public_url.as_deref().unwrap_or("none: no route is priced"))?;
-    row(out, "ledger", &config.ledger.to_string())?;
+    row(out, "ledger", &format!("{}; {}", config.ledger, kept(config)))?;
     let limit =
         |rate: Option<_>| rate.map_or("off".to_owned(), |rate: Rate| format!("{rate} by address"));
     let (unpaid, refused) = (limit(config.limits.unpaid), limit(config.limits.refused));
     row(out, "limits", &format!("unpaid requests {unpaid}; refused payments {refused}"))
+}
+
+/// How long payments are kept.
+fn kept(config: &Config) -> String {
+    match (&config.ledger, config.keep) {
+        (LedgerUrl::Memory, _) => "forgets all when it ends".to_owned(),
+        (_, Keep::Forever) => "keeps payments for ever".to_owned(),
+        (_, Keep::For(length)) => {
+            let days = usize::try_from(length.as_secs() / (24 * 3600)).unwrap_or(usize::MAX);
+            format!("keeps payments {}", counted(days, "day"))
+        }
+    }
 }
 
 fn the_terms(config: &Config, terms: &Terms, out: &mut impl Write) -> io::Result<()> {

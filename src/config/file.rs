@@ -14,7 +14,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor}
 use toml::Spanned;
 
 use crate::facilitator::simulated::Signatures;
-use crate::ledger::LedgerUrl;
+use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
 use crate::route::Pattern;
 use crate::route::upstream::Bundled;
@@ -68,6 +68,7 @@ pub(super) struct FileServer {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileLedger {
     pub(super) url: Text<LedgerUrl>,
+    pub(super) keep: Option<Text<Keep>>,
 }
 
 #[derive(Deserialize)]

@@ -84,8 +84,10 @@ pub const KEYS: &[Key] = keys! {
             "the longest pause of a client within a request or an answer";
     }
     "[ledger]" {
-        "url": "`sqlite://PATH` or `memory:`", Required,
-            "where payments are kept; memory forgets them, for testnets only";
+        "url": "`sqlite://PATH`, `postgres://…` or `memory:`", Required,
+            "a file for one gateway, a database for several; memory is for testnets only";
+        "keep": r#"days or `"forever"`"#, Is(r#"`"400d"`"#),
+            "how long a payment is kept after its end, at least as long as it could be sent";
     }
     "[networks.NAME]" {
         "pay_to": "address", Required,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::ledger::Keep;
 use crate::limit::Rate;
 use crate::x402::{AmountError, AtomicAmount};
 
@@ -88,6 +89,21 @@ impl Written for Delay {
     }
 }
 
+impl Written for Keep {
+    const EXPECTED: &'static str = "a number of days in quotes such as \"400d\", or \"forever\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let wrong = || Mistake::not("a number of days", text, "\"400d\" or \"forever\"");
+        match split_unit(text) {
+            _ if text == "forever" => Ok(Self::Forever),
+            Some((days @ 1..=DAYS_MAX, "d")) => {
+                Ok(Self::For(Duration::from_secs(days.saturating_mul(24 * 3600))))
+            }
+            Some(_) | None => Err(wrong()),
+        }
+    }
+}
+
 /// A length of time after which something is given up; never nothing.
 pub(super) struct Timeout(pub(super) Duration);
 
@@ -155,6 +171,8 @@ fn nearest_price(text: &str) -> String {
 }
 
 const DECIMALS_MAX: u8 = 18;
+/// A hundred years.
+const DAYS_MAX: u64 = 36_500;
 const LENGTH_MILLIS_MAX: u64 = 24 * 3_600_000;
 
 #[cfg(test)]
@@ -194,6 +212,23 @@ mod tests {
             assert_eq!(millis(text), None, "{text:?}");
         }
         assert!(matches!(Timeout::read("0s"), Err(Mistake::NoTime)));
+    }
+
+    #[test]
+    fn payments_are_kept_for_days_or_for_ever() {
+        let days = |days: u64| Some(Keep::For(Duration::from_secs(days * 86_400)));
+        for (text, expected) in [
+            ("forever", Some(Keep::Forever)),
+            ("1d", days(1)),
+            ("400d", days(400)),
+            ("36500d", days(36_500)),
+            ("0d", None),
+            ("36501d", None),
+            ("24h", None),
+            ("ever", None),
+        ] {
+            assert_eq!(Keep::read(text).ok(), expected, "{text:?}");
+        }
     }
 
     #[test]

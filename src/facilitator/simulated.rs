@@ -117,6 +117,22 @@ impl Simulated {
         Ok(Self { signatures: settings.signatures, delay: settings.delay, chain })
     }
 
+    /// The chain of a journal that another process may be writing: its payments can be looked up as
+    /// they are now. What it is asked to settle moves nowhere else.
+    ///
+    /// # Errors
+    /// As [`Simulated::new`]; never because the journal is in use.
+    pub fn to_read(settings: Settings) -> Result<Self, SettingsError> {
+        let journal = settings.journal.filter(|path| path.exists());
+        let simulated = Self::new(Settings { journal: None, ..settings })?;
+        if let Some(path) = journal {
+            let transfers = journal::read(&path)?;
+            let mut chain = simulated.chain();
+            transfers.into_iter().for_each(|transfer| chain.book.enter(transfer));
+        }
+        Ok(simulated)
+    }
+
     /// Whether it may stand in for this network: any but one whose money is known to be real.
     pub fn serves(network: &Network) -> bool {
         network.known().is_none_or(|known| known.worth == Worth::Testnet)

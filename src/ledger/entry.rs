@@ -167,6 +167,41 @@ impl Entry {
     }
 }
 
+/// The place of a claim in the order in which all were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark(pub(super) i64);
+
+/// A payment that something must still become of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its place among all claims.
+    pub mark: Mark,
+    /// Its line.
+    pub entry: Entry,
+    /// Whether anyone works on it.
+    pub holder: Holder,
+}
+
+/// Who works on a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A gateway that lives, perhaps this one.
+    Lives,
+    /// A gateway that has ended, perhaps this one before it was started again.
+    Gone,
+}
+
+/// Where a payment stood before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// Whose it was.
+    pub exchange: ExchangeId,
+    /// Where it stood.
+    pub state: State,
+    /// Since when.
+    pub since: UnixMillis,
+}
+
 /// The latest `valid_before` that is kept, in Unix seconds: a signed 64-bit number's last.
 const VALID_BEFORE_MAX: u64 = i64::MAX.cast_unsigned();
 
@@ -192,15 +227,16 @@ mod tests {
         assert_ne!(ExchangeId::random().unwrap(), ExchangeId::random().unwrap());
     }
 
-    /// One row per state, one column per step: settling, settled, refused, released, unknown.
+    /// One row per state, one column per step: settling, settled, refused, released, unknown,
+    /// orphaned.
     #[test]
     fn the_legal_transitions() {
-        check(State::Held, "y--y-");
-        check(State::Settling, "=yyyy");
-        check(State::Unknown, "-yyy=");
-        check(State::Settled, "-=---");
-        check(State::Refused, "--=--");
-        check(State::Released, "---=-");
+        check(State::Held, "y--y-y");
+        check(State::Settling, "=yyyy-");
+        check(State::Unknown, "-yyy=-");
+        check(State::Settled, "-=----");
+        check(State::Refused, "--=---");
+        check(State::Released, "---=-=");
     }
 
     /// `y` moves the entry, `=` is a repetition that changes nothing, `-` is a misstep.
@@ -212,6 +248,7 @@ mod tests {
             Step::Refused(ErrorReason::InsufficientFunds),
             Step::Released,
             Step::Unknown { transaction: None },
+            Step::Orphaned,
         ];
         for (step, expected) in steps.iter().zip(row.chars()) {
             let mut entry = entry(from);

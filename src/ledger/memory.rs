@@ -3,9 +3,10 @@
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher as _;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Claim, Claimed, Entry, ExchangeId, Misstep, Step};
+use super::{Claim, Claimed, Entry, ExchangeId, Holder, Mark, Misstep, Step, Unfinished};
 use crate::clock::UnixMillis;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::PaymentIdentity;
@@ -14,6 +15,8 @@ use crate::x402::PaymentIdentity;
 #[derive(Debug)]
 pub(super) struct Memory {
     shards: [Mutex<Shard>; SHARDS],
+    /// The number of the last claim.
+    serial: AtomicI64,
     hasher: RandomState,
 }
 
@@ -22,23 +25,26 @@ struct Shard {
     entries: HashMap<PaymentIdentity, Line>,
     /// What can be forgotten, by the moment from which nobody can pay with it any more, in Unix
     /// seconds, and by the number of the claim.
-    finished: BTreeMap<(u64, u64), PaymentIdentity>,
-    serial: u64,
+    finished: BTreeMap<(u64, i64), PaymentIdentity>,
 }
 
 #[derive(Debug)]
 struct Line {
     entry: Entry,
-    serial: u64,
+    serial: i64,
 }
 
 impl Memory {
     pub(super) fn new() -> Self {
-        Self { shards: Default::default(), hasher: RandomState::new() }
+        let serial = AtomicI64::new(0);
+        Self { shards: Default::default(), serial, hasher: RandomState::new() }
     }
 
     pub(super) fn claim(&self, claim: Claim, now: UnixMillis) -> Result<Claimed, Fault> {
-        self.shard(&claim.identity).claim(claim, now)
+        let mut shard = self.shard(&claim.identity);
+        // Under the lock, so that a payment's numbers grow.
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        shard.claim(claim, serial, now)
     }
 
     pub(super) fn advance(
@@ -55,28 +61,30 @@ impl Memory {
         self.shard(identity).entries.get(identity).map(|line| line.entry.clone())
     }
 
-    /// The last entries, newest first.
-    pub(super) fn list(&self, limit: u32) -> Vec<Entry> {
-        let mut entries = self.entries(|_| true);
-        entries.sort_by_key(|entry| std::cmp::Reverse(entry.claimed_at));
-        entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        entries
+    /// Entries before a mark, newest claim first.
+    pub(super) fn page(&self, before: Mark, limit: u32) -> Vec<(Mark, Entry)> {
+        let mut lines = self.lines(|line| line.serial < before.0);
+        lines.sort_by_key(|(mark, _)| std::cmp::Reverse(*mark));
+        lines.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        lines
     }
 
-    /// What is in flight, oldest first.
-    pub(super) fn unfinished(&self, limit: u32) -> Vec<Entry> {
-        let mut entries = self.entries(|entry| entry.state.is_unfinished());
-        entries.sort_by_key(|entry| entry.claimed_at);
-        entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        entries
+    /// What is in flight behind a mark, oldest claim first. All of it is this process's.
+    pub(super) fn unfinished(&self, after: Mark, limit: u32) -> Vec<Unfinished> {
+        let unfinished = |line: &Line| line.entry.state.is_unfinished();
+        let mut lines = self.lines(|line| line.serial > after.0 && unfinished(line));
+        lines.sort_by_key(|(mark, _)| *mark);
+        lines.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let read = |(mark, entry)| Unfinished { mark, entry, holder: Holder::Lives };
+        lines.into_iter().map(read).collect()
     }
 
-    fn entries(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+    fn lines(&self, wanted: impl Fn(&Line) -> bool) -> Vec<(Mark, Entry)> {
         let mut found = Vec::new();
         for shard in &self.shards {
             let shard = open(shard);
-            let entries = shard.entries.values().map(|line| &line.entry);
-            found.extend(entries.filter(|entry| wanted(entry)).cloned());
+            let lines = shard.entries.values().filter(|line| wanted(line));
+            found.extend(lines.map(|line| (Mark(line.serial), line.entry.clone())));
         }
         found
     }
@@ -91,7 +99,7 @@ impl Memory {
 }
 
 impl Shard {
-    fn claim(&mut self, claim: Claim, now: UnixMillis) -> Result<Claimed, Fault> {
+    fn claim(&mut self, claim: Claim, serial: i64, now: UnixMillis) -> Result<Claimed, Fault> {
         let free = match self.entries.get(&claim.identity) {
             Some(line) if !line.entry.state.is_free() => {
                 return Ok(Claimed::Taken(line.entry.clone()));
@@ -105,8 +113,7 @@ impl Shard {
             }
             None => self.make_room(now)?,
         }
-        self.serial = self.serial.saturating_add(1);
-        let (identity, serial) = (claim.identity.clone(), self.serial);
+        let identity = claim.identity.clone();
         self.entries.insert(identity, Line { entry: Entry::of(claim, now), serial });
         Ok(Claimed::Ours)
     }
@@ -147,7 +154,7 @@ impl Line {
     /// From which moment, in Unix seconds, nothing is lost by forgetting it once it is finished. A
     /// payment that did not move may be claimed again anyway; one that did, must be remembered
     /// until no chain takes it.
-    fn forgettable(&self) -> (u64, u64) {
+    fn forgettable(&self) -> (u64, i64) {
         let moment = if self.entry.state.is_free() { 0 } else { self.entry.valid_before };
         (moment, self.serial)
     }
@@ -176,7 +183,7 @@ mod tests {
         for payment in 0..u64::try_from(SHARD_LEN_MAX).unwrap() {
             let claim = Claim { valid_before: 100, ..claim(payment, 1) };
             let (identity, exchange) = (claim.identity.clone(), claim.exchange);
-            shard.claim(claim, UnixMillis::new(0)).unwrap();
+            shard.claim(claim, payment.cast_signed(), UnixMillis::new(0)).unwrap();
             for step in steps {
                 shard.advance(&identity, exchange, step, UnixMillis::new(0)).unwrap();
             }
@@ -188,7 +195,7 @@ mod tests {
     fn check(steps: &[Step], second: i64, fits: bool) {
         let mut shard = full(steps);
         let now = UnixMillis::new(second * 1000);
-        assert_eq!(shard.claim(claim(u64::MAX, 1), now).is_ok(), fits);
+        assert_eq!(shard.claim(claim(u64::MAX, 1), i64::MAX, now).is_ok(), fits);
         assert_eq!(shard.entries.len(), SHARD_LEN_MAX);
         assert_eq!(shard.entries.contains_key(&identity(0)), !fits);
     }
@@ -213,10 +220,10 @@ mod tests {
     #[test]
     fn a_payment_that_is_claimed_again_leaves_no_trace_of_the_first_time() {
         let mut shard = Shard::default();
-        for exchange in 1..=3 {
-            let claim = claim(1, exchange);
+        for serial in 1..=3_i64 {
+            let claim = claim(1, serial.unsigned_abs().into());
             let exchange = claim.exchange;
-            assert_eq!(shard.claim(claim, UnixMillis::new(0)).unwrap(), Claimed::Ours);
+            assert_eq!(shard.claim(claim, serial, UnixMillis::new(0)).unwrap(), Claimed::Ours);
             assert!(shard.finished.is_empty());
             let now = UnixMillis::new(0);
             shard.advance(&identity(1), exchange, &Step::Released, now).unwrap();

@@ -2,41 +2,13 @@
 
 use std::fmt::Write as _;
 
-use alloy_primitives::{Address, B256};
 use sqlx::encode::Encode;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments as _, Row as _, Sqlite};
 
+use super::lines::{BoxError, EXTRA, key, select};
 use super::queue::{Advancing, Claiming};
-use super::{Entry, State};
-use crate::clock::UnixMillis;
 use crate::x402::PaymentIdentity;
-
-pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-macro_rules! select {
-    ($rest:literal) => {
-        concat!(
-            "SELECT payments.network, payments.asset, payments.payer, payments.nonce, exchange, ",
-            "route, facilitator, amount, pay_to, valid_before, state, \"transaction\", reason, ",
-            "claimed_at, changed_at",
-            $rest
-        )
-    };
-}
-
-/// Reads the line of a payment.
-pub(super) const GET: &str =
-    select!(" FROM payments WHERE payer = ? AND nonce = ? AND asset = ? AND network = ?");
-
-/// Reads the last lines, newest first.
-pub(super) const LIST: &str = select!(" FROM payments ORDER BY serial DESC LIMIT ?");
-
-/// Reads what is in flight, oldest first. Its condition is the one of the index.
-pub(super) const UNFINISHED: &str = select!(
-    " FROM payments WHERE state = 'held' OR state = 'settling' OR state = 'unknown'
-    ORDER BY serial LIMIT ?"
-);
 
 /// The last number that was given to a claim.
 pub(super) const SERIAL: &str = "SELECT coalesce(max(serial), 0) FROM payments";
@@ -89,6 +61,8 @@ ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET
     serial = excluded.serial, exchange = excluded.exchange, route = excluded.route,
     facilitator = excluded.facilitator, amount = excluded.amount, pay_to = excluded.pay_to,
     valid_before = excluded.valid_before, state = excluded.state,
+    past = substr(coalesce(payments.past || ' ', '') || payments.state || '@'
+        || payments.changed_at || '/' || payments.exchange, -2000),
     \"transaction\" = NULL, reason = NULL,
     claimed_at = excluded.claimed_at, changed_at = excluded.changed_at
 WHERE payments.state IN ('released', 'refused')";
@@ -98,6 +72,7 @@ macro_rules! advance {
         concat!(
             ")
 UPDATE OR FAIL payments SET state = step.state,
+    past = substr(coalesce(past || ' ', '') || payments.state || '@' || changed_at, -2000),
     \"transaction\" = coalesce(step.transaction_, \"transaction\"),
     reason = step.reason, changed_at = step.now
 FROM step
@@ -191,12 +166,9 @@ impl Values {
         self.identity(identity)
     }
 
-    /// The values of [`GET`].
+    /// The values that name a payment.
     pub(super) fn identity(&mut self, identity: &PaymentIdentity) -> Result<(), BoxError> {
-        self.add(format!("{:#x}", identity.payer))?;
-        self.add(format!("{:#x}", identity.nonce))?;
-        self.add(format!("{:#x}", identity.asset))?;
-        self.add(identity.network.as_str())
+        key(identity).into_iter().try_for_each(|part| self.add(part))
     }
 
     /// What is bound. Question marks beyond it are NULL.
@@ -212,39 +184,10 @@ impl Values {
     }
 }
 
-/// Reads a row of [`GET`], [`LIST`] or [`UNFINISHED`].
-///
-/// # Errors
-/// A column that is not what this program writes.
-pub(super) fn entry(row: &SqliteRow) -> Result<Entry, BoxError> {
-    let text = |column: usize| row.try_get::<&str, _>(column);
-    let optional = |column: usize| row.try_get::<Option<&str>, _>(column);
-    let identity = PaymentIdentity {
-        network: text(0)?.parse()?,
-        asset: text(1)?.parse::<Address>()?,
-        payer: text(2)?.parse::<Address>()?,
-        nonce: text(3)?.parse::<B256>()?,
-    };
-    Ok(Entry {
-        identity,
-        exchange: text(4)?.parse()?,
-        route: text(5)?.into(),
-        facilitator: text(6)?.into(),
-        amount: text(7)?.parse()?,
-        pay_to: text(8)?.parse()?,
-        valid_before: u64::try_from(row.try_get::<i64, _>(9)?)?,
-        state: text(10)?.parse::<State>()?,
-        transaction: optional(11)?.map(Into::into),
-        reason: optional(12)?.map(Into::into),
-        claimed_at: UnixMillis::new(row.try_get(13)?),
-        changed_at: UnixMillis::new(row.try_get(14)?),
-    })
-}
-
 /// The tag of a row of [`Many::Find`].
 ///
 /// # Errors
 /// The row has none.
 pub(super) fn tag(row: &SqliteRow) -> Result<usize, BoxError> {
-    Ok(usize::try_from(row.try_get::<i64, _>(15)?)?)
+    Ok(usize::try_from(row.try_get::<i64, _>(EXTRA)?)?)
 }

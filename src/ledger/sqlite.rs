@@ -1,20 +1,25 @@
 //! A ledger in one SQLite file: how it is opened, and what reads it.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
+    SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Connection as _, Error};
+use sqlx::{ConnectOptions as _, Connection as _, Error, Executor as _, Row as _};
 
-use super::Entry;
+use super::forget::Place;
+use super::lines::{self, BoxError, key, select};
 use super::queue::{Queue, queue};
-use super::rows::{self, Values};
 use super::writer::Writer;
+use super::{Entry, Holder, Mark, Past, Unfinished, rows};
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::PaymentIdentity;
 
@@ -24,6 +29,9 @@ pub(super) struct Sqlite {
     /// Nothing when it was opened to read.
     queue: Option<Queue>,
     readers: SqlitePool,
+    path: Arc<Path>,
+    /// The last claim of whoever had the file before: claims up to it have nobody.
+    inherited: Mark,
 }
 
 /// Why a file cannot be had.
@@ -40,14 +48,17 @@ impl Sqlite {
     /// the writer on the current runtime.
     pub(super) async fn open(path: &Path) -> Result<Self, Fault> {
         let lock = lock(path)?;
-        let options = options(path).create_if_missing(true);
+        let options =
+            options(path).create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental);
         let mut connection = options.connect().await.map_err(cannot_open)?;
+        make_shrinkable(&mut connection).await.map_err(cannot_open)?;
         let migrated = MIGRATIONS.run(&mut connection).await;
         migrated.map_err(|error| cannot_open(error.into()))?;
         let serial = last_serial(&mut connection).await.map_err(cannot_open)?;
         let (queue, ops) = queue();
         tokio::spawn(Writer::new(connection, serial, lock).run(ops));
-        Ok(Self { queue: Some(queue), readers: readers(path) })
+        let (queue, inherited) = (Some(queue), Mark(serial));
+        Ok(Self { queue, readers: readers(path), path: path.into(), inherited })
     }
 
     /// Opens the file beside the gateway that writes it, if one does.
@@ -55,7 +66,7 @@ impl Sqlite {
         let readers = readers(path);
         // A pool opens nothing before it must; a wrong path is known here.
         readers.acquire().await.map_err(cannot_open)?;
-        Ok(Self { queue: None, readers })
+        Ok(Self { queue: None, readers, path: path.into(), inherited: Mark(NO_SERIAL) })
     }
 
     /// The way to the writer.
@@ -64,21 +75,41 @@ impl Sqlite {
         self.queue.as_ref().ok_or_else(read_only)
     }
 
+    /// Where old payments are deleted.
+    pub(super) fn place(&self) -> Place {
+        Place::Sqlite(Box::new(options(&self.path)))
+    }
+
     pub(super) async fn get(&self, identity: &PaymentIdentity) -> Result<Option<Entry>, Fault> {
-        let mut values = Values::default();
-        values.identity(identity).map_err(|error| cannot_read(Error::Encode(error)))?;
-        let query = sqlx::query_with(rows::GET, values.bound());
-        let row = query.fetch_optional(&self.readers).await.map_err(cannot_read)?;
-        let entry = row.as_ref().map(rows::entry).transpose();
-        entry.map_err(|error| cannot_read(Error::Decode(error)))
+        let found = self.find(lines::GET, identity).await.map_err(cannot_read)?;
+        found.as_ref().map(lines::entry).transpose().map_err(is_odd)
     }
 
-    pub(super) async fn list(&self, limit: u32) -> Result<Vec<Entry>, Fault> {
-        self.read(rows::LIST, limit).await
+    pub(super) async fn past(&self, entry: &Entry) -> Result<Vec<Past>, Fault> {
+        let found = self.find(lines::PAST, &entry.identity).await.map_err(cannot_read)?;
+        let text = found.map(|row| row.try_get::<Option<String>, _>(0)).transpose();
+        let text = text.map_err(cannot_read)?.flatten();
+        Ok(text.map(|text| lines::past(&text, entry.exchange)).unwrap_or_default())
     }
 
-    pub(super) async fn unfinished(&self, limit: u32) -> Result<Vec<Entry>, Fault> {
-        self.read(rows::UNFINISHED, limit).await
+    /// Lines before a mark, newest claim first.
+    pub(super) async fn page(&self, before: Mark, limit: u32) -> Result<Vec<(Mark, Entry)>, Fault> {
+        let read = |row: &SqliteRow| Ok((lines::mark(row)?, lines::entry(row)?));
+        self.lines(lines::PAGE, before, limit, read).await
+    }
+
+    /// What is in flight behind a mark, oldest claim first.
+    pub(super) async fn unfinished(
+        &self,
+        after: Mark,
+        limit: u32,
+    ) -> Result<Vec<Unfinished>, Fault> {
+        let read = |row: &SqliteRow| {
+            let (mark, entry) = (lines::mark(row)?, lines::entry(row)?);
+            let holder = if mark <= self.inherited { Holder::Gone } else { Holder::Lives };
+            Ok(Unfinished { mark, entry, holder })
+        };
+        self.lines(UNFINISHED, after, limit, read).await
     }
 
     pub(super) async fn close(&self) {
@@ -88,11 +119,26 @@ impl Sqlite {
         }
     }
 
-    async fn read(&self, sql: &'static str, limit: u32) -> Result<Vec<Entry>, Fault> {
-        let query = sqlx::query(sql).bind(i64::from(limit));
+    async fn find(
+        &self,
+        sql: &'static str,
+        identity: &PaymentIdentity,
+    ) -> Result<Option<SqliteRow>, Error> {
+        let query =
+            key(identity).into_iter().fold(sqlx::query(sql), |query, part| query.bind(part));
+        query.fetch_optional(&self.readers).await
+    }
+
+    async fn lines<T>(
+        &self,
+        sql: &'static str,
+        from: Mark,
+        limit: u32,
+        read: impl Fn(&SqliteRow) -> Result<T, BoxError>,
+    ) -> Result<Vec<T>, Fault> {
+        let query = sqlx::query(sql).bind(from.0).bind(i64::from(limit));
         let found = query.fetch_all(&self.readers).await.map_err(cannot_read)?;
-        let entries = found.iter().map(rows::entry).collect::<Result<_, _>>();
-        entries.map_err(|error| cannot_read(Error::Decode(error)))
+        found.iter().map(read).collect::<Result<_, _>>().map_err(is_odd)
     }
 }
 
@@ -142,6 +188,17 @@ fn readers(path: &Path) -> SqlitePool {
         .connect_lazy_with(options(path).read_only(true))
 }
 
+/// Lets the file give pages back to the system. A file of an older version is written anew once,
+/// which takes its own length on the disk for a moment.
+async fn make_shrinkable(connection: &mut SqliteConnection) -> Result<(), Error> {
+    let mode: i64 = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&mut *connection).await?;
+    if mode != INCREMENTAL {
+        tracing::info!("the ledger's file is written anew, so that it can shrink later");
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL; VACUUM").await?;
+    }
+    Ok(())
+}
+
 /// The last claim's number, read as a writer: a process that was cut off has ended its last commit.
 async fn last_serial(connection: &mut SqliteConnection) -> Result<i64, Error> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
@@ -158,7 +215,24 @@ fn cannot_read(error: Error) -> Fault {
     Fault::new(Side::Ledger, Retry::Later, "the ledger cannot be read").caused_by(error)
 }
 
+/// A line that this program does not write.
+fn is_odd(error: BoxError) -> Fault {
+    cannot_read(Error::Decode(error))
+}
+
 static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/migrations/sqlite");
+
+/// Reads what is in flight, oldest first, each with its number. Its condition is the index's.
+pub(super) const UNFINISHED: &str = select!(
+    ", serial FROM payments WHERE (state = 'held' OR state = 'settling' OR state = 'unknown')
+    AND serial > $1 ORDER BY serial LIMIT $2"
+);
+
+/// What SQLite calls a file that gives pages back when it is asked to.
+const INCREMENTAL: i64 = 2;
+
+/// No claim has this number.
+const NO_SERIAL: i64 = 0;
 
 /// How long a statement waits for another process's.
 const BUSY_WAIT_MAX: Duration = Duration::from_secs(2);

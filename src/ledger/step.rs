@@ -38,6 +38,9 @@ pub enum Step {
     /// Nothing moved and nothing will. From settling or unknown this is recovery's word only, after
     /// the chain has shown it.
     Released,
+    /// Its exchange is gone, and nothing was sent. Recovery's word, and from held only: an exchange
+    /// that lives after all keeps the settlement that it has begun.
+    Orphaned,
     /// Nobody knows whether the money moved.
     Unknown {
         /// When one was named. At most [`TRANSACTION_LEN_MAX`] bytes.
@@ -121,7 +124,7 @@ impl Step {
             Self::Settling => State::Settling,
             Self::Settled { .. } => State::Settled,
             Self::Refused(_) => State::Refused,
-            Self::Released => State::Released,
+            Self::Released | Self::Orphaned => State::Released,
             Self::Unknown { .. } => State::Unknown,
         }
     }
@@ -130,7 +133,7 @@ impl Step {
     pub const fn sources(&self) -> [State; 3] {
         use State::{Held, Settling, Unknown};
         match self {
-            Self::Settling => [Held, Held, Held],
+            Self::Settling | Self::Orphaned => [Held, Held, Held],
             Self::Settled { .. } | Self::Refused(_) => [Settling, Unknown, Unknown],
             Self::Released => [Held, Settling, Unknown],
             Self::Unknown { .. } => [Settling, Settling, Settling],
@@ -142,7 +145,7 @@ impl Step {
         match self {
             Self::Settled { transaction } => Some(transaction),
             Self::Unknown { transaction } => transaction.as_deref(),
-            Self::Settling | Self::Refused(_) | Self::Released => None,
+            Self::Settling | Self::Refused(_) | Self::Released | Self::Orphaned => None,
         }
     }
 
@@ -150,7 +153,11 @@ impl Step {
     pub const fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Refused(reason) => Some(reason.code()),
-            Self::Settling | Self::Settled { .. } | Self::Released | Self::Unknown { .. } => None,
+            Self::Settling
+            | Self::Settled { .. }
+            | Self::Released
+            | Self::Orphaned
+            | Self::Unknown { .. } => None,
         }
     }
 }

@@ -1,6 +1,10 @@
 //! What the ledger promises to those who call it, on a real file and in memory.
 
+mod forget;
 mod model;
+#[allow(dead_code, unreachable_pub, reason = "the tests from outside use it too")]
+#[path = "../../tests/support/postgres.rs"]
+pub(crate) mod postgres;
 
 use std::future::poll_fn;
 use std::path::Path;
@@ -38,6 +42,45 @@ const NOW: UnixMillis = UnixMillis::new(1_700_000_000_000);
 
 fn file(folder: &Path) -> LedgerUrl {
     LedgerUrl::Sqlite(folder.join("ledger.db"))
+}
+
+/// Each kind of ledger that a crash does not empty.
+async fn durable(folder: &Path) -> [LedgerUrl; 2] {
+    [file(folder), postgres::database().await.parse().unwrap()]
+}
+
+/// Each kind of ledger.
+async fn everywhere(folder: &Path) -> [LedgerUrl; 3] {
+    let [file, database] = durable(folder).await;
+    [file, database, LedgerUrl::Memory]
+}
+
+/// Somebody else's connection to a ledger.
+enum Other {
+    Sqlite(sqlx::SqliteConnection),
+    Postgres(sqlx::PgConnection),
+}
+
+impl Other {
+    async fn connect(url: &LedgerUrl) -> Self {
+        match url {
+            LedgerUrl::Sqlite(path) => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+                Self::Sqlite(options.connect().await.unwrap())
+            }
+            LedgerUrl::Postgres(_) => Self::Postgres(postgres::connect(&url.to_string()).await),
+            LedgerUrl::Memory => panic!("nobody else reaches it"),
+        }
+    }
+
+    async fn says(&mut self, sql: &'static str) {
+        match self {
+            Self::Sqlite(connection) => drop(sqlx::query(sql).execute(connection).await.unwrap()),
+            Self::Postgres(connection) => {
+                drop(sqlx::query(sql).execute(connection).await.unwrap());
+            }
+        }
+    }
 }
 
 /// Futures that are polled in order, each by its own hand.
@@ -79,7 +122,7 @@ async fn state(ledger: &Ledger, payment: u64) -> Option<State> {
 #[tokio::test]
 async fn an_entry_is_what_was_claimed_and_what_became_of_it() {
     let folder = tempfile::tempdir().unwrap();
-    for url in [file(folder.path()), LedgerUrl::Memory] {
+    for url in everywhere(folder.path()).await {
         let ledger = Ledger::open(&url).await.unwrap();
         let claim = Claim { valid_before: u64::MAX, ..claim(1, 7) };
         let exchange = claim.exchange;
@@ -112,7 +155,7 @@ async fn an_entry_is_what_was_claimed_and_what_became_of_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_fifty_claims_at_once_one_is_ours() {
     let folder = tempfile::tempdir().unwrap();
-    for url in [file(folder.path()), LedgerUrl::Memory] {
+    for url in everywhere(folder.path()).await {
         let ledger = Ledger::open(&url).await.unwrap();
         let tasks: Vec<_> = (1..=50)
             .map(|exchange| {
@@ -134,44 +177,50 @@ async fn of_fifty_claims_at_once_one_is_ours() {
 #[tokio::test]
 async fn a_claim_that_nobody_waits_for_is_released() {
     let folder = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(&file(folder.path())).await.unwrap();
-    let mut dropped: Vec<Started<'_, _>> = vec![
-        (Box::pin(ledger.claim(claim(1, 1), NOW)), None),
-        (Box::pin(ledger.claim(claim(2, 2), NOW)), None),
-    ];
-    assert!(!poll_each(&mut dropped).await);
-    // One before it is written, one when its answer lies there unread.
-    dropped.truncate(1);
-    fence(&ledger).await;
-    assert_eq!(state(&ledger, 1).await, Some(State::Held));
-    assert_eq!(state(&ledger, 2).await, Some(State::Released));
-    dropped.clear();
-    fence(&ledger).await;
-    assert_eq!(state(&ledger, 1).await, Some(State::Released));
+    for url in durable(folder.path()).await {
+        let ledger = Ledger::open(&url).await.unwrap();
+        let mut dropped: Vec<Started<'_, _>> = vec![
+            (Box::pin(ledger.claim(claim(1, 1), NOW)), None),
+            (Box::pin(ledger.claim(claim(2, 2), NOW)), None),
+        ];
+        assert!(!poll_each(&mut dropped).await);
+        // One before it is written, one when its answer lies there unread.
+        dropped.truncate(1);
+        fence(&ledger).await;
+        assert_eq!(state(&ledger, 1).await, Some(State::Held));
+        assert_eq!(state(&ledger, 2).await, Some(State::Released));
+        dropped.clear();
+        fence(&ledger).await;
+        assert_eq!(state(&ledger, 1).await, Some(State::Released));
+    }
 }
 
 #[tokio::test]
 async fn what_cannot_be_written_does_not_fail_its_neighbours() {
     let folder = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(&file(folder.path())).await.unwrap();
-    for payment in 1..=3 {
-        ledger.claim(claim(payment, 9), NOW).await.unwrap();
-        ledger.advance(&identity(payment), ExchangeId::new(9), Step::Settling, NOW).await.unwrap();
+    for url in durable(folder.path()).await {
+        let ledger = Ledger::open(&url).await.unwrap();
+        for payment in 1..=3 {
+            ledger.claim(claim(payment, 9), NOW).await.unwrap();
+            ledger
+                .advance(&identity(payment), ExchangeId::new(9), Step::Settling, NOW)
+                .await
+                .unwrap();
+        }
+        let Ok(Way::Queue(queue)) = ledger.way() else { panic!("no queue") };
+        // Past the check that keeps it away from the file.
+        let long = "0".repeat(TRANSACTION_LEN_MAX + 1);
+        let steps = ["0x1", &long, "0x3"].into_iter().zip(1..).map(|(transaction, payment)| {
+            let step = Step::Settled { transaction: transaction.into() };
+            let step = queue.advance(identity(payment), ExchangeId::new(9), step, NOW);
+            let step: Pin<Box<dyn Future<Output = _>>> = Box::pin(step);
+            step
+        });
+        let results: Vec<_> = in_order(steps).await.iter().map(Result::is_ok).collect();
+        assert_eq!(results, [true, false, true]);
+        assert_eq!(state(&ledger, 2).await, Some(State::Settling));
+        assert_eq!(state(&ledger, 3).await, Some(State::Settled));
     }
-    let Store::Sqlite(sqlite) = &ledger.store else { panic!("not a file") };
-    // Past the check that keeps it away from the file.
-    let long = "0".repeat(TRANSACTION_LEN_MAX + 1);
-    let steps = ["0x1", &long, "0x3"].into_iter().zip(1..).map(|(transaction, payment)| {
-        let step = Step::Settled { transaction: transaction.into() };
-        let queue = sqlite.queue().unwrap();
-        let step = queue.advance(identity(payment), ExchangeId::new(9), step, NOW);
-        let step: Pin<Box<dyn Future<Output = _>>> = Box::pin(step);
-        step
-    });
-    let results: Vec<_> = in_order(steps).await.iter().map(Result::is_ok).collect();
-    assert_eq!(results, [true, false, true]);
-    assert_eq!(state(&ledger, 2).await, Some(State::Settling));
-    assert_eq!(state(&ledger, 3).await, Some(State::Settled));
 }
 
 #[tokio::test]
@@ -183,24 +232,29 @@ async fn a_transaction_that_is_too_long_is_a_misstep() {
 }
 
 #[tokio::test]
-async fn a_release_waits_for_a_file_that_is_busy() {
+async fn a_release_waits_for_a_ledger_that_is_busy() {
     let folder = tempfile::tempdir().unwrap();
-    let url = file(folder.path());
-    let ledger = Ledger::open(&url).await.unwrap();
-    ledger.claim(claim(1, 1), NOW).await.unwrap();
-    let LedgerUrl::Sqlite(path) = &url else { panic!("not a file") };
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-    let mut other = options.connect().await.unwrap();
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
-    ledger.release_later(identity(1), ExchangeId::new(1), NOW);
-    let fault = ledger.claim(claim(2, 2), NOW).await.unwrap_err();
-    assert_eq!((fault.side(), fault.retry()), (Side::Ledger, Retry::Later), "{fault}");
-    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
-    while state(&ledger, 1).await == Some(State::Held) {
-        fence(&ledger).await;
+    for url in durable(folder.path()).await {
+        let ledger = Ledger::open(&url).await.unwrap();
+        ledger.claim(claim(1, 1), NOW).await.unwrap();
+        let mut other = Other::connect(&url).await;
+        match url {
+            LedgerUrl::Sqlite(_) => other.says("BEGIN IMMEDIATE").await,
+            _ => {
+                other.says("BEGIN").await;
+                other.says("LOCK TABLE payments IN EXCLUSIVE MODE").await;
+            }
+        }
+        ledger.release_later(identity(1), ExchangeId::new(1), NOW);
+        let fault = ledger.claim(claim(2, 2), NOW).await.unwrap_err();
+        assert_eq!((fault.side(), fault.retry()), (Side::Ledger, Retry::Later), "{fault}");
+        other.says("ROLLBACK").await;
+        while state(&ledger, 1).await == Some(State::Held) {
+            fence(&ledger).await;
+        }
+        assert_eq!(state(&ledger, 1).await, Some(State::Released));
+        assert_eq!(state(&ledger, 2).await, None);
     }
-    assert_eq!(state(&ledger, 1).await, Some(State::Released));
-    assert_eq!(state(&ledger, 2).await, None);
 }
 
 #[tokio::test]
@@ -234,13 +288,13 @@ async fn it_is_read_while_the_gateway_runs_and_when_none_does() {
     reader.close().await;
     ledger.close().await;
     let reader = Ledger::open_to_read(&url).await.unwrap();
-    assert_eq!(reader.unfinished(9).await.unwrap().len(), 1);
+    assert_eq!(reader.unfinished(None, 9).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn limits_cut_the_far_end() {
     let folder = tempfile::tempdir().unwrap();
-    for url in [file(folder.path()), LedgerUrl::Memory] {
+    for url in everywhere(folder.path()).await {
         let ledger = Ledger::open(&url).await.unwrap();
         for payment in 1..=3_u64 {
             let now = UnixMillis::new(payment.cast_signed());
@@ -251,24 +305,33 @@ async fn limits_cut_the_far_end() {
         };
         let listed = payments(ledger.list(2).await.unwrap());
         assert_eq!(listed, [identity(3), identity(2)]);
-        let unfinished = payments(ledger.unfinished(2).await.unwrap());
-        assert_eq!(unfinished, [identity(1), identity(2)]);
+        let unfinished = ledger.unfinished(None, 2).await.unwrap();
+        let mark = unfinished.last().map(|unfinished| unfinished.mark);
+        let first = payments(unfinished.into_iter().map(|left| left.entry).collect());
+        assert_eq!(first, [identity(1), identity(2)]);
+        let rest = ledger.unfinished(mark, 2).await.unwrap();
+        assert_eq!(payments(rest.into_iter().map(|left| left.entry).collect()), [identity(3)]);
+        let page = ledger.page(None, 2).await.unwrap();
+        let rest = ledger.page(page.last().map(|(mark, _)| *mark), 2).await.unwrap();
+        assert_eq!(payments(rest.into_iter().map(|(_, entry)| entry).collect()), [identity(1)]);
     }
 }
 
 #[tokio::test]
-async fn a_file_of_a_newer_version_is_left_alone() {
+async fn a_ledger_of_a_newer_version_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let url = file(folder.path());
-    Ledger::open(&url).await.unwrap().close().await;
-    let LedgerUrl::Sqlite(path) = &url else { panic!("not a file") };
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-    let mut other = options.connect().await.unwrap();
-    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum,
-        execution_time) VALUES (9999, 'later', 1, x'00', 0)";
-    sqlx::query(newer).execute(&mut other).await.unwrap();
-    let fault = Ledger::open(&url).await.unwrap_err();
-    assert_eq!(fault.retry(), Retry::Never, "{fault}");
+    for url in durable(folder.path()).await {
+        Ledger::open(&url).await.unwrap().close().await;
+        let mut other = Other::connect(&url).await;
+        other
+            .says(
+                "INSERT INTO _sqlx_migrations (version, description, success, checksum,
+                execution_time) VALUES (9999, 'later', true, '00', 0)",
+            )
+            .await;
+        let fault = Ledger::open(&url).await.unwrap_err();
+        assert_eq!(fault.retry(), Retry::Never, "{fault}");
+    }
 }
 
 #[tokio::test]
@@ -282,7 +345,9 @@ async fn no_statement_reads_the_whole_table() {
     use rows::Many;
     let many = [Many::Claim, Many::Advance, Many::AdvanceClaim, Many::Find].into_iter();
     let many = many.flat_map(|many| [many.sql(1), many.sql(64)]);
-    for sql in many.chain([rows::GET.to_owned(), rows::UNFINISHED.to_owned()]) {
+    for sql in
+        many.chain([lines::GET.to_owned(), sqlite::UNFINISHED.to_owned(), lines::PAGE.to_owned()])
+    {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
         let plan = sqlx::query(explain).fetch_all(&mut other).await.unwrap();
         let plan: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();

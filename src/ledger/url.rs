@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::Deserialize;
+use sqlx::Error;
+use sqlx::postgres::PgConnectOptions;
 
 /// Where a ledger is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -12,18 +14,31 @@ use serde::Deserialize;
 pub enum LedgerUrl {
     /// `sqlite://PATH`: one file, for one gateway.
     Sqlite(PathBuf),
+    /// `postgres://…`: a database, for several gateways at once.
+    Postgres(PostgresUrl),
     /// `memory:`: this process. A restart forgets every payment, so for tests and trials only.
     Memory,
 }
+
+/// The URL of a PostgreSQL database, as `libpq` reads it. There is no password in it: it comes from
+/// the environment's `PGPASSWORD` or a `.pgpass` file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostgresUrl(Box<str>);
 
 /// A text that is not the place of a ledger.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerUrlError {
     /// Another scheme, or none.
-    #[error("`{0}` is not a ledger; write `sqlite://PATH` or `memory:`")]
+    #[error("`{0}` is not a ledger; write `sqlite://PATH`, `postgres://USER@HOST/DB` or `memory:`")]
     Scheme(String),
-    /// PostgreSQL.
-    #[error("a ledger in PostgreSQL is not supported yet; write `sqlite://PATH`")]
+    /// A secret where everybody reads it.
+    #[error("a password does not belong here; leave it out and set PGPASSWORD, or use `.pgpass`")]
+    Password,
+    /// Something behind the question mark that nothing reads.
+    #[error("`{0}` is not an option of PostgreSQL's URL; the usual one is `sslmode=verify-full`")]
+    Option(String),
+    /// Not a URL of PostgreSQL.
+    #[error("this is not PostgreSQL's URL; write `postgres://USER@HOST/DB`")]
     Postgres,
     /// `sqlite://` with nothing after it, or one of SQLite's names for no file.
     #[error("the ledger's file is missing; write `sqlite://PATH`, such as `sqlite://tollgate.db`")]
@@ -41,7 +56,9 @@ impl FromStr for LedgerUrl {
             return Ok(Self::Memory);
         }
         match text.split_once("://") {
-            Some(("postgres" | "postgresql", _)) => Err(LedgerUrlError::Postgres),
+            Some(("postgres" | "postgresql", rest)) => {
+                PostgresUrl::new(text, rest).map(Self::Postgres)
+            }
             Some(("sqlite", "" | ":memory:")) => Err(LedgerUrlError::Path),
             Some(("sqlite", path)) if path.contains('?') => Err(LedgerUrlError::Options),
             Some(("sqlite", path)) => Ok(Self::Sqlite(path.into())),
@@ -49,6 +66,41 @@ impl FromStr for LedgerUrl {
         }
     }
 }
+
+impl PostgresUrl {
+    /// Reads a URL whose part behind `://` is `rest`.
+    fn new(text: &str, rest: &str) -> Result<Self, LedgerUrlError> {
+        let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
+        let authority = place.split('/').next().unwrap_or_default();
+        let user = authority.rsplit_once('@').map(|(user, _)| user);
+        if user.is_some_and(|user| user.contains(':')) {
+            return Err(LedgerUrlError::Password);
+        }
+        for option in options.split('&').filter(|option| !option.is_empty()) {
+            let name = option.split('=').next().unwrap_or_default();
+            if name == "password" {
+                return Err(LedgerUrlError::Password);
+            }
+            if !OPTIONS.contains(&name) {
+                return Err(LedgerUrlError::Option(name.chars().take(80).collect()));
+            }
+        }
+        let url = Self(text.into());
+        url.options().map(|_| url).map_err(|_| LedgerUrlError::Postgres)
+    }
+
+    /// How to connect. A password is looked for in the environment and in `.pgpass`.
+    ///
+    /// # Errors
+    /// The URL cannot be read.
+    pub(super) fn options(&self) -> Result<PgConnectOptions, Error> {
+        self.0.parse()
+    }
+}
+
+/// What may stand behind the question mark.
+const OPTIONS: &[&str] =
+    &["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "user", "dbname"];
 
 impl TryFrom<String> for LedgerUrl {
     type Error = LedgerUrlError;
@@ -62,6 +114,7 @@ impl fmt::Display for LedgerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(PostgresUrl(text)) => f.write_str(text),
             Self::Memory => f.write_str("memory:"),
         }
     }
@@ -87,14 +140,28 @@ mod tests {
     }
 
     #[test]
+    fn a_database_has_a_url_without_a_password() {
+        for text in [
+            "postgres://db/tollgate",
+            "postgresql://gate@db.example.com:5433/tollgate?sslmode=verify-full",
+            "postgres:///tollgate?host=/run/postgresql&user=gate",
+        ] {
+            check(text, Ok(LedgerUrl::Postgres(PostgresUrl(text.into()))));
+        }
+        check("postgres://gate:secret@db/tollgate", Err(LedgerUrlError::Password));
+        check("postgres://db/tollgate?user=a&password=b", Err(LedgerUrlError::Password));
+    }
+
+    #[test]
     fn memory_is_a_ledger_of_its_own() {
         check("memory:", Ok(LedgerUrl::Memory));
     }
 
     #[test]
     fn what_is_not_a_ledger_says_what_is() {
-        check("postgres://db/tollgate", Err(LedgerUrlError::Postgres));
-        check("postgresql://db/tollgate", Err(LedgerUrlError::Postgres));
+        check("postgres://db:port/tollgate", Err(LedgerUrlError::Postgres));
+        check("postgres://db/t?sslmode=never", Err(LedgerUrlError::Postgres));
+        check("postgres://db/t?sslmod=require", Err(LedgerUrlError::Option("sslmod".to_owned())));
         check("sqlite://", Err(LedgerUrlError::Path));
         check("sqlite://:memory:", Err(LedgerUrlError::Path));
         check("sqlite://a.db?mode=ro", Err(LedgerUrlError::Options));

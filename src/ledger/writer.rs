@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::queue::{Advancing, Claiming, Op, Ops};
 use super::round::{Outcome, Round, rounds};
 use super::rows::{self, Many, Values};
-use super::{Claimed, Entry, ExchangeId, Misstep, State};
+use super::{Claimed, Entry, ExchangeId, Misstep, State, lines};
 use crate::fault::{Fault, Retry, Side};
 
 /// The writer, alive until the queue is closed and empty.
@@ -176,7 +176,7 @@ impl Page<'_> {
     }
 
     /// By the numbers of their claims if all are in flight, else by what was signed.
-    fn steps(&self, ops: &[Advancing]) -> Result<(Many, Values), rows::BoxError> {
+    fn steps(&self, ops: &[Advancing]) -> Result<(Many, Values), lines::BoxError> {
         let known: Option<Vec<_>> = ops.iter().map(|op| self.known.get(&op.exchange)).collect();
         let mut values = Values::default();
         let Some(serials) = known else {
@@ -205,7 +205,7 @@ impl Page<'_> {
         let sql = AssertSqlSafe(self.statement(Many::Find, rows));
         let query = sqlx::query_with(sql, values.bound());
         let found = query.fetch_all(&mut *self.transaction).await?;
-        let read = |row: &SqliteRow| Ok((rows::tag(row)?, rows::entry(row)?));
+        let read = |row: &SqliteRow| Ok((rows::tag(row)?, lines::entry(row)?));
         found.iter().map(|row| read(row).map_err(Error::Decode)).collect()
     }
 

@@ -84,3 +84,51 @@
 //! # What the line counter of `tests/tidy.rs` leaves out
 //!
 //! Literals that cannot be broken, and the tests of a file.
+//!
+//! # In PostgreSQL a gateway has one connection that writes
+//!
+//! While one statement is under way the next ones gather, so a commit is shared by all who wait,
+//! and the order of one exchange's steps needs no lock. A round is one statement (claims and steps
+//! in two `WITH` parts over `unnest`), which is one transaction and one round trip. More
+//! connections would write more commits, not more payments.
+//!
+//! # An unknown commit is asked for by doing it again
+//!
+//! A claim carries the number of its exchange, which is used once, and a step that was taken is
+//! taken again without a change. So after a lost connection the same round is written again: a line
+//! that its own exchange holds was claimed by the attempt whose answer was lost. Before that, the
+//! new connection takes an advisory lock that the old one holds as long as the server knows it, and
+//! ends it; otherwise a claim could be written after its own release, and be held for ever.
+//!
+//! # A lease says which gateway lives, the state machine keeps the money safe
+//!
+//! Recovery releases what a dead gateway held. Whether one is dead is a lease by the database's
+//! clock, because an advisory lock is lost with every connection and a name in the configuration is
+//! copied with it. A lease can be wrong about a gateway that was cut off for ten seconds; therefore
+//! recovery's step `Orphaned` starts from `held` only, in the same statement that looks: a gateway
+//! that lives and has begun to settle keeps its payment, and one that comes too late is refused its
+//! `settling`, before anything was sent. Being wrong costs an answer, never money.
+//!
+//! # Recovery goes round and round
+//!
+//! It looks at a thousand payments, then at the thousand behind them, so that payments whose
+//! outcome cannot be found do not hide newer ones. In SQLite what was claimed before the file was
+//! opened is an earlier life's; so payments beyond the first thousand are let go while serving
+//! already.
+//!
+//! # A payment's past is a column
+//!
+//! `past` gets a word for each change in the statement that makes it: no second table to write, to
+//! keep in step and to delete from. Two thousand characters are kept, some forty changes.
+//!
+//! # Payments are kept for 400 days, and forgotten by age of their end
+//!
+//! A year's books can be closed, and the file does not grow for ever. An entry is what makes a
+//! payment unusable a second time, so it must outlive the authorization: one without an end is
+//! never deleted, others not before a day after it. The deletion walks over the claims in their
+//! order with a cursor; an index by age would cost every claim a write.
+//!
+//! # A summary is added up in the program
+//!
+//! Amounts have up to 128 bits, which SQLite's integers do not hold; both engines then need no
+//! arithmetic. Different assets are never added.

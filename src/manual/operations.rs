@@ -8,9 +8,9 @@
 //!
 //! # Health
 //!
-//! `/livez` answers while the process runs. `/readyz` is 200 when every upstream has an address and
-//! every facilitator has lately said that it can settle what the routes offer; else 503 with one
-//! line for each reason.
+//! `/livez` answers while the process runs. `/readyz` is 200 when every upstream has an address,
+//! every facilitator has lately said that it can settle what the routes offer, and the ledger's
+//! database could be written when it last was; else 503 with one line for each reason.
 //!
 //! # Payments whose outcome is unknown
 //!
@@ -30,7 +30,58 @@
 //! `tollgate_log_lines_dropped_total` grows when standard output is not read fast enough. Requests
 //! are never delayed for the log.
 //!
-//! # The ledger
+//! # The ledger in SQLite
 //!
 //! One SQLite file in WAL mode, fully synchronous. One gateway at a time may open it; a second one
-//! is told so and ends. Back it up with SQLite's own backup or by stopping the gateway.
+//! is told so and ends. Back it up with SQLite's own backup or by stopping the gateway. A file of
+//! an older version is brought up to date at the start, and once written anew so that it can
+//! shrink later: that takes its own length on the disk for a moment.
+//!
+//! # The ledger in PostgreSQL
+//!
+//! For several gateways at once; version 11 or later. `url = "postgres://USER@HOST/DB"` with,
+//! behind `?`, `sslmode` (`verify-full` checks the server's certificate against the system's or
+//! `sslrootcert`; without it an attacker on the way can change the books), `sslrootcert`,
+//! `sslcert`, `sslkey`, `host` (a folder of sockets, too), `port`, `user`, `dbname`. The password
+//! comes from `PGPASSWORD` or `.pgpass`, never from the file. The user needs `CREATE` on the schema
+//! for the tables, which the first gateway makes. Connect directly or through a pooler in session
+//! mode: each gateway holds one connection that writes, up to two that read, and now and then one
+//! more.
+//!
+//! Each start of a gateway is an instance with a lease of 10 seconds in the table `instances`, by
+//! the server's clock, renewed every 2. What a gateway holds is its own while the lease lasts. When
+//! one was killed, the others, or it itself after its start, let go of what it held when the lease
+//! is over, and look for what it was settling; until then these payments are answered with 409 and
+//! 503, both to be tried again. A gateway that ends in order leaves at once.
+//!
+//! Without the database nothing is paid: requests with a payment get 503 `ledger_unavailable`, and
+//! `/readyz` says `PostgreSQL cannot be written` and why, within 5 seconds. A gateway that starts
+//! waits 10 seconds for it. A commit whose answer was lost is looked for before anything else is
+//! written. Synchronous commit is switched on for every gateway, whatever the server's default;
+//! with a standby that must not lose payments either, set `synchronous_standby_names` there.
+//!
+//! # Looking into the ledger
+//!
+//! All of these may run beside gateways, and change nothing. Moments are typed as `2026-11-21`,
+//! `2026-11-21T09:30:00Z`, or how long ago: `90m`, `24h`, `7d`.
+//!
+//! | command | what |
+//! |---|---|
+//! | `tollgate ledger list` | the last payments; `--help` says how to choose some |
+//! | `tollgate ledger show PAYMENT` | one, by exchange or identity, with its history |
+//! | `tollgate ledger export --format csv` | all or some; `json` is one object a line |
+//! | `tollgate ledger summary --by day,route` | what has moved, by network and asset too |
+//! | `tollgate ledger reconcile` | each payment looked up; exit code 1 for a difference |
+//!
+//! `reconcile` tells three kinds: `not_moved`, the ledger has it settled and the chain does not;
+//! `moved`, the chain has it and the ledger does not have it settled; `other_transaction`. What
+//! changed after it began is left for the next time. A facilitator that cannot look payments up
+//! leaves them in the count `could not be looked up`.
+//!
+//! # How long payments are kept
+//!
+//! `[ledger] keep`, 400 days by default: payments that have ended, by success or not, are deleted
+//! so long after their end, and never before a day after their authorization has ended, so that
+//! none can be used twice. What is under way or unknown stays. Export before, or write `"forever"`.
+//! Every ten minutes old payments are looked at, five hundred in a transaction; SQLite then gives
+//! the pages back to the system, PostgreSQL to its autovacuum.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::Payments;
 use crate::facilitator::Trace;
 use crate::fault::Fault;
-use crate::ledger::{Entry, State, Step};
+use crate::ledger::{Entry, Holder, Mark, State, Step, Unfinished};
 
 /// What one pass over the unfinished payments found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Held by an exchange that no longer exists: released.
+    /// Held by an exchange that no longer exists, or not moved: released.
     pub released: usize,
     /// The money had moved: settled.
     pub settled: usize,
@@ -18,14 +18,16 @@ pub struct Recovered {
     pub unknown: usize,
 }
 
-/// Which payments a pass looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// All: no exchange is running yet.
-    AtStart,
-    /// Those whose outcome is unknown, and settlements that nobody waits for any more: the others
-    /// belong to running exchanges.
-    WhileServing,
+/// How far recovery has come in its round over all unfinished payments: payments whose outcome
+/// cannot be found do not keep it from those behind them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Recovery {
+    /// Up to here the payments of this round have been looked at.
+    after: Option<Mark>,
+    /// Of unknown outcome in this round so far.
+    counted: usize,
+    /// Of unknown outcome in the last whole round.
+    unknown: Option<usize>,
 }
 
 /// Far longer than a settlement takes. One that takes longer still writes its own outcome in the
@@ -35,30 +37,54 @@ pub const ABANDONED_AFTER: Duration = Duration::from_secs(15 * 60);
 /// Payments looked at in one pass.
 pub const PASS_MAX: u32 = 1_000;
 
+impl Recovery {
+    /// Whether a round has begun and not ended: the next pass goes on where the last one ended.
+    pub fn is_half_way(&self) -> bool {
+        self.after.is_some()
+    }
+
+    /// Payments whose outcome the last whole round did not find; nothing before its end.
+    pub fn unknown(&self) -> Option<usize> {
+        self.unknown
+    }
+
+    /// A pass has looked at payments up to `last`.
+    fn passed(&mut self, last: Option<Mark>, unknown: usize) {
+        self.counted = self.counted.saturating_add(unknown);
+        self.after = last;
+        if last.is_none() {
+            self.unknown = Some(std::mem::take(&mut self.counted));
+        }
+    }
+}
+
 impl Payments {
-    /// Looks at unfinished payments once, oldest first, and ends those whose outcome can be found.
+    /// Looks at the next [`PASS_MAX`] unfinished payments, oldest first, and ends those whose
+    /// outcome can be found. What a living gateway holds or settles is left to it.
     ///
     /// # Errors
-    /// The ledger cannot be read. A payment that cannot be ended stays for the next pass.
+    /// The ledger cannot be read. A payment that cannot be ended stays for the next round.
     ///
     /// # Cancel safety
     /// Each payment is ended by one write; the rest stays for the next pass.
-    pub async fn recover(&self, scope: Scope) -> Result<Recovered, Fault> {
+    pub async fn recover(&self, recovery: &mut Recovery) -> Result<Recovered, Fault> {
+        let page = self.inner.ledger.unfinished(recovery.after, PASS_MAX).await?;
+        let whole = u32::try_from(page.len()).is_ok_and(|length| length < PASS_MAX);
+        let last = page.last().map(|unfinished| unfinished.mark);
         let mut found = Recovered::default();
-        for entry in self.inner.ledger.unfinished(PASS_MAX).await? {
-            match (entry.state, scope) {
-                (State::Held, Scope::AtStart) => {
-                    self.end(&entry, Step::Released).await;
+        for Unfinished { entry, holder, .. } in page {
+            match (entry.state, holder) {
+                (State::Held, Holder::Gone) => {
+                    self.end(&entry, Step::Orphaned).await;
                     found.released += 1;
                 }
-                (State::Settling, Scope::WhileServing) if !self.is_abandoned(&entry) => {}
-                (State::Settling | State::Unknown, _) => {
-                    self.look(&entry, &mut found).await;
-                }
-                (State::Held, Scope::WhileServing)
+                (State::Settling, Holder::Lives) if !self.is_abandoned(&entry) => {}
+                (State::Settling | State::Unknown, _) => self.look(&entry, &mut found).await,
+                (State::Held, Holder::Lives)
                 | (State::Settled | State::Refused | State::Released, _) => {}
             }
         }
+        recovery.passed(last.filter(|_| !whole), found.unknown);
         Ok(found)
     }
 

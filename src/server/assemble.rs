@@ -13,7 +13,7 @@ use crate::config::{Config, FacilitatorSettings, Switch};
 use crate::facilitator::Facilitator;
 use crate::facilitator::http::Http;
 use crate::facilitator::simulated::Simulated;
-use crate::ledger::Ledger;
+use crate::ledger::{Keep, Ledger};
 use crate::limit::Limiter;
 use crate::observe::{AccessLog, Metrics};
 use crate::payment::Payments;
@@ -27,6 +27,8 @@ pub(super) struct House {
     pub(super) gateway: Gateway,
     pub(super) metrics: Arc<Metrics>,
     pub(super) payments: Payments,
+    /// How long the ledger keeps them.
+    pub(super) keep: Keep,
     pub(super) limiter: Arc<Limiter>,
     pub(super) workers: Workers,
     /// Upstreams with a name that must be looked up.
@@ -80,7 +82,8 @@ impl House {
             ids: Ids::new(process_id()?),
         };
         let Parts { workers, named, addresses } = parts;
-        Ok(Self { gateway, metrics, payments, limiter, workers, named, addresses })
+        let keep = config.keep;
+        Ok(Self { gateway, metrics, payments, keep, limiter, workers, named, addresses })
     }
 }
 
@@ -179,6 +182,9 @@ fn process_id() -> Result<u64, ServeError> {
     getrandom::u64().map_err(|error| setting("the system has no random numbers", error))
 }
 
-fn setting(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> ServeError {
+pub(super) fn setting(
+    what: &str,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> ServeError {
     ServeError::Setting(what.into(), Some(Box::new(error)))
 }

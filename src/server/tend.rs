@@ -10,11 +10,13 @@ use tokio::task::JoinSet;
 
 use super::assemble::House;
 use super::resolve;
+use crate::clock::Clock;
 use crate::facilitator::Facilitator;
+use crate::ledger::{Forgetting, Round};
 use crate::limit::Limiter;
 use crate::observe::Metrics;
 use crate::payment::Payments;
-use crate::payment::recover::Scope;
+use crate::payment::recover::Recovery;
 use crate::proxy::admin::Readiness;
 
 /// The tasks beside the requests. Dropping them ends them.
@@ -29,6 +31,7 @@ impl Tending {
 /// Starts them.
 pub(super) fn tend(
     house: &House,
+    recovery: Recovery,
     readiness: watch::Sender<Readiness>,
     stopped: watch::Receiver<bool>,
 ) -> Tending {
@@ -55,7 +58,8 @@ pub(super) fn tend(
         }
     }
     tasks.spawn(keep_house(Arc::clone(&house.limiter), Arc::clone(&house.metrics)));
-    tasks.spawn(recover(house.payments.clone(), Arc::clone(&house.metrics)));
+    tasks.spawn(forget(house.payments.ledger().forgetting(house.keep)));
+    tasks.spawn(recover(house.payments.clone(), recovery, Arc::clone(&house.metrics)));
     let look = Look {
         payments: house.payments.clone(),
         metrics: Arc::clone(&house.metrics),
@@ -92,18 +96,52 @@ async fn keep_house(limiter: Arc<Limiter>, metrics: Arc<Metrics>) {
     }
 }
 
-async fn recover(payments: Payments, metrics: Arc<Metrics>) {
-    let mut every = tokio::time::interval(RECOVER_EVERY);
+/// Deletes what is long over: a pass after a pass while there is more, then a pause.
+async fn forget(mut forgetting: Forgetting) {
+    let mut every = tokio::time::interval(FORGET_EVERY);
     loop {
         every.tick().await;
-        match payments.recover(Scope::WhileServing).await {
+        let mut payments: u64 = 0;
+        let passed = loop {
+            match forgetting.pass(Clock::System.now()).await {
+                Ok(forgotten) => {
+                    payments = payments.saturating_add(forgotten.payments);
+                    if forgotten.round == Round::Over {
+                        break Ok(());
+                    }
+                }
+                Err(fault) => break Err(fault),
+            }
+        };
+        match passed {
+            Ok(()) if payments == 0 => {}
+            Ok(()) => tracing::info!(payments, "payments that were long over were deleted"),
+            Err(fault) => tracing::warn!(%fault, payments, "the ledger keeps more than it should"),
+        }
+    }
+}
+
+/// Round after round over the unfinished payments; between two rounds there is a pause, between
+/// the passes of one there is none.
+async fn recover(payments: Payments, mut recovery: Recovery, metrics: Arc<Metrics>) {
+    let mut every = tokio::time::interval(RECOVER_EVERY);
+    loop {
+        if !recovery.is_half_way() {
+            every.tick().await;
+        }
+        match payments.recover(&mut recovery).await {
             Ok(found) => {
-                metrics.set_unknown(i64::try_from(found.unknown).unwrap_or(i64::MAX));
+                if let Some(unknown) = recovery.unknown() {
+                    metrics.set_unknown(i64::try_from(unknown).unwrap_or(i64::MAX));
+                }
                 if found.settled + found.released > 0 {
                     tracing::info!(?found, "payments of unknown outcome were resolved");
                 }
             }
-            Err(fault) => tracing::error!(%fault, "the ledger could not be read for recovery"),
+            Err(fault) => {
+                tracing::error!(%fault, "the ledger could not be read for recovery");
+                every.tick().await;
+            }
         }
     }
 }
@@ -143,6 +181,9 @@ impl Look {
                 reasons.push(format!("upstream {name} has no address"));
             }
         }
+        if let Err(fault) = self.payments.ledger().ready() {
+            reasons.push(fault.to_string());
+        }
         for (name, facilitator) in self.payments.facilitators() {
             if let Err(fault) = facilitator.ready().await {
                 reasons.push(format!("facilitator {name}: {fault}"));
@@ -153,6 +194,7 @@ impl Look {
 }
 
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
+const FORGET_EVERY: Duration = Duration::from_secs(10 * 60);
 const TEND_EVERY: Duration = Duration::from_secs(10);
 const RECOVER_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(250);

@@ -43,6 +43,8 @@ struct Books {
     settlements: usize,
     /// Transactions by nonce.
     moved: BTreeMap<String, String>,
+    /// How often each nonce was sent to be settled.
+    sent: BTreeMap<String, usize>,
 }
 
 impl Facilitator {
@@ -55,6 +57,7 @@ impl Facilitator {
             verifications: 0,
             settlements: 0,
             moved: BTreeMap::new(),
+            sent: BTreeMap::new(),
         }));
         let (to_wait, waiting) = mpsc::unbounded_channel();
         let shared = Arc::clone(&books);
@@ -99,6 +102,11 @@ impl Facilitator {
     pub fn asked(&self) -> (usize, usize) {
         let books = self.books.lock().unwrap();
         (books.verifications, books.settlements)
+    }
+
+    /// How often each payment was sent to be settled, by nonce.
+    pub fn sent(&self) -> BTreeMap<String, usize> {
+        self.books.lock().unwrap().sent.clone()
     }
 
     /// The transaction of each payment whose money has moved, by nonce.
@@ -156,6 +164,7 @@ impl Books {
     fn moves(&mut self, question: &Value) -> Value {
         let authorization = &question["paymentPayload"]["payload"]["authorization"];
         let nonce = authorization["nonce"].as_str().unwrap();
+        *self.sent.entry(nonce.to_owned()).or_default() += 1;
         if self.moved.contains_key(nonce) {
             return json!({ "success": false, "errorReason": "duplicate_settlement" });
         }

@@ -14,7 +14,7 @@ use super::wallet::Payment;
 use super::{eventually, in_time};
 
 /// One line of `tollgate ledger list --json`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Line(Value);
 
 impl Line {

@@ -14,6 +14,7 @@ use super::wallet::PAY_TO;
 /// A configuration, section by section. Its simulated chain has a journal, its limits are off.
 pub struct Plan {
     server: String,
+    ledger: Option<String>,
     facilitator: String,
     limits: String,
     upstream: String,
@@ -30,6 +31,7 @@ impl Plan {
     pub fn to_upstream(section: &str) -> Self {
         Self {
             server: String::new(),
+            ledger: None,
             facilitator: "simulated = { journal = \"JOURNAL\" }".to_owned(),
             limits: "unpaid = \"off\"\nrefused = \"off\"".to_owned(),
             upstream: section.to_owned(),
@@ -42,6 +44,12 @@ impl Plan {
     /// A line more in `[server]`.
     pub fn server(mut self, line: &str) -> Self {
         self.server = format!("{}\n{line}", self.server);
+        self
+    }
+
+    /// Recorded here in place of a file of its own.
+    pub fn ledger(mut self, url: &str) -> Self {
+        self.ledger = Some(url.to_owned());
         self
     }
 
@@ -102,8 +110,9 @@ impl Plan {
     }
 
     fn text(&self, dir: &TempDir) -> String {
-        let Self { server, facilitator, limits, upstream, routes } = self;
-        let ledger = dir.path().join(LEDGER);
+        let Self { server, ledger, facilitator, limits, upstream, routes } = self;
+        let file = format!("sqlite://{}", dir.path().join(LEDGER).display());
+        let ledger = ledger.as_deref().unwrap_or(&file);
         let journal = dir.path().join(JOURNAL);
         let facilitator = facilitator.replace("JOURNAL", journal.to_str().unwrap());
         format!(
@@ -116,7 +125,7 @@ impl Plan {
             {server}
 
             [ledger]
-            url = "sqlite://{}"
+            url = "{ledger}"
 
             [networks.base-sepolia]
             pay_to = "{PAY_TO}"
@@ -132,8 +141,7 @@ impl Plan {
             {upstream}
 
             {routes}
-            "#,
-            ledger.display()
+            "#
         )
     }
 }

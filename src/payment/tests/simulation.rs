@@ -16,8 +16,9 @@ use super::wallet::{FACILITATOR, NOW, presented};
 use crate::clock::Clock;
 use crate::facilitator::Facilitator;
 use crate::facilitator::scripted::{Dice, Scripted, Tracing};
+use crate::ledger::tests::postgres;
 use crate::ledger::{ExchangeId, Ledger, LedgerUrl, State};
-use crate::payment::recover::Scope;
+use crate::payment::recover::Recovery;
 use crate::payment::{Payments, Presented, Settled};
 use crate::refusal::Refusal;
 use crate::x402::PaymentIdentity;
@@ -42,6 +43,21 @@ fn in_sqlite_the_promises_are_kept_through_crashes() {
         let mut runtime = runtime();
         let mut world = World::new(&runtime, seed, url, &payments);
         for _ in 0..3 {
+            (0..world.dice.below(8)).for_each(|_| world.step(&runtime));
+            runtime = world.crash(runtime);
+        }
+        world.end(&runtime);
+    }
+}
+
+#[test]
+fn in_postgres_the_promises_are_kept_through_crashes() {
+    let payments = presented(PAYMENTS);
+    for seed in seeds(5) {
+        let mut runtime = runtime();
+        let url = runtime.block_on(postgres::database()).parse().unwrap();
+        let mut world = World::new(&runtime, seed, url, &payments);
+        for _ in 0..2 {
             (0..world.dice.below(8)).for_each(|_| world.step(&runtime));
             runtime = world.crash(runtime);
         }
@@ -116,7 +132,7 @@ impl World {
             }
             7 => self.chain.decide(),
             _ => {
-                runtime.block_on(self.payments.recover(Scope::WhileServing)).unwrap();
+                runtime.block_on(self.payments.recover(&mut Recovery::default())).unwrap();
             }
         }
         assert_eq!(self.chain.broken(), Vec::<String>::new());
@@ -195,10 +211,17 @@ impl World {
         runtime.shutdown_background();
         self.chain.crash();
         let runtime = self::runtime();
+        if let LedgerUrl::Postgres(_) = &self.url {
+            let url = self.url.to_string();
+            runtime.block_on(async {
+                postgres::is_left(&url).await;
+                postgres::leases_are_over(&url).await;
+            });
+        }
         self.payments = open(&runtime, &self.url, &self.chain, &self.clock);
-        runtime.block_on(self.payments.recover(Scope::AtStart)).unwrap();
-        let left = runtime.block_on(self.payments.ledger().unfinished(100)).unwrap();
-        assert!(left.iter().all(|entry| entry.state == State::Unknown), "{left:?}");
+        runtime.block_on(self.payments.recover(&mut Recovery::default())).unwrap();
+        let left = runtime.block_on(self.payments.ledger().unfinished(None, 100)).unwrap();
+        assert!(left.iter().all(|left| left.entry.state == State::Unknown), "{left:?}");
         runtime
     }
 
@@ -208,7 +231,7 @@ impl World {
             timeout(QUIET_WAIT_MAX, self.quiet()).await.expect("a payment stays held or settling");
             self.chain.decide();
             self.chain.set_tracing(Tracing::Always);
-            self.payments.recover(Scope::WhileServing).await.unwrap();
+            self.payments.recover(&mut Recovery::default()).await.unwrap();
             for presented in &self.presented {
                 let identity = presented.identity();
                 let entry = self.payments.ledger().get(&identity).await.unwrap();
@@ -224,15 +247,15 @@ impl World {
             }
         });
         assert_eq!(self.chain.broken(), Vec::<String>::new());
-        let left = runtime.block_on(self.payments.ledger().unfinished(100)).unwrap();
+        let left = runtime.block_on(self.payments.ledger().unfinished(None, 100)).unwrap();
         assert_eq!(left, []);
     }
 
     /// Until nothing is held or settling.
     async fn quiet(&self) {
         loop {
-            let left = self.payments.ledger().unfinished(100).await.unwrap();
-            let busy = left.iter().any(|entry| entry.state != State::Unknown);
+            let left = self.payments.ledger().unfinished(None, 100).await.unwrap();
+            let busy = left.iter().any(|left| left.entry.state != State::Unknown);
             if !busy && self.payments.under_way() == 0 {
                 return;
             }

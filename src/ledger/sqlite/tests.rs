@@ -1,0 +1,52 @@
+//! A file that an older version has written.
+
+use sqlx::Row as _;
+
+use super::super::tests::identity;
+use super::*;
+use crate::clock::UnixMillis;
+use crate::ledger::{Claim, Claimed, Ledger, LedgerUrl, State, Step};
+
+/// Made by the first version: three payments, and a `kill -9` while the last one was settled.
+const VERSION_1: &[u8] = include_bytes!("../../../tests/vectors/ledger-v1.sqlite");
+
+#[tokio::test]
+async fn a_file_of_the_first_version_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    std::fs::write(&path, VERSION_1).unwrap();
+    let url = LedgerUrl::Sqlite(path.clone());
+    let now = UnixMillis::new(1_795_300_000_000);
+    let ledger = Ledger::open(&url).await.unwrap();
+    let states: Vec<_> = ledger.list(9).await.unwrap().iter().map(|entry| entry.state).collect();
+    assert_eq!(states, [State::Settling, State::Released, State::Settled]);
+    let left = ledger.unfinished(None, 9).await.unwrap();
+    let [Unfinished { entry, holder: Holder::Gone, .. }] = left.as_slice() else {
+        panic!("{left:?}")
+    };
+    assert_eq!(ledger.past(entry).await.unwrap(), []);
+    let step = Step::Settled { transaction: "0x1".into() };
+    ledger.advance(&entry.identity, entry.exchange, step, now).await.unwrap();
+    let past = ledger.past(entry).await.unwrap();
+    let expected =
+        Past { exchange: entry.exchange, state: State::Settling, since: entry.changed_at };
+    assert_eq!(past, [expected]);
+    ledger.close().await;
+
+    let mut connection = options(&path).connect().await.unwrap();
+    let row = sqlx::query("PRAGMA auto_vacuum").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(row.get::<i64, _>(0), INCREMENTAL);
+}
+
+#[tokio::test]
+async fn what_is_claimed_from_now_on_has_somebody() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    std::fs::write(&path, VERSION_1).unwrap();
+    let ledger = Ledger::open(&LedgerUrl::Sqlite(path)).await.unwrap();
+    let claim = Claim { ..crate::ledger::tests::claim(1, 1) };
+    assert_eq!(ledger.claim(claim, UnixMillis::new(1)).await.unwrap(), Claimed::Ours);
+    let left = ledger.unfinished(None, 9).await.unwrap();
+    let ours = left.iter().filter(|left| left.holder == Holder::Lives);
+    assert_eq!(ours.map(|left| &left.entry.identity).collect::<Vec<_>>(), [&identity(1)]);
+}
