@@ -90,14 +90,15 @@ ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET
     claimed_at = excluded.claimed_at, changed_at = excluded.changed_at
 WHERE payments.state IN ('released', 'refused')";
 
-const ADVANCE_COLUMNS: usize = 12;
+const ADVANCE_COLUMNS: usize = 13;
 const ADVANCE_BEFORE: &str = "
 WITH step (payer, nonce, asset, network, exchange, from_1, from_2, from_3, state, transaction_,
-    reason, now) AS (VALUES ";
+    reason, facilitator_, now) AS (VALUES ";
 const ADVANCE_AFTER: &str = ")
 UPDATE OR FAIL payments SET state = step.state,
     \"transaction\" = coalesce(step.transaction_, \"transaction\"),
-    reason = step.reason, changed_at = step.now
+    reason = step.reason, facilitator = coalesce(step.facilitator_, facilitator),
+    changed_at = step.now
 FROM step
 WHERE payments.payer = step.payer AND payments.nonce = step.nonce
     AND payments.asset = step.asset AND payments.network = step.network
@@ -145,6 +146,7 @@ impl Values {
         self.add(op.step.state().name())?;
         self.add(op.step.transaction())?;
         self.add(op.step.reason())?;
+        self.add(op.step.facilitator())?;
         self.add(op.now.millis())
     }
 

@@ -40,6 +40,7 @@ struct Settlement {
     ledger: Ledger,
     identity: PaymentIdentity,
     exchange: ExchangeId,
+    name: Box<str>,
     facilitator: Facilitator,
     clock: Clock,
     order: Order,
@@ -62,11 +63,12 @@ impl Payments {
             self.facilitator(&reserved.facilitator).map_err(Unsettled::NotSent)?.clone();
         let clock = self.inner.clock.clone();
         let (hold, order) = (reserved.hold, reserved.order);
+        let name: Box<str> = (&*reserved.facilitator).into();
         let payments = self.clone();
         let settling = async move {
             let _counted = Counted::begin(&payments);
             let (ledger, identity, exchange) = hold.keep();
-            Settlement { ledger, identity, exchange, facilitator, clock, order }.run().await
+            Settlement { ledger, identity, exchange, name, facilitator, clock, order }.run().await
         };
         outlive(&self.inner.runtime, settling).await.unwrap_or_else(|error| {
             let fault = Fault::new(Side::Ours, Retry::Later, "a settlement was cut off");
@@ -93,7 +95,7 @@ impl Drop for Counted<'_> {
 
 impl Settlement {
     async fn run(self) -> Result<Settled, Unsettled> {
-        if let Err(fault) = self.write(Step::Settling).await {
+        if let Err(fault) = self.write(Step::Settling { facilitator: self.name.clone() }).await {
             // Nothing was sent. If the write went through after all, recovery finds that out.
             let now = self.clock.now();
             self.ledger.release_later(self.identity, self.exchange, now);
