@@ -2,9 +2,11 @@
 
 mod assemble;
 mod listen;
+mod look;
 mod resolve;
 pub mod supervise;
 mod tend;
+mod watch;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -16,7 +18,7 @@ use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::watch as channel;
 
 use crate::config::Config;
 use crate::fault::Fault;
@@ -76,8 +78,8 @@ async fn run(
     let recovered = house.payments.recover(Scope::AtStart).await?;
     tracing::info!(?recovered, "the ledger has been read");
 
-    let (stop, stopped) = watch::channel(false);
-    let (readiness, ready) = watch::channel(Readiness::Not(vec!["starting".to_owned()]));
+    let (stop, stopped) = channel::channel(false);
+    let (readiness, ready) = channel::channel(Readiness::Not(vec!["starting".to_owned()]));
     let tending = tend::tend(&house, readiness, stopped.clone());
     let (metrics, payments) = (Arc::clone(&house.metrics), house.payments.clone());
     let addresses = (public.address(), admin.address());

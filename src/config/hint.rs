@@ -1,6 +1,7 @@
 //! What to write instead, for each mistake that has such a thing.
 
 use super::mistake::Mistake;
+use crate::facilitator::http::cdp::CdpKeyError;
 
 impl Mistake {
     /// A mistake that the TOML reader found, in our words where it has others.
@@ -101,6 +102,11 @@ impl Mistake {
             Self::NetworkKnown { .. } => "remove it, or give the section a name of your own",
             Self::SimulatedMainnet { .. } => "name a facilitator with a url, or use a testnet",
             Self::MemoryMainnet { .. } => "write url = \"sqlite://tollgate.db\" instead",
+            Self::FacilitatorCount { count: 0 } => "write the name of a section of [facilitators]",
+            Self::FacilitatorCount { .. } => "remove some",
+            Self::FacilitatorMix => "name only simulated ones here, or none",
+            Self::CdpKey(CdpKeyError::Id) => "copy the key's id again, as CDP shows it",
+            Self::CdpKey(_) => "copy the secret again, as CDP has handed it out",
             Self::NoPublicUrl => "write public_url = \"https://api.example.com\" under [server]",
             Self::Conflict(_) => "remove one of the two routes",
             Self::Twice(_) => "remove one of the two",

@@ -72,7 +72,8 @@ async fn in_order<'a, T>(
 
 /// Waits until everything that was handed in before is written.
 async fn fence(ledger: &Ledger) {
-    let result = ledger.advance(&identity(u64::MAX), ExchangeId::new(0), settling("dev"), NOW).await;
+    let result =
+        ledger.advance(&identity(u64::MAX), ExchangeId::new(0), settling("dev"), NOW).await;
     assert!(result.unwrap_err().to_string().contains("no such payment"));
 }
 
