@@ -27,6 +27,27 @@ impl Mistake {
         Self::MissingKey { key: key.into(), example }
     }
 
+    /// Whether it is about a key that nobody knows, whose value may be a secret: it is not near to
+    /// a key that holds none.
+    pub(super) fn hides_value(&self) -> bool {
+        matches!(self, Self::UnknownKey { near, .. }
+            if near.as_deref().is_none_or(super::hidden::is_secret))
+    }
+
+    /// The same without what it quotes of the file.
+    pub(super) fn without_quotes(self) -> Self {
+        match self {
+            Self::Toml(message) => {
+                let expected = message.split_once("expected").map_or("", |(_, rest)| rest);
+                Self::Toml(match expected {
+                    "" => "this cannot be read".into(),
+                    expected => format!("this cannot be read: expected{expected}").into(),
+                })
+            }
+            other => other,
+        }
+    }
+
     /// Whether a key is missing.
     pub(super) fn is_missing(&self) -> bool {
         matches!(self, Self::MissingKey { .. })

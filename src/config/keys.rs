@@ -128,11 +128,15 @@ pub const KEYS: &[Key] = keys! {
             "verifications at once, and settlements at once";
         "headers.NAME": "secret", Nothing,
             "sent with each request";
-        "auth.bearer": "secret", Nothing,
-            "the token of `Authorization: Bearer`";
-        "auth.cdp.key_id": "secret", Nothing,
+        "auth": "table", Nothing,
+            "how it knows who asks, where a fixed header is not enough";
+    }
+    "[facilitators.NAME.http.auth]" {
+        "bearer": "secret", Nothing,
+            "the token of `Authorization: Bearer`; this or `cdp`";
+        "cdp.key_id": "secret", Nothing,
             "id of a secret API key of CDP; each request is signed with it";
-        "auth.cdp.key_secret": "secret", Nothing,
+        "cdp.key_secret": "secret", Nothing,
             "the same key: base64 for Ed25519, PEM for ES256";
     }
     "[facilitators.NAME.simulated]" {
