@@ -4,6 +4,7 @@ mod explain;
 mod facilitators;
 mod file;
 mod finding;
+mod hidden;
 mod hint;
 pub mod keys;
 mod limits;
@@ -88,6 +89,11 @@ impl Config {
     pub fn parse(text: &str, origin: &Path, env: Environment<'_>) -> Result<Self, ConfigError> {
         let typed: FileConfig = toml::from_str(text).map_err(|error| {
             let mistake = Mistake::of_toml(error.message());
+            let mistake = match error.span() {
+                // The reader's words may quote the value.
+                Some(span) if Finding::is_hidden(text, &span) => mistake.without_quotes(),
+                Some(_) | None => mistake,
+            };
             ConfigError::new(vec![match error.span() {
                 // What is missing from the whole file has no place in it.
                 Some(span) if !mistake.is_missing() || span.start > 0 => {

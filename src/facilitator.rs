@@ -1,13 +1,17 @@
 //! Who verifies and settles payments for us, and what they can answer.
 
+pub mod health;
 pub mod http;
+pub mod pool;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub mod simulated;
 
 use std::sync::Arc;
 
+pub use self::health::Question;
 use self::http::Http;
+pub use self::pool::{Away, Member, Pool};
 use self::simulated::Simulated;
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
@@ -71,14 +75,24 @@ impl Facilitator {
         }
     }
 
-    /// Whether it can be expected to answer.
+    /// Whether it settles this offer, as far as it has said.
+    pub fn settles(&self, offer: &Offer) -> bool {
+        match self {
+            Self::Simulated(_) => Simulated::serves(&offer.requirements.network),
+            Self::Http(http) => http.settles(offer),
+            #[cfg(test)]
+            Self::Scripted(_) => true,
+        }
+    }
+
+    /// Whether it can be expected to answer. Asks nobody.
     ///
     /// # Errors
     /// Why not, as [`Http::ready`] says; a simulated one is always ready.
     pub async fn ready(&self) -> Result<(), Fault> {
         match self {
             Self::Simulated(_) => Ok(()),
-            Self::Http(http) => http.ready().await,
+            Self::Http(http) => http.ready(),
             #[cfg(test)]
             Self::Scripted(_) => Ok(()),
         }

@@ -16,8 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::clock::Clock;
-use crate::facilitator::Facilitator;
-use crate::fault::{Fault, Retry, Side};
+use crate::facilitator::{Facilitator, Pool};
 use crate::ledger::Ledger;
 
 pub use present::{Presented, present};
@@ -35,7 +34,7 @@ pub struct Payments {
 
 struct Inner {
     ledger: Ledger,
-    facilitators: HashMap<Arc<str>, Facilitator>,
+    pool: Pool,
     clock: Clock,
     under_way: AtomicUsize,
 }
@@ -44,7 +43,12 @@ impl Payments {
     /// Payments recorded in `ledger` and settled by `facilitators`.
     pub fn new(ledger: Ledger, facilitators: HashMap<Arc<str>, Facilitator>, clock: Clock) -> Self {
         Self {
-            inner: Arc::new(Inner { ledger, facilitators, clock, under_way: AtomicUsize::new(0) }),
+            inner: Arc::new(Inner {
+                ledger,
+                pool: Pool::new(facilitators),
+                clock,
+                under_way: AtomicUsize::new(0),
+            }),
         }
     }
 
@@ -53,19 +57,19 @@ impl Payments {
         &self.inner.ledger
     }
 
-    /// Everyone who settles, by name.
-    pub fn facilitators(&self) -> impl Iterator<Item = (&str, &Facilitator)> {
-        self.inner.facilitators.iter().map(|(name, facilitator)| (&**name, facilitator))
+    /// Everyone who settles, with their health.
+    pub fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+
+    /// The time, as these payments read it.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
     }
 
     /// Settlements that have begun and whose outcome is not written down yet.
     pub fn under_way(&self) -> usize {
         self.inner.under_way.load(Ordering::Acquire)
-    }
-
-    fn facilitator(&self, name: &str) -> Result<&Facilitator, Fault> {
-        let unknown = || Fault::new(Side::Ours, Retry::Never, "no facilitator has this name");
-        self.inner.facilitators.get(name).ok_or_else(unknown)
     }
 }
 

@@ -25,6 +25,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::clock::{self, Clock};
+use crate::facilitator::Away;
 use crate::fault::Fault;
 use crate::ledger::ExchangeId;
 use crate::limit::{ClientKey, Limiter};
@@ -268,7 +269,7 @@ impl Gateway {
             }
             Err(unsettled) => {
                 match &unsettled {
-                    Unsettled::NotSent(fault) | Unsettled::Unknown { fault, .. } => {
+                    Unsettled::NotSent(Away { fault, .. }) | Unsettled::Unknown { fault, .. } => {
                         self.broke(exchange, fault);
                     }
                     Unsettled::Rejected(_) => {}

@@ -58,8 +58,11 @@ pub enum Refusal {
         /// Of its settlement, when one was named.
         transaction: Option<Box<str>>,
     },
-    /// Whoever verifies payments cannot be asked now.
-    FacilitatorUnavailable,
+    /// Whoever verifies and settles payments cannot be asked now.
+    FacilitatorUnavailable {
+        /// Until somebody may be there again.
+        retry_after: Duration,
+    },
     /// The ledger cannot be written now, so no payment can be taken.
     LedgerUnavailable,
     /// The upstream has no address now: its worker is starting, or its name does not resolve.
@@ -152,7 +155,9 @@ impl Refusal {
             Self::PaymentUsed { .. } => row(409, "payment_used", No, Money::Yes),
             Self::SettlementRejected(_) => row(402, "settlement_rejected", No, Money::No),
             Self::OutcomeUnknown { .. } => row(503, "outcome_unknown", Yes, Money::Unknown),
-            Self::FacilitatorUnavailable => row(503, "facilitator_unavailable", Yes, Money::No),
+            Self::FacilitatorUnavailable { .. } => {
+                row(503, "facilitator_unavailable", Yes, Money::No)
+            }
             Self::LedgerUnavailable => row(503, "ledger_unavailable", Yes, Money::No),
             Self::UpstreamAway => row(503, "upstream_away", Yes, Money::No),
             Self::UpstreamUnavailable => row(502, "upstream_unavailable", Yes, Money::No),
@@ -186,7 +191,9 @@ impl Refusal {
             Self::OutcomeUnknown { .. } => {
                 "whether the payment was taken is not known yet; do not pay again".to_owned()
             }
-            Self::FacilitatorUnavailable => "payments cannot be verified right now".to_owned(),
+            Self::FacilitatorUnavailable { .. } => {
+                "payments cannot be verified right now".to_owned()
+            }
             Self::LedgerUnavailable => "payments cannot be recorded right now".to_owned(),
             Self::UpstreamAway => "the service behind this gateway is starting".to_owned(),
             Self::UpstreamUnavailable => {
@@ -200,11 +207,10 @@ impl Refusal {
     /// How long to wait before trying again, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after, .. } => Some(*retry_after),
+            Self::RateLimited { retry_after, .. }
+            | Self::FacilitatorUnavailable { retry_after } => Some(*retry_after),
             Self::PaymentInUse | Self::UpstreamAway => Some(Duration::from_secs(1)),
-            Self::OutcomeUnknown { .. }
-            | Self::FacilitatorUnavailable
-            | Self::LedgerUnavailable => Some(Duration::from_secs(5)),
+            Self::OutcomeUnknown { .. } | Self::LedgerUnavailable => Some(Duration::from_secs(5)),
             Self::RequestMalformed(_)
             | Self::PathNotCanonical
             | Self::NoSuchRoute
@@ -288,7 +294,7 @@ pub fn every() -> Vec<Refusal> {
         Refusal::UpstreamUnavailable,
         Refusal::UpstreamAway,
         Refusal::OutcomeUnknown { transaction: None },
-        Refusal::FacilitatorUnavailable,
+        Refusal::FacilitatorUnavailable { retry_after: Duration::from_secs(1) },
         Refusal::LedgerUnavailable,
         Refusal::UpstreamTimeout,
     ]

@@ -86,8 +86,8 @@ pub enum ResourceUrl {
 pub struct OfferedBy {
     /// The offer.
     pub offer: Arc<Offer>,
-    /// Name of the facilitator.
-    pub facilitator: Arc<str>,
+    /// Names of facilitators, the one to ask first before the others. Never empty.
+    pub facilitators: Arc<[Arc<str>]>,
 }
 
 /// The two halves of a 402, ready to send.

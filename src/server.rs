@@ -3,9 +3,12 @@
 mod assemble;
 mod books;
 mod listen;
+mod look;
+pub mod online;
 mod resolve;
 pub mod supervise;
 mod tend;
+mod watch;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -18,7 +21,7 @@ use pingora::server::configuration::ServerConf;
 use pingora_runtime::Runtime as Threads;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::watch as channel;
 
 use crate::config::Config;
 use crate::fault::Fault;
@@ -81,8 +84,8 @@ async fn run(
     let recovered = house.payments.recover(&mut recovery).await?;
     tracing::info!(?recovered, "the ledger has been read");
 
-    let (stop, stopped) = watch::channel(false);
-    let (readiness, ready) = watch::channel(Readiness::Not(vec!["starting".to_owned()]));
+    let (stop, stopped) = channel::channel(false);
+    let (readiness, ready) = channel::channel(Readiness::Not(vec!["starting".to_owned()]));
     let tending = tend::tend(&house, recovery, readiness, stopped.clone());
     let (metrics, payments) = (Arc::clone(&house.metrics), house.payments.clone());
     let addresses = (public.address(), admin.address());

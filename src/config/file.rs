@@ -110,6 +110,22 @@ pub(super) struct FileHttp {
     pub(super) in_flight_max: Option<NonZeroUsize>,
     #[serde(default)]
     pub(super) headers: Sections<Spanned<FileSecret>>,
+    pub(super) auth: Option<Spanned<FileAuth>>,
+}
+
+/// One of its keys is there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileAuth {
+    pub(super) bearer: Option<Spanned<FileSecret>>,
+    pub(super) cdp: Option<FileCdp>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileCdp {
+    pub(super) key_id: Spanned<FileSecret>,
+    pub(super) key_secret: Spanned<FileSecret>,
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,7 @@
 //! What to write instead, for each mistake that has such a thing.
 
 use super::mistake::Mistake;
+use crate::facilitator::http::cdp::CdpKeyError;
 
 impl Mistake {
     /// A mistake that the TOML reader found, in our words where it has others.
@@ -24,6 +25,27 @@ impl Mistake {
     pub(super) fn missing_key(key: &str) -> Self {
         let example = EXAMPLES.iter().find(|(name, _)| *name == key).map(|(_, example)| *example);
         Self::MissingKey { key: key.into(), example }
+    }
+
+    /// Whether it is about a key that nobody knows, whose value may be a secret: it is not near to
+    /// a key that holds none.
+    pub(super) fn hides_value(&self) -> bool {
+        matches!(self, Self::UnknownKey { near, .. }
+            if near.as_deref().is_none_or(super::hidden::is_secret))
+    }
+
+    /// The same without what it quotes of the file.
+    pub(super) fn without_quotes(self) -> Self {
+        match self {
+            Self::Toml(message) => {
+                let expected = message.split_once("expected").map_or("", |(_, rest)| rest);
+                Self::Toml(match expected {
+                    "" => "this cannot be read".into(),
+                    expected => format!("this cannot be read: expected{expected}").into(),
+                })
+            }
+            other => other,
+        }
     }
 
     /// Whether a key is missing.
@@ -101,6 +123,11 @@ impl Mistake {
             Self::NetworkKnown { .. } => "remove it, or give the section a name of your own",
             Self::SimulatedMainnet { .. } => "name a facilitator with a url, or use a testnet",
             Self::MemoryMainnet { .. } => "write url = \"sqlite://tollgate.db\" instead",
+            Self::FacilitatorCount { count: 0 } => "write the name of a section of [facilitators]",
+            Self::FacilitatorCount { .. } => "remove some",
+            Self::FacilitatorMix => "name only simulated ones here, or none",
+            Self::CdpKey(CdpKeyError::Id) => "copy the key's id again, as CDP shows it",
+            Self::CdpKey(_) => "copy the secret again, as CDP has handed it out",
             Self::NoPublicUrl => "write public_url = \"https://api.example.com\" under [server]",
             Self::Conflict(_) => "remove one of the two routes",
             Self::Twice(_) => "remove one of the two",

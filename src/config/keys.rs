@@ -92,8 +92,8 @@ pub const KEYS: &[Key] = keys! {
     "[networks.NAME]" {
         "pay_to": "address", Required,
             "who is paid; mixed case must be its checksum";
-        "facilitator": "name", Required,
-            "who verifies and settles here";
+        "facilitator": "name, or list of names", Required,
+            "who verifies and settles here; of several, the first that can be asked";
         "explorer": "URL", Is("built in"),
             "where people look a transaction up; its hash goes at the end";
         "chain_id": "number", Is("built in"),
@@ -130,6 +130,16 @@ pub const KEYS: &[Key] = keys! {
             "verifications at once, and settlements at once";
         "headers.NAME": "secret", Nothing,
             "sent with each request";
+        "auth": "table", Nothing,
+            "how it knows who asks, where a fixed header is not enough";
+    }
+    "[facilitators.NAME.http.auth]" {
+        "bearer": "secret", Nothing,
+            "the token of `Authorization: Bearer`; this or `cdp`";
+        "cdp.key_id": "secret", Nothing,
+            "id of a secret API key of CDP; each request is signed with it";
+        "cdp.key_secret": "secret", Nothing,
+            "the same key: base64 for Ed25519, PEM for ES256";
     }
     "[facilitators.NAME.simulated]" {
         "balance": "price", Is(r#"`"$1000"`"#),

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::facilitator::http::cdp::CdpKeyError;
 use crate::ledger::LedgerUrlError;
 use crate::limit::RateError;
 use crate::route::{PatternError, RouteConflict};
@@ -105,6 +106,18 @@ pub enum Mistake {
         /// Its section's name.
         network: Box<str>,
     },
+    /// A network that nobody settles for, or too many do.
+    #[error("a network has one facilitator or up to eight, not {count}")]
+    FacilitatorCount {
+        /// How many are named.
+        count: usize,
+    },
+    /// Two chains for one network.
+    #[error("test balances and a chain's own do not mix: a payment could be taken on both")]
+    FacilitatorMix,
+    /// A text that is no key of CDP.
+    #[error("{0}")]
+    CdpKey(#[source] CdpKeyError),
     /// Test balances for real money.
     #[error("`{network}` is a mainnet, and facilitator `{facilitator}` is simulated")]
     SimulatedMainnet {

@@ -173,7 +173,7 @@ impl Priced {
             }
         })?;
         let offer = offer(network, amount, self.answer_timeout);
-        Ok(OfferedBy { offer: Arc::new(offer), facilitator: Arc::clone(&network.facilitator) })
+        Ok(OfferedBy { offer: Arc::new(offer), facilitators: Arc::clone(&network.facilitators) })
     }
 }
 

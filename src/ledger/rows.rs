@@ -74,7 +74,8 @@ macro_rules! advance {
 UPDATE OR FAIL payments SET state = step.state,
     past = substr(coalesce(past || ' ', '') || payments.state || '@' || changed_at, -2000),
     \"transaction\" = coalesce(step.transaction_, \"transaction\"),
-    reason = step.reason, changed_at = step.now
+    reason = step.reason, facilitator = coalesce(step.facilitator_, facilitator),
+    changed_at = step.now
 FROM step
 ",
             $which,
@@ -85,19 +86,19 @@ FROM step
     };
 }
 
-const ADVANCE_COLUMNS: usize = 12;
+const ADVANCE_COLUMNS: usize = 13;
 const ADVANCE_BEFORE: &str = "
 WITH step (payer, nonce, asset, network, exchange, from_1, from_2, from_3, state, transaction_,
-    reason, now) AS (VALUES ";
+    reason, facilitator_, now) AS (VALUES ";
 const ADVANCE_AFTER: &str = advance!(
     "WHERE payments.payer = step.payer AND payments.nonce = step.nonce
     AND payments.asset = step.asset AND payments.network = step.network"
 );
 
-const STEP_COLUMNS: usize = 9;
+const STEP_COLUMNS: usize = 10;
 const STEP_BEFORE: &str = "
-WITH step (serial, exchange, from_1, from_2, from_3, state, transaction_, reason, now)
-AS (VALUES ";
+WITH step (serial, exchange, from_1, from_2, from_3, state, transaction_, reason, facilitator_,
+    now) AS (VALUES ";
 const STEP_AFTER: &str = advance!("WHERE payments.serial = step.serial");
 
 const FIND_COLUMNS: usize = 6;
@@ -151,6 +152,7 @@ impl Values {
         self.add(op.step.state().name())?;
         self.add(op.step.transaction())?;
         self.add(op.step.reason())?;
+        self.add(op.step.facilitator())?;
         self.add(op.now.millis())
     }
 

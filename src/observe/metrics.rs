@@ -60,6 +60,11 @@ const UPSTREAM: Metric = Metric {
     labels: &["upstream"],
     help: "1 while an upstream has an address to be reached at",
 };
+const CIRCUIT: Metric = Metric {
+    name: "tollgate_facilitator_circuit",
+    labels: &["facilitator", "question"],
+    help: "0 while a facilitator is asked, 1 while one question tries it, 2 while it is not asked",
+};
 const DROPPED: Metric = Metric {
     name: "tollgate_log_lines_dropped_total",
     labels: &[],
@@ -67,8 +72,8 @@ const DROPPED: Metric = Metric {
 };
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 9] =
-    [EXCHANGES, SETTLED, STAGES, RUNNING, FAULTS, UNKNOWN, LIMITER, UPSTREAM, DROPPED];
+pub const METRICS: [Metric; 10] =
+    [EXCHANGES, SETTLED, STAGES, RUNNING, FAULTS, UNKNOWN, LIMITER, UPSTREAM, CIRCUIT, DROPPED];
 
 /// The counters and the access log of one process.
 #[derive(Debug)]
@@ -83,6 +88,7 @@ pub struct Metrics {
     unknown: IntGauge,
     limiter: IntGaugeVec,
     upstream: IntGaugeVec,
+    circuit: IntGaugeVec,
     dropped: IntCounter,
 }
 
@@ -103,6 +109,7 @@ impl Metrics {
             unknown: kept(&registry, IntGauge::with_opts(opts(UNKNOWN))?)?,
             limiter: kept(&registry, IntGaugeVec::new(opts(LIMITER), LIMITER.labels)?)?,
             upstream: kept(&registry, IntGaugeVec::new(opts(UPSTREAM), UPSTREAM.labels)?)?,
+            circuit: kept(&registry, IntGaugeVec::new(opts(CIRCUIT), CIRCUIT.labels)?)?,
             dropped: kept(&registry, IntCounter::with_opts(opts(DROPPED))?)?,
             registry,
             log,
@@ -160,6 +167,11 @@ impl Metrics {
     /// Whether an upstream can be reached.
     pub fn set_upstream_up(&self, upstream: &str, up: bool) {
         self.upstream.with_label_values(&[upstream]).set(i64::from(up));
+    }
+
+    /// How a facilitator's circuit stands, the worse the higher.
+    pub fn set_circuit(&self, facilitator: &str, question: &str, level: i64) {
+        self.circuit.with_label_values(&[facilitator, question]).set(level);
     }
 
     /// The page of `/metrics`, in the text format of Prometheus.

@@ -120,10 +120,10 @@ impl Payments {
         if entry.changed_at >= as_of {
             return Ok(Found::Young);
         }
-        let Ok(facilitator) = self.facilitator(&entry.facilitator) else {
+        let Ok(member) = self.pool().member(&entry.facilitator) else {
             return Ok(Found::Untold);
         };
-        let trace = facilitator.trace(&entry.identity).await;
+        let trace = member.facilitator().trace(&entry.identity).await;
         match judge(entry, trace) {
             // The gateway may have gone on while the chain was asked.
             Found::Differ(difference) => {

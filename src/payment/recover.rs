@@ -95,8 +95,8 @@ impl Payments {
     }
 
     async fn look(&self, entry: &Entry, found: &mut Recovered) {
-        let trace = match self.facilitator(&entry.facilitator) {
-            Ok(facilitator) => facilitator.trace(&entry.identity).await,
+        let trace = match self.pool().member(&entry.facilitator) {
+            Ok(member) => member.facilitator().trace(&entry.identity).await,
             Err(_) => Trace::CannotTell,
         };
         match trace {

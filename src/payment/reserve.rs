@@ -1,9 +1,11 @@
 //! The claim that makes one payment buy one answer, and the guard that lets it go.
 
+use std::sync::Arc;
+
 use super::prove::Window;
 use super::{Payments, Proven};
 use crate::clock::{Clock, UnixMillis};
-use crate::facilitator::Order;
+use crate::facilitator::{Away, Order, Question};
 use crate::fault::Fault;
 use crate::ledger::{Claim, Claimed, Entry, ExchangeId, Ledger, State};
 use crate::refusal::Refusal;
@@ -16,7 +18,8 @@ use crate::x402::{ErrorReason, PaymentIdentity};
 pub struct Reserved {
     pub(super) hold: Hold,
     pub(super) order: Order,
-    pub(super) facilitator: std::sync::Arc<str>,
+    /// Whom to ask, in this order.
+    pub(super) facilitators: Arc<[Arc<str>]>,
 }
 
 /// Why a payment could not be reserved.
@@ -26,6 +29,8 @@ pub enum Standing {
     Taken(Box<Entry>),
     /// Nobody has it, and its window closes before it could be settled.
     TooLate,
+    /// Nobody has it, and nobody can be asked to settle it now.
+    Away(Away),
     /// The ledger could not be asked.
     Fault(Fault),
 }
@@ -51,7 +56,7 @@ impl Payments {
     ///
     /// # Errors
     /// `Taken`: another exchange has it or had it. `TooLate`: its window closes too soon.
-    /// `Fault`: the ledger cannot be written, so no payment can be taken.
+    /// `Away`: the circuits of all who could settle it are open; nothing was written. `Fault`: the ledger cannot be written, so no payment can be taken.
     ///
     /// # Cancel safety
     /// A claim that succeeds after the caller is gone is released.
@@ -64,14 +69,21 @@ impl Payments {
     ) -> Result<Reserved, Standing> {
         let (presented, window) = proven.into_parts();
         if window == Window::Closing {
-            return Err(self.past(&presented.identity()).await);
+            return Err(self.unless_taken(&presented.identity(), Standing::TooLate).await);
         }
-        let requirements = &presented.offered.offer.requirements;
+        let offered = &presented.offered;
+        let turn =
+            self.pool().in_turn(&offered.facilitators, &offered.offer, Question::Verify, now);
+        let Some(first) = turn.first().map(|member| (&**member.name()).into()) else {
+            let away = Standing::Away(self.pool().away(&offered.facilitators, None, now));
+            return Err(self.unless_taken(&presented.identity(), away).await);
+        };
+        let requirements = &offered.offer.requirements;
         let claim = Claim {
             identity: presented.identity(),
             exchange,
             route: route.into(),
-            facilitator: (&*presented.offered.facilitator).into(),
+            facilitator: first,
             amount: requirements.amount,
             pay_to: requirements.pay_to,
             valid_before: presented.payment.authorization.valid_before.saturating_to(),
@@ -89,16 +101,18 @@ impl Payments {
             offer: presented.offered.offer,
             payment: presented.payment,
         };
-        Ok(Reserved { hold, order, facilitator: presented.offered.facilitator })
+        Ok(Reserved { hold, order, facilitators: presented.offered.facilitators })
     }
 
-    /// Where a payment stands that nothing new can be bought with.
+    /// Where a payment stands that nothing new can be bought with now: `otherwise`, if nobody has
+    /// it.
     ///
-    /// Whoever paid and was not told is not asked to pay again only because time has passed.
-    async fn past(&self, identity: &PaymentIdentity) -> Standing {
+    /// Whoever paid and was not told is not asked to pay again only because time has passed, or
+    /// because a facilitator is away.
+    async fn unless_taken(&self, identity: &PaymentIdentity, otherwise: Standing) -> Standing {
         match self.inner.ledger.get(identity).await {
             Ok(Some(entry)) if !entry.state.is_free() => Standing::Taken(Box::new(entry)),
-            Ok(_) => Standing::TooLate,
+            Ok(_) => otherwise,
             Err(fault) => Standing::Fault(fault),
         }
     }
@@ -109,6 +123,7 @@ impl Standing {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Fault(_) => Refusal::LedgerUnavailable,
+            Self::Away(away) => Refusal::FacilitatorUnavailable { retry_after: away.retry_after },
             Self::TooLate => Refusal::PaymentInvalid(ErrorReason::ValidBefore),
             Self::Taken(entry) => match entry.state {
                 State::Held => Refusal::PaymentInUse,

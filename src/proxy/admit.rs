@@ -9,6 +9,7 @@ use pingora::proxy::Session;
 use super::exchange::{Exchange, Paid};
 use super::{Gateway, inspect};
 use crate::clock;
+use crate::facilitator::Away;
 use crate::limit::{ClientKey, TooMany, client_address, rate_limit_headers};
 use crate::payment::{Presented, Proven, Reserved, Standing, Unverified, present};
 use crate::refusal::{Limit, RateLimitHeaders, Refusal};
@@ -151,7 +152,9 @@ impl Gateway {
         let reserved = self.payments.reserve(proven, exchange.id, route, now).await;
         reserved.map_err(|standing| {
             match &standing {
-                Standing::Fault(fault) => self.broke(exchange, fault),
+                Standing::Fault(fault) | Standing::Away(Away { fault, .. }) => {
+                    self.broke(exchange, fault);
+                }
                 // Well signed and too late: refused like any other, so it counts as one.
                 Standing::TooLate => drop(self.limiter.take_refused(client)),
                 Standing::Taken(_) => {}
@@ -170,7 +173,7 @@ impl Gateway {
             // It was good by itself and bad on the chain: that counts as refused all the same. The
             // answer is the refusal either way, so an empty bucket changes nothing here.
             Unverified::Bad(_) => drop(self.limiter.take_refused(client)),
-            Unverified::Fault(fault) => self.broke(exchange, fault),
+            Unverified::Away(Away { fault, .. }) => self.broke(exchange, fault),
         }
         unverified.refusal()
     }

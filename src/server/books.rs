@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
-
 use super::ServeError;
 use super::assemble::setting;
 use crate::clock::Clock;
@@ -42,5 +40,5 @@ pub async fn books(config: &Config) -> Result<Payments, ServeError> {
         };
         facilitators.insert(Arc::from(&**name), facilitator);
     }
-    Ok(Payments::new(ledger, facilitators, Clock::System, Handle::current()))
+    Ok(Payments::new(ledger, facilitators, Clock::System))
 }

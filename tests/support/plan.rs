@@ -16,6 +16,7 @@ pub struct Plan {
     server: String,
     ledger: Option<String>,
     facilitator: String,
+    spare: Option<String>,
     limits: String,
     upstream: String,
     routes: String,
@@ -33,6 +34,7 @@ impl Plan {
             server: String::new(),
             ledger: None,
             facilitator: "simulated = { journal = \"JOURNAL\" }".to_owned(),
+            spare: None,
             limits: "unpaid = \"off\"\nrefused = \"off\"".to_owned(),
             upstream: section.to_owned(),
             routes: String::new(),
@@ -62,6 +64,12 @@ impl Plan {
     /// The facilitator's section. `JOURNAL` stands for the path of the simulated chain's journal.
     pub fn facilitator(mut self, section: &str) -> Self {
         self.facilitator = section.to_owned();
+        self
+    }
+
+    /// Another facilitator, asked after the first.
+    pub fn spare(mut self, facilitator: &Facilitator) -> Self {
+        self.spare = Some(format!("http = {{ url = \"{}\" }}", facilitator.url()));
         self
     }
 
@@ -110,7 +118,11 @@ impl Plan {
     }
 
     fn text(&self, dir: &TempDir) -> String {
-        let Self { server, ledger, facilitator, limits, upstream, routes } = self;
+        let Self { server, ledger, facilitator, spare, limits, upstream, routes } = self;
+        let (names, spare) = match spare {
+            Some(section) => ("[\"peer\", \"spare\"]", format!("[facilitators.spare]\n{section}")),
+            None => ("\"peer\"", String::new()),
+        };
         let file = format!("sqlite://{}", dir.path().join(LEDGER).display());
         let ledger = ledger.as_deref().unwrap_or(&file);
         let journal = dir.path().join(JOURNAL);
@@ -129,10 +141,12 @@ impl Plan {
 
             [networks.base-sepolia]
             pay_to = "{PAY_TO}"
-            facilitator = "peer"
+            facilitator = {names}
 
             [facilitators.peer]
             {facilitator}
+
+            {spare}
 
             [limits]
             {limits}

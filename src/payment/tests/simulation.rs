@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use super::wallet::{FACILITATOR, NOW, presented};
+use super::wallet::{FACILITATORS, NOW, presented};
 use crate::clock::Clock;
 use crate::facilitator::Facilitator;
 use crate::facilitator::scripted::{Dice, Scripted, Tracing};
@@ -306,8 +306,8 @@ async fn visit(
 fn open(runtime: &Runtime, url: &LedgerUrl, chain: &Arc<Scripted>, clock: &Clock) -> Payments {
     let ledger = runtime.block_on(Ledger::open(url)).unwrap();
     let facilitator = Facilitator::Scripted(Arc::clone(chain));
-    let facilitators = HashMap::from([(FACILITATOR.into(), facilitator)]);
-    Payments::new(ledger, facilitators, clock.clone())
+    let both = FACILITATORS.map(|name| (name.into(), facilitator.clone()));
+    Payments::new(ledger, HashMap::from(both), clock.clone())
 }
 
 fn runtime() -> Runtime {
