@@ -18,11 +18,13 @@ use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::facilitator::Facilitator;
+use crate::facilitator::chain::Reader;
 use crate::fault::{Fault, Retry, Side};
 use crate::ledger::Ledger;
+use crate::x402::Network;
 
 pub use present::{Presented, present};
-pub use prove::Proven;
+pub use prove::{ContractWallets, Proven, SignedBy};
 pub use receipt::Receipt;
 pub use reserve::{Reserved, Standing};
 pub use settle::{Settled, Unsettled};
@@ -38,6 +40,7 @@ pub struct Payments {
 struct Inner {
     ledger: Ledger,
     facilitators: HashMap<Arc<str>, Facilitator>,
+    readers: HashMap<Network, Reader>,
     clock: Clock,
     runtime: Handle,
     under_way: AtomicUsize,
@@ -52,10 +55,21 @@ impl Payments {
         clock: Clock,
         runtime: Handle,
     ) -> Self {
+        Self::with_readers(ledger, (facilitators, HashMap::new()), clock, runtime)
+    }
+
+    /// The same, with `readers` of chains that look up what a facilitator cannot tell.
+    pub fn with_readers(
+        ledger: Ledger,
+        (facilitators, readers): (HashMap<Arc<str>, Facilitator>, HashMap<Network, Reader>),
+        clock: Clock,
+        runtime: Handle,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 ledger,
                 facilitators,
+                readers,
                 clock,
                 runtime,
                 under_way: AtomicUsize::new(0),
@@ -76,6 +90,14 @@ impl Payments {
     /// Settlements that have begun and whose outcome is not written down yet.
     pub fn under_way(&self) -> usize {
         self.inner.under_way.load(Ordering::Acquire)
+    }
+
+    /// Whether whoever settles this payment can ask the payer's contract for its signature.
+    pub fn contract_wallets(&self, presented: &Presented) -> ContractWallets {
+        match self.inner.facilitators.get(&*presented.offered.facilitator) {
+            Some(facilitator) if facilitator.asks_contracts() => ContractWallets::LeftToTheChain,
+            Some(_) | None => ContractWallets::Refused,
+        }
     }
 
     fn facilitator(&self, name: &str) -> Result<&Facilitator, Fault> {

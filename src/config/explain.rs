@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::facilitator::chain::RpcUrl;
 use crate::limit::{By, Rate};
 use crate::route::upstream::{Kind, Tls, Upstream};
 use crate::route::{BodyRules, Challenge, Charge, OfferedBy, Route, Terms};
@@ -72,8 +73,19 @@ fn facilitator(config: &Config, offered: &OfferedBy) -> String {
     match config.facilitators.get(&**name) {
         Some(FacilitatorSettings::Simulated(_)) => format!("{name}: simulated, no real money"),
         Some(FacilitatorSettings::Http(settings)) => format!("{name}: {}", settings.url),
+        Some(FacilitatorSettings::Chain(settings)) => {
+            let addresses = settings.signers.iter().map(|key| key.address().to_checksum(None));
+            let nodes = settings.rpc.iter().map(RpcUrl::shown);
+            let (addresses, nodes) = (listed(addresses), listed(nodes));
+            let deep = settings.bounds.confirmations;
+            format!("{name}: our signer {addresses} by {nodes}, {deep} deep")
+        }
         None => name.to_string(),
     }
+}
+
+fn listed(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
 }
 
 fn the_rest(config: &Config, route: &Route, out: &mut impl Write) -> io::Result<()> {

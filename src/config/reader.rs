@@ -173,8 +173,25 @@ impl<'a> Reader<'a> {
         headers
     }
 
+    /// A secret's own text, in one line.
+    pub(super) fn plain(&self, typed: FileSecret) -> Result<String, Mistake> {
+        let (mut value, _) = self.found(typed)?;
+        value.truncate(value.trim_end_matches(['\r', '\n']).len());
+        Ok(value)
+    }
+
     fn secret(&self, typed: FileSecret) -> Result<Secret, Mistake> {
-        let (value, source) = match typed {
+        let (value, source) = self.found(typed)?;
+        let value = value.trim_end_matches(['\r', '\n']);
+        match HeaderValue::from_str(value) {
+            Ok(header) if !value.trim().is_empty() => Ok(Secret::new(header, source)),
+            _ => Err(Mistake::SecretUnfit),
+        }
+    }
+
+    /// A secret and where it was found.
+    fn found(&self, typed: FileSecret) -> Result<(String, SecretSource), Mistake> {
+        Ok(match typed {
             FileSecret::Literal(value) => (value.into(), SecretSource::Literal),
             FileSecret::Env(name) => match (self.env)(&name) {
                 Some(value) => (value, SecretSource::Env(name)),
@@ -187,16 +204,11 @@ impl<'a> Reader<'a> {
             }
             FileSecret::Both => return Err(Mistake::Both("`env`", "`file`")),
             FileSecret::Neither => return Err(Mistake::Neither("`env`", "`file`")),
-        };
-        let value = value.trim_end_matches(['\r', '\n']);
-        match HeaderValue::from_str(value) {
-            Ok(header) if !value.trim().is_empty() => Ok(Secret::new(header, source)),
-            _ => Err(Mistake::SecretUnfit),
-        }
+        })
     }
 
     /// A path of the file, seen from the file's own folder.
-    fn beside(&self, path: &Path) -> PathBuf {
+    pub(super) fn beside(&self, path: &Path) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(path)
     }
 

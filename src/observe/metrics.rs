@@ -60,6 +60,16 @@ const UPSTREAM: Metric = Metric {
     labels: &["upstream"],
     help: "1 while an upstream has an address to be reached at",
 };
+const PURSE: Metric = Metric {
+    name: "tollgate_signer_balance_gwei",
+    labels: &["facilitator", "signer"],
+    help: "What a signer has left for gas, in 10^9 wei",
+};
+const NODES: Metric = Metric {
+    name: "tollgate_chain_nodes",
+    labels: &["facilitator", "state"],
+    help: "Nodes of a chain that answer (up) and that do not (down)",
+};
 const DROPPED: Metric = Metric {
     name: "tollgate_log_lines_dropped_total",
     labels: &[],
@@ -67,8 +77,9 @@ const DROPPED: Metric = Metric {
 };
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 9] =
-    [EXCHANGES, SETTLED, STAGES, RUNNING, FAULTS, UNKNOWN, LIMITER, UPSTREAM, DROPPED];
+pub const METRICS: [Metric; 11] = [
+    EXCHANGES, SETTLED, STAGES, RUNNING, FAULTS, UNKNOWN, LIMITER, UPSTREAM, PURSE, NODES, DROPPED,
+];
 
 /// The counters and the access log of one process.
 #[derive(Debug)]
@@ -83,6 +94,8 @@ pub struct Metrics {
     unknown: IntGauge,
     limiter: IntGaugeVec,
     upstream: IntGaugeVec,
+    purse: IntGaugeVec,
+    nodes: IntGaugeVec,
     dropped: IntCounter,
 }
 
@@ -102,6 +115,8 @@ impl Metrics {
             unknown: kept(&registry, IntGauge::with_opts(opts(UNKNOWN))?)?,
             limiter: kept(&registry, IntGaugeVec::new(opts(LIMITER), LIMITER.labels)?)?,
             upstream: kept(&registry, IntGaugeVec::new(opts(UPSTREAM), UPSTREAM.labels)?)?,
+            purse: kept(&registry, IntGaugeVec::new(opts(PURSE), PURSE.labels)?)?,
+            nodes: kept(&registry, IntGaugeVec::new(opts(NODES), NODES.labels)?)?,
             dropped: kept(&registry, IntCounter::with_opts(opts(DROPPED))?)?,
             registry,
             log,
@@ -158,6 +173,20 @@ impl Metrics {
     /// Whether an upstream can be reached.
     pub fn set_upstream_up(&self, upstream: &str, up: bool) {
         self.upstream.with_label_values(&[upstream]).set(i64::from(up));
+    }
+
+    /// What a signer has left for gas.
+    pub fn set_purse(&self, facilitator: &str, signer: &str, gwei: u64) {
+        let gwei = i64::try_from(gwei).unwrap_or(i64::MAX);
+        self.purse.with_label_values(&[facilitator, signer]).set(gwei);
+    }
+
+    /// How many nodes of a chain there are, and how many of them answer.
+    pub fn set_nodes(&self, facilitator: &str, nodes: usize, up: usize) {
+        for (state, count) in [("up", up), ("down", nodes.saturating_sub(up))] {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.nodes.with_label_values(&[facilitator, state]).set(count);
+        }
     }
 
     /// The page of `/metrics`, in the text format of Prometheus.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
@@ -10,8 +11,9 @@ use tokio::runtime::Handle;
 use super::supervise::{Patience, Program, Supervisor};
 use super::{ServeError, resolve};
 use crate::clock::Clock;
-use crate::config::{Config, FacilitatorSettings, Switch};
+use crate::config::{Config, FacilitatorSettings, NetworkSettings, Switch};
 use crate::facilitator::Facilitator;
+use crate::facilitator::chain::{Chain, Reader};
 use crate::facilitator::http::Http;
 use crate::facilitator::simulated::Simulated;
 use crate::ledger::Ledger;
@@ -22,6 +24,7 @@ use crate::proxy::upstream::Backend;
 use crate::proxy::{Gateway, Ids, Settings};
 use crate::route::RouteTable;
 use crate::route::upstream::{Kind, Tls, Upstream};
+use crate::x402::Network;
 
 /// A gateway and what must live beside it.
 pub(super) struct House {
@@ -62,7 +65,8 @@ impl House {
         let clock = Clock::System;
         let ledger = Ledger::open(&config.ledger).await?;
         let facilitators = facilitators(config)?;
-        let payments = Payments::new(ledger, facilitators, clock.clone(), Handle::current());
+        let settlers = (facilitators, readers(config)?);
+        let payments = Payments::with_readers(ledger, settlers, clock.clone(), Handle::current());
         let mut parts = Parts::default();
         let mut backends = HashMap::new();
         for (name, upstream) in &config.upstreams {
@@ -149,10 +153,26 @@ fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilitator>, Serve
                     http.map_err(|error| setting("a facilitator cannot be set up", error))?;
                 Facilitator::Http(Arc::new(http))
             }
+            FacilitatorSettings::Chain(settings) => {
+                let chain = Chain::start(settings)
+                    .map_err(|error| setting("a chain cannot be spoken to", error))?;
+                Facilitator::Chain(Arc::new(chain))
+            }
         };
         Ok((Arc::from(&**name), facilitator))
     });
     built.collect()
+}
+
+/// Who looks up what a hosted facilitator cannot tell.
+fn readers(config: &Config) -> Result<HashMap<Network, Reader>, ServeError> {
+    let readable = config.networks.values().filter(|network| !network.rpc.is_empty());
+    let reader = |network: &NetworkSettings| {
+        let reader = Reader::new(network.rpc.clone(), READ_TIMEOUT, READ_CONFIRMATIONS);
+        let reader = reader.map_err(|error| setting("a chain cannot be spoken to", error))?;
+        Ok((network.network.clone(), reader))
+    };
+    readable.map(reader).collect()
 }
 
 fn settings(config: &Config) -> Settings {
@@ -183,3 +203,7 @@ fn process_id() -> Result<u64, ServeError> {
 fn setting(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> ServeError {
     ServeError::Setting(what.into(), Some(Box::new(error)))
 }
+
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// Recovery is in no hurry.
+const READ_CONFIRMATIONS: u64 = 3;

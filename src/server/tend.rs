@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::assemble::House;
 use super::resolve;
 use crate::facilitator::Facilitator;
+use crate::facilitator::chain::{Chain, Purse};
 use crate::limit::Limiter;
 use crate::observe::Metrics;
 use crate::payment::Payments;
@@ -41,17 +42,28 @@ pub(super) fn tend(
         tasks.spawn(follow(supervisor.address(), Arc::clone(address)));
     }
     for (name, facilitator) in house.payments.facilitators() {
-        if let Facilitator::Http(http) = facilitator {
-            let (name, http) = (name.to_owned(), Arc::clone(http));
-            tasks.spawn(async move {
-                let mut every = tokio::time::interval(REFRESH_EVERY);
-                loop {
-                    every.tick().await;
-                    if let Err(fault) = http.refresh().await {
-                        tracing::warn!(facilitator = name, %fault, "it does not say what it can");
+        match facilitator {
+            Facilitator::Http(http) => {
+                let (name, http) = (name.to_owned(), Arc::clone(http));
+                tasks.spawn(async move {
+                    let mut every = tokio::time::interval(REFRESH_EVERY);
+                    loop {
+                        every.tick().await;
+                        if let Err(fault) = http.refresh().await {
+                            tracing::warn!(facilitator = name, %fault, "it does not say what it can");
+                        }
                     }
-                }
-            });
+                });
+            }
+            Facilitator::Chain(chain) => {
+                let watch = WatchChain {
+                    name: name.to_owned(),
+                    chain: Arc::clone(chain),
+                    metrics: Arc::clone(&house.metrics),
+                };
+                tasks.spawn(watch.keep_watching());
+            }
+            _ => {}
         }
     }
     tasks.spawn(keep_house(Arc::clone(&house.limiter), Arc::clone(&house.metrics)));
@@ -63,6 +75,33 @@ pub(super) fn tend(
     };
     tasks.spawn(look.keep_looking(readiness, stopped));
     Tending(tasks)
+}
+
+/// A chain whose nodes and purses are looked at now and then.
+struct WatchChain {
+    name: String,
+    chain: Arc<Chain>,
+    metrics: Arc<Metrics>,
+}
+
+impl WatchChain {
+    async fn keep_watching(self) {
+        let mut every = tokio::time::interval(CHAIN_EVERY);
+        loop {
+            every.tick().await;
+            if let Err(fault) = self.chain.refresh().await {
+                tracing::warn!(facilitator = self.name, %fault, "the chain does not answer");
+            }
+            let (nodes, up) = self.chain.nodes();
+            self.metrics.set_nodes(&self.name, nodes, up);
+            for Purse { signer, balance_gwei } in self.chain.purses() {
+                if let Some(gwei) = balance_gwei {
+                    let signer = signer.to_checksum(None);
+                    self.metrics.set_purse(&self.name, &signer, gwei);
+                }
+            }
+        }
+    }
 }
 
 /// Copies a worker's address to where requests look for it.
@@ -153,6 +192,7 @@ impl Look {
 }
 
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
+const CHAIN_EVERY: Duration = Duration::from_secs(10);
 const TEND_EVERY: Duration = Duration::from_secs(10);
 const RECOVER_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(250);

@@ -18,7 +18,7 @@ use crate::facilitator::Facilitator;
 use crate::facilitator::scripted::{Dice, Scripted, Tracing};
 use crate::ledger::{ExchangeId, Ledger, LedgerUrl, State};
 use crate::payment::recover::Scope;
-use crate::payment::{Payments, Presented, Settled};
+use crate::payment::{ContractWallets, Payments, Presented, Settled};
 use crate::refusal::Refusal;
 use crate::x402::PaymentIdentity;
 
@@ -265,7 +265,7 @@ async fn visit(
     exchange: ExchangeId,
     upstream: Upstream,
 ) -> Result<Settled, Refusal> {
-    let proven = presented.prove(clock.now(), ANSWER_TIMEOUT)?;
+    let proven = presented.prove(clock.now(), ANSWER_TIMEOUT, ContractWallets::Refused)?;
     let reserved = payments.reserve(proven, exchange, "paid", clock.now()).await;
     let reserved = reserved.map_err(|standing| standing.refusal())?;
     let verified = payments.verify(reserved).await.map_err(|error| error.refusal())?;
