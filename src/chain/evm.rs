@@ -206,12 +206,14 @@ impl Evm {
     pub async fn refresh(&self) -> Result<(), Fault> {
         let looked = self.inner.look().await;
         match &looked {
-            Ok(()) => self.inner.looks_failed.store(0, Ordering::Relaxed),
+            Ok(()) => {
+                self.inner.looks_failed.store(0, Ordering::Relaxed);
+                self.inner.looked.store(true, Ordering::Release);
+            }
             Err(_) => {
                 self.inner.looks_failed.fetch_add(1, Ordering::Relaxed);
             }
         }
-        self.inner.looked.store(looked.is_ok(), Ordering::Release);
         looked
     }
 

@@ -165,6 +165,8 @@ impl Inner {
         let (mut good, mut results) = (Vec::new(), found.results.into_iter());
         for (mut job, size) in batch.into_iter().zip(found.code_sizes) {
             let deployed = job.payment.deploy().and_then(|_| results.next());
+            // A wallet that is there is not deployed again.
+            let deployed = deployed.filter(|_| size == 0);
             let deploy_gas = deployed.map_or(0, |result| result.gas_used);
             let Some(result) = results.next() else { continue };
             let gas = result.gas_used.saturating_add(deploy_gas);
