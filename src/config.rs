@@ -1,5 +1,6 @@
 //! `gateway.toml`: read as typed, checked, and handed on as domain types.
 
+mod chains;
 mod explain;
 mod facilitators;
 mod file;

@@ -16,11 +16,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::clock::Clock;
+use crate::facilitator::chain::Reader;
 use crate::facilitator::{Facilitator, Pool};
 use crate::ledger::Ledger;
+use crate::x402::Network;
 
 pub use present::{Presented, present};
-pub use prove::Proven;
+pub use prove::{ContractWallets, Proven, SignedBy};
 pub use receipt::Receipt;
 pub use reserve::{Reserved, Standing};
 pub use settle::{Settled, Unsettled};
@@ -35,6 +37,7 @@ pub struct Payments {
 struct Inner {
     ledger: Ledger,
     pool: Pool,
+    readers: HashMap<Network, Reader>,
     clock: Clock,
     under_way: AtomicUsize,
 }
@@ -42,10 +45,20 @@ struct Inner {
 impl Payments {
     /// Payments recorded in `ledger` and settled by `facilitators`.
     pub fn new(ledger: Ledger, facilitators: HashMap<Arc<str>, Facilitator>, clock: Clock) -> Self {
+        Self::with_readers(ledger, (facilitators, HashMap::new()), clock)
+    }
+
+    /// The same, with `readers` of chains that look up what a facilitator cannot tell.
+    pub fn with_readers(
+        ledger: Ledger,
+        (facilitators, readers): (HashMap<Arc<str>, Facilitator>, HashMap<Network, Reader>),
+        clock: Clock,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 ledger,
                 pool: Pool::new(facilitators),
+                readers,
                 clock,
                 under_way: AtomicUsize::new(0),
             }),
@@ -70,6 +83,18 @@ impl Payments {
     /// Settlements that have begun and whose outcome is not written down yet.
     pub fn under_way(&self) -> usize {
         self.inner.under_way.load(Ordering::Acquire)
+    }
+
+    /// Whether everyone who may settle this payment can ask the payer's contract for its signature.
+    pub fn contract_wallets(&self, presented: &Presented) -> ContractWallets {
+        let asks = |name: &Arc<str>| {
+            self.pool().member(name).is_ok_and(|member| member.facilitator().asks_contracts())
+        };
+        if presented.offered.facilitators.iter().all(asks) {
+            ContractWallets::LeftToTheChain
+        } else {
+            ContractWallets::Refused
+        }
     }
 }
 

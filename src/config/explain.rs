@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::facilitator::chain::RpcUrl;
 use crate::facilitator::http::Auth;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
@@ -90,8 +91,19 @@ fn facilitator(config: &Config, name: &str) -> String {
             Auth::None => format!("{name}: {}", settings.url),
             auth => format!("{name}: {}, {}", settings.url, auth.kind()),
         },
+        Some(FacilitatorSettings::Chain(settings)) => {
+            let addresses = settings.signers.iter().map(|key| key.address().to_checksum(None));
+            let nodes = settings.rpc.iter().map(RpcUrl::shown);
+            let (addresses, nodes) = (listed(addresses), listed(nodes));
+            let deep = settings.bounds.confirmations;
+            format!("{name}: our signer {addresses} by {nodes}, {deep} deep")
+        }
         None => name.to_string(),
     }
+}
+
+fn listed(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
 }
 
 fn the_rest(config: &Config, route: &Route, out: &mut impl Write) -> io::Result<()> {

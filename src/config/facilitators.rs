@@ -7,10 +7,11 @@ use toml::Spanned;
 
 use crate::facilitator::http::Auth;
 use crate::facilitator::http::cdp::{CdpKey, CdpKeyError};
-use crate::facilitator::{http, simulated};
+use crate::facilitator::{chain, http, simulated};
 use crate::x402::AtomicAmount;
 use crate::x402::requirements::SCHEME_EXACT;
 
+use super::chains;
 use super::file::{FileAuth, FileCdp, FileDelay, FileFacilitator, FileHttp, FileSimulated};
 use super::mistake::Mistake;
 use super::networks::{Money, NetworkSettings};
@@ -25,6 +26,8 @@ pub enum FacilitatorSettings {
     Simulated(simulated::Settings),
     /// Somebody else's, spoken to over HTTP.
     Http(http::Settings),
+    /// Our own signers.
+    Chain(chain::Settings),
 }
 
 /// Whose money the facilitators move, by what their sections say before they are read.
@@ -59,22 +62,28 @@ fn facilitator(
     networks: &[&NetworkSettings],
     reader: &mut Reader<'_>,
 ) -> Option<FacilitatorSettings> {
-    if let Some(chain) = typed.chain {
-        let mistake = Mistake::NotYet("a signer of our own", "use `http` or `simulated`");
-        reader.wrong(chain.span(), mistake);
-        return None;
-    }
-    match (typed.http, typed.simulated) {
-        (Some(typed), None) => http(typed, networks, reader).map(FacilitatorSettings::Http),
-        (None, Some(typed)) => {
+    match (typed.http, typed.simulated, typed.chain) {
+        (Some(typed), None, None) => http(typed, networks, reader).map(FacilitatorSettings::Http),
+        (None, Some(typed), None) => {
             simulated(typed, networks, reader).map(FacilitatorSettings::Simulated)
         }
-        (Some(_), Some(_)) => {
+        (None, None, Some(typed)) => {
+            chains::chain(typed, &span, networks, reader).map(FacilitatorSettings::Chain)
+        }
+        (None, None, None) => {
+            reader.wrong(span, Mistake::Neither("`http`, `chain`", "`simulated`"));
+            None
+        }
+        (Some(_), Some(_), _) => {
             reader.wrong(span, Mistake::Both("`http`", "`simulated`"));
             None
         }
-        (None, None) => {
-            reader.wrong(span, Mistake::Neither("`http`", "`simulated`"));
+        (Some(_), None, Some(_)) => {
+            reader.wrong(span, Mistake::Both("`http`", "`chain`"));
+            None
+        }
+        (None, Some(_), Some(_)) => {
+            reader.wrong(span, Mistake::Both("`simulated`", "`chain`"));
             None
         }
     }

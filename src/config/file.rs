@@ -1,5 +1,8 @@
 //! `gateway.toml` as typed: every key, none checked against another.
 
+mod chain;
+mod signer;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,7 +13,7 @@ use alloy_primitives::Address;
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use toml::Spanned;
 
 use crate::facilitator::simulated::Signatures;
@@ -20,6 +23,8 @@ use crate::route::Pattern;
 use crate::route::upstream::Bundled;
 use crate::x402::network::Worth;
 
+pub(super) use self::chain::{FileBatch, FileChain, FileGas};
+pub(super) use self::signer::FileSigner;
 use super::server::Switch;
 use super::text::{OneOrMany, Text};
 use super::units::{Delay, Dollars, Price, Size, Timeout};
@@ -81,6 +86,7 @@ pub(super) struct FileNetwork {
     pub(super) asset: Option<Text<Address>>,
     pub(super) decimals: Option<Spanned<u8>>,
     pub(super) eip712: Option<Spanned<FileEip712>>,
+    pub(super) rpc: Option<Vec<FileSecret>>,
     pub(super) v1_name: Option<Text<Name>>,
     pub(super) worth: Option<Text<Worth>>,
 }
@@ -98,7 +104,7 @@ pub(super) struct FileEip712 {
 pub(super) struct FileFacilitator {
     pub(super) http: Option<FileHttp>,
     pub(super) simulated: Option<FileSimulated>,
-    pub(super) chain: Option<Spanned<IgnoredAny>>,
+    pub(super) chain: Option<FileChain>,
 }
 
 #[derive(Deserialize)]

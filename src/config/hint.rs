@@ -135,6 +135,13 @@ impl Mistake {
             Self::ChallengeTooLarge { .. } => "shorten the description, or offer fewer networks",
             Self::SameAddress => "write admin = \"127.0.0.1:9402\", or another port",
             Self::SecretUnset(_) => "set the variable before the start",
+            Self::Key(_) => "it is 64 hex digits, or a keystore of version 3 with its password",
+            Self::KeyInFile | Self::KeyPlace => {
+                "write signer = { env = \"NAME\" }, { file = \"PATH\" } or { keystore = \"PATH\", \
+                 password = { env = \"NAME\" } }"
+            }
+            Self::NodeUrl => "write rpc = [\"https://…\"], or { env = \"NAME\" } in place of a URL",
+            Self::NotOneChain { .. } => "write one section with `chain` for each chain",
             Self::SecretUnfit => "a secret is one line of visible characters",
             Self::Unused { .. } => "remove the section if it is not needed",
             _ => return None,
@@ -185,7 +192,7 @@ fn distance(from: &str, to: &str) -> usize {
 }
 
 /// What to write for a key that is missing.
-const EXAMPLES: [(&str, &str); 12] = [
+const EXAMPLES: [(&str, &str); 14] = [
     ("ledger", "{ url = \"sqlite://tollgate.db\" }"),
     ("asset", "\"0x…\", the contract of the asset"),
     ("by", "\"ip\""),
@@ -198,6 +205,8 @@ const EXAMPLES: [(&str, &str); 12] = [
     ("price", "\"$0.05\", or \"free\""),
     ("url", "the URL, in quotes"),
     ("rate", "\"30/min\""),
+    ("rpc", "[\"https://…\"], the nodes of the chain"),
+    ("signer", "{ env = \"NAME\" }"),
 ];
 /// What serde calls the kinds of values, and what a person does.
 const REPHRASED: [(&str, &str); 8] = [

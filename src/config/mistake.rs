@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::facilitator::chain::keys::KeyError;
 use crate::facilitator::http::cdp::CdpKeyError;
 use crate::ledger::LedgerUrlError;
 use crate::limit::RateError;
@@ -183,6 +184,24 @@ pub enum Mistake {
     /// A secret with nothing in it, or bytes that no header can carry.
     #[error("the secret is empty, or no header can carry it")]
     SecretUnfit,
+    /// A signing key that is none.
+    #[error("the signer's key is no good: {0}")]
+    Key(#[source] KeyError),
+    /// A signing key for all who may read the file.
+    #[error("a signer's key does not belong in this file")]
+    KeyInFile,
+    /// A signing key that is nowhere, or at several places.
+    #[error("a signer's key is at one place")]
+    KeyPlace,
+    /// A node that cannot be asked. Its URL is not repeated: it may hold a key.
+    #[error("a URL of `rpc` is not an http:// or https:// URL")]
+    NodeUrl,
+    /// Signers that do not know where they are.
+    #[error("the signers settle on one chain, and the networks that name them are on {chains}")]
+    NotOneChain {
+        /// How many there are.
+        chains: usize,
+    },
     /// A gateway with nothing behind it.
     #[error("there are no routes: every request will be answered 404")]
     NoRoutes,

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use alloy_primitives::Address;
 use toml::Spanned;
 
+use crate::facilitator::chain::RpcUrl;
 use crate::x402::network::Worth;
 use crate::x402::requirements::AssetDomain;
 use crate::x402::{Eip712Domain, KnownNetwork, Network};
 
+use super::chains;
 use super::file::{FileEip712, FileNetwork};
 use super::mistake::Mistake;
 use super::reader::{Kind, Reader, Section};
@@ -42,6 +44,8 @@ pub struct NetworkSettings {
     pub explorer: Option<Box<str>>,
     /// Whether its money is real.
     pub worth: Worth,
+    /// Nodes by which the gateway looks up what the facilitator cannot tell.
+    pub rpc: Vec<RpcUrl>,
 }
 
 /// What a facilitator moves.
@@ -81,6 +85,10 @@ fn network(
     let facilitators = named(typed.facilitator, facilitators, reader);
     let v1_name = reader.take_if(typed.v1_name).map(|Name(name)| name);
     let explorer = reader.take_if(typed.explorer).map(|WebUrl(url)| url);
+    let rpc = match typed.rpc {
+        Some(typed) => chains::nodes(typed, &span, reader)?,
+        None => Vec::new(),
+    };
     let Facts { chain_id, asset, decimals, domain, worth } = facts?;
     let network = Network::eip155(chain_id);
     let known = network.known();
@@ -111,6 +119,7 @@ fn network(
         explorer: explorer.or_else(|| known.map(|known| known.explorer.into())),
         // What nobody knows is taken for real money.
         worth: worth.unwrap_or(Worth::Mainnet),
+        rpc,
         network,
     })
 }

@@ -186,6 +186,11 @@ impl<'a> Reader<'a> {
         found.map_err(|mistake| self.wrong(span, mistake)).ok()
     }
 
+    /// A secret's own text, in one line.
+    pub(super) fn plain(&self, typed: FileSecret) -> Result<String, Mistake> {
+        self.secret(typed).map(|(value, _)| value)
+    }
+
     fn secret(&self, typed: FileSecret) -> Result<(String, SecretSource), Mistake> {
         let (value, source) = match typed {
             FileSecret::Literal(value) => (value.into(), SecretSource::Literal),
@@ -209,7 +214,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A path of the file, seen from the file's own folder.
-    fn beside(&self, path: &Path) -> PathBuf {
+    pub(super) fn beside(&self, path: &Path) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(path)
     }
 

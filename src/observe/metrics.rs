@@ -65,6 +65,16 @@ const CIRCUIT: Metric = Metric {
     labels: &["facilitator", "question"],
     help: "0 while a facilitator is asked, 1 while one question tries it, 2 while it is not asked",
 };
+const PURSE: Metric = Metric {
+    name: "tollgate_signer_balance_gwei",
+    labels: &["facilitator", "signer"],
+    help: "What a signer has left for gas, in 10^9 wei",
+};
+const NODES: Metric = Metric {
+    name: "tollgate_chain_nodes",
+    labels: &["facilitator", "state"],
+    help: "Nodes of a chain that answer (up) and that do not (down)",
+};
 const DROPPED: Metric = Metric {
     name: "tollgate_log_lines_dropped_total",
     labels: &[],
@@ -72,8 +82,10 @@ const DROPPED: Metric = Metric {
 };
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 10] =
-    [EXCHANGES, SETTLED, STAGES, RUNNING, FAULTS, UNKNOWN, LIMITER, UPSTREAM, CIRCUIT, DROPPED];
+pub const METRICS: [Metric; 12] = [
+    EXCHANGES, SETTLED, STAGES, RUNNING, FAULTS, UNKNOWN, LIMITER, UPSTREAM, CIRCUIT, PURSE, NODES,
+    DROPPED,
+];
 
 /// The counters and the access log of one process.
 #[derive(Debug)]
@@ -89,6 +101,8 @@ pub struct Metrics {
     limiter: IntGaugeVec,
     upstream: IntGaugeVec,
     circuit: IntGaugeVec,
+    purse: IntGaugeVec,
+    nodes: IntGaugeVec,
     dropped: IntCounter,
 }
 
@@ -110,6 +124,8 @@ impl Metrics {
             limiter: kept(&registry, IntGaugeVec::new(opts(LIMITER), LIMITER.labels)?)?,
             upstream: kept(&registry, IntGaugeVec::new(opts(UPSTREAM), UPSTREAM.labels)?)?,
             circuit: kept(&registry, IntGaugeVec::new(opts(CIRCUIT), CIRCUIT.labels)?)?,
+            purse: kept(&registry, IntGaugeVec::new(opts(PURSE), PURSE.labels)?)?,
+            nodes: kept(&registry, IntGaugeVec::new(opts(NODES), NODES.labels)?)?,
             dropped: kept(&registry, IntCounter::with_opts(opts(DROPPED))?)?,
             registry,
             log,
@@ -172,6 +188,20 @@ impl Metrics {
     /// How a facilitator's circuit stands, the worse the higher.
     pub fn set_circuit(&self, facilitator: &str, question: &str, level: i64) {
         self.circuit.with_label_values(&[facilitator, question]).set(level);
+    }
+
+    /// What a signer has left for gas.
+    pub fn set_purse(&self, facilitator: &str, signer: &str, gwei: u64) {
+        let gwei = i64::try_from(gwei).unwrap_or(i64::MAX);
+        self.purse.with_label_values(&[facilitator, signer]).set(gwei);
+    }
+
+    /// How many nodes of a chain there are, and how many of them answer.
+    pub fn set_nodes(&self, facilitator: &str, nodes: usize, up: usize) {
+        for (state, count) in [("up", up), ("down", nodes.saturating_sub(up))] {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.nodes.with_label_values(&[facilitator, state]).set(count);
+        }
     }
 
     /// The page of `/metrics`, in the text format of Prometheus.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use alloy_primitives::Address;
 use http::header;
 use pingora::proxy::Session;
 
@@ -11,7 +12,7 @@ use super::{Gateway, inspect};
 use crate::clock;
 use crate::facilitator::Away;
 use crate::limit::{ClientKey, TooMany, client_address, rate_limit_headers};
-use crate::payment::{Presented, Proven, Reserved, Standing, Unverified, present};
+use crate::payment::{Presented, Proven, Reserved, SignedBy, Standing, Unverified, present};
 use crate::refusal::{Limit, RateLimitHeaders, Refusal};
 use crate::route::{CanonicalPath, Charge, Found, Route, Terms};
 
@@ -109,22 +110,30 @@ impl Gateway {
         let began = clock::steady();
         let proven = self.prove(presented, client, route)?;
         exchange.paid = Some(Paid::of(proven.presented()));
-        if let Some(class) = &route.class {
-            let payer = proven.presented().identity().payer;
-            self.limiter
-                .take_class(class, payer.into_array(), client)
-                .map_err(|many| limited(Limit::Class, many))?;
+        let (payer, signed_by) = (proven.presented().identity().payer, proven.signed_by());
+        if signed_by == SignedBy::Key {
+            self.take_class(route, payer, client)?;
         }
         let reserved = self.reserve(proven, exchange, client).await?;
         let verified = match self.payments.verify(reserved).await {
             Ok(verified) => verified,
             Err(unverified) => return Err(self.unverified(exchange, client, &unverified)),
         };
+        // Before the chain had said so, anyone could have named this payer.
+        if signed_by == SignedBy::Contract {
+            self.take_class(route, payer, client)?;
+        }
         exchange.hold(verified);
         exchange.stages.verify = Some(began.elapsed());
         // A client that leaves an HTTP/1 exchange now does not stop it: it is served and settled.
         session.set_abort_on_close(false);
         Ok(())
+    }
+
+    fn take_class(&self, route: &Route, payer: Address, client: ClientKey) -> Result<(), Refusal> {
+        let Some(class) = &route.class else { return Ok(()) };
+        let taken = self.limiter.take_class(class, payer.into_array(), client);
+        taken.map(drop).map_err(|many| limited(Limit::Class, many))
     }
 
     /// The own check, in the brackets of the bucket for refused payments: a payment that is good
@@ -136,7 +145,9 @@ impl Gateway {
         route: &Route,
     ) -> Result<Proven, Refusal> {
         self.limiter.take_refused(client).map_err(|many| limited(Limit::Refused, many))?;
-        let proven = presented?.prove(self.clock.now(), route.answer_timeout)?;
+        let presented = presented?;
+        let contracts = self.payments.contract_wallets(&presented);
+        let proven = presented.prove(self.clock.now(), route.answer_timeout, contracts)?;
         self.limiter.give_back_refused(client);
         Ok(proven)
     }

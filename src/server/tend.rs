@@ -12,6 +12,8 @@ use super::assemble::House;
 use super::look::Look;
 use super::{resolve, watch};
 use crate::clock::Clock;
+use crate::facilitator::Facilitator;
+use crate::facilitator::chain::{Chain, Purse};
 use crate::ledger::{Forgetting, Round};
 use crate::limit::Limiter;
 use crate::observe::Metrics;
@@ -45,12 +47,47 @@ pub(super) fn tend(
     }
     for member in house.payments.pool().members() {
         tasks.spawn(watch::watch(house.payments.clone(), Arc::clone(member.name())));
+        if let Facilitator::Chain(chain) = member.facilitator() {
+            let watch = WatchChain {
+                name: (&**member.name()).to_owned(),
+                chain: Arc::clone(chain),
+                metrics: Arc::clone(&house.metrics),
+            };
+            tasks.spawn(watch.keep_watching());
+        }
     }
     tasks.spawn(keep_house(Arc::clone(&house.limiter), Arc::clone(&house.metrics)));
     tasks.spawn(forget(house.payments.ledger().forgetting(house.keep)));
     tasks.spawn(recover(house.payments.clone(), recovery, Arc::clone(&house.metrics)));
     tasks.spawn(Look::at(house).keep_looking(readiness, stopped));
     Tending(tasks)
+}
+
+/// A chain whose nodes and purses are looked at now and then.
+struct WatchChain {
+    name: String,
+    chain: Arc<Chain>,
+    metrics: Arc<Metrics>,
+}
+
+impl WatchChain {
+    async fn keep_watching(self) {
+        let mut every = tokio::time::interval(CHAIN_EVERY);
+        loop {
+            every.tick().await;
+            if let Err(fault) = self.chain.refresh().await {
+                tracing::warn!(facilitator = self.name, %fault, "the chain does not answer");
+            }
+            let (nodes, up) = self.chain.nodes();
+            self.metrics.set_nodes(&self.name, nodes, up);
+            for Purse { signer, balance_gwei } in self.chain.purses() {
+                if let Some(gwei) = balance_gwei {
+                    let signer = signer.to_checksum(None);
+                    self.metrics.set_purse(&self.name, &signer, gwei);
+                }
+            }
+        }
+    }
 }
 
 /// Copies a worker's address to where requests look for it.
@@ -134,5 +171,6 @@ async fn recover(payments: Payments, mut recovery: Recovery, metrics: Arc<Metric
 }
 
 const FORGET_EVERY: Duration = Duration::from_secs(10 * 60);
+const CHAIN_EVERY: Duration = Duration::from_secs(10);
 const TEND_EVERY: Duration = Duration::from_secs(10);
 const RECOVER_EVERY: Duration = Duration::from_secs(5);

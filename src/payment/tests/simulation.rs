@@ -19,7 +19,7 @@ use crate::facilitator::scripted::{Dice, Scripted, Tracing};
 use crate::ledger::tests::postgres;
 use crate::ledger::{ExchangeId, Ledger, LedgerUrl, State};
 use crate::payment::recover::Recovery;
-use crate::payment::{Payments, Presented, Settled};
+use crate::payment::{ContractWallets, Payments, Presented, Settled};
 use crate::refusal::Refusal;
 use crate::x402::PaymentIdentity;
 
@@ -288,7 +288,7 @@ async fn visit(
     exchange: ExchangeId,
     upstream: Upstream,
 ) -> Result<Settled, Refusal> {
-    let proven = presented.prove(clock.now(), ANSWER_TIMEOUT)?;
+    let proven = presented.prove(clock.now(), ANSWER_TIMEOUT, ContractWallets::Refused)?;
     let reserved = payments.reserve(proven, exchange, "paid", clock.now()).await;
     let reserved = reserved.map_err(|standing| standing.refusal())?;
     let verified = payments.verify(reserved).await.map_err(|error| error.refusal())?;
