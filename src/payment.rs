@@ -1,6 +1,7 @@
 //! One payment from header to receipt. Each stage is a type that only the stage before it makes:
 //! `Presented → Proven → Reserved → Verified → Settled → Receipt`.
 
+pub mod again;
 mod outlive;
 pub mod present;
 pub mod prove;
@@ -20,7 +21,9 @@ use crate::clock::Clock;
 use crate::facilitator::Facilitator;
 use crate::fault::{Fault, Retry, Side};
 use crate::ledger::Ledger;
+use crate::ledger::answers::Answers;
 
+pub use again::{Bought, Given, Returning, Withheld};
 pub use present::{Presented, present};
 pub use prove::Proven;
 pub use receipt::Receipt;
@@ -33,6 +36,7 @@ pub use verify::{Unverified, Verified};
 #[derive(Clone)]
 pub struct Payments {
     inner: Arc<Inner>,
+    answers: Answers,
 }
 
 struct Inner {
@@ -60,7 +64,18 @@ impl Payments {
                 runtime,
                 under_way: AtomicUsize::new(0),
             }),
+            answers: Answers::off(),
         }
+    }
+
+    /// The same, whose answers are kept here for payers who come back.
+    pub fn keeping(self, answers: Answers) -> Self {
+        Self { answers, ..self }
+    }
+
+    /// Where answers are kept.
+    pub fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// The ledger that these payments are recorded in.

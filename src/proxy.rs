@@ -2,10 +2,13 @@
 
 pub mod admin;
 mod admit;
+mod again;
 mod answer;
 mod door;
 pub mod exchange;
 mod inspect;
+pub mod keeping;
+mod patient;
 pub mod upstream;
 
 use std::collections::HashMap;
@@ -27,6 +30,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 use crate::clock::{self, Clock};
 use crate::fault::Fault;
 use crate::ledger::ExchangeId;
+use crate::ledger::answers::Copying;
 use crate::limit::{ClientKey, Limiter};
 use crate::observe::{Metrics, Observed, ObservedPayment, PATH_CHARS_MAX};
 use crate::payment::{Payments, Unsettled, Verified};
@@ -36,6 +40,7 @@ use crate::route::{CanonicalPath, RouteTable};
 use admit::Admitted;
 pub use door::Door;
 use exchange::Exchange;
+use keeping::Ended;
 use upstream::Backend;
 
 /// Everything an exchange needs. One for the process; its parts are shared or snapshots.
@@ -117,6 +122,10 @@ impl ProxyHttp for Gateway {
         match self.admit(session, exchange).await {
             Ok(Admitted::Forward) => return Ok(false),
             Ok(Admitted::Preflight { allow }) => answer::preflight(session, &allow).await?,
+            Ok(Admitted::Again(given)) => {
+                exchange.again();
+                answer::again(session, &given).await?;
+            }
             Err(refusal) => self.refuse(session, exchange, refusal).await?,
         }
         Ok(true)
@@ -140,6 +149,11 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> pingora::Result<()> {
         exchange.forwarded.get_or_insert_with(clock::steady);
+        // What was sent to an upstream that broke off at once is sent again from its start.
+        exchange.body_bytes = 0;
+        if let Some(keeping) = &mut exchange.keeping {
+            keeping.forwarded();
+        }
         let route = exchange.route.as_ref();
         match route.and_then(|route| self.backends.get(&*route.upstream)) {
             Some(backend) => backend.prepare(request, exchange),
@@ -151,9 +165,12 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         body: &mut Option<Bytes>,
-        _: bool,
+        last: bool,
         exchange: &mut Exchange,
     ) -> pingora::Result<()> {
+        if let Some(keeping) = &mut exchange.keeping {
+            keeping.sent(body.as_deref().unwrap_or_default(), last);
+        }
         let Some(piece) = body else { return Ok(()) };
         let bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         exchange.body_bytes = exchange.body_bytes.saturating_add(bytes);
@@ -184,6 +201,20 @@ impl ProxyHttp for Gateway {
             return answer::allow_browsers(head);
         }
         self.settle(session, exchange, verified, head).await
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        last: bool,
+        exchange: &mut Exchange,
+    ) -> pingora::Result<Option<Duration>> {
+        if let Some(keeping) = &mut exchange.keeping {
+            let piece = body.as_deref().unwrap_or_default();
+            keeping.received(piece, last, || self.clock.now());
+        }
+        Ok(None)
     }
 
     fn error_while_proxy(
@@ -237,7 +268,14 @@ impl ProxyHttp for Gateway {
         true
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, exchange: &mut Exchange) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+        if let Some(keeping) = exchange.keeping.take() {
+            if keeping.client_left() {
+                exchange.fault.get_or_insert_with(|| CLIENT_LEFT.into());
+            }
+            let ended = if error.is_none() { Ended::Well } else { Ended::Badly };
+            keeping.ended(ended, self.clock.now());
+        }
         self.observe(session, exchange);
     }
 }
@@ -252,11 +290,15 @@ impl Gateway {
         head: &mut ResponseHeader,
     ) -> pingora::Result<()> {
         let began = clock::steady();
+        let copying = self.copying(exchange, &verified, head);
         let settled = self.payments.settle(verified).await;
         exchange.stages.settle = Some(began.elapsed());
         match settled {
             Ok(settled) => {
                 exchange.settled(&settled);
+                if let Some((keeping, copying)) = exchange.keeping.as_mut().zip(copying) {
+                    keeping.begins(session, head, copying);
+                }
                 if let Some(client) = exchange.client {
                     self.limiter.earn_unpaid(ClientKey::from(client));
                 }
@@ -277,6 +319,20 @@ impl Gateway {
                 Err(self.stop(exchange, unsettled.refusal()))
             }
         }
+    }
+
+    /// The copy of the answer that begins with this head, where the route keeps one.
+    fn copying(
+        &self,
+        exchange: &Exchange,
+        verified: &Verified,
+        head: &ResponseHeader,
+    ) -> Option<Copying> {
+        exchange.keeping.as_ref()?;
+        let bytes_max = exchange.route.as_ref()?.keep_bytes_max?;
+        // What follows an upgrade is no answer that could be given again.
+        let answer = head.status != http::StatusCode::SWITCHING_PROTOCOLS;
+        answer.then(|| self.payments.copy(verified, bytes_max))
     }
 
     /// Answers with a refusal and keeps it for the log.
@@ -379,6 +435,9 @@ impl Gateway {
         });
     }
 }
+
+/// What the log says of an answer that was read to its end for nobody.
+const CLIENT_LEFT: &str = "the client left before the end; its answer was read on to be kept";
 
 /// Whether an upstream's final head is worth the money: 2xx, or an upgrade that it accepted, and
 /// no gRPC error that hides behind a 200.

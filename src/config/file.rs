@@ -20,6 +20,7 @@ use crate::route::Pattern;
 use crate::route::upstream::Bundled;
 use crate::x402::network::Worth;
 
+use super::answers::Keep;
 use super::server::Switch;
 use super::text::{OneOrMany, Text};
 use super::units::{Delay, Dollars, Price, Size, Timeout};
@@ -34,6 +35,8 @@ pub(super) struct FileConfig {
     #[serde(default)]
     pub(super) server: FileServer,
     pub(super) ledger: FileLedger,
+    #[serde(default)]
+    pub(super) answers: FileAnswers,
     #[serde(default)]
     pub(super) networks: Sections<FileNetwork>,
     #[serde(default)]
@@ -68,6 +71,15 @@ pub(super) struct FileServer {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileLedger {
     pub(super) url: Text<LedgerUrl>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileAnswers {
+    pub(super) max: Option<Text<Keep>>,
+    pub(super) total: Option<Text<Size>>,
+    pub(super) memory: Option<Text<Size>>,
+    pub(super) age: Option<Text<Timeout>>,
 }
 
 #[derive(Deserialize)]
@@ -178,6 +190,7 @@ pub(super) struct FileRoute {
     pub(super) body: Option<FileBody>,
     pub(super) timeout: Option<Text<Timeout>>,
     pub(super) settle: Option<Text<Settle>>,
+    pub(super) keep_answer: Option<Text<Keep>>,
 }
 
 #[derive(Deserialize)]

@@ -2,11 +2,11 @@
 
 use super::outlive::outlive;
 use super::prove::Window;
-use super::{Payments, Proven};
+use super::{Payments, Presented, Proven, Returning};
 use crate::clock::{Clock, UnixMillis};
 use crate::facilitator::Order;
 use crate::fault::Fault;
-use crate::ledger::{Claim, Claimed, Entry, ExchangeId, Ledger, State};
+use crate::ledger::{Claim, Claimed, Entry, ExchangeId, Ledger};
 use crate::refusal::Refusal;
 use crate::x402::{ErrorReason, PaymentIdentity};
 
@@ -24,7 +24,7 @@ pub struct Reserved {
 #[derive(Debug)]
 pub enum Standing {
     /// The ledger has it under another exchange.
-    Taken(Box<Entry>),
+    Taken(Box<Returning>),
     /// Nobody has it, and its window closes before it could be settled.
     TooLate,
     /// The ledger could not be asked.
@@ -65,7 +65,7 @@ impl Payments {
     ) -> Result<Reserved, Standing> {
         let (presented, window) = proven.into_parts();
         if window == Window::Closing {
-            return Err(self.past(&presented.identity()).await);
+            return Err(self.past(&presented).await);
         }
         let requirements = &presented.offered.offer.requirements;
         let claim = Claim {
@@ -84,11 +84,17 @@ impl Payments {
                 Ok(Claimed::Ours) => {
                     Ok(Hold { ledger, identity, exchange, clock, armed: Armed::Yes })
                 }
-                Ok(Claimed::Taken(entry)) => Err(Standing::Taken(Box::new(entry))),
-                Err(fault) => Err(Standing::Fault(fault)),
+                Ok(Claimed::Taken(entry)) => Err(Unclaimed::Taken(Box::new(entry))),
+                Err(fault) => Err(Unclaimed::Fault(fault)),
             }
         };
-        let hold = outlive(&self.inner.runtime, claiming).await.unwrap_or_else(panicked)?;
+        let claimed = outlive(&self.inner.runtime, claiming).await.unwrap_or_else(panicked);
+        let hold = claimed.map_err(|unclaimed| match unclaimed {
+            Unclaimed::Taken(entry) => {
+                Standing::Taken(Box::new(Returning::presented(*entry, &presented)))
+            }
+            Unclaimed::Fault(fault) => Standing::Fault(fault),
+        })?;
         let order = Order {
             version: presented.version,
             offer: presented.offered.offer,
@@ -100,9 +106,11 @@ impl Payments {
     /// Where a payment stands that nothing new can be bought with.
     ///
     /// Whoever paid and was not told is not asked to pay again only because time has passed.
-    async fn past(&self, identity: &PaymentIdentity) -> Standing {
-        match self.inner.ledger.get(identity).await {
-            Ok(Some(entry)) if !entry.state.is_free() => Standing::Taken(Box::new(entry)),
+    async fn past(&self, presented: &Presented) -> Standing {
+        match self.inner.ledger.get(&presented.identity()).await {
+            Ok(Some(entry)) if !entry.state.is_free() => {
+                Standing::Taken(Box::new(Returning::presented(entry, presented)))
+            }
             Ok(_) => Standing::TooLate,
             Err(fault) => Standing::Fault(fault),
         }
@@ -115,17 +123,7 @@ impl Standing {
         match self {
             Self::Fault(_) => Refusal::LedgerUnavailable,
             Self::TooLate => Refusal::PaymentInvalid(ErrorReason::ValidBefore),
-            Self::Taken(entry) => match entry.state {
-                State::Held => Refusal::PaymentInUse,
-                State::Settled => Refusal::PaymentUsed {
-                    transaction: entry.transaction.clone().unwrap_or_default(),
-                },
-                State::Settling | State::Unknown => {
-                    Refusal::OutcomeUnknown { transaction: entry.transaction.clone() }
-                }
-                // The ledger gives these to whoever asks next; one that it did not is in use.
-                State::Refused | State::Released => Refusal::PaymentInUse,
-            },
+            Self::Taken(returning) => returning.refusal(),
         }
     }
 }
@@ -147,8 +145,14 @@ impl Drop for Hold {
     }
 }
 
-fn panicked<T>(error: tokio::task::JoinError) -> Result<T, Standing> {
+/// Why a claim is not ours.
+enum Unclaimed {
+    Taken(Box<Entry>),
+    Fault(Fault),
+}
+
+fn panicked<T>(error: tokio::task::JoinError) -> Result<T, Unclaimed> {
     use crate::fault::{Retry, Side};
     let fault = Fault::new(Side::Ours, Retry::Later, "a claim was cut off").caused_by(error);
-    Err(Standing::Fault(fault))
+    Err(Unclaimed::Fault(fault))
 }

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use alloy_primitives::Address;
 
+use super::keeping::Keeping;
 use crate::clock::{self, UnixMillis};
-use crate::ledger::ExchangeId;
+use crate::ledger::{Entry, ExchangeId};
 use crate::observe::Stages;
 use crate::payment::{Presented, Settled, Verified};
 use crate::refusal::Refusal;
@@ -39,6 +40,8 @@ pub struct Exchange {
     pub body_bytes: u64,
     /// When the request was handed to the upstream.
     pub forwarded: Option<Instant>,
+    /// The copy of its answer, if one is kept.
+    pub keeping: Option<Keeping>,
     stage: Stage,
 }
 
@@ -67,6 +70,8 @@ enum Stage {
     Over,
     /// The money moved.
     Settled,
+    /// It had moved before, and the answer that it bought then is given again.
+    Again,
 }
 
 /// The word for an exchange that was not refused.
@@ -78,6 +83,8 @@ pub enum Served {
     Paid,
     /// The payment was let go: the upstream did not answer well, or the client left.
     Released,
+    /// With the answer that the payment had bought before.
+    Again,
 }
 
 impl Exchange {
@@ -95,6 +102,7 @@ impl Exchange {
             fault: None,
             body_bytes: 0,
             forwarded: None,
+            keeping: None,
             stage: Stage::Unpaid,
         }
     }
@@ -128,6 +136,11 @@ impl Exchange {
         }
     }
 
+    /// The answer of before is given again.
+    pub fn again(&mut self) {
+        self.stage = Stage::Again;
+    }
+
     /// Whether the money has moved.
     pub fn is_settled(&self) -> bool {
         matches!(self.stage, Stage::Settled)
@@ -139,6 +152,7 @@ impl Exchange {
             Stage::Unpaid => Served::Free,
             Stage::Held(_) | Stage::Over => Served::Released,
             Stage::Settled => Served::Paid,
+            Stage::Again => Served::Again,
         }
     }
 }
@@ -150,11 +164,22 @@ impl Served {
             Self::Free => "free",
             Self::Paid => "paid",
             Self::Released => "released",
+            Self::Again => "again",
         }
     }
 }
 
 impl Paid {
+    /// What the ledger says of a payment.
+    pub fn before(entry: &Entry) -> Self {
+        Self {
+            payer: entry.identity.payer,
+            network: entry.identity.network.clone(),
+            amount: entry.amount,
+            transaction: entry.transaction.clone(),
+        }
+    }
+
     /// What a proven payment says.
     pub fn of(presented: &Presented) -> Self {
         let requirements = &presented.offer().requirements;

@@ -14,13 +14,15 @@ use crate::config::{Config, FacilitatorSettings, Switch};
 use crate::facilitator::Facilitator;
 use crate::facilitator::http::Http;
 use crate::facilitator::simulated::Simulated;
+use crate::fault::Fault;
 use crate::ledger::Ledger;
+use crate::ledger::answers::Answers;
 use crate::limit::Limiter;
 use crate::observe::{AccessLog, Metrics};
 use crate::payment::Payments;
 use crate::proxy::upstream::Backend;
 use crate::proxy::{Gateway, Ids, Settings};
-use crate::route::RouteTable;
+use crate::route::{Charge, Route, RouteTable, SettleMoment};
 use crate::route::upstream::{Kind, Tls, Upstream};
 
 /// A gateway and what must live beside it.
@@ -62,7 +64,8 @@ impl House {
         let clock = Clock::System;
         let ledger = Ledger::open(&config.ledger).await?;
         let facilitators = facilitators(config)?;
-        let payments = Payments::new(ledger, facilitators, clock.clone(), Handle::current());
+        let payments = Payments::new(ledger, facilitators, clock.clone(), Handle::current())
+            .keeping(answers(config, &clock).await?);
         let mut parts = Parts::default();
         let mut backends = HashMap::new();
         for (name, upstream) in &config.upstreams {
@@ -132,6 +135,19 @@ impl Workers {
             supervisor.stop().await;
         }
     }
+}
+
+/// Where answers are kept, if some route keeps any or owes one.
+async fn answers(config: &Config, clock: &Clock) -> Result<Answers, Fault> {
+    let needs = |route: &Arc<Route>| {
+        let priced = matches!(route.charge, Charge::Exact(_));
+        let early = route.settle == SettleMoment::BeforeUpstream;
+        priced && (early || route.keep_bytes_max.is_some())
+    };
+    if !config.routes.iter().any(needs) {
+        return Ok(Answers::off());
+    }
+    Answers::open(&config.ledger, config.answers.bounds, clock.clone()).await
 }
 
 fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilitator>, ServeError> {

@@ -87,6 +87,12 @@ impl Desk {
         Counted { outcomes, bytes: self.bytes.load(Ordering::Relaxed) }
     }
 
+    /// Whether the store has everything.
+    #[cfg(test)]
+    pub(super) fn is_clear(&self) -> bool {
+        self.sheets().waiting.is_empty()
+    }
+
     fn count(&self, outcome: &Outcome) {
         let place = names().position(|name| name == outcome.name());
         if let Some(count) = place.and_then(|at| self.outcomes.get(at)) {
