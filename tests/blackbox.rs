@@ -1,5 +1,6 @@
 //! The real binary from outside: real sockets, real files, fakes on the other side.
 
+mod again;
 mod bad_payments;
 #[cfg(feature = "worker")]
 mod bundled;

@@ -8,6 +8,7 @@ use prometheus::{
 
 use super::{AccessLog, Observed, access::Written};
 use crate::fault::Side;
+use crate::ledger::answers::Counted;
 
 /// A row of the README's table of metrics.
 #[derive(Clone, Copy, Debug)]
@@ -65,10 +66,31 @@ const DROPPED: Metric = Metric {
     labels: &[],
     help: "Log lines lost because they were not read fast enough",
 };
+const ANSWERS: Metric = Metric {
+    name: "tollgate_answers_total",
+    labels: &["outcome"],
+    help: "Paid answers by what became of their copy: `whole` is kept",
+};
+const ANSWERS_BYTES: Metric = Metric {
+    name: "tollgate_answers_bytes",
+    labels: &[],
+    help: "Bytes of paid answers that are kept now",
+};
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 9] =
-    [EXCHANGES, SETTLED, STAGES, RUNNING, FAULTS, UNKNOWN, LIMITER, UPSTREAM, DROPPED];
+pub const METRICS: [Metric; 11] = [
+    EXCHANGES,
+    SETTLED,
+    STAGES,
+    RUNNING,
+    FAULTS,
+    UNKNOWN,
+    LIMITER,
+    UPSTREAM,
+    DROPPED,
+    ANSWERS,
+    ANSWERS_BYTES,
+];
 
 /// The counters and the access log of one process.
 #[derive(Debug)]
@@ -84,6 +106,8 @@ pub struct Metrics {
     limiter: IntGaugeVec,
     upstream: IntGaugeVec,
     dropped: IntCounter,
+    answers: IntCounterVec,
+    answers_bytes: IntGauge,
 }
 
 impl Metrics {
@@ -103,6 +127,8 @@ impl Metrics {
             limiter: kept(&registry, IntGaugeVec::new(opts(LIMITER), LIMITER.labels)?)?,
             upstream: kept(&registry, IntGaugeVec::new(opts(UPSTREAM), UPSTREAM.labels)?)?,
             dropped: kept(&registry, IntCounter::with_opts(opts(DROPPED))?)?,
+            answers: kept(&registry, IntCounterVec::new(opts(ANSWERS), ANSWERS.labels)?)?,
+            answers_bytes: kept(&registry, IntGauge::with_opts(opts(ANSWERS_BYTES))?)?,
             registry,
             log,
         })
@@ -153,6 +179,15 @@ impl Metrics {
     /// So many keys are in a table of the limiter.
     pub fn set_limiter_keys(&self, table: &str, keys: i64) {
         self.limiter.with_label_values(&[table]).set(keys);
+    }
+
+    /// So many answers were kept, or were not, since the start, and so much is kept now.
+    pub fn set_answers(&self, counted: &Counted) {
+        for (outcome, answers) in &counted.outcomes {
+            let counter = self.answers.with_label_values(&[*outcome]);
+            counter.inc_by(answers.saturating_sub(counter.get()));
+        }
+        self.answers_bytes.set(i64::try_from(counted.bytes).unwrap_or(i64::MAX));
     }
 
     /// Whether an upstream can be reached.

@@ -148,6 +148,7 @@ impl Look {
                 reasons.push(format!("facilitator {name}: {fault}"));
             }
         }
+        self.metrics.set_answers(&self.payments.answers().counted());
         if reasons.is_empty() { Readiness::Ready } else { Readiness::Not(reasons) }
     }
 }

@@ -18,6 +18,7 @@ pub struct Plan {
     limits: String,
     upstream: String,
     routes: String,
+    sections: String,
 }
 
 impl Plan {
@@ -34,6 +35,7 @@ impl Plan {
             limits: "unpaid = \"off\"\nrefused = \"off\"".to_owned(),
             upstream: section.to_owned(),
             routes: String::new(),
+            sections: String::new(),
         }
         .route("match = \"GET,POST /paid\"", PRICED)
         .route("match = \"GET /free\"", "price = \"free\"")
@@ -66,6 +68,12 @@ impl Plan {
     /// A line more in the upstream's section.
     pub fn upstream(mut self, line: &str) -> Self {
         self.upstream = format!("{}\n{line}", self.upstream);
+        self
+    }
+
+    /// One more section, with its name.
+    pub fn section(mut self, text: &str) -> Self {
+        self.sections = format!("{}\n{text}", self.sections);
         self
     }
 
@@ -102,7 +110,7 @@ impl Plan {
     }
 
     fn text(&self, dir: &TempDir) -> String {
-        let Self { server, facilitator, limits, upstream, routes } = self;
+        let Self { server, facilitator, limits, upstream, routes, sections } = self;
         let ledger = dir.path().join(LEDGER);
         let journal = dir.path().join(JOURNAL);
         let facilitator = facilitator.replace("JOURNAL", journal.to_str().unwrap());
@@ -130,6 +138,8 @@ impl Plan {
 
             [upstreams.api]
             {upstream}
+
+            {sections}
 
             {routes}
             "#,
