@@ -3,6 +3,7 @@
 
 pub mod again;
 mod outlive;
+pub mod prepaid;
 pub mod present;
 pub mod prove;
 pub mod receipt;
@@ -15,8 +16,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::runtime::Handle;
-
 use crate::clock::Clock;
 use crate::facilitator::Facilitator;
 use crate::fault::{Fault, Retry, Side};
@@ -24,6 +23,7 @@ use crate::ledger::Ledger;
 use crate::ledger::answers::Answers;
 
 pub use again::{Bought, Given, Returning, Withheld};
+pub use prepaid::{Prepaid, Unprepaid};
 pub use present::{Presented, present};
 pub use prove::Proven;
 pub use receipt::Receipt;
@@ -31,8 +31,7 @@ pub use reserve::{Reserved, Standing};
 pub use settle::{Settled, Unsettled};
 pub use verify::{Unverified, Verified};
 
-/// What the stages share: the ledger, who settles, the clock, and the runtime on which work that
-/// must outlive a request is done.
+/// What the stages share: the ledger, who settles, and the clock.
 #[derive(Clone)]
 pub struct Payments {
     inner: Arc<Inner>,
@@ -43,27 +42,14 @@ struct Inner {
     ledger: Ledger,
     facilitators: HashMap<Arc<str>, Facilitator>,
     clock: Clock,
-    runtime: Handle,
     under_way: AtomicUsize,
 }
 
 impl Payments {
-    /// Payments recorded in `ledger` and settled by `facilitators`, on `runtime`, which must live
-    /// as long as the process.
-    pub fn new(
-        ledger: Ledger,
-        facilitators: HashMap<Arc<str>, Facilitator>,
-        clock: Clock,
-        runtime: Handle,
-    ) -> Self {
+    /// Payments recorded in `ledger` and settled by `facilitators`.
+    pub fn new(ledger: Ledger, facilitators: HashMap<Arc<str>, Facilitator>, clock: Clock) -> Self {
         Self {
-            inner: Arc::new(Inner {
-                ledger,
-                facilitators,
-                clock,
-                runtime,
-                under_way: AtomicUsize::new(0),
-            }),
+            inner: Arc::new(Inner { ledger, facilitators, clock, under_way: AtomicUsize::new(0) }),
             answers: Answers::off(),
         }
     }

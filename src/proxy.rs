@@ -9,6 +9,7 @@ pub mod exchange;
 mod inspect;
 pub mod keeping;
 mod patient;
+mod settle;
 pub mod upstream;
 
 use std::collections::HashMap;
@@ -30,16 +31,15 @@ use pingora::{Error, ErrorSource, ErrorType};
 use crate::clock::{self, Clock};
 use crate::fault::Fault;
 use crate::ledger::ExchangeId;
-use crate::ledger::answers::Copying;
-use crate::limit::{ClientKey, Limiter};
+use crate::limit::Limiter;
 use crate::observe::{Metrics, Observed, ObservedPayment, PATH_CHARS_MAX};
-use crate::payment::{Payments, Unsettled, Verified};
+use crate::payment::Payments;
 use crate::refusal::Refusal;
-use crate::route::{CanonicalPath, RouteTable};
+use crate::route::RouteTable;
 
 use admit::Admitted;
 pub use door::Door;
-use exchange::Exchange;
+use exchange::{Exchange, Moved};
 use keeping::Ended;
 use upstream::Backend;
 
@@ -193,8 +193,11 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         exchange.stages.upstream = exchange.forwarded.map(|then| then.elapsed());
+        if let Some(prepaid) = exchange.take_prepaid() {
+            return self.serve(session, exchange, prepaid, head).await;
+        }
         let Some(verified) = exchange.take_held() else { return Ok(()) };
-        if !answered_well(head) {
+        if !settle::answered_well(head) {
             // Dropped: released. The upstream's own answer goes to the client as it is.
             drop(verified);
             head.insert_header(header::CACHE_CONTROL, "no-store")?;
@@ -257,6 +260,10 @@ impl ProxyHttp for Gateway {
         else {
             return over;
         };
+        let refusal = match exchange.take_prepaid() {
+            Some(prepaid) => settle::not_served(prepaid, &refusal.message()),
+            None => refusal,
+        };
         let error_code = refusal.row().status;
         // A client that is gone does not hear it; the log still says it.
         let _ = self.refuse(session, exchange, refusal).await;
@@ -281,60 +288,6 @@ impl ProxyHttp for Gateway {
 }
 
 impl Gateway {
-    /// Settles a held payment and puts the receipt on the answer.
-    async fn settle(
-        &self,
-        session: &mut Session,
-        exchange: &mut Exchange,
-        verified: Verified,
-        head: &mut ResponseHeader,
-    ) -> pingora::Result<()> {
-        let began = clock::steady();
-        let copying = self.copying(exchange, &verified, head);
-        let settled = self.payments.settle(verified).await;
-        exchange.stages.settle = Some(began.elapsed());
-        match settled {
-            Ok(settled) => {
-                exchange.settled(&settled);
-                if let Some((keeping, copying)) = exchange.keeping.as_mut().zip(copying) {
-                    keeping.begins(session, head, copying);
-                }
-                if let Some(client) = exchange.client {
-                    self.limiter.earn_unpaid(ClientKey::from(client));
-                }
-                for receipt in settled.receipts().unwrap_or_default() {
-                    head.insert_header(receipt.name, receipt.value)?;
-                }
-                head.insert_header(header::CACHE_CONTROL, "no-store")?;
-                answer::allow_browsers(head)
-            }
-            Err(unsettled) => {
-                match &unsettled {
-                    Unsettled::NotSent(fault) | Unsettled::Unknown { fault, .. } => {
-                        self.broke(exchange, fault);
-                    }
-                    Unsettled::Rejected(_) => {}
-                }
-                session.set_keepalive(None);
-                Err(self.stop(exchange, unsettled.refusal()))
-            }
-        }
-    }
-
-    /// The copy of the answer that begins with this head, where the route keeps one.
-    fn copying(
-        &self,
-        exchange: &Exchange,
-        verified: &Verified,
-        head: &ResponseHeader,
-    ) -> Option<Copying> {
-        exchange.keeping.as_ref()?;
-        let bytes_max = exchange.route.as_ref()?.keep_bytes_max?;
-        // What follows an upgrade is no answer that could be given again.
-        let answer = head.status != http::StatusCode::SWITCHING_PROTOCOLS;
-        answer.then(|| self.payments.copy(verified, bytes_max))
-    }
-
     /// Answers with a refusal and keeps it for the log.
     async fn refuse(
         &self,
@@ -342,14 +295,8 @@ impl Gateway {
         exchange: &mut Exchange,
         refusal: Refusal,
     ) -> pingora::Result<()> {
-        let route = exchange.route.clone();
-        let path = inspect::target(session.req_header()).0.to_vec();
-        let refused = answer::Refused {
-            refusal: exchange.refusal.insert(refusal),
-            route: route.as_deref(),
-            path: CanonicalPath::new(&path).ok(),
-        };
-        answer::refuse(session, refused).await
+        let refusal = exchange.refusal.insert(refusal);
+        answer::refuse(session, refusal, exchange.route.as_deref()).await
     }
 
     /// Keeps a refusal for `fail_to_proxy`, which answers with it.
@@ -403,14 +350,13 @@ impl Gateway {
         let path = String::from_utf8_lossy(inspect::target(request).0);
         let end = path.char_indices().nth(PATH_CHARS_MAX).map_or(path.len(), |(at, _)| at);
         let status = session.response_written().map_or(0, |head| head.status.as_u16());
-        let payer = exchange.paid.as_ref().map(|paid| paid.payer.to_checksum(None));
-        let payment =
-            exchange.paid.as_ref().zip(payer.as_deref()).map(|(paid, payer)| ObservedPayment {
-                payer,
-                network: paid.network.as_str(),
-                amount: paid.amount.units(),
-                transaction: paid.transaction.as_deref(),
-            });
+        let payment = exchange.paid.as_ref().map(|paid| ObservedPayment {
+            payer: paid.payer,
+            network: paid.network.as_str(),
+            amount: paid.amount.units(),
+            transaction: paid.transaction.as_deref(),
+            moved: exchange.moved == Moved::Now,
+        });
         let outcome = match &exchange.refusal {
             Some(refusal) => refusal.row().code,
             None if status == 0 && !exchange.is_settled() => "client_gone",
@@ -418,7 +364,7 @@ impl Gateway {
         };
         self.metrics.ended(&Observed {
             began: exchange.began,
-            exchange: &exchange.id.to_string(),
+            exchange: exchange.id,
             method: request.method.as_str(),
             path: path.get(..end).unwrap_or_default(),
             route: exchange.route.as_ref().map(|route| &*route.name),
@@ -438,10 +384,3 @@ impl Gateway {
 
 /// What the log says of an answer that was read to its end for nobody.
 const CLIENT_LEFT: &str = "the client left before the end; its answer was read on to be kept";
-
-/// Whether an upstream's final head is worth the money: 2xx, or an upgrade that it accepted, and
-/// no gRPC error that hides behind a 200.
-fn answered_well(head: &ResponseHeader) -> bool {
-    let good = head.status.is_success() || head.status == http::StatusCode::SWITCHING_PROTOCOLS;
-    good && head.headers.get("grpc-status").is_none_or(|status| status == "0")
-}

@@ -58,6 +58,13 @@ pub enum Refusal {
         /// Of its settlement.
         transaction: Box<str>,
     },
+    /// The payment was settled before the upstream was asked, and the upstream has not answered.
+    PaidNotServed {
+        /// Of its settlement.
+        transaction: Box<str>,
+        /// What went wrong then, in one sentence.
+        because: Box<str>,
+    },
     /// The answer that the payment has bought cannot be read now.
     AnswerUnavailable {
         /// Of its settlement.
@@ -180,6 +187,7 @@ impl Refusal {
             Self::PaymentInUse => row(409, "payment_in_use", Yes, Money::No),
             Self::PaymentUsed { .. } => row(409, "payment_used", No, Money::Yes),
             Self::AnswerUnderWay { .. } => row(409, "answer_under_way", Yes, Money::Yes),
+            Self::PaidNotServed { .. } => row(502, "paid_not_served", Yes, Money::Yes),
             Self::AnswerUnavailable { .. } => row(503, "answer_unavailable", Yes, Money::Yes),
             Self::SettlementRejected(_) => row(402, "settlement_rejected", No, Money::No),
             Self::OutcomeUnknown { .. } => row(503, "outcome_unknown", Yes, Money::Unknown),
@@ -212,12 +220,17 @@ impl Refusal {
             Self::PaymentInUse => "this payment is being served right now".to_owned(),
             Self::PaymentUsed { answer, .. } => answer.message().to_owned(),
             Self::AnswerUnderWay { .. } => {
-                "the answer to this payment is on its way; ask again, it costs nothing more".to_owned()
+                "the answer to this payment is on its way; ask again, it costs nothing more"
+                    .to_owned()
             }
+            Self::PaidNotServed { because, .. } => format!(
+                "the payment was settled, and then: {because}; send the same payment again, it \
+                 costs nothing more"
+            ),
             Self::AnswerUnavailable { .. } => {
                 "the answer to this payment cannot be read right now; ask again, it costs nothing \
                  more"
-                .to_owned()
+                    .to_owned()
             }
             Self::SettlementRejected(reason) => {
                 format!("the payment could not be settled: {}; nothing was taken", reason.code())
@@ -240,9 +253,10 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after, .. } => Some(*retry_after),
-            Self::PaymentInUse | Self::AnswerUnderWay { .. } | Self::UpstreamAway => {
-                Some(Duration::from_secs(1))
-            }
+            Self::PaymentInUse
+            | Self::AnswerUnderWay { .. }
+            | Self::PaidNotServed { .. }
+            | Self::UpstreamAway => Some(Duration::from_secs(1)),
             Self::OutcomeUnknown { .. }
             | Self::AnswerUnavailable { .. }
             | Self::FacilitatorUnavailable
@@ -271,6 +285,7 @@ impl Refusal {
         match self {
             Self::PaymentUsed { transaction, .. }
             | Self::AnswerUnderWay { transaction }
+            | Self::PaidNotServed { transaction, .. }
             | Self::AnswerUnavailable { transaction } => Some(transaction),
             Self::OutcomeUnknown { transaction } => transaction.as_deref(),
             _ => None,
@@ -344,6 +359,7 @@ pub fn every() -> Vec<Refusal> {
         Refusal::HeadersTooLarge,
         Refusal::Internal,
         Refusal::UpstreamUnavailable,
+        Refusal::PaidNotServed { transaction: "0x…".into(), because: "it broke off".into() },
         Refusal::UpstreamAway,
         Refusal::OutcomeUnknown { transaction: None },
         Refusal::FacilitatorUnavailable,

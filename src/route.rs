@@ -1,6 +1,6 @@
 //! What is served, at which path, for how much: the routes and the table that finds one.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -75,13 +75,19 @@ pub struct Terms {
     pub challenge: Challenge,
     /// Which URL the 402 names.
     pub url: ResourceUrl,
+    /// The whole answer to a request without payment, where [`Terms::url`] is fixed. Kept by
+    /// whoever writes answers, when the first one is written.
+    pub ready: OnceLock<Box<http::Response<Bytes>>>,
 }
 
 /// Which URL the 402 of a route names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResourceUrl {
     /// The route's own: its pattern is one path, and its 402 is ready made.
-    Fixed,
+    Fixed {
+        /// That path.
+        path: Box<str>,
+    },
     /// The request's: the server's public URL with the request's path behind it.
     OfRequest {
         /// The public URL, without a final `/`.

@@ -8,6 +8,7 @@ mod hang_ups;
 mod limits;
 mod paid;
 mod paths;
+mod prepaid;
 pub mod refusals;
 mod replay;
 mod settlement;

@@ -7,11 +7,11 @@ use http::Uri;
 use http::uri::Scheme;
 use ipnet::IpNet;
 
-use crate::route::SettleMoment;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::LedgerUrl;
 use crate::limit::By;
 use crate::route::Pattern;
+use crate::route::SettleMoment;
 use crate::route::upstream::{Bundled, Tls};
 use crate::x402::network::Worth;
 

@@ -1,6 +1,7 @@
 //! The answers that were paid for, kept for a while for payers who come back.
 
 mod copy;
+mod debts;
 mod desk;
 mod digest;
 mod keeper;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 pub use copy::{Copying, Going, Running};
+pub use debts::Owed;
 use desk::Desk;
 pub use digest::{Digest, Digesting};
 use keeper::{Ask, Keeper, Op};

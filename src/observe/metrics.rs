@@ -2,8 +2,8 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use super::{AccessLog, Observed, access::Written};
@@ -99,7 +99,7 @@ pub struct Metrics {
     log: AccessLog,
     exchanges: IntCounterVec,
     settled: IntCounterVec,
-    stages: HistogramVec,
+    stages: [Histogram; 3],
     running: IntGauge,
     faults: IntCounterVec,
     unknown: IntGauge,
@@ -117,10 +117,11 @@ impl Metrics {
     /// None with the names above; prometheus' own.
     pub fn new(log: AccessLog) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
+        let stages = kept(&registry, HistogramVec::new(buckets(), STAGES.labels)?)?;
         Ok(Self {
             exchanges: kept(&registry, IntCounterVec::new(opts(EXCHANGES), EXCHANGES.labels)?)?,
             settled: kept(&registry, IntCounterVec::new(opts(SETTLED), SETTLED.labels)?)?,
-            stages: kept(&registry, HistogramVec::new(buckets(), STAGES.labels)?)?,
+            stages: STAGE_NAMES.map(|stage| stages.with_label_values(&[stage])),
             running: kept(&registry, IntGauge::with_opts(opts(RUNNING))?)?,
             faults: kept(&registry, IntCounterVec::new(opts(FAULTS), FAULTS.labels)?)?,
             unknown: kept(&registry, IntGauge::with_opts(opts(UNKNOWN))?)?,
@@ -144,16 +145,17 @@ impl Metrics {
         self.running.dec();
         let route = observed.route.unwrap_or("none");
         self.exchanges.with_label_values(&[route, observed.outcome]).inc();
-        if let (Some(payment), "paid") = (&observed.payment, observed.outcome) {
+        if let Some(payment) = observed.payment.as_ref().filter(|payment| payment.moved) {
             let amount = u64::try_from(payment.amount).unwrap_or(u64::MAX);
             self.settled.with_label_values(&[route, payment.network]).inc_by(amount);
         }
-        let stages = observed.stages;
-        let named =
-            [("verify", stages.verify), ("upstream", stages.upstream), ("settle", stages.settle)];
-        for (stage, length) in named {
-            if let (Some(length), true) = (length, observed.payment.is_some()) {
-                self.stages.with_label_values(&[stage]).observe(length.as_secs_f64());
+        if observed.payment.is_some() {
+            let stages = observed.stages;
+            let lengths = [stages.verify, stages.upstream, stages.settle];
+            for (stage, length) in self.stages.iter().zip(lengths) {
+                if let Some(length) = length {
+                    stage.observe(length.as_secs_f64());
+                }
             }
         }
         if self.log.write(observed) == Written::Dropped {
@@ -203,6 +205,9 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
+
+/// Labels of [`STAGES`], in the order of an exchange.
+const STAGE_NAMES: [&str; 3] = ["verify", "upstream", "settle"];
 
 fn opts(metric: Metric) -> Opts {
     Opts::new(metric.name, metric.help)

@@ -20,7 +20,7 @@ pub struct Returning {
     /// What the ledger says of it.
     pub entry: Entry,
     /// Of the whole signed payment, as it came now.
-    payment: Digest,
+    pub(super) payment: Digest,
     version: Version,
     /// The network as this version names it.
     network: Box<str>,
@@ -166,7 +166,7 @@ impl Returning {
     }
 
     /// What the payer is told of a settled payment.
-    fn receipts(&self) -> Vec<Receipt> {
+    pub(super) fn receipts(&self) -> Vec<Receipt> {
         let payer = self.entry.identity.payer.to_checksum(None);
         let paid = receipt::Paid {
             version: self.version,
@@ -182,22 +182,22 @@ impl Returning {
         Withheld::for_now(Refusal::PaymentUsed { transaction: self.transaction(), answer })
     }
 
-    fn under_way(&self) -> Refusal {
+    pub(super) fn under_way(&self) -> Refusal {
         Refusal::AnswerUnderWay { transaction: self.transaction() }
     }
 
-    fn unavailable(&self, fault: Option<Fault>) -> Withheld {
+    pub(super) fn unavailable(&self, fault: Option<Fault>) -> Withheld {
         let refusal = Refusal::AnswerUnavailable { transaction: self.transaction() };
         Withheld { refusal, fault }
     }
 
-    fn transaction(&self) -> Box<str> {
+    pub(super) fn transaction(&self) -> Box<str> {
         self.entry.transaction.clone().unwrap_or_default()
     }
 }
 
 impl Withheld {
-    fn for_now(refusal: Refusal) -> Self {
+    pub(super) fn for_now(refusal: Refusal) -> Self {
         Self { refusal, fault: None }
     }
 }
@@ -214,7 +214,7 @@ impl From<Missing> for Unkept {
 }
 
 /// The digest of everything that a payer has signed, and of the signature.
-fn digest(identity: &PaymentIdentity, payment: &SignedAuthorization) -> Digest {
+pub(super) fn digest(identity: &PaymentIdentity, payment: &SignedAuthorization) -> Digest {
     // No authorization fails to be written; one that did would match no other's identity.
     let signed = serde_json::to_vec(&payment.authorization).unwrap_or_default();
     let identity = identity.to_string();

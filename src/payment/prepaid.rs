@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::again::{Returning, Withheld, digest};
 use super::{Payments, Receipt, Unsettled, Verified};
-use crate::clock::{Clock, UnixMillis};
+use crate::clock::UnixMillis;
 use crate::fault::Fault;
 use crate::ledger::ExchangeId;
 use crate::ledger::answers::{Answers, Copying, Digest, Owed};
@@ -29,7 +29,6 @@ struct Debt {
     answers: Answers,
     identity: PaymentIdentity,
     exchange: ExchangeId,
-    clock: Clock,
     stands: Stands,
 }
 
@@ -75,10 +74,10 @@ impl Payments {
         })
     }
 
-    /// Takes up an answer that is owed to a payment of before.
+    /// Takes up an answer that is owed to a payment of before; nothing when none is.
     ///
     /// # Errors
-    /// None is owed; somebody is at it; it is not known.
+    /// Somebody is at it, or it is not known.
     ///
     /// # Cancel safety
     /// The answer is owed again as soon as `time` has passed.
@@ -87,24 +86,24 @@ impl Payments {
         by: &Returning,
         time: Duration,
         now: UnixMillis,
-    ) -> Result<Prepaid, Withheld> {
+    ) -> Result<Option<Prepaid>, Withheld> {
         let (identity, exchange) = (&by.entry.identity, by.entry.exchange);
         match self.answers.collect(identity, exchange, now.plus(time), now).await {
-            Ok(Owed::Yours) => Ok(Prepaid {
+            Ok(Owed::Yours) => Ok(Some(Prepaid {
                 receipts: by.receipts(),
                 transaction: by.transaction(),
                 payment: by.payment,
                 debt: self.debt(identity.clone(), exchange),
-            }),
+            })),
             Ok(Owed::Busy) => Err(Withheld::for_now(by.under_way())),
-            Ok(Owed::Nothing) => Err(Withheld::for_now(by.refusal())),
+            Ok(Owed::Nothing) => Ok(None),
             Err(fault) => Err(by.unavailable(Some(fault))),
         }
     }
 
     fn debt(&self, identity: PaymentIdentity, exchange: ExchangeId) -> Debt {
-        let (answers, clock) = (self.answers.clone(), self.inner.clock.clone());
-        Debt { answers, identity, exchange, clock, stands: Stands::Open }
+        let answers = self.answers.clone();
+        Debt { answers, identity, exchange, stands: Stands::Open }
     }
 }
 
@@ -131,7 +130,7 @@ impl Prepaid {
 impl Drop for Debt {
     fn drop(&mut self) {
         if self.stands == Stands::Open {
-            self.answers.still_owed(self.identity.clone(), self.exchange, self.clock.now());
+            self.answers.still_owed(self.identity.clone(), self.exchange);
         }
     }
 }

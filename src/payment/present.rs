@@ -1,6 +1,6 @@
 //! The payment that a request carries, and the offer of the route that it is for.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::refusal::Refusal;
 use crate::route::{OfferedBy, Terms};
@@ -19,7 +19,11 @@ pub struct Presented {
 
 /// The request headers that may carry a payment. Source: x402 v2 (HTTP transport), x402 v1; the
 /// third is what some published APIs tell their clients to send.
-pub const PAYMENT_HEADERS: [&str; 3] = ["payment-signature", "x-payment", "x-payment-response"];
+pub static PAYMENT_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("payment-signature"),
+    HeaderName::from_static("x-payment"),
+    HeaderName::from_static("x-payment-response"),
+];
 
 /// Reads the payment of a request for a route with these terms.
 ///
@@ -35,7 +39,7 @@ pub fn present(headers: &HeaderMap, terms: &Terms) -> Result<Presented, Refusal>
 /// What a request's payment headers say, all of them together.
 pub(super) fn read(headers: &HeaderMap) -> Result<PaymentPayload, Refusal> {
     let mut found: Option<PaymentPayload> = None;
-    let values = PAYMENT_HEADERS.iter().flat_map(|name| headers.get_all(*name));
+    let values = PAYMENT_HEADERS.iter().flat_map(|name| headers.get_all(name));
     for value in values {
         let next = PaymentPayload::decode(value.as_bytes()).map_err(|error| told(&error))?;
         match &found {

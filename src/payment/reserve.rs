@@ -1,12 +1,11 @@
 //! The claim that makes one payment buy one answer, and the guard that lets it go.
 
-use super::outlive::outlive;
 use super::prove::Window;
 use super::{Payments, Presented, Proven, Returning};
 use crate::clock::{Clock, UnixMillis};
 use crate::facilitator::Order;
 use crate::fault::Fault;
-use crate::ledger::{Claim, Claimed, Entry, ExchangeId, Ledger};
+use crate::ledger::{Claim, Claimed, ExchangeId, Ledger};
 use crate::refusal::Refusal;
 use crate::x402::{ErrorReason, PaymentIdentity};
 
@@ -78,23 +77,16 @@ impl Payments {
             valid_before: presented.payment.authorization.valid_before.saturating_to(),
         };
         let (ledger, clock) = (self.inner.ledger.clone(), self.inner.clock.clone());
-        let claiming = async move {
-            let identity = claim.identity.clone();
-            match ledger.claim(claim, now).await {
-                Ok(Claimed::Ours) => {
-                    Ok(Hold { ledger, identity, exchange, clock, armed: Armed::Yes })
-                }
-                Ok(Claimed::Taken(entry)) => Err(Unclaimed::Taken(Box::new(entry))),
-                Err(fault) => Err(Unclaimed::Fault(fault)),
+        let identity = claim.identity.clone();
+        match ledger.claim(claim, now).await {
+            Ok(Claimed::Ours) => {}
+            Ok(Claimed::Taken(entry)) => {
+                let returning = Returning::presented(entry, &presented);
+                return Err(Standing::Taken(Box::new(returning)));
             }
-        };
-        let claimed = outlive(&self.inner.runtime, claiming).await.unwrap_or_else(panicked);
-        let hold = claimed.map_err(|unclaimed| match unclaimed {
-            Unclaimed::Taken(entry) => {
-                Standing::Taken(Box::new(Returning::presented(*entry, &presented)))
-            }
-            Unclaimed::Fault(fault) => Standing::Fault(fault),
-        })?;
+            Err(fault) => return Err(Standing::Fault(fault)),
+        }
+        let hold = Hold { ledger, identity, exchange, clock, armed: Armed::Yes };
         let order = Order {
             version: presented.version,
             offer: presented.offered.offer,
@@ -143,16 +135,4 @@ impl Drop for Hold {
             self.ledger.release_later(self.identity.clone(), self.exchange, now);
         }
     }
-}
-
-/// Why a claim is not ours.
-enum Unclaimed {
-    Taken(Box<Entry>),
-    Fault(Fault),
-}
-
-fn panicked<T>(error: tokio::task::JoinError) -> Result<T, Unclaimed> {
-    use crate::fault::{Retry, Side};
-    let fault = Fault::new(Side::Ours, Retry::Later, "a claim was cut off").caused_by(error);
-    Err(Unclaimed::Fault(fault))
 }

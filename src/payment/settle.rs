@@ -68,7 +68,7 @@ impl Payments {
             let (ledger, identity, exchange) = hold.keep();
             Settlement { ledger, identity, exchange, facilitator, clock, order }.run().await
         };
-        outlive(&self.inner.runtime, settling).await.unwrap_or_else(|error| {
+        outlive(settling).await.unwrap_or_else(|error| {
             let fault = Fault::new(Side::Ours, Retry::Later, "a settlement was cut off");
             Err(Unsettled::Unknown { transaction: None, fault: fault.caused_by(error) })
         })

@@ -1,6 +1,5 @@
 //! The question that only a chain can answer: would this payment settle now?
 
-use super::outlive::outlive;
 use super::{Payments, Reserved};
 use crate::facilitator::Verdict;
 use crate::fault::Fault;
@@ -27,23 +26,14 @@ impl Payments {
     /// `Bad`: it would not. `Fault`: the facilitator did not say, or cannot be believed.
     ///
     /// # Cancel safety
-    /// Dropping this future releases the payment once the question is answered.
+    /// Dropping this future releases the payment; a question changes nothing.
     pub async fn verify(&self, reserved: Reserved) -> Result<Verified, Unverified> {
-        let facilitator =
-            self.facilitator(&reserved.facilitator).map_err(Unverified::Fault)?.clone();
-        let now = self.inner.clock.now();
-        let asking = async move {
-            match facilitator.verify(&reserved.order, now).await {
-                Ok(Verdict::Good) => Ok(Verified(reserved)),
-                Ok(Verdict::Bad(reason)) => Err(Unverified::Bad(reason)),
-                Err(fault) => Err(Unverified::Fault(fault)),
-            }
-        };
-        outlive(&self.inner.runtime, asking).await.unwrap_or_else(|error| {
-            use crate::fault::{Retry, Side};
-            let fault = Fault::new(Side::Ours, Retry::Later, "a question was cut off");
-            Err(Unverified::Fault(fault.caused_by(error)))
-        })
+        let facilitator = self.facilitator(&reserved.facilitator).map_err(Unverified::Fault)?;
+        match facilitator.verify(&reserved.order, self.inner.clock.now()).await {
+            Ok(Verdict::Good) => Ok(Verified(reserved)),
+            Ok(Verdict::Bad(reason)) => Err(Unverified::Bad(reason)),
+            Err(fault) => Err(Unverified::Fault(fault)),
+        }
     }
 }
 

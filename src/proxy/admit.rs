@@ -15,7 +15,7 @@ use crate::payment::{
     Given, Presented, Proven, Reserved, Returning, Standing, Unverified, present,
 };
 use crate::refusal::{Limit, RateLimitHeaders, Refusal};
-use crate::route::{CanonicalPath, Charge, Found, Route, Terms};
+use crate::route::{CanonicalPath, Charge, Found, Route, SettleMoment, Terms};
 
 /// What to do with a request that was not refused.
 #[derive(Debug)]
@@ -92,6 +92,9 @@ impl Gateway {
     fn client(&self, session: &Session) -> IpAddr {
         let peer = session.client_addr().and_then(|address| address.as_inet());
         let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), std::net::SocketAddr::ip);
+        if self.settings.trusted_proxies.is_empty() {
+            return peer.to_canonical();
+        }
         let forwarded = session.req_header().headers.get_all("x-forwarded-for");
         // A value that is not text ends the walk: nothing left of it can be believed.
         let forwarded = forwarded.iter().map(|value| value.to_str().unwrap_or_default());
@@ -150,7 +153,10 @@ impl Gateway {
             Ok(verified) => verified,
             Err(unverified) => return Err(self.unverified(exchange, client, &unverified).into()),
         };
-        exchange.hold(verified);
+        match route.settle {
+            SettleMoment::AfterUpstream => exchange.hold(verified),
+            SettleMoment::BeforeUpstream => self.prepay(exchange, route, verified).await?,
+        }
         exchange.keeping = route.keep_bytes_max.map(|_| Keeping::of(session.req_header()));
         exchange.stages.verify = Some(began.elapsed());
         // A client that leaves an HTTP/1 exchange now does not stop it: it is served and settled.

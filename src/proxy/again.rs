@@ -3,12 +3,15 @@
 use pingora::proxy::Session;
 
 use super::admit::{Admitted, Declined};
-use super::exchange::{Exchange, Paid};
-use super::keeping::{Unread, digest_of};
+use super::exchange::{Exchange, Moved, Paid};
+use super::keeping::{Keeping, Unread, digest_of};
+use super::settle::time_for;
 use super::{Gateway, answer};
+use crate::ledger::State;
 use crate::limit::ClientKey;
-use crate::payment::{Returning, Withheld};
+use crate::payment::{Prepaid, Returning, Withheld};
 use crate::refusal::Refusal;
+use crate::route::SettleMoment;
 
 impl Gateway {
     /// Before a payment is refused for what the route asks now: whether it bought something when
@@ -48,6 +51,12 @@ impl Gateway {
         returning: Returning,
     ) -> Result<Admitted, Refusal> {
         exchange.paid = Some(Paid::before(&returning.entry));
+        if let Some(prepaid) = self.owed(exchange, &returning).await? {
+            exchange.prepaid(prepaid, Moved::NotNow);
+            exchange.keeping = Some(Keeping::of(session.req_header()));
+            session.set_abort_on_close(false);
+            return Ok(Admitted::Forward);
+        }
         let bought = self.payments.bought(&returning, self.clock.now()).await;
         let bought = bought.map_err(|withheld| self.withheld(exchange, withheld))?;
         let bytes_max = self.body_bytes_max(exchange);
@@ -62,6 +71,23 @@ impl Gateway {
         let given = self.payments.give(bought, &returning, &request).await;
         let given = given.map_err(|withheld| self.withheld(exchange, withheld))?;
         Ok(Admitted::Again(given))
+    }
+
+    /// What is owed to a payment that was settled before its answer: one on the route that it was
+    /// settled for, whatever the request asks there.
+    async fn owed(
+        &self,
+        exchange: &mut Exchange,
+        returning: &Returning,
+    ) -> Result<Option<Prepaid>, Refusal> {
+        let Some(route) = exchange.route.clone() else { return Ok(None) };
+        let early = route.settle == SettleMoment::BeforeUpstream;
+        let (entry, now) = (&returning.entry, self.clock.now());
+        if !early || entry.state != State::Settled || entry.route != route.name {
+            return Ok(None);
+        }
+        let owed = self.payments.collect(returning, time_for(&route), now).await;
+        owed.map_err(|withheld| self.withheld(exchange, withheld))
     }
 
     fn withheld(&self, exchange: &mut Exchange, withheld: Withheld) -> Refusal {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::{Charge, OfferedBy, Route};
-use crate::x402::Offer;
 use super::method::{Methods, Verb, VerbSet};
 use super::path::CanonicalPath;
 use super::pattern::{HOST_BYTES_MAX, PathPattern, Pattern, Segment, Spelled};
 use super::trie::Node;
+use super::{Charge, OfferedBy, Route};
+use crate::x402::Offer;
 
 /// All routes. A snapshot: a reload makes a new one.
 ///

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
-use tokio::runtime::Handle;
 
 use super::supervise::{Patience, Program, Supervisor};
 use super::{ServeError, resolve};
@@ -22,8 +21,8 @@ use crate::observe::{AccessLog, Metrics};
 use crate::payment::Payments;
 use crate::proxy::upstream::Backend;
 use crate::proxy::{Gateway, Ids, Settings};
-use crate::route::{Charge, Route, RouteTable, SettleMoment};
 use crate::route::upstream::{Kind, Tls, Upstream};
+use crate::route::{Charge, Route, RouteTable, SettleMoment};
 
 /// A gateway and what must live beside it.
 pub(super) struct House {
@@ -64,7 +63,7 @@ impl House {
         let clock = Clock::System;
         let ledger = Ledger::open(&config.ledger).await?;
         let facilitators = facilitators(config)?;
-        let payments = Payments::new(ledger, facilitators, clock.clone(), Handle::current())
+        let payments = Payments::new(ledger, facilitators, clock.clone())
             .keeping(answers(config, &clock).await?);
         let mut parts = Parts::default();
         let mut backends = HashMap::new();

@@ -88,10 +88,7 @@ async fn a_restart_loses_no_answer() {
 #[tokio::test]
 async fn another_request_with_the_same_payment_is_refused() {
     let upstream = upstream().await;
-    let gateway = Plan::to(upstream.address)
-        .route("match = \"POST /other\"", PRICED)
-        .start()
-        .await;
+    let gateway = Plan::to(upstream.address).route("match = \"POST /other\"", PRICED).start().await;
     let payment = Wallet::new(1).pays();
     let first = asks(&gateway, &payment).send().await;
     let transaction = first.object("payment-response")["transaction"].clone();
@@ -319,7 +316,9 @@ async fn what_was_bought_is_given_while_the_upstream_is_away() {
     let first = asks(&gateway, &payment).send().await;
     gateway.comes_to(&payment, "settled").await;
     let gateway = gateway
-        .restarted_with(|text| text.replace("url = \"http://127.0.0.1", "url = \"http://no.invalid"))
+        .restarted_with(|text| {
+            text.replace("url = \"http://127.0.0.1", "url = \"http://no.invalid")
+        })
         .await;
     let again = asks(&gateway, &payment).send().await;
     assert_eq!(said(&again), said(&first));
@@ -444,8 +443,7 @@ async fn a_client_that_stops_reading_finds_its_answer() {
 #[tokio::test]
 async fn nobody_reads_a_long_answer_for_a_client_that_left() {
     let mut upstream = Server::start().await;
-    let gateway =
-        Plan::to(upstream.address).section("[answers]\nmax = \"10KB\"").start().await;
+    let gateway = Plan::to(upstream.address).section("[answers]\nmax = \"10KB\"").start().await;
     let payment = Wallet::new(1).pays();
     let mut raw = paid(&gateway, &payment).await;
     let mut stream = upstream.call().await.stream(Reply::new(200)).await;

@@ -43,7 +43,7 @@ pub(super) enum Change {
 
 impl Answers {
     /// Writes down that an answer is owed to a payment once it is settled. Until `busy_until`
-    /// somebody is about to give it. On the disk when it returns.
+    /// somebody is about to give it. Written when it returns: a killed process does not forget it.
     ///
     /// # Errors
     /// Ledger, later: it cannot be written.
@@ -137,7 +137,11 @@ impl Store {
                 }
                 let query = named(sqlx::query(BUSY), &debt.identity).bind(exchange);
                 let found = query.bind(now.millis()).fetch_optional(&mut self.connection).await?;
-                Ok(if found.is_some_and(|row| !row.is_empty()) { Owed::Busy } else { Owed::Nothing })
+                Ok(if found.is_some_and(|row| !row.is_empty()) {
+                    Owed::Busy
+                } else {
+                    Owed::Nothing
+                })
             }
             Change::PaidOff => {
                 let query = named(sqlx::query(PAID_OFF), &debt.identity).bind(exchange);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::debts::{Debt, Owed};
 use super::desk::Desk;
 use super::record::{Answer, Line, Record};
 use super::store::{Store, cannot_open};
@@ -34,6 +35,8 @@ pub(super) enum Op {
     Find(Ask<(PaymentIdentity, ExchangeId, UnixMillis), Option<Line>>),
     /// Read an answer.
     Load(Ask<(PaymentIdentity, ExchangeId), Option<Answer>>),
+    /// Write what is owed.
+    Change(Ask<Debt, Owed>),
     /// Nothing more comes after this.
     Close,
 }
@@ -55,6 +58,7 @@ impl Keeper {
     ) -> Result<Self, Fault> {
         let now = clock.now();
         store.expire(now).await.map_err(cannot_open)?;
+        store.nobody_is_busy().await.map_err(cannot_open)?;
         let bytes = store.bytes().await.map_err(cannot_open)?;
         desk.set_bytes(bytes);
         Ok(Self { store, desk, clock, bytes, bytes_max, tidied: now })
@@ -97,6 +101,13 @@ impl Keeper {
             Op::Load(Ask { what: (identity, exchange), answer }) => {
                 let read = self.store.load(&identity, exchange).await;
                 let _gone = answer.send(read.map_err(cannot_read));
+            }
+            Op::Change(Ask { what: debt, answer }) => {
+                let written = self.store.change(&debt).await;
+                if let Err(error) = &written {
+                    tracing::error!(%error, exchange = %debt.exchange, "a debt was not written");
+                }
+                let _gone = answer.send(written.map_err(cannot_write));
             }
             Op::Keep(_) | Op::Close => {}
         }
@@ -159,6 +170,10 @@ impl Keeper {
             }
         }
     }
+}
+
+fn cannot_write(error: sqlx::Error) -> Fault {
+    Fault::new(Side::Ledger, Retry::Later, "what is owed cannot be written").caused_by(error)
 }
 
 fn cannot_read(error: sqlx::Error) -> Fault {

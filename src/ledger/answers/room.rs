@@ -43,9 +43,10 @@ impl Share {
     /// # Errors
     /// There is not so much left.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Full> {
-        let taken = self.room.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
-            free.checked_sub(bytes)
-        });
+        let taken = self
+            .room
+            .free
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes));
         taken.map_err(|_| Full)?;
         self.bytes = self.bytes.saturating_add(bytes);
         Ok(())

@@ -169,8 +169,8 @@ fn file(path: &Path) -> Result<SqliteConnectOptions, Fault> {
     Ok(SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
-        // A power cut may lose the answers of the last moment, a killed process none. Waiting for
-        // the disk here would make the ledger wait for it too.
+        // A power cut may lose what was written in the last moment, a killed process nothing.
+        // Waiting for the disk here would make the ledger wait for it too.
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY_WAIT_MAX)
         .foreign_keys(false)

@@ -9,11 +9,8 @@ use super::*;
 use crate::ledger::tests::identity;
 
 const NOW: UnixMillis = UnixMillis::new(1_700_000_000_000);
-const BOUNDS: Bounds = Bounds {
-    total_bytes_max: 1 << 20,
-    memory_bytes_max: 1 << 20,
-    age: Duration::from_secs(600),
-};
+const BOUNDS: Bounds =
+    Bounds { total_bytes_max: 1 << 20, memory_bytes_max: 1 << 20, age: Duration::from_secs(600) };
 
 async fn open(path: &Path, bounds: Bounds) -> Answers {
     let (clock, _) = Clock::set_to(NOW);

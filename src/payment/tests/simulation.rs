@@ -284,7 +284,7 @@ fn open(runtime: &Runtime, url: &LedgerUrl, chain: &Arc<Scripted>, clock: &Clock
     let ledger = runtime.block_on(Ledger::open(url)).unwrap();
     let facilitator = Facilitator::Scripted(Arc::clone(chain));
     let facilitators = HashMap::from([(FACILITATOR.into(), facilitator)]);
-    Payments::new(ledger, facilitators, clock.clone(), runtime.handle().clone())
+    Payments::new(ledger, facilitators, clock.clone())
 }
 
 fn runtime() -> Runtime {

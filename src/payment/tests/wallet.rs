@@ -1,6 +1,6 @@
 //! A payer with a key, and a route that can be paid in three ways.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
@@ -41,7 +41,8 @@ pub(super) fn terms() -> Terms {
         resource: Resource { url, description: "".into(), mime_type: "".into() },
         offers: offers.map(by).into(),
         challenge: Challenge { header: Bytes::new(), body: Bytes::new() },
-        url: ResourceUrl::Fixed,
+        url: ResourceUrl::Fixed { path: "/paid".into() },
+        ready: OnceLock::new(),
     }
 }
 
