@@ -1,5 +1,6 @@
 //! `gateway.toml`: read as typed, checked, and handed on as domain types.
 
+mod answers;
 mod chains;
 mod explain;
 mod facilitators;
@@ -37,6 +38,7 @@ use self::reader::{Environment, Kind, Reader};
 use self::routes::Around;
 use self::text::Text;
 
+pub use self::answers::Answers;
 pub use self::facilitators::FacilitatorSettings;
 pub use self::finding::{ConfigError, Finding};
 pub use self::mistake::Mistake;
@@ -52,6 +54,8 @@ pub struct Config {
     pub ledger: LedgerUrl,
     /// How long payments are kept there after their end.
     pub keep: Keep,
+    /// What is kept of paid answers.
+    pub answers: Answers,
     /// Where money moves, by name.
     pub networks: BTreeMap<Box<str>, NetworkSettings>,
     /// Who verifies and settles, by name.
@@ -122,7 +126,9 @@ impl Config {
 
 /// Reads section after section. Nothing only when `reader` has noted why.
 fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
-    let FileConfig { server, ledger, networks, facilitators, limits, upstreams, routes } = typed;
+    let FileConfig { server, ledger, answers, networks, facilitators, .. } = typed;
+    let (limits, upstreams, routes) = (typed.limits, typed.upstreams, typed.routes);
+    let answers = answers::answers(answers, reader);
     let facilitators = reader.sections(Kind::Facilitator, facilitators);
     let networks = reader.sections(Kind::Network, networks);
     let upstreams = reader.sections(Kind::Upstream, upstreams);
@@ -135,7 +141,7 @@ fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
     let limits = limits::limits((limits.unpaid, limits.refused), classes, reader);
     let upstreams = upstreams::upstreams(upstreams, reader);
     let public_url = server.public_url.as_deref();
-    let around = Around { public_url, networks: &networks, upstreams: &upstreams };
+    let around = Around { public_url, networks: &networks, upstreams: &upstreams, answers };
     let routes = routes::routes(routes, &around, reader);
     if public_url.is_none() && routes.iter().any(|route| matches!(route.charge, Charge::Exact(_))) {
         reader.wrong(listen.unwrap_or_default(), Mistake::NoPublicUrl);
@@ -150,6 +156,7 @@ fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
         server,
         ledger: ledger?,
         keep,
+        answers,
         networks: whole(networks)?,
         facilitators: whole(facilitators)?,
         limits,

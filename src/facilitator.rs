@@ -134,14 +134,7 @@ pub struct Order {
 impl Order {
     /// What makes this payment itself.
     pub fn identity(&self) -> PaymentIdentity {
-        let requirements = &self.offer.requirements;
-        let authorization = &self.payment.authorization;
-        PaymentIdentity {
-            network: requirements.network.clone(),
-            asset: requirements.asset,
-            payer: authorization.from,
-            nonce: authorization.nonce,
-        }
+        self.offer.identity(&self.payment)
     }
 }
 

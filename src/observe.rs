@@ -70,6 +70,9 @@ pub struct ObservedPayment<'a> {
     /// Hash of the transfer, once there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction: Option<&'a str>,
+    /// Whether the money has moved in this exchange.
+    #[serde(skip)]
+    pub moved: bool,
 }
 
 /// How long the stages took.

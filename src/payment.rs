@@ -1,7 +1,9 @@
 //! One payment from header to receipt. Each stage is a type that only the stage before it makes:
 //! `Presented → Proven → Reserved → Verified → Settled → Receipt`.
 
+pub mod again;
 mod outlive;
+pub mod prepaid;
 pub mod present;
 pub mod prove;
 pub mod receipt;
@@ -19,8 +21,11 @@ use crate::clock::Clock;
 use crate::facilitator::chain::Reader;
 use crate::facilitator::{Facilitator, Pool};
 use crate::ledger::Ledger;
+use crate::ledger::answers::Answers;
 use crate::x402::Network;
 
+pub use again::{Bought, Given, Returning, Withheld};
+pub use prepaid::{Prepaid, Unprepaid};
 pub use present::{Presented, present};
 pub use prove::{ContractWallets, Proven, SignedBy};
 pub use receipt::Receipt;
@@ -32,6 +37,7 @@ pub use verify::{Unverified, Verified};
 #[derive(Clone)]
 pub struct Payments {
     inner: Arc<Inner>,
+    answers: Answers,
 }
 
 struct Inner {
@@ -62,7 +68,18 @@ impl Payments {
                 clock,
                 under_way: AtomicUsize::new(0),
             }),
+            answers: Answers::off(),
         }
+    }
+
+    /// The same, whose answers are kept here for payers who come back.
+    pub fn keeping(self, answers: Answers) -> Self {
+        Self { answers, ..self }
+    }
+
+    /// Where answers are kept.
+    pub fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// The ledger that these payments are recorded in.

@@ -39,6 +39,20 @@ pub struct Route {
     pub body: BodyRules,
     /// From the request's last byte to the upstream's first.
     pub answer_timeout: Duration,
+    /// When its payments are settled.
+    pub settle: SettleMoment,
+    /// Bytes of the longest answer that is kept for payers who come back; nothing: none is.
+    pub keep_bytes_max: Option<usize>,
+}
+
+/// When the payments of a route are settled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SettleMoment {
+    /// Once the upstream has answered well.
+    #[default]
+    AfterUpstream,
+    /// Before the upstream is asked. When it fails, the payer is owed an answer.
+    BeforeUpstream,
 }
 
 /// What a route costs.

@@ -105,6 +105,7 @@ async fn run(
     shown.abort();
     tending.abort();
     payments.ledger().close().await;
+    payments.answers().close().await;
     house.workers.stop().await;
     Ok(())
 }
@@ -119,7 +120,7 @@ fn door(gateway: Gateway, config: &Config) -> Door {
     };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
     proxy.handle_init_modules();
-    Door::new(proxy, config.server.connections_max.get())
+    Door::new(proxy, config.server.connections_max.get(), config.server.client_timeout)
 }
 
 /// The one line on standard output before the log: scripts read the ports from it.

@@ -1,5 +1,6 @@
 //! The real binary from outside: real sockets, real files, fakes on the other side.
 
+mod again;
 mod bad_payments;
 mod books;
 #[cfg(feature = "worker")]
@@ -9,6 +10,7 @@ mod hostile;
 mod limits;
 mod paid;
 mod paths;
+mod prepaid;
 pub mod refusals;
 mod replay;
 mod settlement;

@@ -25,6 +25,7 @@ use crate::x402::network::Worth;
 
 pub(super) use self::chain::{FileBatch, FileChain, FileGas};
 pub(super) use self::signer::FileSigner;
+use super::answers::Keep as KeepAnswer;
 use super::server::Switch;
 use super::text::{OneOrMany, Text};
 use super::units::{Delay, Dollars, Price, Size, Timeout};
@@ -39,6 +40,8 @@ pub(super) struct FileConfig {
     #[serde(default)]
     pub(super) server: FileServer,
     pub(super) ledger: FileLedger,
+    #[serde(default)]
+    pub(super) answers: FileAnswers,
     #[serde(default)]
     pub(super) networks: Sections<FileNetwork>,
     #[serde(default)]
@@ -74,6 +77,15 @@ pub(super) struct FileServer {
 pub(super) struct FileLedger {
     pub(super) url: Text<LedgerUrl>,
     pub(super) keep: Option<Text<Keep>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileAnswers {
+    pub(super) max: Option<Text<KeepAnswer>>,
+    pub(super) total: Option<Text<Size>>,
+    pub(super) memory: Option<Text<Size>>,
+    pub(super) age: Option<Text<Timeout>>,
 }
 
 #[derive(Deserialize)]
@@ -201,6 +213,7 @@ pub(super) struct FileRoute {
     pub(super) body: Option<FileBody>,
     pub(super) timeout: Option<Text<Timeout>>,
     pub(super) settle: Option<Text<Settle>>,
+    pub(super) keep_answer: Option<Text<KeepAnswer>>,
 }
 
 #[derive(Deserialize)]

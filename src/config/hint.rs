@@ -118,6 +118,7 @@ impl Mistake {
             Self::Both(..) => "remove one of them",
             Self::Neither(..) => "write one of them",
             Self::Meaningless { .. } => "remove it",
+            Self::KeepTooMuch => "raise `total` and `memory` under [answers], or lower this",
             Self::NotYet(_, instead) => instead,
             Self::NetworkKnown { key: "worth", .. } => "remove it",
             Self::NetworkKnown { .. } => "remove it, or give the section a name of your own",

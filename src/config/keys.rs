@@ -89,6 +89,16 @@ pub const KEYS: &[Key] = keys! {
         "keep": r#"days or `"forever"`"#, Is(r#"`"400d"`"#),
             "how long a payment is kept after its end, at least as long as it could be sent";
     }
+    "[answers]" {
+        "max": r#"size or `"off"`"#, Is(r#"`"1MiB"`"#),
+            "longest paid answer that is kept for its payer's return";
+        "total": "size", Is(r#"`"256MiB"`"#),
+            "all kept answers together; the oldest go first";
+        "memory": "size", Is(r#"`"64MiB"`"#),
+            "memory for answers while they are copied, written and given again";
+        "age": "time", Is(r#"`"10m"`"#),
+            "how long an answer is kept";
+    }
     "[networks.NAME]" {
         "pay_to": "address", Required,
             "who is paid; mixed case must be its checksum";
@@ -238,8 +248,10 @@ pub const KEYS: &[Key] = keys! {
             "how long it may be, else 413";
         "timeout": "time", Is("the upstream's `answer_timeout`"),
             "from the request's last byte to the answer's first, else 504";
-        "settle": r#"`"after-upstream"`"#, Is(r#"`"after-upstream"`"#),
-            "when money moves: once the upstream has answered well";
+        "settle": r#"`"after-upstream"` or `"before-upstream"`"#, Is(r#"`"after-upstream"`"#),
+            "when money moves: once the upstream has answered well, or before it is asked";
+        "keep_answer": r#"size or `"off"`"#, Is("`answers.max`"),
+            "longest answer of this route that is kept for its payer's return";
     }
 };
 

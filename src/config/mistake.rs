@@ -96,6 +96,9 @@ pub enum Mistake {
         /// With what.
         beside: &'static str,
     },
+    /// An answer that would be longer than all together may be.
+    #[error("an answer of this length would not be kept: `[answers]` allows less for all of them")]
+    KeepTooMuch,
     /// Planned, not built.
     #[error("{0} cannot be used yet")]
     NotYet(&'static str, &'static str),

@@ -8,6 +8,7 @@ use prometheus::{
 
 use super::{AccessLog, Observed, access::Written};
 use crate::fault::Side;
+use crate::ledger::answers::Counted;
 
 /// A row of the README's table of metrics.
 #[derive(Clone, Copy, Debug)]
@@ -80,11 +81,33 @@ const DROPPED: Metric = Metric {
     labels: &[],
     help: "Log lines lost because they were not read fast enough",
 };
+const ANSWERS: Metric = Metric {
+    name: "tollgate_answers_total",
+    labels: &["outcome"],
+    help: "Paid answers by what became of their copy: `whole` is kept",
+};
+const ANSWERS_BYTES: Metric = Metric {
+    name: "tollgate_answers_bytes",
+    labels: &[],
+    help: "Bytes of paid answers that are kept now",
+};
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 12] = [
-    EXCHANGES, SETTLED, STAGES, RUNNING, FAULTS, UNKNOWN, LIMITER, UPSTREAM, CIRCUIT, PURSE, NODES,
+pub const METRICS: [Metric; 14] = [
+    EXCHANGES,
+    SETTLED,
+    STAGES,
+    RUNNING,
+    FAULTS,
+    UNKNOWN,
+    LIMITER,
+    UPSTREAM,
+    CIRCUIT,
+    PURSE,
+    NODES,
     DROPPED,
+    ANSWERS,
+    ANSWERS_BYTES,
 ];
 
 /// The counters and the access log of one process.
@@ -104,6 +127,8 @@ pub struct Metrics {
     purse: IntGaugeVec,
     nodes: IntGaugeVec,
     dropped: IntCounter,
+    answers: IntCounterVec,
+    answers_bytes: IntGauge,
 }
 
 impl Metrics {
@@ -127,6 +152,8 @@ impl Metrics {
             purse: kept(&registry, IntGaugeVec::new(opts(PURSE), PURSE.labels)?)?,
             nodes: kept(&registry, IntGaugeVec::new(opts(NODES), NODES.labels)?)?,
             dropped: kept(&registry, IntCounter::with_opts(opts(DROPPED))?)?,
+            answers: kept(&registry, IntCounterVec::new(opts(ANSWERS), ANSWERS.labels)?)?,
+            answers_bytes: kept(&registry, IntGauge::with_opts(opts(ANSWERS_BYTES))?)?,
             registry,
             log,
         })
@@ -142,7 +169,7 @@ impl Metrics {
         self.running.dec();
         let route = observed.route.unwrap_or("none");
         self.exchanges.with_label_values(&[route, observed.outcome]).inc();
-        if let (Some(payment), "paid") = (&observed.payment, observed.outcome) {
+        if let Some(payment) = observed.payment.as_ref().filter(|payment| payment.moved) {
             let amount = u64::try_from(payment.amount).unwrap_or(u64::MAX);
             self.settled.with_label_values(&[route, payment.network]).inc_by(amount);
         }
@@ -178,6 +205,15 @@ impl Metrics {
     /// So many keys are in a table of the limiter.
     pub fn set_limiter_keys(&self, table: &str, keys: i64) {
         self.limiter.with_label_values(&[table]).set(keys);
+    }
+
+    /// So many answers were kept, or were not, since the start, and so much is kept now.
+    pub fn set_answers(&self, counted: &Counted) {
+        for (outcome, answers) in &counted.outcomes {
+            let counter = self.answers.with_label_values(&[*outcome]);
+            counter.inc_by(answers.saturating_sub(counter.get()));
+        }
+        self.answers_bytes.set(i64::try_from(counted.bytes).unwrap_or(i64::MAX));
     }
 
     /// Whether an upstream can be reached.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::prove::Window;
-use super::{Payments, Proven};
+use super::{Payments, Presented, Proven, Returning};
 use crate::clock::{Clock, UnixMillis};
 use crate::facilitator::{Away, Order, Question};
 use crate::fault::Fault;
-use crate::ledger::{Claim, Claimed, Entry, ExchangeId, Ledger, State};
+use crate::ledger::{Claim, Claimed, ExchangeId, Ledger};
 use crate::refusal::Refusal;
 use crate::x402::{ErrorReason, PaymentIdentity};
 
@@ -26,7 +26,7 @@ pub struct Reserved {
 #[derive(Debug)]
 pub enum Standing {
     /// The ledger has it under another exchange.
-    Taken(Box<Entry>),
+    Taken(Box<Returning>),
     /// Nobody has it, and its window closes before it could be settled.
     TooLate,
     /// Nobody has it, and nobody can be asked to settle it now.
@@ -56,7 +56,8 @@ impl Payments {
     ///
     /// # Errors
     /// `Taken`: another exchange has it or had it. `TooLate`: its window closes too soon.
-    /// `Away`: the circuits of all who could settle it are open; nothing was written. `Fault`: the ledger cannot be written, so no payment can be taken.
+    /// `Away`: the circuits of all who could settle it are open; nothing was written.
+    /// `Fault`: the ledger cannot be written, so no payment can be taken.
     ///
     /// # Cancel safety
     /// A claim that succeeds after the caller is gone is released.
@@ -69,14 +70,14 @@ impl Payments {
     ) -> Result<Reserved, Standing> {
         let (presented, window) = proven.into_parts();
         if window == Window::Closing {
-            return Err(self.unless_taken(&presented.identity(), Standing::TooLate).await);
+            return Err(self.unless_taken(&presented, Standing::TooLate).await);
         }
         let offered = &presented.offered;
         let turn =
             self.pool().in_turn(&offered.facilitators, &offered.offer, Question::Verify, now);
         let Some(first) = turn.first().map(|member| (&**member.name()).into()) else {
             let away = Standing::Away(self.pool().away(&offered.facilitators, None, now));
-            return Err(self.unless_taken(&presented.identity(), away).await);
+            return Err(self.unless_taken(&presented, away).await);
         };
         let requirements = &offered.offer.requirements;
         let claim = Claim {
@@ -92,7 +93,10 @@ impl Payments {
         let identity = claim.identity.clone();
         match ledger.claim(claim, now).await {
             Ok(Claimed::Ours) => {}
-            Ok(Claimed::Taken(entry)) => return Err(Standing::Taken(Box::new(entry))),
+            Ok(Claimed::Taken(entry)) => {
+                let returning = Returning::presented(entry, &presented);
+                return Err(Standing::Taken(Box::new(returning)));
+            }
             Err(fault) => return Err(Standing::Fault(fault)),
         }
         let hold = Hold { ledger, identity, exchange, clock, armed: Armed::Yes };
@@ -109,9 +113,11 @@ impl Payments {
     ///
     /// Whoever paid and was not told is not asked to pay again only because time has passed, or
     /// because a facilitator is away.
-    async fn unless_taken(&self, identity: &PaymentIdentity, otherwise: Standing) -> Standing {
-        match self.inner.ledger.get(identity).await {
-            Ok(Some(entry)) if !entry.state.is_free() => Standing::Taken(Box::new(entry)),
+    async fn unless_taken(&self, presented: &Presented, otherwise: Standing) -> Standing {
+        match self.inner.ledger.get(&presented.identity()).await {
+            Ok(Some(entry)) if !entry.state.is_free() => {
+                Standing::Taken(Box::new(Returning::presented(entry, presented)))
+            }
             Ok(_) => otherwise,
             Err(fault) => Standing::Fault(fault),
         }
@@ -125,17 +131,7 @@ impl Standing {
             Self::Fault(_) => Refusal::LedgerUnavailable,
             Self::Away(away) => Refusal::FacilitatorUnavailable { retry_after: away.retry_after },
             Self::TooLate => Refusal::PaymentInvalid(ErrorReason::ValidBefore),
-            Self::Taken(entry) => match entry.state {
-                State::Held => Refusal::PaymentInUse,
-                State::Settled => Refusal::PaymentUsed {
-                    transaction: entry.transaction.clone().unwrap_or_default(),
-                },
-                State::Settling | State::Unknown => {
-                    Refusal::OutcomeUnknown { transaction: entry.transaction.clone() }
-                }
-                // The ledger gives these to whoever asks next; one that it did not is in use.
-                State::Refused | State::Released => Refusal::PaymentInUse,
-            },
+            Self::Taken(returning) => returning.refusal(),
         }
     }
 }

@@ -10,7 +10,7 @@ use pingora::proxy::Session;
 use serde::Serialize;
 
 use super::inspect;
-use crate::payment::receipt;
+use crate::payment::{Given, receipt};
 use crate::refusal::{Consumed, Refusal, Retriable};
 use crate::route::{CanonicalPath, Challenge, Charge, Route};
 
@@ -93,6 +93,45 @@ struct Refused<'a> {
     refusal: &'a Refusal,
     route: Option<&'a Route>,
     path: Option<CanonicalPath<'a>>,
+}
+
+/// Answers with what a payment has bought before, and its receipt.
+///
+/// # Errors
+/// The client is gone.
+pub(super) async fn again(session: &mut Session, given: &Given) -> pingora::Result<()> {
+    let answer = &given.answer;
+    let mut head = ResponseHeader::build(answer.status, Some(answer.headers.len() + 8))?;
+    for (name, value) in &answer.headers {
+        head.append_header(name.to_string(), &**value)?;
+    }
+    let no_body = session.req_header().method == http::Method::HEAD || answer.status == 204;
+    if !no_body {
+        head.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
+    }
+    for receipt in &given.receipts {
+        head.insert_header(receipt.name, receipt.value.as_str())?;
+    }
+    head.insert_header(AGAIN_HEADER, "true")?;
+    head.insert_header(header::CACHE_CONTROL, "no-store")?;
+    allow_browsers(&mut head)?;
+    session.write_response_header(Box::new(head), no_body).await?;
+    if no_body {
+        return Ok(());
+    }
+    session.write_response_body(Some(answer.body.clone()), true).await
+}
+
+/// Asks a client that waits for it to send its body.
+///
+/// # Errors
+/// The client is gone.
+pub(super) async fn invite(session: &mut Session) -> pingora::Result<()> {
+    let expects = session.req_header().headers.get(header::EXPECT);
+    if expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        session.downstream_session.write_continue_response().await?;
+    }
+    Ok(())
 }
 
 /// Answers a CORS preflight: no payment, and the payment headers allowed.
@@ -266,6 +305,9 @@ pub(super) fn strip_upstream(head: &mut ResponseHeader) {
         head.remove_header(&name);
     }
 }
+
+/// Says of an answer that it was given before.
+const AGAIN_HEADER: &str = "Idempotent-Replayed";
 
 const SMALL_MAX: usize = 64 * 1024;
 const SMALL_TIMEOUT: Duration = Duration::from_millis(500);

@@ -15,14 +15,16 @@ use crate::facilitator::Facilitator;
 use crate::facilitator::chain::{Chain, Reader, RpcUrl};
 use crate::facilitator::http::Http;
 use crate::facilitator::simulated::Simulated;
+use crate::fault::Fault;
+use crate::ledger::answers::Answers;
 use crate::ledger::{Keep, Ledger};
 use crate::limit::Limiter;
 use crate::observe::{AccessLog, Metrics};
 use crate::payment::Payments;
 use crate::proxy::upstream::Backend;
 use crate::proxy::{Gateway, Ids, Settings};
-use crate::route::RouteTable;
 use crate::route::upstream::{Kind, Tls, Upstream};
+use crate::route::{Charge, Route, RouteTable, SettleMoment};
 use crate::x402::Network;
 
 /// A gateway and what must live beside it.
@@ -67,7 +69,8 @@ impl House {
         let ledger = Ledger::open(&config.ledger).await?;
         let facilitators = facilitators(config)?;
         let settlers = (facilitators, readers(config)?);
-        let payments = Payments::with_readers(ledger, settlers, clock.clone());
+        let payments = Payments::with_readers(ledger, settlers, clock.clone())
+            .keeping(answers(config, &clock).await?);
         let mut parts = Parts::default();
         let mut backends = HashMap::new();
         for (name, upstream) in &config.upstreams {
@@ -138,6 +141,19 @@ impl Workers {
             supervisor.stop().await;
         }
     }
+}
+
+/// Where answers are kept, if some route keeps any or owes one.
+async fn answers(config: &Config, clock: &Clock) -> Result<Answers, Fault> {
+    let needs = |route: &Arc<Route>| {
+        let priced = matches!(route.charge, Charge::Exact(_));
+        let early = route.settle == SettleMoment::BeforeUpstream;
+        priced && (early || route.keep_bytes_max.is_some())
+    };
+    if !config.routes.iter().any(needs) {
+        return Ok(Answers::off());
+    }
+    Answers::open(&config.ledger, config.answers.bounds, clock.clone()).await
 }
 
 pub(super) fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilitator>, ServeError> {

@@ -69,6 +69,7 @@ impl Look {
         if let Err(fault) = self.payments.ledger().ready() {
             reasons.push(fault.to_string());
         }
+        self.metrics.set_answers(&self.payments.answers().counted());
         let (away, troubles) = self.facilitators().await;
         // A facilitator that is away must not take down what does not need it. So once everything
         // has been well, its trouble is only told, until nothing can be served any more.

@@ -20,6 +20,7 @@ pub struct Plan {
     limits: String,
     upstream: String,
     routes: String,
+    sections: String,
 }
 
 impl Plan {
@@ -38,6 +39,7 @@ impl Plan {
             limits: "unpaid = \"off\"\nrefused = \"off\"".to_owned(),
             upstream: section.to_owned(),
             routes: String::new(),
+            sections: String::new(),
         }
         .route("match = \"GET,POST /paid\"", PRICED)
         .route("match = \"GET /free\"", "price = \"free\"")
@@ -85,6 +87,12 @@ impl Plan {
         self
     }
 
+    /// One more section, with its name.
+    pub fn section(mut self, text: &str) -> Self {
+        self.sections = format!("{}\n{text}", self.sections);
+        self
+    }
+
     /// One more route.
     pub fn route(mut self, pattern: &str, rest: &str) -> Self {
         let routes = &self.routes;
@@ -118,7 +126,7 @@ impl Plan {
     }
 
     fn text(&self, dir: &TempDir) -> String {
-        let Self { server, ledger, facilitator, spare, limits, upstream, routes } = self;
+        let Self { server, ledger, facilitator, spare, limits, upstream, routes, sections } = self;
         let (names, spare) = match spare {
             Some(section) => ("[\"peer\", \"spare\"]", format!("[facilitators.spare]\n{section}")),
             None => ("\"peer\"", String::new()),
@@ -153,6 +161,8 @@ impl Plan {
 
             [upstreams.api]
             {upstream}
+
+            {sections}
 
             {routes}
             "#
