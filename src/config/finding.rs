@@ -61,7 +61,8 @@ impl Finding {
 
     /// A finding about the bytes `span` of `text`.
     pub(super) fn at(file: &Path, text: &str, span: Range<usize>, mistake: Mistake) -> Self {
-        let place = Some(Place::of(text, span));
+        let place = Place::of(text, span);
+        let place = Some(if mistake.is_a_secret() { place.hidden() } else { place });
         Self { file: file.display().to_string().into(), place, mistake }
     }
 
@@ -113,5 +114,12 @@ impl Place {
         let marked = stretch.lines().next().map_or(0, |first| first.trim_end().chars().count());
         let source = format!("{head}{tail}").replace('\t', " ").into();
         Self { line, column: head.chars().count() + 1, source, marked: marked.max(1) }
+    }
+
+    /// The same place; what stands there, and behind it, is not shown.
+    fn hidden(mut self) -> Self {
+        let before = self.source.chars().take(self.column.saturating_sub(1));
+        self.source = before.chain(std::iter::repeat_n('*', self.marked)).collect();
+        self
     }
 }

@@ -1,6 +1,7 @@
 //! What to write instead, for each mistake that has such a thing.
 
 use super::mistake::Mistake;
+use crate::ledger::LedgerUrlError;
 
 impl Mistake {
     /// A mistake that the TOML reader found, in our words where it has others.
@@ -52,6 +53,11 @@ impl Mistake {
         let known: Vec<Box<str>> = known.map(Into::into).collect();
         let near = nearest(name, known.iter().map(|name| &**name)).map(Into::into);
         Self::UnknownName { kind, name: name.into(), near, known }
+    }
+
+    /// Whether what was typed must not be shown: people copy messages to others.
+    pub(super) fn is_a_secret(&self) -> bool {
+        matches!(self, Self::Ledger(LedgerUrlError::Password))
     }
 
     /// What to write instead, when that can be said.
