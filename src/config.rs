@@ -1,9 +1,12 @@
 //! `gateway.toml`: read as typed, checked, and handed on as domain types.
 
+mod answers;
+mod chains;
 mod explain;
 mod facilitators;
 mod file;
 mod finding;
+mod hidden;
 mod hint;
 pub mod keys;
 mod limits;
@@ -35,6 +38,7 @@ use self::reader::{Environment, Kind, Reader};
 use self::routes::Around;
 use self::text::Text;
 
+pub use self::answers::Answers;
 pub use self::facilitators::FacilitatorSettings;
 pub use self::finding::{ConfigError, Finding};
 pub use self::mistake::Mistake;
@@ -50,6 +54,8 @@ pub struct Config {
     pub ledger: LedgerUrl,
     /// How long payments are kept there after their end.
     pub keep: Keep,
+    /// What is kept of paid answers.
+    pub answers: Answers,
     /// Where money moves, by name.
     pub networks: BTreeMap<Box<str>, NetworkSettings>,
     /// Who verifies and settles, by name.
@@ -88,6 +94,11 @@ impl Config {
     pub fn parse(text: &str, origin: &Path, env: Environment<'_>) -> Result<Self, ConfigError> {
         let typed: FileConfig = toml::from_str(text).map_err(|error| {
             let mistake = Mistake::of_toml(error.message());
+            let mistake = match error.span() {
+                // The reader's words may quote the value.
+                Some(span) if Finding::is_hidden(text, &span) => mistake.without_quotes(),
+                Some(_) | None => mistake,
+            };
             ConfigError::new(vec![match error.span() {
                 // What is missing from the whole file has no place in it.
                 Some(span) if !mistake.is_missing() || span.start > 0 => {
@@ -115,7 +126,9 @@ impl Config {
 
 /// Reads section after section. Nothing only when `reader` has noted why.
 fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
-    let FileConfig { server, ledger, networks, facilitators, limits, upstreams, routes } = typed;
+    let FileConfig { server, ledger, answers, networks, facilitators, .. } = typed;
+    let (limits, upstreams, routes) = (typed.limits, typed.upstreams, typed.routes);
+    let answers = answers::answers(answers, reader);
     let facilitators = reader.sections(Kind::Facilitator, facilitators);
     let networks = reader.sections(Kind::Network, networks);
     let upstreams = reader.sections(Kind::Upstream, upstreams);
@@ -128,7 +141,7 @@ fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
     let limits = limits::limits((limits.unpaid, limits.refused), classes, reader);
     let upstreams = upstreams::upstreams(upstreams, reader);
     let public_url = server.public_url.as_deref();
-    let around = Around { public_url, networks: &networks, upstreams: &upstreams };
+    let around = Around { public_url, networks: &networks, upstreams: &upstreams, answers };
     let routes = routes::routes(routes, &around, reader);
     if public_url.is_none() && routes.iter().any(|route| matches!(route.charge, Charge::Exact(_))) {
         reader.wrong(listen.unwrap_or_default(), Mistake::NoPublicUrl);
@@ -143,6 +156,7 @@ fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
         server,
         ledger: ledger?,
         keep,
+        answers,
         networks: whole(networks)?,
         facilitators: whole(facilitators)?,
         limits,

@@ -1,14 +1,21 @@
 //! Who verifies and settles payments for us, and what they can answer.
 
+pub mod chain;
+pub mod health;
 pub mod http;
+pub mod pool;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub mod simulated;
 
 use std::sync::Arc;
 
+use self::chain::Chain;
+pub use self::health::Question;
 use self::http::Http;
+pub use self::pool::{Away, Member, Pool};
 use self::simulated::Simulated;
+pub use crate::chain::Sought;
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
 use crate::x402::{ErrorReason, Offer, PaymentIdentity, SignedAuthorization, Version};
@@ -20,6 +27,8 @@ pub enum Facilitator {
     Simulated(Arc<Simulated>),
     /// Somebody else's, spoken to over HTTP.
     Http(Arc<Http>),
+    /// Our own signers.
+    Chain(Arc<Chain>),
     /// One that breaks as dice tell it.
     #[cfg(test)]
     Scripted(Arc<scripted::Scripted>),
@@ -37,6 +46,7 @@ impl Facilitator {
         match self {
             Self::Simulated(simulated) => simulated.verify(order, now).await,
             Self::Http(http) => http.verify(order).await,
+            Self::Chain(chain) => chain.verify(order).await,
             #[cfg(test)]
             Self::Scripted(scripted) => scripted.verify(order).await,
         }
@@ -53,6 +63,7 @@ impl Facilitator {
         match self {
             Self::Simulated(simulated) => simulated.settle(order, now).await,
             Self::Http(http) => http.settle(order).await,
+            Self::Chain(chain) => chain.settle(order, now).await,
             #[cfg(test)]
             Self::Scripted(scripted) => scripted.settle(order).await,
         }
@@ -62,23 +73,47 @@ impl Facilitator {
     ///
     /// # Cancel safety
     /// May be dropped at any time.
-    pub async fn trace(&self, identity: &PaymentIdentity) -> Trace {
+    pub async fn trace(&self, sought: &Sought) -> Trace {
         match self {
-            Self::Simulated(simulated) => simulated.trace(identity).await,
+            Self::Simulated(simulated) => simulated.trace(&sought.identity).await,
             Self::Http(_) => Trace::CannotTell,
+            Self::Chain(chain) => chain.trace(sought).await,
             #[cfg(test)]
-            Self::Scripted(scripted) => scripted.trace(identity).await,
+            Self::Scripted(scripted) => scripted.trace(&sought.identity).await,
         }
     }
 
-    /// Whether it can be expected to answer.
+    /// Whether its `verify` asks a payer's contract what it thinks of a signature.
+    pub fn asks_contracts(&self) -> bool {
+        match self {
+            Self::Chain(_) => true,
+            Self::Simulated(_) | Self::Http(_) => false,
+            #[cfg(test)]
+            Self::Scripted(_) => false,
+        }
+    }
+
+    /// Whether it settles this offer, as far as it has said.
+    pub fn settles(&self, offer: &Offer) -> bool {
+        match self {
+            Self::Simulated(_) => Simulated::serves(&offer.requirements.network),
+            Self::Http(http) => http.settles(offer),
+            // It was checked against its networks before anything listened.
+            Self::Chain(_) => true,
+            #[cfg(test)]
+            Self::Scripted(_) => true,
+        }
+    }
+
+    /// Whether it can be expected to answer. Asks nobody.
     ///
     /// # Errors
-    /// Why not, as [`Http::ready`] says; a simulated one is always ready.
+    /// Why not, as [`Http::ready`] and [`Chain::ready`] say; a simulated one is always ready.
     pub async fn ready(&self) -> Result<(), Fault> {
         match self {
             Self::Simulated(_) => Ok(()),
-            Self::Http(http) => http.ready().await,
+            Self::Http(http) => http.ready(),
+            Self::Chain(chain) => chain.ready().await,
             #[cfg(test)]
             Self::Scripted(_) => Ok(()),
         }
@@ -99,14 +134,7 @@ pub struct Order {
 impl Order {
     /// What makes this payment itself.
     pub fn identity(&self) -> PaymentIdentity {
-        let requirements = &self.offer.requirements;
-        let authorization = &self.payment.authorization;
-        PaymentIdentity {
-            network: requirements.network.clone(),
-            asset: requirements.asset,
-            payer: authorization.from,
-            nonce: authorization.nonce,
-        }
+        self.offer.identity(&self.payment)
     }
 }
 

@@ -40,11 +40,21 @@ pub enum Retry {
     Never,
 }
 
+/// Whom a fault is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Whoever asks next may meet it too.
+    Everyone,
+    /// This payment. A payer may cause it at will, so it must not turn others away.
+    OnePayment,
+}
+
 /// Something broke. Its `Display` is the whole chain of causes on one line.
 #[derive(Debug)]
 pub struct Fault {
     side: Side,
     retry: Retry,
+    reach: Reach,
     context: &'static str,
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -52,13 +62,24 @@ pub struct Fault {
 impl Fault {
     /// A fault with no deeper cause; `context` says what was being done.
     pub fn new(side: Side, retry: Retry, context: &'static str) -> Self {
-        Self { side, retry, context, cause: None }
+        Self { side, retry, reach: Reach::Everyone, context, cause: None }
     }
 
     /// The same fault with its cause.
     pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
+    }
+
+    /// The same fault, about one payment only.
+    pub fn of_one_payment(mut self) -> Self {
+        self.reach = Reach::OnePayment;
+        self
+    }
+
+    /// Whom it is about.
+    pub fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// Whose side it is on.

@@ -1,5 +1,6 @@
 //! Which payments are held, settling, settled, refused, released or unknown: the memory of money.
 
+pub mod answers;
 mod entry;
 mod forget;
 mod lines;

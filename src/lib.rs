@@ -15,6 +15,7 @@
 //! | [`payment`] | the stages of a payment, from header to receipt |
 //! | [`x402`] | the protocol's nouns and bytes |
 //! | [`facilitator`] | who verifies and settles for us |
+//! | [`chain`] | chains that we read and write ourselves |
 //! | [`ledger`] | which payments are held, settling, settled |
 //! | [`observe`] | one line for each exchange, and the counters |
 //! | [`refusal`] | every way of saying no |
@@ -23,6 +24,7 @@
 //! | `worker` | the bundled image service; knows nothing of payments |
 //! | [`manual`] | how it works, how it is run, why it is so |
 
+pub mod chain;
 pub mod cli;
 pub mod clock;
 pub mod config;

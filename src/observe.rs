@@ -6,9 +6,11 @@ pub mod metrics;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use alloy_primitives::Address;
 use serde::Serialize;
 
 use crate::clock::UnixMillis;
+use crate::ledger::ExchangeId;
 
 pub use access::AccessLog;
 pub use metrics::{METRICS, Metrics};
@@ -20,7 +22,8 @@ pub struct Observed<'a> {
     #[serde(rename = "unix_ms")]
     pub began: UnixMillis,
     /// Its id, which the upstream and the ledger know too.
-    pub exchange: &'a str,
+    #[serde(serialize_with = "text")]
+    pub exchange: ExchangeId,
     /// HTTP method.
     pub method: &'a str,
     /// Path without query, cut at [`PATH_CHARS_MAX`].
@@ -58,7 +61,8 @@ pub struct Observed<'a> {
 #[derive(Debug, Serialize)]
 pub struct ObservedPayment<'a> {
     /// Who paid.
-    pub payer: &'a str,
+    #[serde(serialize_with = "checksummed")]
+    pub payer: Address,
     /// CAIP-2 network.
     pub network: &'a str,
     /// Atomic units.
@@ -66,6 +70,9 @@ pub struct ObservedPayment<'a> {
     /// Hash of the transfer, once there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction: Option<&'a str>,
+    /// Whether the money has moved in this exchange.
+    #[serde(skip)]
+    pub moved: bool,
 }
 
 /// How long the stages took.
@@ -87,6 +94,17 @@ pub struct Stages {
 
 /// Characters of a path that are logged.
 pub const PATH_CHARS_MAX: usize = 256;
+
+fn text<S: serde::Serializer>(
+    value: &impl std::fmt::Display,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn checksummed<S: serde::Serializer>(payer: &Address, serializer: S) -> Result<S::Ok, S::Error> {
+    payer.to_checksum_buffer(None).as_str().serialize(serializer)
+}
 
 fn micros<S: serde::Serializer>(length: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(length.as_micros()).unwrap_or(u64::MAX))

@@ -1,7 +1,9 @@
 //! One payment from header to receipt. Each stage is a type that only the stage before it makes:
 //! `Presented → Proven → Reserved → Verified → Settled → Receipt`.
 
+pub mod again;
 mod outlive;
+pub mod prepaid;
 pub mod present;
 pub mod prove;
 pub mod receipt;
@@ -15,53 +17,69 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::runtime::Handle;
-
 use crate::clock::Clock;
-use crate::facilitator::Facilitator;
-use crate::fault::{Fault, Retry, Side};
+use crate::facilitator::chain::Reader;
+use crate::facilitator::{Facilitator, Pool};
 use crate::ledger::Ledger;
+use crate::ledger::answers::Answers;
+use crate::x402::Network;
 
+pub use again::{Bought, Given, Returning, Withheld};
+pub use prepaid::{Prepaid, Unprepaid};
 pub use present::{Presented, present};
-pub use prove::Proven;
+pub use prove::{ContractWallets, Proven, SignedBy};
 pub use receipt::Receipt;
 pub use reserve::{Reserved, Standing};
 pub use settle::{Settled, Unsettled};
 pub use verify::{Unverified, Verified};
 
-/// What the stages share: the ledger, who settles, the clock, and the runtime on which work that
-/// must outlive a request is done.
+/// What the stages share: the ledger, who settles, and the clock.
 #[derive(Clone)]
 pub struct Payments {
     inner: Arc<Inner>,
+    answers: Answers,
 }
 
 struct Inner {
     ledger: Ledger,
-    facilitators: HashMap<Arc<str>, Facilitator>,
+    pool: Pool,
+    readers: HashMap<Network, Reader>,
     clock: Clock,
-    runtime: Handle,
     under_way: AtomicUsize,
 }
 
 impl Payments {
-    /// Payments recorded in `ledger` and settled by `facilitators`, on `runtime`, which must live
-    /// as long as the process.
-    pub fn new(
+    /// Payments recorded in `ledger` and settled by `facilitators`.
+    pub fn new(ledger: Ledger, facilitators: HashMap<Arc<str>, Facilitator>, clock: Clock) -> Self {
+        Self::with_readers(ledger, (facilitators, HashMap::new()), clock)
+    }
+
+    /// The same, with `readers` of chains that look up what a facilitator cannot tell.
+    pub fn with_readers(
         ledger: Ledger,
-        facilitators: HashMap<Arc<str>, Facilitator>,
+        (facilitators, readers): (HashMap<Arc<str>, Facilitator>, HashMap<Network, Reader>),
         clock: Clock,
-        runtime: Handle,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 ledger,
-                facilitators,
+                pool: Pool::new(facilitators),
+                readers,
                 clock,
-                runtime,
                 under_way: AtomicUsize::new(0),
             }),
+            answers: Answers::off(),
         }
+    }
+
+    /// The same, whose answers are kept here for payers who come back.
+    pub fn keeping(self, answers: Answers) -> Self {
+        Self { answers, ..self }
+    }
+
+    /// Where answers are kept.
+    pub fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// The ledger that these payments are recorded in.
@@ -69,9 +87,14 @@ impl Payments {
         &self.inner.ledger
     }
 
-    /// Everyone who settles, by name.
-    pub fn facilitators(&self) -> impl Iterator<Item = (&str, &Facilitator)> {
-        self.inner.facilitators.iter().map(|(name, facilitator)| (&**name, facilitator))
+    /// Everyone who settles, with their health.
+    pub fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+
+    /// The time, as these payments read it.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
     }
 
     /// Settlements that have begun and whose outcome is not written down yet.
@@ -79,9 +102,16 @@ impl Payments {
         self.inner.under_way.load(Ordering::Acquire)
     }
 
-    fn facilitator(&self, name: &str) -> Result<&Facilitator, Fault> {
-        let unknown = || Fault::new(Side::Ours, Retry::Never, "no facilitator has this name");
-        self.inner.facilitators.get(name).ok_or_else(unknown)
+    /// Whether everyone who may settle this payment can ask the payer's contract for its signature.
+    pub fn contract_wallets(&self, presented: &Presented) -> ContractWallets {
+        let asks = |name: &Arc<str>| {
+            self.pool().member(name).is_ok_and(|member| member.facilitator().asks_contracts())
+        };
+        if presented.offered.facilitators.iter().all(asks) {
+            ContractWallets::LeftToTheChain
+        } else {
+            ContractWallets::Refused
+        }
     }
 }
 

@@ -2,10 +2,14 @@
 
 pub mod admin;
 mod admit;
+mod again;
 mod answer;
 mod door;
 pub mod exchange;
 mod inspect;
+pub mod keeping;
+mod patient;
+mod settle;
 pub mod upstream;
 
 use std::collections::HashMap;
@@ -27,15 +31,16 @@ use pingora::{Error, ErrorSource, ErrorType};
 use crate::clock::{self, Clock};
 use crate::fault::Fault;
 use crate::ledger::ExchangeId;
-use crate::limit::{ClientKey, Limiter};
+use crate::limit::Limiter;
 use crate::observe::{Metrics, Observed, ObservedPayment, PATH_CHARS_MAX};
-use crate::payment::{Payments, Unsettled, Verified};
+use crate::payment::Payments;
 use crate::refusal::Refusal;
-use crate::route::{CanonicalPath, RouteTable};
+use crate::route::RouteTable;
 
 use admit::Admitted;
 pub use door::Door;
-use exchange::Exchange;
+use exchange::{Exchange, Moved};
+use keeping::Ended;
 use upstream::Backend;
 
 /// Everything an exchange needs. One for the process; its parts are shared or snapshots.
@@ -117,6 +122,10 @@ impl ProxyHttp for Gateway {
         match self.admit(session, exchange).await {
             Ok(Admitted::Forward) => return Ok(false),
             Ok(Admitted::Preflight { allow }) => answer::preflight(session, &allow).await?,
+            Ok(Admitted::Again(given)) => {
+                exchange.again();
+                answer::again(session, &given).await?;
+            }
             Err(refusal) => self.refuse(session, exchange, refusal).await?,
         }
         Ok(true)
@@ -140,6 +149,11 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> pingora::Result<()> {
         exchange.forwarded.get_or_insert_with(clock::steady);
+        // What was sent to an upstream that broke off at once is sent again from its start.
+        exchange.body_bytes = 0;
+        if let Some(keeping) = &mut exchange.keeping {
+            keeping.forwarded();
+        }
         let route = exchange.route.as_ref();
         match route.and_then(|route| self.backends.get(&*route.upstream)) {
             Some(backend) => backend.prepare(request, exchange),
@@ -151,9 +165,12 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         body: &mut Option<Bytes>,
-        _: bool,
+        last: bool,
         exchange: &mut Exchange,
     ) -> pingora::Result<()> {
+        if let Some(keeping) = &mut exchange.keeping {
+            keeping.sent(body.as_deref().unwrap_or_default(), last);
+        }
         let Some(piece) = body else { return Ok(()) };
         let bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         exchange.body_bytes = exchange.body_bytes.saturating_add(bytes);
@@ -176,14 +193,31 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         exchange.stages.upstream = exchange.forwarded.map(|then| then.elapsed());
+        if let Some(prepaid) = exchange.take_prepaid() {
+            return self.serve(session, exchange, prepaid, head).await;
+        }
         let Some(verified) = exchange.take_held() else { return Ok(()) };
-        if !answered_well(head) {
+        if !settle::answered_well(head) {
             // Dropped: released. The upstream's own answer goes to the client as it is.
             drop(verified);
             head.insert_header(header::CACHE_CONTROL, "no-store")?;
             return answer::allow_browsers(head);
         }
         self.settle(session, exchange, verified, head).await
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        last: bool,
+        exchange: &mut Exchange,
+    ) -> pingora::Result<Option<Duration>> {
+        if let Some(keeping) = &mut exchange.keeping {
+            let piece = body.as_deref().unwrap_or_default();
+            keeping.received(piece, last, || self.clock.now());
+        }
+        Ok(None)
     }
 
     fn error_while_proxy(
@@ -226,6 +260,10 @@ impl ProxyHttp for Gateway {
         else {
             return over;
         };
+        let refusal = match exchange.take_prepaid() {
+            Some(prepaid) => settle::not_served(prepaid, &refusal.message()),
+            None => refusal,
+        };
         let error_code = refusal.row().status;
         // A client that is gone does not hear it; the log still says it.
         let _ = self.refuse(session, exchange, refusal).await;
@@ -237,48 +275,19 @@ impl ProxyHttp for Gateway {
         true
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, exchange: &mut Exchange) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+        if let Some(keeping) = exchange.keeping.take() {
+            if keeping.client_left() {
+                exchange.fault.get_or_insert_with(|| CLIENT_LEFT.into());
+            }
+            let ended = if error.is_none() { Ended::Well } else { Ended::Badly };
+            keeping.ended(ended, self.clock.now());
+        }
         self.observe(session, exchange);
     }
 }
 
 impl Gateway {
-    /// Settles a held payment and puts the receipt on the answer.
-    async fn settle(
-        &self,
-        session: &mut Session,
-        exchange: &mut Exchange,
-        verified: Verified,
-        head: &mut ResponseHeader,
-    ) -> pingora::Result<()> {
-        let began = clock::steady();
-        let settled = self.payments.settle(verified).await;
-        exchange.stages.settle = Some(began.elapsed());
-        match settled {
-            Ok(settled) => {
-                exchange.settled(&settled);
-                if let Some(client) = exchange.client {
-                    self.limiter.earn_unpaid(ClientKey::from(client));
-                }
-                for receipt in settled.receipts().unwrap_or_default() {
-                    head.insert_header(receipt.name, receipt.value)?;
-                }
-                head.insert_header(header::CACHE_CONTROL, "no-store")?;
-                answer::allow_browsers(head)
-            }
-            Err(unsettled) => {
-                match &unsettled {
-                    Unsettled::NotSent(fault) | Unsettled::Unknown { fault, .. } => {
-                        self.broke(exchange, fault);
-                    }
-                    Unsettled::Rejected(_) => {}
-                }
-                session.set_keepalive(None);
-                Err(self.stop(exchange, unsettled.refusal()))
-            }
-        }
-    }
-
     /// Answers with a refusal and keeps it for the log.
     async fn refuse(
         &self,
@@ -286,14 +295,8 @@ impl Gateway {
         exchange: &mut Exchange,
         refusal: Refusal,
     ) -> pingora::Result<()> {
-        let route = exchange.route.clone();
-        let path = inspect::target(session.req_header()).0.to_vec();
-        let refused = answer::Refused {
-            refusal: exchange.refusal.insert(refusal),
-            route: route.as_deref(),
-            path: CanonicalPath::new(&path).ok(),
-        };
-        answer::refuse(session, refused).await
+        let refusal = exchange.refusal.insert(refusal);
+        answer::refuse(session, refusal, exchange.route.as_deref()).await
     }
 
     /// Keeps a refusal for `fail_to_proxy`, which answers with it.
@@ -347,14 +350,13 @@ impl Gateway {
         let path = String::from_utf8_lossy(inspect::target(request).0);
         let end = path.char_indices().nth(PATH_CHARS_MAX).map_or(path.len(), |(at, _)| at);
         let status = session.response_written().map_or(0, |head| head.status.as_u16());
-        let payer = exchange.paid.as_ref().map(|paid| paid.payer.to_checksum(None));
-        let payment =
-            exchange.paid.as_ref().zip(payer.as_deref()).map(|(paid, payer)| ObservedPayment {
-                payer,
-                network: paid.network.as_str(),
-                amount: paid.amount.units(),
-                transaction: paid.transaction.as_deref(),
-            });
+        let payment = exchange.paid.as_ref().map(|paid| ObservedPayment {
+            payer: paid.payer,
+            network: paid.network.as_str(),
+            amount: paid.amount.units(),
+            transaction: paid.transaction.as_deref(),
+            moved: exchange.moved == Moved::Now,
+        });
         let outcome = match &exchange.refusal {
             Some(refusal) => refusal.row().code,
             None if status == 0 && !exchange.is_settled() => "client_gone",
@@ -362,7 +364,7 @@ impl Gateway {
         };
         self.metrics.ended(&Observed {
             began: exchange.began,
-            exchange: &exchange.id.to_string(),
+            exchange: exchange.id,
             method: request.method.as_str(),
             path: path.get(..end).unwrap_or_default(),
             route: exchange.route.as_ref().map(|route| &*route.name),
@@ -380,9 +382,5 @@ impl Gateway {
     }
 }
 
-/// Whether an upstream's final head is worth the money: 2xx, or an upgrade that it accepted, and
-/// no gRPC error that hides behind a 200.
-fn answered_well(head: &ResponseHeader) -> bool {
-    let good = head.status.is_success() || head.status == http::StatusCode::SWITCHING_PROTOCOLS;
-    good && head.headers.get("grpc-status").is_none_or(|status| status == "0")
-}
+/// What the log says of an answer that was read to its end for nobody.
+const CLIENT_LEFT: &str = "the client left before the end; its answer was read on to be kept";

@@ -50,6 +50,25 @@ pub enum Refusal {
     PaymentUsed {
         /// Of its settlement.
         transaction: Box<str>,
+        /// Why its answer is not given again.
+        answer: Unkept,
+    },
+    /// The same payment has been settled, and its answer is on its way to whoever asked first.
+    AnswerUnderWay {
+        /// Of its settlement.
+        transaction: Box<str>,
+    },
+    /// The payment was settled before the upstream was asked, and the upstream has not answered.
+    PaidNotServed {
+        /// Of its settlement.
+        transaction: Box<str>,
+        /// What went wrong then, in one sentence.
+        because: Box<str>,
+    },
+    /// The answer that the payment has bought cannot be read now.
+    AnswerUnavailable {
+        /// Of its settlement.
+        transaction: Box<str>,
     },
     /// The upstream has answered well, and the payment could not be settled. Nothing moved.
     SettlementRejected(ErrorReason),
@@ -58,8 +77,11 @@ pub enum Refusal {
         /// Of its settlement, when one was named.
         transaction: Option<Box<str>>,
     },
-    /// Whoever verifies payments cannot be asked now.
-    FacilitatorUnavailable,
+    /// Whoever verifies and settles payments cannot be asked now.
+    FacilitatorUnavailable {
+        /// Until somebody may be there again.
+        retry_after: Duration,
+    },
     /// The ledger cannot be written now, so no payment can be taken.
     LedgerUnavailable,
     /// The upstream has no address now: its worker is starting, or its name does not resolve.
@@ -70,6 +92,23 @@ pub enum Refusal {
     UpstreamTimeout,
     /// Our own fault.
     Internal,
+}
+
+/// Why the answer to a settled payment is not given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unkept {
+    /// The payment was for another request.
+    OtherRequest,
+    /// It was not kept, or not so long.
+    TooOld,
+    /// It was too long to be kept.
+    TooLong,
+    /// It broke off.
+    BrokenOff,
+    /// It was a part of something.
+    Part,
+    /// There was no room to keep it.
+    NoRoom,
 }
 
 /// Values of the `RateLimit` and `RateLimit-Policy` headers. Source: IETF draft "RateLimit header
@@ -150,9 +189,14 @@ impl Refusal {
             Self::PaymentInvalid(_) => row(402, "payment_invalid", No, Money::No),
             Self::PaymentInUse => row(409, "payment_in_use", Yes, Money::No),
             Self::PaymentUsed { .. } => row(409, "payment_used", No, Money::Yes),
+            Self::AnswerUnderWay { .. } => row(409, "answer_under_way", Yes, Money::Yes),
+            Self::PaidNotServed { .. } => row(502, "paid_not_served", Yes, Money::Yes),
+            Self::AnswerUnavailable { .. } => row(503, "answer_unavailable", Yes, Money::Yes),
             Self::SettlementRejected(_) => row(402, "settlement_rejected", No, Money::No),
             Self::OutcomeUnknown { .. } => row(503, "outcome_unknown", Yes, Money::Unknown),
-            Self::FacilitatorUnavailable => row(503, "facilitator_unavailable", Yes, Money::No),
+            Self::FacilitatorUnavailable { .. } => {
+                row(503, "facilitator_unavailable", Yes, Money::No)
+            }
             Self::LedgerUnavailable => row(503, "ledger_unavailable", Yes, Money::No),
             Self::UpstreamAway => row(503, "upstream_away", Yes, Money::No),
             Self::UpstreamUnavailable => row(502, "upstream_unavailable", Yes, Money::No),
@@ -179,14 +223,29 @@ impl Refusal {
             Self::PaymentsDisagree => "the payment headers disagree; send one".to_owned(),
             Self::PaymentInvalid(reason) => format!("the payment is not good: {}", reason.code()),
             Self::PaymentInUse => "this payment is being served right now".to_owned(),
-            Self::PaymentUsed { .. } => "this payment has bought an answer before".to_owned(),
+            Self::PaymentUsed { answer, .. } => answer.message().to_owned(),
+            Self::AnswerUnderWay { .. } => {
+                "the answer to this payment is on its way; ask again, it costs nothing more"
+                    .to_owned()
+            }
+            Self::PaidNotServed { because, .. } => format!(
+                "the payment was settled, and then: {because}; send the same payment again, it \
+                 costs nothing more"
+            ),
+            Self::AnswerUnavailable { .. } => {
+                "the answer to this payment cannot be read right now; ask again, it costs nothing \
+                 more"
+                    .to_owned()
+            }
             Self::SettlementRejected(reason) => {
                 format!("the payment could not be settled: {}; nothing was taken", reason.code())
             }
             Self::OutcomeUnknown { .. } => {
                 "whether the payment was taken is not known yet; do not pay again".to_owned()
             }
-            Self::FacilitatorUnavailable => "payments cannot be verified right now".to_owned(),
+            Self::FacilitatorUnavailable { .. } => {
+                "payments cannot be verified right now".to_owned()
+            }
             Self::LedgerUnavailable => "payments cannot be recorded right now".to_owned(),
             Self::UpstreamAway => "the service behind this gateway is starting".to_owned(),
             Self::UpstreamUnavailable => {
@@ -200,10 +259,14 @@ impl Refusal {
     /// How long to wait before trying again, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after, .. } => Some(*retry_after),
-            Self::PaymentInUse | Self::UpstreamAway => Some(Duration::from_secs(1)),
+            Self::RateLimited { retry_after, .. }
+            | Self::FacilitatorUnavailable { retry_after } => Some(*retry_after),
+            Self::PaymentInUse
+            | Self::AnswerUnderWay { .. }
+            | Self::PaidNotServed { .. }
+            | Self::UpstreamAway => Some(Duration::from_secs(1)),
             Self::OutcomeUnknown { .. }
-            | Self::FacilitatorUnavailable
+            | Self::AnswerUnavailable { .. }
             | Self::LedgerUnavailable => Some(Duration::from_secs(5)),
             Self::RequestMalformed(_)
             | Self::PathNotCanonical
@@ -227,7 +290,10 @@ impl Refusal {
     /// The transaction to name to the client.
     pub fn transaction(&self) -> Option<&str> {
         match self {
-            Self::PaymentUsed { transaction } => Some(transaction),
+            Self::PaymentUsed { transaction, .. }
+            | Self::AnswerUnderWay { transaction }
+            | Self::PaidNotServed { transaction, .. }
+            | Self::AnswerUnavailable { transaction } => Some(transaction),
             Self::OutcomeUnknown { transaction } => transaction.as_deref(),
             _ => None,
         }
@@ -238,6 +304,19 @@ impl Refusal {
         match self {
             Self::PaymentInvalid(reason) | Self::SettlementRejected(reason) => Some(*reason),
             _ => None,
+        }
+    }
+}
+
+impl Unkept {
+    const fn message(self) -> &'static str {
+        match self {
+            Self::OtherRequest => "this payment has bought the answer to another request",
+            Self::TooOld => "this payment has bought an answer before, which is not kept any more",
+            Self::TooLong => "this payment has bought an answer that was too long to be kept",
+            Self::BrokenOff => "this payment has bought an answer that broke off",
+            Self::Part => "this payment has bought a part of something, which is not kept",
+            Self::NoRoom => "this payment has bought an answer that there was no room to keep",
         }
     }
 }
@@ -275,7 +354,8 @@ pub fn every() -> Vec<Refusal> {
         Refusal::NoSuchRoute,
         Refusal::MethodNotAllowed { allow: "POST, OPTIONS".into() },
         Refusal::PaymentInUse,
-        Refusal::PaymentUsed { transaction: "0x…".into() },
+        Refusal::PaymentUsed { transaction: "0x…".into(), answer: Unkept::OtherRequest },
+        Refusal::AnswerUnderWay { transaction: "0x…".into() },
         Refusal::BodyTooLarge { bytes_max: 25_000_000 },
         Refusal::BodyTypeUnsupported,
         Refusal::RateLimited {
@@ -286,10 +366,12 @@ pub fn every() -> Vec<Refusal> {
         Refusal::HeadersTooLarge,
         Refusal::Internal,
         Refusal::UpstreamUnavailable,
+        Refusal::PaidNotServed { transaction: "0x…".into(), because: "it broke off".into() },
         Refusal::UpstreamAway,
         Refusal::OutcomeUnknown { transaction: None },
-        Refusal::FacilitatorUnavailable,
+        Refusal::FacilitatorUnavailable { retry_after: Duration::from_secs(1) },
         Refusal::LedgerUnavailable,
+        Refusal::AnswerUnavailable { transaction: "0x…".into() },
         Refusal::UpstreamTimeout,
     ]
 }

@@ -1,6 +1,6 @@
 //! What is served, at which path, for how much: the routes and the table that finds one.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,6 +39,20 @@ pub struct Route {
     pub body: BodyRules,
     /// From the request's last byte to the upstream's first.
     pub answer_timeout: Duration,
+    /// When its payments are settled.
+    pub settle: SettleMoment,
+    /// Bytes of the longest answer that is kept for payers who come back; nothing: none is.
+    pub keep_bytes_max: Option<usize>,
+}
+
+/// When the payments of a route are settled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SettleMoment {
+    /// Once the upstream has answered well.
+    #[default]
+    AfterUpstream,
+    /// Before the upstream is asked. When it fails, the payer is owed an answer.
+    BeforeUpstream,
 }
 
 /// What a route costs.
@@ -61,13 +75,19 @@ pub struct Terms {
     pub challenge: Challenge,
     /// Which URL the 402 names.
     pub url: ResourceUrl,
+    /// The whole answer to a request without payment, where [`Terms::url`] is fixed. Kept by
+    /// whoever writes answers, when the first one is written.
+    pub ready: OnceLock<Box<http::Response<Bytes>>>,
 }
 
 /// Which URL the 402 of a route names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResourceUrl {
     /// The route's own: its pattern is one path, and its 402 is ready made.
-    Fixed,
+    Fixed {
+        /// That path.
+        path: Box<str>,
+    },
     /// The request's: the server's public URL with the request's path behind it.
     OfRequest {
         /// The public URL, without a final `/`.
@@ -80,8 +100,8 @@ pub enum ResourceUrl {
 pub struct OfferedBy {
     /// The offer.
     pub offer: Arc<Offer>,
-    /// Name of the facilitator.
-    pub facilitator: Arc<str>,
+    /// Names of facilitators, the one to ask first before the others. Never empty.
+    pub facilitators: Arc<[Arc<str>]>,
 }
 
 /// The two halves of a 402, ready to send.

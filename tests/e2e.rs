@@ -2,8 +2,10 @@
 
 mod chain;
 mod install;
+mod own;
 mod process;
 mod sdk;
+mod tokens;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -29,6 +31,19 @@ async fn published_clients_pay_on_a_real_chain() {
         let paid = Transfer { from: client.payer(), to: PAY_TO, value: PRICE };
         assert_eq!(chain.transfers(&transaction).await, [paid], "{}", client.name);
         assert_eq!(chain.balance(PAY_TO).await - before, PRICE, "{}", client.name);
+    }
+    gateway.process.stop();
+}
+
+#[tokio::test]
+async fn published_clients_pay_a_gateway_that_settles_by_itself() {
+    let clients = [CLIENTS[0], CLIENTS[4]];
+    let chain = Chain::start_alone(&clients.map(Client::payer)).await;
+    let gateway = Gateway::start(&own::settles_itself(&[chain.url()], ""));
+    for client in clients {
+        let transaction = buy_a_cut_out(client, &gateway, Path::new(PHOTO)).await;
+        let paid = Transfer { from: client.payer(), to: PAY_TO, value: PRICE };
+        assert_eq!(chain.transfers(&transaction).await, [paid], "{}", client.name);
     }
     gateway.process.stop();
 }
@@ -101,6 +116,7 @@ impl Gateway {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("gateway.toml");
         fs::write(&config, config_text(dir.path(), facilitator)).unwrap();
+        fs::write(dir.path().join(own::KEY_FILE), chain::SIGNER_KEY).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
         command.arg("serve").arg(config).current_dir(dir.path());
         let (process, address) = Process::listening(&mut command, "tollgate listening on ");

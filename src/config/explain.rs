@@ -6,10 +6,12 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::facilitator::chain::RpcUrl;
+use crate::facilitator::http::Auth;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
 use crate::route::upstream::{Kind, Tls, Upstream};
-use crate::route::{BodyRules, Challenge, Charge, OfferedBy, Route, Terms};
+use crate::route::{BodyRules, Challenge, Charge, Route, Terms};
 use crate::x402::{PaymentRequired, PaymentRequiredV1, encoding};
 
 use super::{Config, FacilitatorSettings};
@@ -75,18 +77,33 @@ fn the_terms(config: &Config, terms: &Terms, out: &mut impl Write) -> io::Result
         row(out, "price", &format!("${price} on {name} ({})", offer.network))?;
         row(out, "  asset", &format!("{} {}", offer.extra.name, offer.asset.to_checksum(None)))?;
         row(out, "  pay to", &offer.pay_to.to_checksum(None))?;
-        row(out, "  by", &facilitator(config, offered))?;
+        for (at, name) in offered.facilitators.iter().enumerate() {
+            row(out, if at == 0 { "  by" } else { "  else by" }, &facilitator(config, name))?;
+        }
     }
     Ok(())
 }
 
-fn facilitator(config: &Config, offered: &OfferedBy) -> String {
-    let name = &offered.facilitator;
-    match config.facilitators.get(&**name) {
+fn facilitator(config: &Config, name: &str) -> String {
+    match config.facilitators.get(name) {
         Some(FacilitatorSettings::Simulated(_)) => format!("{name}: simulated, no real money"),
-        Some(FacilitatorSettings::Http(settings)) => format!("{name}: {}", settings.url),
+        Some(FacilitatorSettings::Http(settings)) => match &settings.auth {
+            Auth::None => format!("{name}: {}", settings.url),
+            auth => format!("{name}: {}, {}", settings.url, auth.kind()),
+        },
+        Some(FacilitatorSettings::Chain(settings)) => {
+            let addresses = settings.signers.iter().map(|key| key.address().to_checksum(None));
+            let nodes = settings.rpc.iter().map(RpcUrl::shown);
+            let (addresses, nodes) = (listed(addresses), listed(nodes));
+            let deep = settings.bounds.confirmations;
+            format!("{name}: our signer {addresses} by {nodes}, {deep} deep")
+        }
         None => name.to_string(),
     }
+}
+
+fn listed(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
 }
 
 fn the_rest(config: &Config, route: &Route, out: &mut impl Write) -> io::Result<()> {

@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::facilitator::{http, simulated};
-use crate::x402::requirements::SCHEME_EXACT;
-use crate::x402::{AtomicAmount, SupportedKind};
+use ::http::header::AUTHORIZATION;
+use toml::Spanned;
 
-use super::file::{FileDelay, FileFacilitator, FileHttp, FileSimulated};
+use crate::facilitator::http::Auth;
+use crate::facilitator::http::cdp::{CdpKey, CdpKeyError};
+use crate::facilitator::{chain, http, simulated};
+use crate::x402::AtomicAmount;
+use crate::x402::requirements::SCHEME_EXACT;
+
+use super::chains;
+use super::file::{FileAuth, FileCdp, FileDelay, FileFacilitator, FileHttp, FileSimulated};
 use super::mistake::Mistake;
 use super::networks::{Money, NetworkSettings};
 use super::reader::{Reader, Section};
@@ -20,6 +26,8 @@ pub enum FacilitatorSettings {
     Simulated(simulated::Settings),
     /// Somebody else's, spoken to over HTTP.
     Http(http::Settings),
+    /// Our own signers.
+    Chain(chain::Settings),
 }
 
 /// Whose money the facilitators move, by what their sections say before they are read.
@@ -42,7 +50,8 @@ pub(super) fn facilitators(
     let mut settings = BTreeMap::new();
     for (name, section) in typed {
         let networks = networks.values().flatten();
-        let served: Vec<_> = networks.filter(|network| *network.facilitator == *name).collect();
+        let serves = |network: &&NetworkSettings| network.facilitators.iter().any(|n| **n == *name);
+        let served: Vec<_> = networks.filter(serves).collect();
         settings.insert(name, facilitator(section, &served, reader));
     }
     settings
@@ -53,22 +62,28 @@ fn facilitator(
     networks: &[&NetworkSettings],
     reader: &mut Reader<'_>,
 ) -> Option<FacilitatorSettings> {
-    if let Some(chain) = typed.chain {
-        let mistake = Mistake::NotYet("a signer of our own", "use `http` or `simulated`");
-        reader.wrong(chain.span(), mistake);
-        return None;
-    }
-    match (typed.http, typed.simulated) {
-        (Some(typed), None) => http(typed, networks, reader).map(FacilitatorSettings::Http),
-        (None, Some(typed)) => {
+    match (typed.http, typed.simulated, typed.chain) {
+        (Some(typed), None, None) => http(typed, networks, reader).map(FacilitatorSettings::Http),
+        (None, Some(typed), None) => {
             simulated(typed, networks, reader).map(FacilitatorSettings::Simulated)
         }
-        (Some(_), Some(_)) => {
+        (None, None, Some(typed)) => {
+            chains::chain(typed, &span, networks, reader).map(FacilitatorSettings::Chain)
+        }
+        (None, None, None) => {
+            reader.wrong(span, Mistake::Neither("`http`, `chain`", "`simulated`"));
+            None
+        }
+        (Some(_), Some(_), _) => {
             reader.wrong(span, Mistake::Both("`http`", "`simulated`"));
             None
         }
-        (None, None) => {
-            reader.wrong(span, Mistake::Neither("`http`", "`simulated`"));
+        (Some(_), None, Some(_)) => {
+            reader.wrong(span, Mistake::Both("`http`", "`chain`"));
+            None
+        }
+        (None, Some(_), Some(_)) => {
+            reader.wrong(span, Mistake::Both("`simulated`", "`chain`"));
             None
         }
     }
@@ -82,6 +97,8 @@ fn http(
     let verify_timeout = reader.take_if(typed.verify_timeout);
     let settle_timeout = reader.take_if(typed.settle_timeout);
     let headers = reader.headers(typed.headers);
+    let has_header = headers.iter().any(|(name, _)| name == AUTHORIZATION);
+    let auth = auth(typed.auth, has_header, reader);
     let WebUrl(url) = reader.take(typed.url)?;
     let mut settings = http::Settings::new(url);
     settings.verify_timeout = verify_timeout.map_or(settings.verify_timeout, |timeout| timeout.0);
@@ -89,16 +106,58 @@ fn http(
     settings.in_flight_max = typed.in_flight_max.map_or(settings.in_flight_max, |max| max.get());
     settings.headers =
         headers.into_iter().map(|(name, secret)| (name, secret.value().clone())).collect();
-    settings.kinds = networks.iter().map(|network| kind(network)).collect();
+    settings.wanted = networks.iter().map(|network| wanted(network)).collect();
+    settings.auth = auth?;
     Some(settings)
 }
 
 /// What a facilitator must be able to settle for a network.
-fn kind(network: &NetworkSettings) -> SupportedKind {
-    SupportedKind {
-        x402_version: 2,
-        scheme: SCHEME_EXACT.to_owned(),
-        network: network.network.to_string(),
+fn wanted(network: &NetworkSettings) -> http::Wanted {
+    http::Wanted {
+        scheme: SCHEME_EXACT.into(),
+        network: network.network.as_str().into(),
+        v1_network: network.v1_name.clone(),
+    }
+}
+
+/// How a facilitator knows who asks. Nothing when there was a mistake.
+fn auth(
+    typed: Option<Spanned<FileAuth>>,
+    has_header: bool,
+    reader: &mut Reader<'_>,
+) -> Option<Auth> {
+    let Some(typed) = typed else { return Some(Auth::None) };
+    let span = typed.span();
+    if has_header {
+        reader.wrong(span.clone(), Mistake::Both("`auth`", "`headers.authorization`"));
+    }
+    match typed.into_inner() {
+        FileAuth { bearer: Some(token), cdp: None } => {
+            let span = token.span();
+            let (token, _) = reader.secret_text(token)?;
+            let auth = Auth::bearer(&token);
+            if auth.is_none() {
+                reader.wrong(span, Mistake::SecretUnfit);
+            }
+            auth
+        }
+        FileAuth { bearer: None, cdp: Some(FileCdp { key_id, key_secret }) } => {
+            let (id_span, secret_span) = (key_id.span(), key_secret.span());
+            let (id, secret) = (reader.secret_text(key_id), reader.secret_text(key_secret));
+            let key = CdpKey::new(&id?.0, &secret?.0).map_err(|error| {
+                let span = if error == CdpKeyError::Id { id_span } else { secret_span };
+                reader.wrong(span, Mistake::CdpKey(error));
+            });
+            key.ok().map(Auth::Cdp)
+        }
+        FileAuth { bearer: Some(_), cdp: Some(_) } => {
+            reader.wrong(span, Mistake::Both("`bearer`", "`cdp`"));
+            None
+        }
+        FileAuth { bearer: None, cdp: None } => {
+            reader.wrong(span, Mistake::Neither("`bearer`", "`cdp`"));
+            None
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! `gateway.toml` as typed: every key, none checked against another.
 
+mod chain;
+mod signer;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,7 +13,7 @@ use alloy_primitives::Address;
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use toml::Spanned;
 
 use crate::facilitator::simulated::Signatures;
@@ -20,6 +23,9 @@ use crate::route::Pattern;
 use crate::route::upstream::Bundled;
 use crate::x402::network::Worth;
 
+pub(super) use self::chain::{FileBatch, FileChain, FileGas};
+pub(super) use self::signer::FileSigner;
+use super::answers::Keep as KeepAnswer;
 use super::server::Switch;
 use super::text::{OneOrMany, Text};
 use super::units::{Delay, Dollars, Price, Size, Timeout};
@@ -34,6 +40,8 @@ pub(super) struct FileConfig {
     #[serde(default)]
     pub(super) server: FileServer,
     pub(super) ledger: FileLedger,
+    #[serde(default)]
+    pub(super) answers: FileAnswers,
     #[serde(default)]
     pub(super) networks: Sections<FileNetwork>,
     #[serde(default)]
@@ -71,6 +79,15 @@ pub(super) struct FileLedger {
     pub(super) keep: Option<Text<Keep>>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileAnswers {
+    pub(super) max: Option<Text<KeepAnswer>>,
+    pub(super) total: Option<Text<Size>>,
+    pub(super) memory: Option<Text<Size>>,
+    pub(super) age: Option<Text<Timeout>>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileNetwork {
@@ -81,6 +98,7 @@ pub(super) struct FileNetwork {
     pub(super) asset: Option<Text<Address>>,
     pub(super) decimals: Option<Spanned<u8>>,
     pub(super) eip712: Option<Spanned<FileEip712>>,
+    pub(super) rpc: Option<Vec<FileSecret>>,
     pub(super) v1_name: Option<Text<Name>>,
     pub(super) worth: Option<Text<Worth>>,
 }
@@ -98,7 +116,7 @@ pub(super) struct FileEip712 {
 pub(super) struct FileFacilitator {
     pub(super) http: Option<FileHttp>,
     pub(super) simulated: Option<FileSimulated>,
-    pub(super) chain: Option<Spanned<IgnoredAny>>,
+    pub(super) chain: Option<FileChain>,
 }
 
 #[derive(Deserialize)]
@@ -110,6 +128,22 @@ pub(super) struct FileHttp {
     pub(super) in_flight_max: Option<NonZeroUsize>,
     #[serde(default)]
     pub(super) headers: Sections<Spanned<FileSecret>>,
+    pub(super) auth: Option<Spanned<FileAuth>>,
+}
+
+/// One of its keys is there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileAuth {
+    pub(super) bearer: Option<Spanned<FileSecret>>,
+    pub(super) cdp: Option<FileCdp>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileCdp {
+    pub(super) key_id: Spanned<FileSecret>,
+    pub(super) key_secret: Spanned<FileSecret>,
 }
 
 #[derive(Deserialize)]
@@ -179,6 +213,7 @@ pub(super) struct FileRoute {
     pub(super) body: Option<FileBody>,
     pub(super) timeout: Option<Text<Timeout>>,
     pub(super) settle: Option<Text<Settle>>,
+    pub(super) keep_answer: Option<Text<KeepAnswer>>,
 }
 
 #[derive(Deserialize)]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
+use super::hidden::hidden;
 use super::mistake::Mistake;
 
 /// Everything that was wrong with a configuration; never empty.
@@ -61,9 +62,14 @@ impl Finding {
 
     /// A finding about the bytes `span` of `text`.
     pub(super) fn at(file: &Path, text: &str, span: Range<usize>, mistake: Mistake) -> Self {
-        let place = Place::of(text, span);
-        let place = Some(if mistake.is_a_secret() { place.hidden() } else { place });
+        let hidden = hidden(text, mistake.hides_value().then_some(&span));
+        let place = Some(Place::of(text, span, &hidden));
         Self { file: file.display().to_string().into(), place, mistake }
+    }
+
+    /// Whether bytes of `text` may not be shown.
+    pub(super) fn is_hidden(text: &str, span: &Range<usize>) -> bool {
+        hidden(text, None).iter().any(|hidden| hidden.start < span.end && span.start < hidden.end)
     }
 
     /// A finding about the file itself.
@@ -75,13 +81,13 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (file, mistake) = (&self.file, &self.mistake);
-        let Some(Place { line, column, source, marked }) = &self.place else {
+        let Some(Place { line, column, indent, source, marked }) = &self.place else {
             write!(f, "{file}: {mistake}")?;
             return mistake.hint().map_or(Ok(()), |hint| write!(f, "\n = {hint}"));
         };
         let number = line.to_string();
         let (gutter, before, carets) =
-            (" ".repeat(number.len()), " ".repeat(column - 1), "^".repeat(*marked));
+            (" ".repeat(number.len()), " ".repeat(*indent), "^".repeat(*marked));
         write!(f, "{file}:{line}:{column}: {mistake}\n{gutter} |\n")?;
         write!(f, "{number} | {source}\n{gutter} | {before}{carets}")?;
         match mistake.hint() {
@@ -98,28 +104,49 @@ struct Place {
     line: usize,
     /// From 1, in characters.
     column: usize,
-    /// The line, tabs as single spaces so that the carets stand right.
+    /// Characters before the marked ones.
+    indent: usize,
+    /// The line, secrets as `…`, and tabs as single spaces so that the carets stand right.
     source: Box<str>,
     /// Characters marked, at least 1.
     marked: usize,
 }
 
 impl Place {
-    fn of(text: &str, span: Range<usize>) -> Self {
+    fn of(text: &str, span: Range<usize>, hidden: &[Range<usize>]) -> Self {
         let (before, after) = text.split_at_checked(span.start).unwrap_or((text, ""));
+        let at = before.len();
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
         let head = before.rsplit('\n').next().unwrap_or_default();
         let tail = after.split('\n').next().unwrap_or_default().trim_end();
         let stretch = after.get(..span.end.saturating_sub(span.start)).unwrap_or(tail);
-        let marked = stretch.lines().next().map_or(0, |first| first.trim_end().chars().count());
-        let source = format!("{head}{tail}").replace('\t', " ").into();
-        Self { line, column: head.chars().count() + 1, source, marked: marked.max(1) }
+        let marked = stretch.lines().next().unwrap_or_default().trim_end();
+        let rest = tail.strip_prefix(marked).unwrap_or_default();
+        let shown = |piece: &str, start: usize| without(hidden, piece, start).replace('\t', " ");
+        let (before, after) = (shown(head, at - head.len()), shown(rest, at + marked.len()));
+        let between = shown(marked, at);
+        Self {
+            line,
+            column: head.chars().count() + 1,
+            indent: before.chars().count(),
+            marked: between.chars().count().max(1),
+            source: format!("{before}{between}{after}").into(),
+        }
     }
+}
 
-    /// The same place; what stands there, and behind it, is not shown.
-    fn hidden(mut self) -> Self {
-        let before = self.source.chars().take(self.column.saturating_sub(1));
-        self.source = before.chain(std::iter::repeat_n('*', self.marked)).collect();
-        self
+/// A piece of the text that begins at this byte, with `…` for each stretch that is hidden.
+fn without(hidden: &[Range<usize>], piece: &str, start: usize) -> String {
+    let is_hidden = |at: usize| hidden.iter().any(|span| span.contains(&(start + at)));
+    let (mut shown, mut before) = (String::new(), false);
+    for (at, c) in piece.char_indices() {
+        let now = is_hidden(at);
+        match (before, now) {
+            (_, false) => shown.push(c),
+            (false, true) => shown.push('…'),
+            (true, true) => {}
+        }
+        before = now;
     }
+    shown
 }

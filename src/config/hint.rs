@@ -1,6 +1,7 @@
 //! What to write instead, for each mistake that has such a thing.
 
 use super::mistake::Mistake;
+use crate::facilitator::http::cdp::CdpKeyError;
 use crate::ledger::LedgerUrlError;
 
 impl Mistake {
@@ -25,6 +26,30 @@ impl Mistake {
     pub(super) fn missing_key(key: &str) -> Self {
         let example = EXAMPLES.iter().find(|(name, _)| *name == key).map(|(_, example)| *example);
         Self::MissingKey { key: key.into(), example }
+    }
+
+    /// Whether it is about a key that nobody knows, whose value may be a secret: it is not near to
+    /// a key that holds none. Or about a password where none belongs.
+    pub(super) fn hides_value(&self) -> bool {
+        match self {
+            Self::UnknownKey { near, .. } => near.as_deref().is_none_or(super::hidden::is_secret),
+            Self::Ledger(mistake) => *mistake == LedgerUrlError::Password,
+            _ => false,
+        }
+    }
+
+    /// The same without what it quotes of the file.
+    pub(super) fn without_quotes(self) -> Self {
+        match self {
+            Self::Toml(message) => {
+                let expected = message.split_once("expected").map_or("", |(_, rest)| rest);
+                Self::Toml(match expected {
+                    "" => "this cannot be read".into(),
+                    expected => format!("this cannot be read: expected{expected}").into(),
+                })
+            }
+            other => other,
+        }
     }
 
     /// Whether a key is missing.
@@ -53,11 +78,6 @@ impl Mistake {
         let known: Vec<Box<str>> = known.map(Into::into).collect();
         let near = nearest(name, known.iter().map(|name| &**name)).map(Into::into);
         Self::UnknownName { kind, name: name.into(), near, known }
-    }
-
-    /// Whether what was typed must not be shown: people copy messages to others.
-    pub(super) fn is_a_secret(&self) -> bool {
-        matches!(self, Self::Ledger(LedgerUrlError::Password))
     }
 
     /// What to write instead, when that can be said.
@@ -102,11 +122,17 @@ impl Mistake {
             Self::Both(..) => "remove one of them",
             Self::Neither(..) => "write one of them",
             Self::Meaningless { .. } => "remove it",
+            Self::KeepTooMuch => "raise `total` and `memory` under [answers], or lower this",
             Self::NotYet(_, instead) => instead,
             Self::NetworkKnown { key: "worth", .. } => "remove it",
             Self::NetworkKnown { .. } => "remove it, or give the section a name of your own",
             Self::SimulatedMainnet { .. } => "name a facilitator with a url, or use a testnet",
             Self::MemoryMainnet { .. } => "write url = \"sqlite://tollgate.db\" instead",
+            Self::FacilitatorCount { count: 0 } => "write the name of a section of [facilitators]",
+            Self::FacilitatorCount { .. } => "remove some",
+            Self::FacilitatorMix => "name only simulated ones here, or none",
+            Self::CdpKey(CdpKeyError::Id) => "copy the key's id again, as CDP shows it",
+            Self::CdpKey(_) => "copy the secret again, as CDP has handed it out",
             Self::NoPublicUrl => "write public_url = \"https://api.example.com\" under [server]",
             Self::Conflict(_) => "remove one of the two routes",
             Self::Twice(_) => "remove one of the two",
@@ -114,6 +140,13 @@ impl Mistake {
             Self::ChallengeTooLarge { .. } => "shorten the description, or offer fewer networks",
             Self::SameAddress => "write admin = \"127.0.0.1:9402\", or another port",
             Self::SecretUnset(_) => "set the variable before the start",
+            Self::Key(_) => "it is 64 hex digits, or a keystore of version 3 with its password",
+            Self::KeyInFile | Self::KeyPlace => {
+                "write signer = { env = \"NAME\" }, { file = \"PATH\" } or { keystore = \"PATH\", \
+                 password = { env = \"NAME\" } }"
+            }
+            Self::NodeUrl => "write rpc = [\"https://…\"], or { env = \"NAME\" } in place of a URL",
+            Self::NotOneChain { .. } => "write one section with `chain` for each chain",
             Self::SecretUnfit => "a secret is one line of visible characters",
             Self::Unused { .. } => "remove the section if it is not needed",
             _ => return None,
@@ -164,7 +197,7 @@ fn distance(from: &str, to: &str) -> usize {
 }
 
 /// What to write for a key that is missing.
-const EXAMPLES: [(&str, &str); 12] = [
+const EXAMPLES: [(&str, &str); 14] = [
     ("ledger", "{ url = \"sqlite://tollgate.db\" }"),
     ("asset", "\"0x…\", the contract of the asset"),
     ("by", "\"ip\""),
@@ -177,6 +210,8 @@ const EXAMPLES: [(&str, &str); 12] = [
     ("price", "\"$0.05\", or \"free\""),
     ("url", "the URL, in quotes"),
     ("rate", "\"30/min\""),
+    ("rpc", "[\"https://…\"], the nodes of the chain"),
+    ("signer", "{ env = \"NAME\" }"),
 ];
 /// What serde calls the kinds of values, and what a person does.
 const REPHRASED: [(&str, &str); 8] = [

@@ -89,11 +89,21 @@ pub const KEYS: &[Key] = keys! {
         "keep": r#"days or `"forever"`"#, Is(r#"`"400d"`"#),
             "how long a payment is kept after its end, at least as long as it could be sent";
     }
+    "[answers]" {
+        "max": r#"size or `"off"`"#, Is(r#"`"1MiB"`"#),
+            "longest paid answer that is kept for its payer's return";
+        "total": "size", Is(r#"`"256MiB"`"#),
+            "all kept answers together; the oldest go first";
+        "memory": "size", Is(r#"`"64MiB"`"#),
+            "memory for answers while they are copied, written and given again";
+        "age": "time", Is(r#"`"10m"`"#),
+            "how long an answer is kept";
+    }
     "[networks.NAME]" {
         "pay_to": "address", Required,
             "who is paid; mixed case must be its checksum";
-        "facilitator": "name", Required,
-            "who verifies and settles here";
+        "facilitator": "name, or list of names", Required,
+            "who verifies and settles here; of several, the first that can be asked";
         "explorer": "URL", Is("built in"),
             "where people look a transaction up; its hash goes at the end";
         "chain_id": "number", Is("built in"),
@@ -106,6 +116,8 @@ pub const KEYS: &[Key] = keys! {
             "name of the asset's EIP-712 domain; a wrong one settles nothing";
         "eip712.version": "text", Is("built in"),
             "version of the same domain";
+        "rpc": "list of URLs or secrets", Is("`[]`"),
+            "nodes by which the gateway looks up what the facilitator cannot tell";
         "v1_name": "name", Is("built in, or NAME"),
             "what x402 version 1 calls the network";
         "worth": r#"`"mainnet"` or `"testnet"`"#, Is(r#"built in, or `"mainnet"`"#),
@@ -113,11 +125,43 @@ pub const KEYS: &[Key] = keys! {
     }
     "[facilitators.NAME]" {
         "http": "table", Nothing,
-            "a facilitator spoken to over HTTP; this or `simulated`";
+            "a facilitator spoken to over HTTP; this, `chain` or `simulated`";
         "simulated": "table", Nothing,
             "no chain at all, for demos and tests; refuses mainnets";
         "chain": "table", Nothing,
-            "our own signer; not yet";
+            "our own signers on a chain";
+    }
+    "[facilitators.NAME.chain]" {
+        "rpc": "list of URLs or secrets", Required,
+            "nodes of the chain, the preferred first; of each only the host is ever shown";
+        "signer": "secret, or `{ keystore = PATH, password = secret }`", Nothing,
+            "who sends and pays for gas: 64 hex digits by `env` or `file`, or an encrypted keystore";
+        "signers": "list of the same", Is("`[]`"),
+            "several, that settle in parallel";
+        "confirmations": "number", Is("`1`"),
+            "blocks that make a payment settled, its own counted; 0 believes a block before it is sealed";
+        "batch.window": "time", Is(r#"`"5ms"`"#),
+            "how long a settlement waits for others to share a transaction";
+        "batch.max": "number, 1 to 64", Is("`50`"),
+            "settlements in one transaction";
+        "gas.max": "number", Is("`500000`"),
+            "gas for one payment; one that needs more is refused";
+        "gas.fee_max": "price of gas", Is("by chain: Base `\"5gwei\"`, Polygon `\"2000gwei\"`, others `\"200gwei\"`"),
+            "the most that is offered for gas; beyond it nothing is sent";
+        "gas.tip_max": "price of gas", Is("by chain: `\"1gwei\"`, `\"500gwei\"`, `\"10gwei\"`"),
+            "the most of it for who builds the block";
+        "gas.low": "amount of the chain's coin", Is("by chain: `\"0.0005\"`, `\"1\"`, `\"0.005\"`"),
+            "a signer with less is low; when all are, `/readyz` says so";
+        "in_flight_max": "number", Is("`16`"),
+            "transactions of one signer that are in no block yet";
+        "rpc_timeout": "time", Is(r#"`"5s"`"#),
+            "one question to one node";
+        "settle_timeout": "time", Is(r#"`"60s"`"#),
+            "a settlement; after it the outcome is unknown until the chain tells";
+        "replace_after": "time", Is(r#"`"15s"`"#),
+            "a transaction in no block by then is sent again, for an eighth more";
+        "poll": "time", Is(r#"`"250ms"`"#),
+            "between two looks for a block, while there is something to wait for";
     }
     "[facilitators.NAME.http]" {
         "url": "URL", Required,
@@ -130,6 +174,16 @@ pub const KEYS: &[Key] = keys! {
             "verifications at once, and settlements at once";
         "headers.NAME": "secret", Nothing,
             "sent with each request";
+        "auth": "table", Nothing,
+            "how it knows who asks, where a fixed header is not enough";
+    }
+    "[facilitators.NAME.http.auth]" {
+        "bearer": "secret", Nothing,
+            "the token of `Authorization: Bearer`; this or `cdp`";
+        "cdp.key_id": "secret", Nothing,
+            "id of a secret API key of CDP; each request is signed with it";
+        "cdp.key_secret": "secret", Nothing,
+            "the same key: base64 for Ed25519, PEM for ES256";
     }
     "[facilitators.NAME.simulated]" {
         "balance": "price", Is(r#"`"$1000"`"#),
@@ -194,8 +248,10 @@ pub const KEYS: &[Key] = keys! {
             "how long it may be, else 413";
         "timeout": "time", Is("the upstream's `answer_timeout`"),
             "from the request's last byte to the answer's first, else 504";
-        "settle": r#"`"after-upstream"`"#, Is(r#"`"after-upstream"`"#),
-            "when money moves: once the upstream has answered well";
+        "settle": r#"`"after-upstream"` or `"before-upstream"`"#, Is(r#"`"after-upstream"`"#),
+            "when money moves: once the upstream has answered well, or before it is asked";
+        "keep_answer": r#"size or `"off"`"#, Is("`answers.max`"),
+            "longest answer of this route that is kept for its payer's return";
     }
 };
 

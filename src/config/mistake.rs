@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::facilitator::chain::keys::KeyError;
+use crate::facilitator::http::cdp::CdpKeyError;
 use crate::ledger::LedgerUrlError;
 use crate::limit::RateError;
 use crate::route::{PatternError, RouteConflict};
@@ -94,6 +96,9 @@ pub enum Mistake {
         /// With what.
         beside: &'static str,
     },
+    /// An answer that would be longer than all together may be.
+    #[error("an answer of this length would not be kept: `[answers]` allows less for all of them")]
+    KeepTooMuch,
     /// Planned, not built.
     #[error("{0} cannot be used yet")]
     NotYet(&'static str, &'static str),
@@ -105,6 +110,18 @@ pub enum Mistake {
         /// Its section's name.
         network: Box<str>,
     },
+    /// A network that nobody settles for, or too many do.
+    #[error("a network has one facilitator or up to eight, not {count}")]
+    FacilitatorCount {
+        /// How many are named.
+        count: usize,
+    },
+    /// Two chains for one network.
+    #[error("test balances and a chain's own do not mix: a payment could be taken on both")]
+    FacilitatorMix,
+    /// A text that is no key of CDP.
+    #[error("{0}")]
+    CdpKey(#[source] CdpKeyError),
     /// Test balances for real money.
     #[error("`{network}` is a mainnet, and facilitator `{facilitator}` is simulated")]
     SimulatedMainnet {
@@ -170,6 +187,24 @@ pub enum Mistake {
     /// A secret with nothing in it, or bytes that no header can carry.
     #[error("the secret is empty, or no header can carry it")]
     SecretUnfit,
+    /// A signing key that is none.
+    #[error("the signer's key is no good: {0}")]
+    Key(#[source] KeyError),
+    /// A signing key for all who may read the file.
+    #[error("a signer's key does not belong in this file")]
+    KeyInFile,
+    /// A signing key that is nowhere, or at several places.
+    #[error("a signer's key is at one place")]
+    KeyPlace,
+    /// A node that cannot be asked. Its URL is not repeated: it may hold a key.
+    #[error("a URL of `rpc` is not an http:// or https:// URL")]
+    NodeUrl,
+    /// Signers that do not know where they are.
+    #[error("the signers settle on one chain, and the networks that name them are on {chains}")]
+    NotOneChain {
+        /// How many there are.
+        chains: usize,
+    },
     /// A gateway with nothing behind it.
     #[error("there are no routes: every request will be answered 404")]
     NoRoutes,

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use alloy_primitives::Address;
 use toml::Spanned;
 
+use crate::facilitator::chain::RpcUrl;
 use crate::x402::network::Worth;
 use crate::x402::requirements::AssetDomain;
 use crate::x402::{Eip712Domain, KnownNetwork, Network};
 
+use super::chains;
 use super::file::{FileEip712, FileNetwork};
 use super::mistake::Mistake;
 use super::reader::{Kind, Reader, Section};
@@ -36,12 +38,14 @@ pub struct NetworkSettings {
     pub hashed: Eip712Domain,
     /// Who is paid.
     pub pay_to: Address,
-    /// The name of the facilitator.
-    pub facilitator: Arc<str>,
+    /// The names of the facilitators, the one to ask first before the others. Never empty.
+    pub facilitators: Arc<[Arc<str>]>,
     /// Where a person looks a transaction up: the hash goes at the end.
     pub explorer: Option<Box<str>>,
     /// Whether its money is real.
     pub worth: Worth,
+    /// Nodes by which the gateway looks up what the facilitator cannot tell.
+    pub rpc: Vec<RpcUrl>,
 }
 
 /// What a facilitator moves.
@@ -78,10 +82,13 @@ fn network(
         None => own(&mut typed, &span, reader),
     };
     let pay_to = reader.take(typed.pay_to);
-    let facilitator_span = typed.facilitator.span.clone();
-    let facilitator = facilitator(typed.facilitator, facilitators, reader);
+    let facilitators = named(typed.facilitator, facilitators, reader);
     let v1_name = reader.take_if(typed.v1_name).map(|Name(name)| name);
     let explorer = reader.take_if(typed.explorer).map(|WebUrl(url)| url);
+    let rpc = match typed.rpc {
+        Some(typed) => chains::nodes(typed, &span, reader)?,
+        None => Vec::new(),
+    };
     let Facts { chain_id, asset, decimals, domain, worth } = facts?;
     let network = Network::eip155(chain_id);
     let known = network.known();
@@ -89,14 +96,16 @@ fn network(
         reader.wrong(span, Mistake::NetworkKnown { key: "worth", network: known.name.into() });
     }
     let worth = known.map(|known| known.worth).or(worth);
-    let (facilitator, money) = facilitator?;
-    if money == Money::Simulated && worth != Some(Worth::Testnet) {
-        let network = name.into();
-        let mistake = match worth {
-            Some(_) => Mistake::SimulatedMainnet { network, facilitator: (*facilitator).into() },
-            None => Mistake::SimulatedUnknown { network },
-        };
-        reader.wrong(facilitator_span, mistake);
+    let facilitators = facilitators?;
+    if worth != Some(Worth::Testnet) {
+        for (simulated, span, _) in facilitators.iter().filter(|(.., m)| *m == Money::Simulated) {
+            let network = name.into();
+            let mistake = match worth {
+                Some(_) => Mistake::SimulatedMainnet { network, facilitator: (**simulated).into() },
+                None => Mistake::SimulatedUnknown { network },
+            };
+            reader.wrong(span.clone(), mistake);
+        }
     }
     Some(NetworkSettings {
         name: name.into(),
@@ -106,10 +115,11 @@ fn network(
         decimals,
         domain,
         pay_to: pay_to?,
-        facilitator,
+        facilitators: facilitators.into_iter().map(|(name, ..)| name).collect(),
         explorer: explorer.or_else(|| known.map(|known| known.explorer.into())),
         // What nobody knows is taken for real money.
         worth: worth.unwrap_or(Worth::Mainnet),
+        rpc,
         network,
     })
 }
@@ -182,20 +192,39 @@ fn own(typed: &mut FileNetwork, span: &Range<usize>, reader: &mut Reader<'_>) ->
     })
 }
 
-/// The one facilitator of a network.
-fn facilitator(
+/// A facilitator as a network names it, where, and whose money it moves.
+type Named = (Arc<str>, Range<usize>, Money);
+
+/// The facilitators of a network, in their order. Nothing when one of them is none.
+fn named(
     typed: OneOrMany<Name>,
     facilitators: &BTreeMap<Box<str>, Money>,
     reader: &mut Reader<'_>,
-) -> Option<(Arc<str>, Money)> {
-    if typed.items.len() != 1 {
-        let what = "a list of several facilitators, or of none,";
-        reader.wrong(typed.span, Mistake::NotYet(what, "write the name of one"));
+) -> Option<Vec<Named>> {
+    if typed.items.is_empty() || typed.items.len() > FACILITATORS_MAX {
+        reader.wrong(typed.span, Mistake::FacilitatorCount { count: typed.items.len() });
         return None;
     }
-    let name = reader.refer(Kind::Facilitator, typed.items.into_iter().next()?)?;
-    let money = *facilitators.get(&name)?;
-    Some((Arc::from(name), money))
+    let count = typed.items.len();
+    let mut found: Vec<Named> = Vec::new();
+    for item in typed.items {
+        let span = item.span.clone();
+        let Some(name) = reader.refer(Kind::Facilitator, item) else { continue };
+        if found.iter().any(|(before, ..)| **before == *name) {
+            reader.wrong(span, Mistake::Twice(name));
+            continue;
+        }
+        let Some(money) = facilitators.get(&name).copied() else { continue };
+        if found.first().is_some_and(|(.., first)| *first != money) {
+            reader.wrong(span, Mistake::FacilitatorMix);
+            continue;
+        }
+        found.push((Arc::from(name), span, money));
+    }
+    (found.len() == count).then_some(found)
 }
+
+/// A payment that nobody takes is offered to each in turn, so their waits add up.
+const FACILITATORS_MAX: usize = 8;
 
 const DECIMALS_MAX: u8 = 18;

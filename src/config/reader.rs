@@ -162,8 +162,11 @@ impl<'a> Reader<'a> {
         let mut headers = Vec::new();
         for (name, secret) in typed {
             let span = secret.span();
-            let secret = self.secret(secret.into_inner());
-            let secret = secret.map_err(|mistake| self.wrong(span, mistake));
+            let secret = self.secret_text(secret).ok_or(()).and_then(|(value, source)| {
+                let fits = HeaderValue::from_str(&value).ok();
+                let secret = fits.map(|header| Secret::new(header, source));
+                secret.ok_or_else(|| self.wrong(span, Mistake::SecretUnfit))
+            });
             match (header_name(name.get_ref()), secret) {
                 (Ok(name), Ok(secret)) => headers.push((name, secret)),
                 (Err(mistake), _) => self.wrong(name.span(), mistake),
@@ -173,7 +176,22 @@ impl<'a> Reader<'a> {
         headers
     }
 
-    fn secret(&self, typed: FileSecret) -> Result<Secret, Mistake> {
+    /// A secret that is not empty, without the line breaks at its end; a mistake is noted.
+    pub(super) fn secret_text(
+        &mut self,
+        typed: Spanned<FileSecret>,
+    ) -> Option<(String, SecretSource)> {
+        let span = typed.span();
+        let found = self.secret(typed.into_inner());
+        found.map_err(|mistake| self.wrong(span, mistake)).ok()
+    }
+
+    /// A secret's own text, in one line.
+    pub(super) fn plain(&self, typed: FileSecret) -> Result<String, Mistake> {
+        self.secret(typed).map(|(value, _)| value)
+    }
+
+    fn secret(&self, typed: FileSecret) -> Result<(String, SecretSource), Mistake> {
         let (value, source) = match typed {
             FileSecret::Literal(value) => (value.into(), SecretSource::Literal),
             FileSecret::Env(name) => match (self.env)(&name) {
@@ -189,14 +207,14 @@ impl<'a> Reader<'a> {
             FileSecret::Neither => return Err(Mistake::Neither("`env`", "`file`")),
         };
         let value = value.trim_end_matches(['\r', '\n']);
-        match HeaderValue::from_str(value) {
-            Ok(header) if !value.trim().is_empty() => Ok(Secret::new(header, source)),
-            _ => Err(Mistake::SecretUnfit),
+        if value.trim().is_empty() {
+            return Err(Mistake::SecretUnfit);
         }
+        Ok((value.to_owned(), source))
     }
 
     /// A path of the file, seen from the file's own folder.
-    fn beside(&self, path: &Path) -> PathBuf {
+    pub(super) fn beside(&self, path: &Path) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(path)
     }
 

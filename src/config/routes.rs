@@ -12,6 +12,7 @@ use crate::route::upstream::Upstream;
 use crate::route::{BodyRules, Charge, OfferedBy, Pattern, Route, RouteTable, Terms};
 use crate::x402::{AmountError, Resource};
 
+use super::answers::Answers;
 use super::file::{FileBody, FileRoute};
 use super::mistake::Mistake;
 use super::networks::NetworkSettings;
@@ -19,7 +20,7 @@ use super::offers::offer;
 use super::reader::{Kind, Reader};
 use super::text::Text;
 use super::units::{Dollars, Price, Size};
-use super::words::{MediaType, Name};
+use super::words::{MediaType, Name, Settle};
 
 /// What routes refer to. A section with a mistake is there as nothing.
 pub(super) struct Around<'a> {
@@ -29,6 +30,8 @@ pub(super) struct Around<'a> {
     pub(super) networks: &'a BTreeMap<Box<str>, Option<NetworkSettings>>,
     /// Sections of `[upstreams]`.
     pub(super) upstreams: &'a BTreeMap<Box<str>, Option<Upstream>>,
+    /// What is kept of answers, where a route does not say.
+    pub(super) answers: Answers,
 }
 
 /// Reads all routes.
@@ -70,7 +73,13 @@ impl<'a> Around<'a> {
         let body = body(typed.body, reader);
         let timeout = reader.take_if(typed.timeout).map(|timeout| timeout.0);
         let mime_type = reader.take_if(typed.mime_type).map(|MediaType(name)| name);
-        reader.take_if(typed.settle);
+        let settle = typed.settle.as_ref().map(|settle| settle.span.clone());
+        let moment = reader.take_if(typed.settle).map(|Settle(moment)| moment).unwrap_or_default();
+        let keep = typed.keep_answer.as_ref().map(|keep| keep.span.clone());
+        let kept = match typed.keep_answer {
+            Some(keep) => self.answers.keep(keep, reader),
+            None => self.answers,
+        };
         let answer_timeout = timeout.or_else(|| {
             let upstream = self.upstreams.get(upstream.as_deref()?)?.as_ref()?;
             Some(upstream.answer_timeout)
@@ -78,7 +87,8 @@ impl<'a> Around<'a> {
         let price_span = typed.price.span.clone();
         let charge = match reader.take(typed.price)? {
             Price::Free => {
-                free(networks_span, class_span, reader);
+                let spans = [networks_span, class_span, keep, settle];
+                free(spans, reader);
                 Charge::Free
             }
             Price::Dollars(dollars) => {
@@ -100,6 +110,8 @@ impl<'a> Around<'a> {
             class: class.flatten(),
             body,
             answer_timeout: answer_timeout?,
+            keep_bytes_max: kept.bytes_max,
+            settle: moment,
             pattern,
         })
     }
@@ -173,13 +185,13 @@ impl Priced {
             }
         })?;
         let offer = offer(network, amount, self.answer_timeout);
-        Ok(OfferedBy { offer: Arc::new(offer), facilitator: Arc::clone(&network.facilitator) })
+        Ok(OfferedBy { offer: Arc::new(offer), facilitators: Arc::clone(&network.facilitators) })
     }
 }
 
 /// What only a priced route has.
-fn free(networks: Option<Range<usize>>, class: Option<Range<usize>>, reader: &mut Reader<'_>) {
-    for (key, span) in [("networks", networks), ("class", class)] {
+fn free(spans: [Option<Range<usize>>; 4], reader: &mut Reader<'_>) {
+    for (key, span) in ["networks", "class", "keep_answer", "settle"].into_iter().zip(spans) {
         if let Some(span) = span {
             reader.wrong(span, Mistake::Meaningless { key, beside: "beside `price = \"free\"`" });
         }

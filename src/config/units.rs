@@ -144,6 +144,35 @@ impl Written for Size {
     }
 }
 
+/// A price of gas in wei.
+pub(super) struct Gwei(pub(super) u128);
+
+impl Written for Gwei {
+    const EXPECTED: &'static str = "a price of gas in quotes such as \"30gwei\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let number = text.strip_suffix("gwei").map(str::trim_end).unwrap_or_default();
+        match AtomicAmount::from_decimal(number, GWEI_DECIMALS) {
+            Ok(wei) => Ok(Self(wei.units())),
+            Err(_) => Err(Mistake::not("a price of gas", text, "\"30gwei\"")),
+        }
+    }
+}
+
+/// An amount of a chain's own coin in wei.
+pub(super) struct Coins(pub(super) u128);
+
+impl Written for Coins {
+    const EXPECTED: &'static str = "an amount of the chain's coin in quotes such as \"0.01\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        match AtomicAmount::from_decimal(text, DECIMALS_MAX) {
+            Ok(wei) => Ok(Self(wei.units())),
+            Err(_) => Err(Mistake::not("an amount of the chain's coin", text, "\"0.01\"")),
+        }
+    }
+}
+
 impl Written for Rate {
     const EXPECTED: &'static str = "a rate in quotes such as \"30/min\"";
 
@@ -173,6 +202,7 @@ fn nearest_price(text: &str) -> String {
 const DECIMALS_MAX: u8 = 18;
 /// A hundred years.
 const DAYS_MAX: u64 = 36_500;
+const GWEI_DECIMALS: u8 = 9;
 const LENGTH_MILLIS_MAX: u64 = 24 * 3_600_000;
 
 #[cfg(test)]
@@ -200,6 +230,17 @@ mod tests {
         for text in ["", "25", "MB", "25mb", "-1B", "0B", "1.5MB", "99999999999GiB"] {
             assert_eq!(size(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn gas_is_priced_in_gwei() {
+        let wei = |text| Gwei::read(text).ok().map(|gwei| gwei.0);
+        assert_eq!(wei("30gwei"), Some(30_000_000_000));
+        assert_eq!(wei("0.005 gwei"), Some(5_000_000));
+        for text in ["", "30", "gwei", "30wei", "-1gwei", "0.0000000001gwei"] {
+            assert_eq!(wei(text), None, "{text:?}");
+        }
+        assert_eq!(Coins::read("0.01").ok().map(|coins| coins.0), Some(10_000_000_000_000_000));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::facilitator::simulated::Signatures;
 use crate::ledger::LedgerUrl;
 use crate::limit::By;
 use crate::route::Pattern;
+use crate::route::SettleMoment;
 use crate::route::upstream::{Bundled, Tls};
 use crate::x402::network::Worth;
 
@@ -227,15 +228,15 @@ impl Written for LedgerUrl {
 }
 
 /// When a route's payments are settled.
-pub(super) struct Settle;
+pub(super) struct Settle(pub(super) SettleMoment);
 
 impl Written for Settle {
-    const EXPECTED: &'static str = "\"after-upstream\"";
+    const EXPECTED: &'static str = "\"after-upstream\" or \"before-upstream\"";
 
     fn read(text: &str) -> Result<Self, Mistake> {
         match text {
-            "after-upstream" => Ok(Self),
-            "before-upstream" => Err(Mistake::NotYet("`before-upstream`", SETTLE_INSTEAD)),
+            "after-upstream" => Ok(Self(SettleMoment::AfterUpstream)),
+            "before-upstream" => Ok(Self(SettleMoment::BeforeUpstream)),
             "after-answer" => Err(Mistake::NotYet("`after-answer`", SETTLE_INSTEAD)),
             _ => Err(Mistake::not("a moment to settle", text, Self::EXPECTED)),
         }

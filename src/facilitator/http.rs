@@ -2,25 +2,28 @@
 
 mod answer;
 mod ask;
+pub mod auth;
+pub mod cdp;
+mod listing;
 mod words;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use reqwest::Url;
 use serde::Serialize;
 
-use self::ask::{Endpoint, Unanswered};
+use self::ask::{Endpoint, Shared, Unanswered};
+pub use self::auth::Auth;
+use self::listing::Listing;
+pub use self::listing::{REFRESHES_FAILED_MAX, Wanted};
 use super::{Order, Outcome, Verdict};
+use crate::clock::Clock;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::payload::OutgoingPayload;
-use crate::x402::{
-    Offer, PaymentRequirements, PaymentRequirementsV1, SupportedKind, SupportedResponse, Version,
-};
+use crate::x402::{Offer, PaymentRequirements, PaymentRequirementsV1, SupportedKind, Version};
 
 /// Where a facilitator is, and how long it may take.
 #[derive(Clone)]
@@ -36,7 +39,11 @@ pub struct Settings {
     /// Verifications that run at once, and settlements that do.
     pub in_flight_max: usize,
     /// What it must be able to settle; [`Http::ready`] looks for these.
-    pub kinds: Vec<SupportedKind>,
+    pub wanted: Vec<Wanted>,
+    /// How it knows who asks.
+    pub auth: Auth,
+    /// For tokens that are good for a while only.
+    pub clock: Clock,
 }
 
 /// Why a facilitator cannot be spoken to with these settings.
@@ -63,9 +70,7 @@ pub struct Http {
     verify: Endpoint,
     settle: Endpoint,
     supported: Endpoint,
-    wanted: Vec<SupportedKind>,
-    listed: ArcSwapOption<SupportedResponse>,
-    refreshes_failed: AtomicU32,
+    listing: Listing,
 }
 
 impl Settings {
@@ -77,7 +82,9 @@ impl Settings {
             settle_timeout: SETTLE_TIMEOUT_DEFAULT,
             headers: Vec::new(),
             in_flight_max: IN_FLIGHT_MAX_DEFAULT,
-            kinds: Vec::new(),
+            wanted: Vec::new(),
+            auth: Auth::None,
+            clock: Clock::System,
         }
     }
 }
@@ -94,18 +101,22 @@ impl Http {
         }
         let shortest = settings.verify_timeout.min(settings.settle_timeout);
         let client = ask::client(headers(settings.headers), shortest)?;
+        let shared = Shared {
+            client,
+            auth: settings.auth,
+            clock: settings.clock,
+            in_flight_max: settings.in_flight_max,
+        };
         let endpoint = |method: Method, path: &str, timeout: Duration| {
             let text = format!("{base}{path}");
             let url = Url::parse(&text).map_err(|_| SettingsError::Url(text))?;
-            Ok(Endpoint::new(client.clone(), method, url, timeout, settings.in_flight_max))
+            Ok(Endpoint::new(&shared, method, url, timeout))
         };
         Ok(Self {
             verify: endpoint(Method::POST, "/verify", settings.verify_timeout)?,
             settle: endpoint(Method::POST, "/settle", settings.settle_timeout)?,
             supported: endpoint(Method::GET, "/supported", settings.verify_timeout)?,
-            wanted: settings.kinds,
-            listed: ArcSwapOption::empty(),
-            refreshes_failed: AtomicU32::new(0),
+            listing: Listing::new(settings.wanted),
         })
     }
 
@@ -147,58 +158,32 @@ impl Http {
     /// May be dropped at any time.
     pub async fn refresh(&self) -> Result<(), Fault> {
         let asked = self.supported.ask(None).await.map_err(Unanswered::into_fault);
-        match asked.and_then(|answer| answer::supported(&answer)) {
-            Ok(list) => {
-                self.listed.store(Some(list.into()));
-                self.refreshes_failed.store(0, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(fault) => {
-                self.refreshes_failed.fetch_add(1, Ordering::Relaxed);
-                Err(fault)
-            }
-        }
+        self.listing.keep(asked.and_then(|answer| answer::supported(&answer)))
     }
 
     /// Whether the facilitator has listed this offer in the words of this version.
     pub fn supports(&self, offer: &Offer, version: Version) -> bool {
-        let (scheme, network) = match version {
-            Version::V1 => (&*offer.v1.scheme, &*offer.v1.network),
-            Version::V2 => (&*offer.requirements.scheme, offer.requirements.network.as_str()),
-        };
-        self.lists(version.into(), scheme, network)
+        self.listing.supports(offer, version)
     }
 
-    /// Whether `/supported` was answered lately and lists all that this gateway wants settled.
-    ///
-    /// Asks by itself when it never was.
+    /// Whether nothing it has said speaks against settling this offer.
+    pub fn settles(&self, offer: &Offer) -> bool {
+        self.listing.settles(offer)
+    }
+
+    /// What it has listed last, as it said it.
+    pub fn listed(&self) -> Vec<SupportedKind> {
+        self.listing.kinds()
+    }
+
+    /// Whether `/supported` was answered lately and lists all that this gateway wants settled, in
+    /// the words of either version. Asks nobody.
     ///
     /// # Errors
-    /// Refreshes have failed [`REFRESHES_FAILED_MAX`] times in a row, or a kind is not listed.
-    ///
-    /// # Cancel safety
-    /// May be dropped at any time.
-    pub async fn ready(&self) -> Result<(), Fault> {
-        let fault = |retry, context| Fault::new(Side::Facilitator, retry, context);
-        if self.listed.load().is_none() {
-            self.refresh().await?;
-        }
-        if self.refreshes_failed.load(Ordering::Relaxed) >= REFRESHES_FAILED_MAX {
-            return Err(fault(Retry::Later, "/supported has not been answered lately"));
-        }
-        let listed =
-            |kind: &SupportedKind| self.lists(kind.x402_version, &kind.scheme, &kind.network);
-        if !self.wanted.iter().all(listed) {
-            return Err(fault(Retry::Never, "/supported does not list what the routes offer"));
-        }
-        Ok(())
-    }
-
-    fn lists(&self, version: u8, scheme: &str, network: &str) -> bool {
-        let same = |kind: &SupportedKind| {
-            kind.x402_version == version && kind.scheme == scheme && kind.network == network
-        };
-        self.listed.load().as_ref().is_some_and(|list| list.kinds.iter().any(same))
+    /// It was never answered, or refreshes have failed [`REFRESHES_FAILED_MAX`] times in a row, or
+    /// a network is not listed.
+    pub fn ready(&self) -> Result<(), Fault> {
+        self.listing.ready()
     }
 
     /// The body of a request. The version is the client's, or the only one the facilitator lists:
@@ -237,7 +222,8 @@ impl fmt::Debug for Settings {
             .field("settle_timeout", &self.settle_timeout)
             .field("headers", &names)
             .field("in_flight_max", &self.in_flight_max)
-            .field("kinds", &self.kinds)
+            .field("wanted", &self.wanted)
+            .field("auth", &self.auth)
             .finish()
     }
 }
@@ -300,9 +286,6 @@ pub const SETTLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 
 /// As many settlements as take 60 s each at 17 a second, or 350 ms each at 2,900 a second.
 pub const IN_FLIGHT_MAX_DEFAULT: usize = 1_024;
-
-/// Refreshes that may fail in a row before the facilitator counts as gone.
-pub const REFRESHES_FAILED_MAX: u32 = 3;
 
 #[cfg(test)]
 mod fake;

@@ -65,7 +65,7 @@ pub struct Claim {
     pub exchange: ExchangeId,
     /// Name of the route it pays for.
     pub route: Box<str>,
-    /// Name of the facilitator that will settle it, and must be asked about it later.
+    /// Name of the facilitator that will be asked first. [`Step::Settling`] names the one that is.
     pub facilitator: Box<str>,
     /// What it pays.
     pub amount: AtomicAmount,
@@ -97,7 +97,7 @@ pub struct Entry {
     pub exchange: ExchangeId,
     /// Name of the route it pays for.
     pub route: Box<str>,
-    /// Name of the facilitator that settles it.
+    /// Name of the facilitator that was asked last to settle it, or will be.
     pub facilitator: Box<str>,
     /// What it pays.
     pub amount: AtomicAmount,
@@ -147,6 +147,9 @@ impl Entry {
             self.state = step.state();
             self.transaction = step.transaction().map(Into::into).or(self.transaction.take());
             self.reason = step.reason().map(Into::into);
+            if let Some(facilitator) = step.facilitator() {
+                self.facilitator = facilitator.into();
+            }
             self.changed_at = now;
         }
         self.stands_after(exchange, step)
@@ -161,7 +164,8 @@ impl Entry {
         let named = step.transaction();
         let same = self.state == step.state()
             && self.reason.as_deref() == step.reason()
-            && (named.is_none() || named == self.transaction.as_deref());
+            && (named.is_none() || named == self.transaction.as_deref())
+            && step.facilitator().is_none_or(|name| name == &*self.facilitator);
         let (from, to) = (self.state, step.state());
         if same { Ok(()) } else { Err(Misstep::Illegal { from, to }) }
     }
@@ -232,7 +236,7 @@ mod tests {
     #[test]
     fn the_legal_transitions() {
         check(State::Held, "y--y-y");
-        check(State::Settling, "=yyyy-");
+        check(State::Settling, "yyyyy-");
         check(State::Unknown, "-yyy=-");
         check(State::Settled, "-=----");
         check(State::Refused, "--=---");
@@ -243,7 +247,7 @@ mod tests {
     #[track_caller]
     fn check(from: State, row: &str) {
         let steps = [
-            Step::Settling,
+            Step::Settling { facilitator: "dev".into() },
             Step::Settled { transaction: "0x1".into() },
             Step::Refused(ErrorReason::InsufficientFunds),
             Step::Released,

@@ -175,7 +175,7 @@ const SHARD_LEN_MAX: usize = 32_768;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::tests::{claim, identity};
+    use crate::ledger::tests::{claim, identity, settling};
 
     /// Fills a shard with payments that end at second 100, and takes each of them so far.
     fn full(steps: &[Step]) -> Shard {
@@ -202,14 +202,14 @@ mod tests {
 
     #[test]
     fn what_moved_is_kept_until_no_chain_takes_it() {
-        let settled = [Step::Settling, Step::Settled { transaction: "0x1".into() }];
+        let settled = [settling("dev"), Step::Settled { transaction: "0x1".into() }];
         check(&settled, 99, false);
         check(&settled, 100, true);
     }
 
     #[test]
     fn what_is_in_flight_is_never_forgotten() {
-        check(&[Step::Settling], 1_000, false);
+        check(&[settling("dev")], 1_000, false);
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(super) enum Many {
     Claim,
     /// Advances payments that stand where the step starts.
     Advance,
+    /// The same for payments whose claims have known numbers, which are found faster.
+    AdvanceClaim,
     /// Reads the lines of payments, each with the tag of its row, except those of one claim.
     Find,
 }
@@ -30,6 +32,7 @@ impl Many {
         let (before, columns, after) = match self {
             Self::Claim => (CLAIM_BEFORE, CLAIM_COLUMNS, CLAIM_AFTER),
             Self::Advance => (ADVANCE_BEFORE, ADVANCE_COLUMNS, ADVANCE_AFTER),
+            Self::AdvanceClaim => (STEP_BEFORE, STEP_COLUMNS, STEP_AFTER),
             Self::Find => (FIND_BEFORE, FIND_COLUMNS, FIND_AFTER),
         };
         let mut sql = before.to_owned();
@@ -64,20 +67,39 @@ ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET
     claimed_at = excluded.claimed_at, changed_at = excluded.changed_at
 WHERE payments.state IN ('released', 'refused')";
 
-const ADVANCE_COLUMNS: usize = 12;
-const ADVANCE_BEFORE: &str = "
-WITH step (payer, nonce, asset, network, exchange, from_1, from_2, from_3, state, transaction_,
-    reason, now) AS (VALUES ";
-const ADVANCE_AFTER: &str = ")
+macro_rules! advance {
+    ($which:literal) => {
+        concat!(
+            ")
 UPDATE OR FAIL payments SET state = step.state,
     past = substr(coalesce(past || ' ', '') || payments.state || '@' || changed_at, -2000),
     \"transaction\" = coalesce(step.transaction_, \"transaction\"),
-    reason = step.reason, changed_at = step.now
+    reason = step.reason, facilitator = coalesce(step.facilitator_, facilitator),
+    changed_at = step.now
 FROM step
-WHERE payments.payer = step.payer AND payments.nonce = step.nonce
-    AND payments.asset = step.asset AND payments.network = step.network
+",
+            $which,
+            "
     AND payments.exchange = step.exchange
-    AND payments.state IN (step.from_1, step.from_2, step.from_3)";
+    AND payments.state IN (step.from_1, step.from_2, step.from_3)"
+        )
+    };
+}
+
+const ADVANCE_COLUMNS: usize = 13;
+const ADVANCE_BEFORE: &str = "
+WITH step (payer, nonce, asset, network, exchange, from_1, from_2, from_3, state, transaction_,
+    reason, facilitator_, now) AS (VALUES ";
+const ADVANCE_AFTER: &str = advance!(
+    "WHERE payments.payer = step.payer AND payments.nonce = step.nonce
+    AND payments.asset = step.asset AND payments.network = step.network"
+);
+
+const STEP_COLUMNS: usize = 10;
+const STEP_BEFORE: &str = "
+WITH step (serial, exchange, from_1, from_2, from_3, state, transaction_, reason, facilitator_,
+    now) AS (VALUES ";
+const STEP_AFTER: &str = advance!("WHERE payments.serial = step.serial");
 
 const FIND_COLUMNS: usize = 6;
 const FIND_BEFORE: &str = "
@@ -113,6 +135,16 @@ impl Values {
     /// The values of a [`Many::Advance`] row.
     pub(super) fn advance(&mut self, op: &Advancing) -> Result<(), BoxError> {
         self.identity(&op.identity)?;
+        self.step(op)
+    }
+
+    /// The values of a [`Many::AdvanceClaim`] row.
+    pub(super) fn advance_claim(&mut self, serial: i64, op: &Advancing) -> Result<(), BoxError> {
+        self.add(serial)?;
+        self.step(op)
+    }
+
+    fn step(&mut self, op: &Advancing) -> Result<(), BoxError> {
         self.add(op.exchange.to_string())?;
         for source in op.step.sources() {
             self.add(source.name())?;
@@ -120,6 +152,7 @@ impl Values {
         self.add(op.step.state().name())?;
         self.add(op.step.transaction())?;
         self.add(op.step.reason())?;
+        self.add(op.step.facilitator())?;
         self.add(op.now.millis())
     }
 

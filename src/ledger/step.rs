@@ -26,8 +26,12 @@ pub enum State {
 /// What an exchange reports of its payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It is about to be settled.
-    Settling,
+    /// It is about to be settled by this one. Said again by the same exchange when that one has
+    /// not taken the order and another is about to be asked.
+    Settling {
+        /// Name of the facilitator, which must be asked about it later.
+        facilitator: Box<str>,
+    },
     /// The money moved.
     Settled {
         /// `0x` and 64 hex digits on EVM. At most [`TRANSACTION_LEN_MAX`] bytes.
@@ -121,7 +125,7 @@ impl Step {
     /// Where it leads.
     pub const fn state(&self) -> State {
         match self {
-            Self::Settling => State::Settling,
+            Self::Settling { .. } => State::Settling,
             Self::Settled { .. } => State::Settled,
             Self::Refused(_) => State::Refused,
             Self::Released | Self::Orphaned => State::Released,
@@ -133,7 +137,8 @@ impl Step {
     pub const fn sources(&self) -> [State; 3] {
         use State::{Held, Settling, Unknown};
         match self {
-            Self::Settling | Self::Orphaned => [Held, Held, Held],
+            Self::Settling { .. } => [Held, Settling, Settling],
+            Self::Orphaned => [Held, Held, Held],
             Self::Settled { .. } | Self::Refused(_) => [Settling, Unknown, Unknown],
             Self::Released => [Held, Settling, Unknown],
             Self::Unknown { .. } => [Settling, Settling, Settling],
@@ -145,7 +150,19 @@ impl Step {
         match self {
             Self::Settled { transaction } => Some(transaction),
             Self::Unknown { transaction } => transaction.as_deref(),
-            Self::Settling | Self::Refused(_) | Self::Released | Self::Orphaned => None,
+            Self::Settling { .. } | Self::Refused(_) | Self::Released | Self::Orphaned => None,
+        }
+    }
+
+    /// The facilitator it names.
+    pub fn facilitator(&self) -> Option<&str> {
+        match self {
+            Self::Settling { facilitator } => Some(facilitator),
+            Self::Settled { .. }
+            | Self::Refused(_)
+            | Self::Released
+            | Self::Orphaned
+            | Self::Unknown { .. } => None,
         }
     }
 
@@ -153,7 +170,7 @@ impl Step {
     pub const fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Refused(reason) => Some(reason.code()),
-            Self::Settling
+            Self::Settling { .. }
             | Self::Settled { .. }
             | Self::Released
             | Self::Orphaned

@@ -38,6 +38,10 @@ pub(super) fn identity(payment: u64) -> PaymentIdentity {
     }
 }
 
+pub(super) fn settling(facilitator: &str) -> Step {
+    Step::Settling { facilitator: facilitator.into() }
+}
+
 const NOW: UnixMillis = UnixMillis::new(1_700_000_000_000);
 
 fn file(folder: &Path) -> LedgerUrl {
@@ -113,7 +117,8 @@ async fn in_order<'a, T>(
 
 /// Waits until everything that was handed in before is written.
 async fn fence(ledger: &Ledger) {
-    let result = ledger.advance(&identity(u64::MAX), ExchangeId::new(0), Step::Settling, NOW).await;
+    let result =
+        ledger.advance(&identity(u64::MAX), ExchangeId::new(0), settling("dev"), NOW).await;
     assert!(result.unwrap_err().to_string().contains("no such payment"));
 }
 
@@ -131,7 +136,7 @@ async fn an_entry_is_what_was_claimed_and_what_became_of_it() {
         assert_eq!(ledger.claim(claim.clone(), NOW).await.unwrap(), Claimed::Ours);
         let later = NOW.plus(std::time::Duration::from_secs(1));
         let step = Step::Unknown { transaction: Some("0xabc".into()) };
-        ledger.advance(&claim.identity, exchange, Step::Settling, NOW).await.unwrap();
+        ledger.advance(&claim.identity, exchange, settling("dev"), NOW).await.unwrap();
         ledger.advance(&claim.identity, exchange, step, later).await.unwrap();
         let step = Step::Refused(ErrorReason::InsufficientFunds);
         ledger.advance(&claim.identity, exchange, step, later).await.unwrap();
@@ -205,7 +210,7 @@ async fn what_cannot_be_written_does_not_fail_its_neighbours() {
         for payment in 1..=3 {
             ledger.claim(claim(payment, 9), NOW).await.unwrap();
             ledger
-                .advance(&identity(payment), ExchangeId::new(9), Step::Settling, NOW)
+                .advance(&identity(payment), ExchangeId::new(9), settling("dev"), NOW)
                 .await
                 .unwrap();
         }
@@ -319,6 +324,29 @@ async fn limits_cut_the_far_end() {
     }
 }
 
+/// A crash while the second one is asked must not send recovery to the first.
+#[tokio::test]
+async fn the_entry_names_the_facilitator_that_was_asked_last() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in [LedgerUrl::Memory, file(folder.path())] {
+        let ledger = Ledger::open(&url).await.unwrap();
+        let exchange = ExchangeId::new(9);
+        ledger.claim(claim(1, 9), NOW).await.unwrap();
+        for name in ["dev", "spare", "spare"] {
+            ledger.advance(&identity(1), exchange, settling(name), NOW).await.unwrap();
+            let entry = ledger.get(&identity(1)).await.unwrap().unwrap();
+            assert_eq!((&*entry.facilitator, entry.state), (name, State::Settling));
+        }
+        let other = ledger.advance(&identity(1), ExchangeId::new(8), settling("dev"), NOW).await;
+        assert!(other.is_err());
+        let unknown = Step::Unknown { transaction: None };
+        ledger.advance(&identity(1), exchange, unknown, NOW).await.unwrap();
+        assert!(ledger.advance(&identity(1), exchange, settling("dev"), NOW).await.is_err());
+        let entry = ledger.get(&identity(1)).await.unwrap().unwrap();
+        assert_eq!((&*entry.facilitator, entry.state), ("spare", State::Unknown));
+    }
+}
+
 #[tokio::test]
 async fn a_ledger_of_a_newer_version_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -345,7 +373,7 @@ async fn no_statement_reads_the_whole_table() {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
     let mut other = options.connect().await.unwrap();
     use rows::Many;
-    let many = [Many::Claim, Many::Advance, Many::Find].into_iter();
+    let many = [Many::Claim, Many::Advance, Many::AdvanceClaim, Many::Find].into_iter();
     let many = many.flat_map(|many| [many.sql(1), many.sql(64)]);
     for sql in
         many.chain([lines::GET.to_owned(), sqlite::UNFINISHED.to_owned(), lines::PAGE.to_owned()])

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::queue::{Advancing, Claiming, Op, Ops};
 use super::round::{Outcome, Round, rounds};
 use super::rows::{self, Many, Values};
-use super::{Claimed, Entry, Misstep, lines};
+use super::{Claimed, Entry, ExchangeId, Misstep, State, lines};
 use crate::fault::{Fault, Retry, Side};
 
 /// The writer, alive until the queue is closed and empty.
@@ -22,6 +22,8 @@ pub(super) struct Writer {
     statements: HashMap<(Many, usize), Arc<str>>,
     /// The number of the last claim.
     serial: i64,
+    /// The numbers of the claims in flight.
+    claims: HashMap<ExchangeId, i64>,
     /// Releases that could not be written yet. At most one for each claim in flight.
     late: Vec<Op>,
     /// Held while this process owns the file.
@@ -31,7 +33,8 @@ pub(super) struct Writer {
 impl Writer {
     /// The writer of an open file whose claims have numbers up to `serial`.
     pub(super) fn new(connection: SqliteConnection, serial: i64, lock: File) -> Self {
-        Self { connection, statements: HashMap::new(), serial, late: Vec::new(), lock }
+        let (statements, claims) = (HashMap::new(), HashMap::new());
+        Self { connection, statements, serial, claims, late: Vec::new(), lock }
     }
 
     /// Writes what comes until the queue is closed, then leaves the file in order.
@@ -60,11 +63,11 @@ impl Writer {
     /// Writes a round and answers it. One op that cannot be written does not fail its neighbours.
     async fn write(&mut self, round: Round) {
         match self.commit(&round).await {
-            Ok(outcome) => round.answer(outcome),
+            Ok(outcome) => self.answer(round, outcome),
             Err(error) if round.len() > 1 && is_of_one_op(&error) => {
                 for alone in round.split() {
                     match self.commit(&alone).await {
-                        Ok(outcome) => alone.answer(outcome),
+                        Ok(outcome) => self.answer(alone, outcome),
                         Err(error) => self.fail(alone, error),
                     }
                 }
@@ -73,13 +76,28 @@ impl Writer {
         }
     }
 
+    /// Answers a round that is on the disk, and keeps the numbers of its claims until their
+    /// payments come to an end.
+    fn answer(&mut self, round: Round, outcome: Outcome) {
+        let first = self.serial.saturating_sub(len(&round.claims)).saturating_add(1);
+        for ((op, claimed), serial) in round.claims.iter().zip(&outcome.claims).zip(first..) {
+            if matches!(claimed, Claimed::Ours) {
+                self.claims.insert(op.claim.exchange, serial);
+            }
+        }
+        for op in round.advances.iter().filter(|op| op.step.state() != State::Settling) {
+            self.claims.remove(&op.exchange);
+        }
+        round.answer(outcome);
+    }
+
     /// Writes a round. All of it is on the disk when this returns, or nothing.
     async fn commit(&mut self, round: &Round) -> Result<Outcome, Error> {
         let first = self.serial.saturating_add(1);
-        let claims = i64::try_from(round.claims.len()).unwrap_or(i64::MAX);
-        self.serial = self.serial.saturating_add(claims);
+        self.serial = self.serial.saturating_add(len(&round.claims));
         let transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        let mut page = Page { transaction, statements: &mut self.statements };
+        let (statements, known) = (&mut self.statements, &self.claims);
+        let mut page = Page { transaction, statements, known };
         let claims = page.claim(first, &round.claims).await?;
         let advances = page.advance(&round.advances).await?;
         page.transaction.commit().await?;
@@ -113,6 +131,7 @@ impl Writer {
 struct Page<'a> {
     transaction: Transaction<'a, Sqlite>,
     statements: &'a mut HashMap<(Many, usize), Arc<str>>,
+    known: &'a HashMap<ExchangeId, i64>,
 }
 
 impl Page<'_> {
@@ -139,11 +158,8 @@ impl Page<'_> {
     }
 
     async fn advance(&mut self, ops: &[Advancing]) -> Result<Vec<Result<(), Misstep>>, Error> {
-        let mut values = Values::default();
-        for op in ops {
-            values.advance(op).map_err(Error::Encode)?;
-        }
-        if self.write(Many::Advance, ops.len(), values).await? == ops.len() {
+        let (many, values) = self.steps(ops).map_err(Error::Encode)?;
+        if self.write(many, ops.len(), values).await? == ops.len() {
             return Ok(vec![Ok(()); ops.len()]);
         }
         let mut values = Values::default();
@@ -157,6 +173,20 @@ impl Page<'_> {
             }
         }
         Ok(results)
+    }
+
+    /// By the numbers of their claims if all are in flight, else by what was signed.
+    fn steps(&self, ops: &[Advancing]) -> Result<(Many, Values), lines::BoxError> {
+        let known: Option<Vec<_>> = ops.iter().map(|op| self.known.get(&op.exchange)).collect();
+        let mut values = Values::default();
+        let Some(serials) = known else {
+            ops.iter().try_for_each(|op| values.advance(op))?;
+            return Ok((Many::Advance, values));
+        };
+        for (op, serial) in ops.iter().zip(serials) {
+            values.advance_claim(*serial, op)?;
+        }
+        Ok((Many::AdvanceClaim, values))
     }
 
     /// How many lines were written.
@@ -182,10 +212,18 @@ impl Page<'_> {
     /// The statement for so many rows or a few more: there are few sizes, so that all of them stay
     /// prepared, and a row of NULLs costs little.
     fn statement(&mut self, many: Many, rows: usize) -> Arc<str> {
-        let rows = rows.next_power_of_two();
+        let rows = if rows < STEP_OF_SIZES {
+            rows.next_power_of_two()
+        } else {
+            rows.next_multiple_of(STEP_OF_SIZES)
+        };
         let text = self.statements.entry((many, rows)).or_insert_with(|| many.sql(rows).into());
         Arc::clone(text)
     }
+}
+
+fn len<T>(list: &[T]) -> i64 {
+    i64::try_from(list.len()).unwrap_or(i64::MAX)
 }
 
 /// Whether the error is about what was written rather than about the file.
@@ -193,6 +231,9 @@ fn is_of_one_op(error: &Error) -> bool {
     let database = error.as_database_error();
     database.is_some_and(|error| error.is_check_violation() || error.is_unique_violation())
 }
+
+/// Statements for more rows than this are made for multiples of it.
+const STEP_OF_SIZES: usize = 8;
 
 /// Ops that are taken from the queue at once.
 const TAKE_MAX: usize = 256;

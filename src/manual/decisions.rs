@@ -132,3 +132,82 @@
 //!
 //! Amounts have up to 128 bits, which SQLite's integers do not hold; both engines then need no
 //! arithmetic. Different assets are never added.
+//!
+//! # When a facilitator is not asked any more
+//!
+//! Five faults in a row, or sixteen of the last thirty-two: fewer than five is one bad connection
+//! and its neighbours, more than five is five payers whose settlements hang. The second rule is
+//! for one that fails half the time. Each question has its own circuit, because a facilitator may
+//! verify well and lose every settlement. The first wait is 1 s, as long as a restart behind a load
+//! balancer; the last is 60 s, what an outage costs beyond its end. Not configurable: nobody knows
+//! better numbers before an outage, and after it they are in the metrics.
+//!
+//! What a payer can cause at will does not count: a refused payment, or a settlement that fails
+//! because the account is empty by now. Else one payer could close the gateway for all others.
+//!
+//! A wait is not tried by a payment where `/supported` can be asked first, beside the requests.
+//! Time is the time of day, because it is handed in; a clock that is set back ends a wait early,
+//! never late.
+//!
+//! # Another facilitator hears of a payment only if the first has not taken it
+//!
+//! `verify` moves nothing and goes to the next within one request. A settlement goes to the next
+//! after no connection, or an answer at the door such as 401 or 429, and after the ledger names the
+//! next. A timeout, a 5xx or garbage ends it as unknown: two facilitators with one authorization
+//! would race on the chain, and the loser's word would be taken for the outcome.
+//!
+//! # Readiness is not a facilitator's health
+//!
+//! If each replica took itself out while a facilitator is away, an outage there would take free
+//! routes and other networks down with it.
+//!
+//! # A settlement is not forced through an open circuit
+//!
+//! When the circuit opens between verify and settle and nobody else is there, the payment is
+//! released and the answer is withheld. To send it anyway would turn a lost answer into an unknown
+//! payment.
+//!
+//! # What happens on a chain is simulated by code that is never deployed
+//!
+//! One `eth_call` runs `chain/evm/Probe.sol` as creation code: balance, authorization and the very
+//! transfer are made in order at one block, with the gas of each. A wallet that is not deployed yet
+//! is deployed in the simulation first (ERC-6492), and its contract is asked by the asset itself
+//! (ERC-1271), so what is verified is what will be executed. A list of questions would answer from
+//! several blocks and could not simulate one call after another.
+//!
+//! # Verified at `latest`, settled at `confirmations`, given up at `safe`
+//!
+//! `latest` refuses fewest good payments, and a wrong `yes` costs an answer, not money. A payment
+//! is settled when its own events are in the receipt and its block is on the chain,
+//! `confirmations` deep: 1 by default, because a rollup's sequencer does not take blocks back.
+//! That a payment will never move is believed only of a block that stays (`safe`, or 64 below the
+//! head) whose clock is past the end of its window.
+//!
+//! # The chain's clock decides, ours only warns
+//!
+//! The simulation runs at the last block's own time. Our clock is used before it, with five
+//! seconds of skew, so that most mistakes cost no question.
+//!
+//! # Settlements wait five milliseconds for each other
+//!
+//! That is lost in any block time, and under load the wait is for a free signer anyway: while
+//! sixteen transactions of each are in no block, payments gather and leave fifty at a time. One
+//! fails without the others (`aggregate3` with failures allowed), and goes alone once more before
+//! it is refused.
+//!
+//! # Code of others goes alone
+//!
+//! A payer's contract, or an account with delegated code (EIP-7702), may take any gas once it is on
+//! the chain, and with it the gas of whoever shares its transaction. So do factories of ERC-6492.
+//! They are called by Multicall3, which owns nothing, never by the signer itself.
+//!
+//! # An authorization that somebody else has used is not claimed
+//!
+//! Anyone may send a signed authorization. When ours is found used in a transaction that we did
+//! not send, the money may be there, but another gateway with the same `pay_to` may have served for
+//! it: the outcome is unknown, and recovery writes down what the chain says.
+//!
+//! # Our own transport under alloy's types
+//!
+//! alloy's provider brings its own HTTP client, polls receipts every seven seconds and has no
+//! failover with health. A batch of JSON is small; what is signed and encoded is alloy's.

@@ -8,22 +8,55 @@
 //!
 //! # Health
 //!
-//! `/livez` answers while the process runs. `/readyz` is 200 when every upstream has an address,
-//! every facilitator has lately said that it can settle what the routes offer, and the ledger's
-//! database could be written when it last was; else 503 with one line for each reason.
+//! `/livez` answers while the process runs. `/readyz` is 200 when every upstream has an address and
+//! something can be sold: else 503 with one line for each reason. At the start it waits until each
+//! route has a facilitator that says it settles what the route offers. The ledger's
+//! database must have been writable when it was last written. Later a facilitator that is
+//! away is a line behind `ready`, and 503 only when no route at all can be served without it: one
+//! outage elsewhere must not take down what does not need it.
+//!
+//! # An open circuit
+//!
+//! `tollgate_facilitator_circuit{facilitator, question}` at 2: it failed five times in a row, or
+//! sixteen of the last thirty-two times, to `verify` or to `settle`, and is not asked for now. At 1
+//! its wait is over and the next payment tries it. The log has a line with `state` for each change,
+//! and why under `it did not verify`. The wait is a second at first, doubled up to a minute;
+//! `/supported` is asked before a payment is risked.
+//!
+//! While a network has another facilitator whose circuits are closed, nobody notices. With none,
+//! payers get 503 `facilitator_unavailable` with a `Retry-After`; nothing is taken and nothing is
+//! lost. Look at the facilitator's own status page, or at `tollgate check --online`. 401 or 403 in
+//! the fault: its key has expired. 429: it wants fewer requests, so name a second one.
 //!
 //! # Payments whose outcome is unknown
 //!
 //! `tollgate_payments_unknown` above zero: a facilitator took a payment and did not say what became
 //! of it. The payer gets 503 with the transaction, if one was named, and is never asked again for
-//! the same payment. The simulated chain is looked up every few seconds. For a hosted facilitator
+//! the same payment, nor is another facilitator asked to settle it. A few after an outage are what
+//! the circuit did not spare; a number that grows is a facilitator that takes orders and loses
+//! them: put another one before it in `facilitator = [...]`. The simulated chain is looked up every few seconds. For a hosted facilitator
 //! look the payment up by hand: `tollgate ledger list` names payer, nonce and transaction; the
 //! asset's `authorizationState(payer, nonce)` on a block explorer says whether the money moved.
 //!
+//! Where the gateway settles by itself, or the network has `rpc`, the chain is looked at every few
+//! seconds: the named transaction, the authorization's state, the event of its use. A payment whose
+//! window has closed unused in a block that stays is released.
+//!
+//! # Our own signers
+//!
+//! `/readyz` says `all signers are low on gas` when every signer has less than `gas.low`; one alone
+//! shows in `tollgate_signer_balance_gwei` and is used last. Send it coins: nothing else helps.
+//! `gas is too dear` in the log: the chain asks for more than `gas.fee_max`, and payments get 503
+//! until it is cheaper or the cap is raised. `a transaction was replaced`: it was in no block for
+//! `replace_after`, and was sent again for an eighth more. `another program uses the signer's key`:
+//! give each gateway a signer of its own; two programs with one key take each other's nonces.
+//! `tollgate_chain_nodes{state="down"}`: nodes that do not answer, are ten blocks behind, or are on
+//! another chain; the others are asked instead.
+//!
 //! # Faults by side
 //!
-//! `tollgate_faults_total{side}`: `upstream`, the API behind; `facilitator`, who settles; `ledger`,
-//! the disk; `ours`, a bug. The log line of the exchange carries the chain of causes in `fault`.
+//! `tollgate_faults_total{side}`: `upstream`, the API behind; `facilitator`, who settles; `chain`,
+//! a node; `ledger`, the disk; `ours`, a bug. The log line of the exchange carries the chain of causes in `fault`.
 //!
 //! # Lost log lines
 //!

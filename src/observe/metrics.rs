@@ -2,12 +2,13 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use super::{AccessLog, Observed, access::Written};
 use crate::fault::Side;
+use crate::ledger::answers::Counted;
 
 /// A row of the README's table of metrics.
 #[derive(Clone, Copy, Debug)]
@@ -60,15 +61,54 @@ const UPSTREAM: Metric = Metric {
     labels: &["upstream"],
     help: "1 while an upstream has an address to be reached at",
 };
+const CIRCUIT: Metric = Metric {
+    name: "tollgate_facilitator_circuit",
+    labels: &["facilitator", "question"],
+    help: "0 while a facilitator is asked, 1 while one question tries it, 2 while it is not asked",
+};
+const PURSE: Metric = Metric {
+    name: "tollgate_signer_balance_gwei",
+    labels: &["facilitator", "signer"],
+    help: "What a signer has left for gas, in 10^9 wei",
+};
+const NODES: Metric = Metric {
+    name: "tollgate_chain_nodes",
+    labels: &["facilitator", "state"],
+    help: "Nodes of a chain that answer (up) and that do not (down)",
+};
 const DROPPED: Metric = Metric {
     name: "tollgate_log_lines_dropped_total",
     labels: &[],
     help: "Log lines lost because they were not read fast enough",
 };
+const ANSWERS: Metric = Metric {
+    name: "tollgate_answers_total",
+    labels: &["outcome"],
+    help: "Paid answers by what became of their copy: `whole` is kept",
+};
+const ANSWERS_BYTES: Metric = Metric {
+    name: "tollgate_answers_bytes",
+    labels: &[],
+    help: "Bytes of paid answers that are kept now",
+};
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 9] =
-    [EXCHANGES, SETTLED, STAGES, RUNNING, FAULTS, UNKNOWN, LIMITER, UPSTREAM, DROPPED];
+pub const METRICS: [Metric; 14] = [
+    EXCHANGES,
+    SETTLED,
+    STAGES,
+    RUNNING,
+    FAULTS,
+    UNKNOWN,
+    LIMITER,
+    UPSTREAM,
+    CIRCUIT,
+    PURSE,
+    NODES,
+    DROPPED,
+    ANSWERS,
+    ANSWERS_BYTES,
+];
 
 /// The counters and the access log of one process.
 #[derive(Debug)]
@@ -77,13 +117,18 @@ pub struct Metrics {
     log: AccessLog,
     exchanges: IntCounterVec,
     settled: IntCounterVec,
-    stages: HistogramVec,
+    stages: [Histogram; 3],
     running: IntGauge,
     faults: IntCounterVec,
     unknown: IntGauge,
     limiter: IntGaugeVec,
     upstream: IntGaugeVec,
+    circuit: IntGaugeVec,
+    purse: IntGaugeVec,
+    nodes: IntGaugeVec,
     dropped: IntCounter,
+    answers: IntCounterVec,
+    answers_bytes: IntGauge,
 }
 
 impl Metrics {
@@ -93,16 +138,22 @@ impl Metrics {
     /// None with the names above; prometheus' own.
     pub fn new(log: AccessLog) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
+        let stages = kept(&registry, HistogramVec::new(buckets(), STAGES.labels)?)?;
         Ok(Self {
             exchanges: kept(&registry, IntCounterVec::new(opts(EXCHANGES), EXCHANGES.labels)?)?,
             settled: kept(&registry, IntCounterVec::new(opts(SETTLED), SETTLED.labels)?)?,
-            stages: kept(&registry, HistogramVec::new(buckets(), STAGES.labels)?)?,
+            stages: STAGE_NAMES.map(|stage| stages.with_label_values(&[stage])),
             running: kept(&registry, IntGauge::with_opts(opts(RUNNING))?)?,
             faults: kept(&registry, IntCounterVec::new(opts(FAULTS), FAULTS.labels)?)?,
             unknown: kept(&registry, IntGauge::with_opts(opts(UNKNOWN))?)?,
             limiter: kept(&registry, IntGaugeVec::new(opts(LIMITER), LIMITER.labels)?)?,
             upstream: kept(&registry, IntGaugeVec::new(opts(UPSTREAM), UPSTREAM.labels)?)?,
+            circuit: kept(&registry, IntGaugeVec::new(opts(CIRCUIT), CIRCUIT.labels)?)?,
+            purse: kept(&registry, IntGaugeVec::new(opts(PURSE), PURSE.labels)?)?,
+            nodes: kept(&registry, IntGaugeVec::new(opts(NODES), NODES.labels)?)?,
             dropped: kept(&registry, IntCounter::with_opts(opts(DROPPED))?)?,
+            answers: kept(&registry, IntCounterVec::new(opts(ANSWERS), ANSWERS.labels)?)?,
+            answers_bytes: kept(&registry, IntGauge::with_opts(opts(ANSWERS_BYTES))?)?,
             registry,
             log,
         })
@@ -118,16 +169,17 @@ impl Metrics {
         self.running.dec();
         let route = observed.route.unwrap_or("none");
         self.exchanges.with_label_values(&[route, observed.outcome]).inc();
-        if let (Some(payment), "paid") = (&observed.payment, observed.outcome) {
+        if let Some(payment) = observed.payment.as_ref().filter(|payment| payment.moved) {
             let amount = u64::try_from(payment.amount).unwrap_or(u64::MAX);
             self.settled.with_label_values(&[route, payment.network]).inc_by(amount);
         }
-        let stages = observed.stages;
-        let named =
-            [("verify", stages.verify), ("upstream", stages.upstream), ("settle", stages.settle)];
-        for (stage, length) in named {
-            if let (Some(length), true) = (length, observed.payment.is_some()) {
-                self.stages.with_label_values(&[stage]).observe(length.as_secs_f64());
+        if observed.payment.is_some() {
+            let stages = observed.stages;
+            let lengths = [stages.verify, stages.upstream, stages.settle];
+            for (stage, length) in self.stages.iter().zip(lengths) {
+                if let Some(length) = length {
+                    stage.observe(length.as_secs_f64());
+                }
             }
         }
         if self.log.write(observed) == Written::Dropped {
@@ -155,9 +207,37 @@ impl Metrics {
         self.limiter.with_label_values(&[table]).set(keys);
     }
 
+    /// So many answers were kept, or were not, since the start, and so much is kept now.
+    pub fn set_answers(&self, counted: &Counted) {
+        for (outcome, answers) in &counted.outcomes {
+            let counter = self.answers.with_label_values(&[*outcome]);
+            counter.inc_by(answers.saturating_sub(counter.get()));
+        }
+        self.answers_bytes.set(i64::try_from(counted.bytes).unwrap_or(i64::MAX));
+    }
+
     /// Whether an upstream can be reached.
     pub fn set_upstream_up(&self, upstream: &str, up: bool) {
         self.upstream.with_label_values(&[upstream]).set(i64::from(up));
+    }
+
+    /// How a facilitator's circuit stands, the worse the higher.
+    pub fn set_circuit(&self, facilitator: &str, question: &str, level: i64) {
+        self.circuit.with_label_values(&[facilitator, question]).set(level);
+    }
+
+    /// What a signer has left for gas.
+    pub fn set_purse(&self, facilitator: &str, signer: &str, gwei: u64) {
+        let gwei = i64::try_from(gwei).unwrap_or(i64::MAX);
+        self.purse.with_label_values(&[facilitator, signer]).set(gwei);
+    }
+
+    /// How many nodes of a chain there are, and how many of them answer.
+    pub fn set_nodes(&self, facilitator: &str, nodes: usize, up: usize) {
+        for (state, count) in [("up", up), ("down", nodes.saturating_sub(up))] {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.nodes.with_label_values(&[facilitator, state]).set(count);
+        }
     }
 
     /// The page of `/metrics`, in the text format of Prometheus.
@@ -168,6 +248,9 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
+
+/// Labels of [`STAGES`], in the order of an exchange.
+const STAGE_NAMES: [&str; 3] = ["verify", "upstream", "settle"];
 
 fn opts(metric: Metric) -> Opts {
     Opts::new(metric.name, metric.help)

@@ -1,6 +1,6 @@
 //! The payment that a request carries, and the offer of the route that it is for.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::refusal::Refusal;
 use crate::route::{OfferedBy, Terms};
@@ -19,7 +19,11 @@ pub struct Presented {
 
 /// The request headers that may carry a payment. Source: x402 v2 (HTTP transport), x402 v1; the
 /// third is what some published APIs tell their clients to send.
-pub const PAYMENT_HEADERS: [&str; 3] = ["payment-signature", "x-payment", "x-payment-response"];
+pub static PAYMENT_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("payment-signature"),
+    HeaderName::from_static("x-payment"),
+    HeaderName::from_static("x-payment-response"),
+];
 
 /// Reads the payment of a request for a route with these terms.
 ///
@@ -27,8 +31,15 @@ pub const PAYMENT_HEADERS: [&str; 3] = ["payment-signature", "x-payment", "x-pay
 /// `PaymentMissing`: there is none. `PaymentMalformed`: it cannot be read. `PaymentsDisagree`: two
 /// that are not the same. `PaymentInvalid`: it is for no offer of this route.
 pub fn present(headers: &HeaderMap, terms: &Terms) -> Result<Presented, Refusal> {
+    let PaymentPayload { choice, payment } = read(headers)?;
+    let offered = choose(&choice, terms).map_err(Refusal::PaymentInvalid)?.clone();
+    Ok(Presented { version: choice.version(), offered, payment })
+}
+
+/// What a request's payment headers say, all of them together.
+pub(super) fn read(headers: &HeaderMap) -> Result<PaymentPayload, Refusal> {
     let mut found: Option<PaymentPayload> = None;
-    let values = PAYMENT_HEADERS.iter().flat_map(|name| headers.get_all(*name));
+    let values = PAYMENT_HEADERS.iter().flat_map(|name| headers.get_all(name));
     for value in values {
         let next = PaymentPayload::decode(value.as_bytes()).map_err(|error| told(&error))?;
         match &found {
@@ -37,25 +48,13 @@ pub fn present(headers: &HeaderMap, terms: &Terms) -> Result<Presented, Refusal>
             Some(_) => return Err(Refusal::PaymentsDisagree),
         }
     }
-    let PaymentPayload { choice, payment } = found.ok_or(Refusal::PaymentMissing)?;
-    let offered = choose(&choice, terms).map_err(Refusal::PaymentInvalid)?.clone();
-    let version = match choice {
-        Choice::V1 { .. } => Version::V1,
-        Choice::V2 { .. } => Version::V2,
-    };
-    Ok(Presented { version, offered, payment })
+    found.ok_or(Refusal::PaymentMissing)
 }
 
 impl Presented {
     /// What makes this payment the same as another.
     pub fn identity(&self) -> PaymentIdentity {
-        let requirements = &self.offered.offer.requirements;
-        PaymentIdentity {
-            network: requirements.network.clone(),
-            asset: requirements.asset,
-            payer: self.payment.authorization.from,
-            nonce: self.payment.authorization.nonce,
-        }
+        self.offered.offer.identity(&self.payment)
     }
 
     /// The offer that the client took.

@@ -14,6 +14,25 @@ use crate::x402::ErrorReason;
 pub struct Proven {
     presented: Presented,
     window: Window,
+    signed_by: SignedBy,
+}
+
+/// What a signature was made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignedBy {
+    /// The payer's key, which we have recovered.
+    Key,
+    /// Perhaps the payer's contract: the chain is asked, and until then anyone may have sent it.
+    Contract,
+}
+
+/// Whether a signature that no key proves may go on to the chain (ERC-1271, ERC-6492).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContractWallets {
+    /// Whoever settles asks the payer's contract.
+    LeftToTheChain,
+    /// Nobody would ask.
+    Refused,
 }
 
 /// Whether an authorization lasts as long as an exchange may need it.
@@ -44,16 +63,21 @@ impl Presented {
     /// [`Payments::reserve`]: super::Payments::reserve
     ///
     /// Source: PROTOCOL `exact` on EVM; x402 `exact` scheme, verification steps.
-    pub fn prove(self, now: UnixMillis, answer_timeout: Duration) -> Result<Proven, Refusal> {
-        self.judge(now).map_err(Refusal::PaymentInvalid)?;
+    pub fn prove(
+        self,
+        now: UnixMillis,
+        answer_timeout: Duration,
+        contracts: ContractWallets,
+    ) -> Result<Proven, Refusal> {
+        let signed_by = self.judge(now, contracts).map_err(Refusal::PaymentInvalid)?;
         let needed_until = now.plus(answer_timeout).plus(SETTLE_MARGIN);
         let valid_before = self.payment.authorization.valid_before;
         let closing = valid_before < U256::from(needed_until.seconds());
         let window = if closing { Window::Closing } else { Window::Open };
-        Ok(Proven { presented: self, window })
+        Ok(Proven { presented: self, window, signed_by })
     }
 
-    fn judge(&self, now: UnixMillis) -> Result<(), ErrorReason> {
+    fn judge(&self, now: UnixMillis, contracts: ContractWallets) -> Result<SignedBy, ErrorReason> {
         let due = &self.offered.offer.requirements;
         let signed = &self.payment.authorization;
         if signed.to != due.pay_to {
@@ -65,7 +89,11 @@ impl Presented {
         if signed.valid_after > U256::from(now.plus(SKEW_MAX).seconds()) {
             return Err(ErrorReason::ValidAfter);
         }
-        self.payment.prove(&self.offered.offer.domain).map_err(|_| ErrorReason::Signature)
+        match (self.payment.prove(&self.offered.offer.domain), contracts) {
+            (Ok(()), _) => Ok(SignedBy::Key),
+            (Err(_), ContractWallets::LeftToTheChain) => Ok(SignedBy::Contract),
+            (Err(_), ContractWallets::Refused) => Err(ErrorReason::Signature),
+        }
     }
 }
 
@@ -73,6 +101,11 @@ impl Proven {
     /// What was proven.
     pub fn presented(&self) -> &Presented {
         &self.presented
+    }
+
+    /// What its signature was made with.
+    pub fn signed_by(&self) -> SignedBy {
+        self.signed_by
     }
 
     pub(super) fn into_parts(self) -> (Presented, Window) {

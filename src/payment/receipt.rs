@@ -1,7 +1,7 @@
 //! What the client is told of its payment.
 
 use super::Settled;
-use crate::x402::{ErrorReason, SettleResponse, Version, encoding};
+use crate::x402::{AtomicAmount, ErrorReason, SettleResponse, Version, encoding};
 
 /// The headers of a settled payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,24 +12,52 @@ pub struct Receipt {
     pub value: String,
 }
 
+/// What a receipt says.
+#[derive(Debug)]
+pub(super) struct Paid<'a> {
+    /// The client's.
+    pub(super) version: Version,
+    /// As that version names it.
+    pub(super) network: &'a str,
+    /// With its checksum.
+    pub(super) payer: String,
+    /// Hash of the transfer.
+    pub(super) transaction: &'a str,
+    /// Atomic units.
+    pub(super) amount: AtomicAmount,
+}
+
 impl Settled {
     /// The receipt in the words of the client's version.
     ///
     /// # Errors
     /// None that a payment can cause; `serde_json`'s own.
     pub fn receipts(&self) -> Result<Vec<Receipt>, serde_json::Error> {
-        let offer = &self.order.offer;
-        let (network, names): (_, &[&'static str]) = match self.order.version {
-            Version::V1 => (offer.v1.network.to_string(), &[V1_HEADER, V2_HEADER]),
-            Version::V2 => (offer.requirements.network.to_string(), &[V2_HEADER]),
+        let (offer, version) = (&self.order.offer, self.order.version);
+        let paid = Paid {
+            version,
+            network: offer.network_in(version),
+            payer: self.order.payment.authorization.from.to_checksum(None),
+            transaction: &self.transaction,
+            amount: offer.requirements.amount,
+        };
+        paid.receipts()
+    }
+}
+
+impl Paid<'_> {
+    pub(super) fn receipts(self) -> Result<Vec<Receipt>, serde_json::Error> {
+        let names: &[&'static str] = match self.version {
+            Version::V1 => &[V1_HEADER, V2_HEADER],
+            Version::V2 => &[V2_HEADER],
         };
         let response = SettleResponse {
             success: true,
             error_reason: None,
-            payer: Some(self.order.payment.authorization.from.to_checksum(None)),
-            transaction: self.transaction.to_string(),
-            network,
-            amount: Some(offer.requirements.amount.to_string()),
+            payer: Some(self.payer),
+            transaction: self.transaction.to_owned(),
+            network: self.network.to_owned(),
+            amount: Some(self.amount.to_string()),
         };
         let value = encoding::encode_json(&response)?;
         Ok(names.iter().map(|name| Receipt { name, value: value.clone() }).collect())

@@ -120,10 +120,7 @@ impl Payments {
         if entry.changed_at >= as_of {
             return Ok(Found::Young);
         }
-        let Ok(facilitator) = self.facilitator(&entry.facilitator) else {
-            return Ok(Found::Untold);
-        };
-        let trace = facilitator.trace(&entry.identity).await;
+        let trace = self.trace(&entry).await;
         match judge(entry, trace) {
             // The gateway may have gone on while the chain was asked.
             Found::Differ(difference) => {

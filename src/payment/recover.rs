@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Payments;
-use crate::facilitator::Trace;
+use crate::facilitator::{Sought, Trace, chain};
 use crate::fault::Fault;
 use crate::ledger::{Entry, Holder, Mark, State, Step, Unfinished};
 
@@ -95,11 +95,7 @@ impl Payments {
     }
 
     async fn look(&self, entry: &Entry, found: &mut Recovered) {
-        let trace = match self.facilitator(&entry.facilitator) {
-            Ok(facilitator) => facilitator.trace(&entry.identity).await,
-            Err(_) => Trace::CannotTell,
-        };
-        match trace {
+        match self.trace(entry).await {
             Trace::Moved { transaction } => {
                 self.end(entry, Step::Settled { transaction }).await;
                 found.settled += 1;
@@ -117,10 +113,34 @@ impl Payments {
         }
     }
 
+    /// Asks the payment's facilitator, and the chain where that cannot tell.
+    pub(super) async fn trace(&self, entry: &Entry) -> Trace {
+        let sought = sought(entry);
+        let told = match self.pool().member(&entry.facilitator) {
+            Ok(member) => member.facilitator().trace(&sought).await,
+            Err(_) => Trace::CannotTell,
+        };
+        match (told, self.inner.readers.get(&entry.identity.network)) {
+            (Trace::CannotTell, Some(reader)) => chain::read(reader, &sought).await,
+            (told, _) => told,
+        }
+    }
+
     async fn end(&self, entry: &Entry, step: Step) {
         let (identity, now) = (&entry.identity, self.inner.clock.now());
         if let Err(fault) = self.inner.ledger.advance(identity, entry.exchange, step, now).await {
             tracing::error!(payment = %identity, %fault, "a payment could not be ended");
         }
+    }
+}
+
+fn sought(entry: &Entry) -> Sought {
+    Sought {
+        identity: entry.identity.clone(),
+        amount: entry.amount,
+        pay_to: entry.pay_to,
+        valid_before: entry.valid_before,
+        since: entry.claimed_at,
+        transaction: entry.transaction.clone(),
     }
 }

@@ -1,12 +1,13 @@
 //! The claim that makes one payment buy one answer, and the guard that lets it go.
 
-use super::outlive::outlive;
+use std::sync::Arc;
+
 use super::prove::Window;
-use super::{Payments, Proven};
+use super::{Payments, Presented, Proven, Returning};
 use crate::clock::{Clock, UnixMillis};
-use crate::facilitator::Order;
+use crate::facilitator::{Away, Order, Question};
 use crate::fault::Fault;
-use crate::ledger::{Claim, Claimed, Entry, ExchangeId, Ledger, State};
+use crate::ledger::{Claim, Claimed, ExchangeId, Ledger};
 use crate::refusal::Refusal;
 use crate::x402::{ErrorReason, PaymentIdentity};
 
@@ -17,16 +18,19 @@ use crate::x402::{ErrorReason, PaymentIdentity};
 pub struct Reserved {
     pub(super) hold: Hold,
     pub(super) order: Order,
-    pub(super) facilitator: std::sync::Arc<str>,
+    /// Whom to ask, in this order.
+    pub(super) facilitators: Arc<[Arc<str>]>,
 }
 
 /// Why a payment could not be reserved.
 #[derive(Debug)]
 pub enum Standing {
     /// The ledger has it under another exchange.
-    Taken(Box<Entry>),
+    Taken(Box<Returning>),
     /// Nobody has it, and its window closes before it could be settled.
     TooLate,
+    /// Nobody has it, and nobody can be asked to settle it now.
+    Away(Away),
     /// The ledger could not be asked.
     Fault(Fault),
 }
@@ -52,6 +56,7 @@ impl Payments {
     ///
     /// # Errors
     /// `Taken`: another exchange has it or had it. `TooLate`: its window closes too soon.
+    /// `Away`: the circuits of all who could settle it are open; nothing was written.
     /// `Fault`: the ledger cannot be written, so no payment can be taken.
     ///
     /// # Cancel safety
@@ -65,45 +70,55 @@ impl Payments {
     ) -> Result<Reserved, Standing> {
         let (presented, window) = proven.into_parts();
         if window == Window::Closing {
-            return Err(self.past(&presented.identity()).await);
+            return Err(self.unless_taken(&presented, Standing::TooLate).await);
         }
-        let requirements = &presented.offered.offer.requirements;
+        let offered = &presented.offered;
+        let turn =
+            self.pool().in_turn(&offered.facilitators, &offered.offer, Question::Verify, now);
+        let Some(first) = turn.first().map(|member| (&**member.name()).into()) else {
+            let away = Standing::Away(self.pool().away(&offered.facilitators, None, now));
+            return Err(self.unless_taken(&presented, away).await);
+        };
+        let requirements = &offered.offer.requirements;
         let claim = Claim {
             identity: presented.identity(),
             exchange,
             route: route.into(),
-            facilitator: (&*presented.offered.facilitator).into(),
+            facilitator: first,
             amount: requirements.amount,
             pay_to: requirements.pay_to,
             valid_before: presented.payment.authorization.valid_before.saturating_to(),
         };
         let (ledger, clock) = (self.inner.ledger.clone(), self.inner.clock.clone());
-        let claiming = async move {
-            let identity = claim.identity.clone();
-            match ledger.claim(claim, now).await {
-                Ok(Claimed::Ours) => {
-                    Ok(Hold { ledger, identity, exchange, clock, armed: Armed::Yes })
-                }
-                Ok(Claimed::Taken(entry)) => Err(Standing::Taken(Box::new(entry))),
-                Err(fault) => Err(Standing::Fault(fault)),
+        let identity = claim.identity.clone();
+        match ledger.claim(claim, now).await {
+            Ok(Claimed::Ours) => {}
+            Ok(Claimed::Taken(entry)) => {
+                let returning = Returning::presented(entry, &presented);
+                return Err(Standing::Taken(Box::new(returning)));
             }
-        };
-        let hold = outlive(&self.inner.runtime, claiming).await.unwrap_or_else(panicked)?;
+            Err(fault) => return Err(Standing::Fault(fault)),
+        }
+        let hold = Hold { ledger, identity, exchange, clock, armed: Armed::Yes };
         let order = Order {
             version: presented.version,
             offer: presented.offered.offer,
             payment: presented.payment,
         };
-        Ok(Reserved { hold, order, facilitator: presented.offered.facilitator })
+        Ok(Reserved { hold, order, facilitators: presented.offered.facilitators })
     }
 
-    /// Where a payment stands that nothing new can be bought with.
+    /// Where a payment stands that nothing new can be bought with now: `otherwise`, if nobody has
+    /// it.
     ///
-    /// Whoever paid and was not told is not asked to pay again only because time has passed.
-    async fn past(&self, identity: &PaymentIdentity) -> Standing {
-        match self.inner.ledger.get(identity).await {
-            Ok(Some(entry)) if !entry.state.is_free() => Standing::Taken(Box::new(entry)),
-            Ok(_) => Standing::TooLate,
+    /// Whoever paid and was not told is not asked to pay again only because time has passed, or
+    /// because a facilitator is away.
+    async fn unless_taken(&self, presented: &Presented, otherwise: Standing) -> Standing {
+        match self.inner.ledger.get(&presented.identity()).await {
+            Ok(Some(entry)) if !entry.state.is_free() => {
+                Standing::Taken(Box::new(Returning::presented(entry, presented)))
+            }
+            Ok(_) => otherwise,
             Err(fault) => Standing::Fault(fault),
         }
     }
@@ -114,18 +129,9 @@ impl Standing {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Fault(_) => Refusal::LedgerUnavailable,
+            Self::Away(away) => Refusal::FacilitatorUnavailable { retry_after: away.retry_after },
             Self::TooLate => Refusal::PaymentInvalid(ErrorReason::ValidBefore),
-            Self::Taken(entry) => match entry.state {
-                State::Held => Refusal::PaymentInUse,
-                State::Settled => Refusal::PaymentUsed {
-                    transaction: entry.transaction.clone().unwrap_or_default(),
-                },
-                State::Settling | State::Unknown => {
-                    Refusal::OutcomeUnknown { transaction: entry.transaction.clone() }
-                }
-                // The ledger gives these to whoever asks next; one that it did not is in use.
-                State::Refused | State::Released => Refusal::PaymentInUse,
-            },
+            Self::Taken(returning) => returning.refusal(),
         }
     }
 }
@@ -145,10 +151,4 @@ impl Drop for Hold {
             self.ledger.release_later(self.identity.clone(), self.exchange, now);
         }
     }
-}
-
-fn panicked<T>(error: tokio::task::JoinError) -> Result<T, Standing> {
-    use crate::fault::{Retry, Side};
-    let fault = Fault::new(Side::Ours, Retry::Later, "a claim was cut off").caused_by(error);
-    Err(Standing::Fault(fault))
 }

@@ -1,12 +1,12 @@
 //! The moment the money moves, written down before and after.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::outlive::outlive;
 use super::{Payments, Verified};
-use crate::clock::Clock;
-use crate::facilitator::{Facilitator, Order, Outcome};
+use crate::facilitator::{Away, Order, Outcome, Question};
 use crate::fault::{Fault, Retry, Side};
 use crate::ledger::{ExchangeId, Ledger, Step};
 use crate::refusal::Refusal;
@@ -24,8 +24,8 @@ pub struct Settled {
 pub enum Unsettled {
     /// Nothing moved: the chain would not have it.
     Rejected(ErrorReason),
-    /// Nothing moved: nobody was asked.
-    NotSent(Fault),
+    /// Nothing moved: nobody took the order.
+    NotSent(Away),
     /// Nobody knows. The ledger keeps the payment until recovery finds out.
     Unknown {
         /// When one was named.
@@ -35,40 +35,42 @@ pub enum Unsettled {
     },
 }
 
-/// One settlement: whose, by whom, and where it is written.
+/// One settlement: whose, and where it is written.
 struct Settlement {
+    payments: Payments,
     ledger: Ledger,
     identity: PaymentIdentity,
     exchange: ExchangeId,
-    facilitator: Facilitator,
-    clock: Clock,
     order: Order,
+    /// Whom to ask, in this order.
+    facilitators: Vec<Arc<str>>,
 }
 
 impl Payments {
     /// Moves the money of a verified payment and waits for the word that it has moved.
     ///
     /// Called once for an exchange, after the upstream's final header and before its first body
-    /// byte.
+    /// byte. Whoever verified the payment is asked first. Another is asked only when the one before
+    /// has not taken the order, and after the ledger names the other: once a settlement may be
+    /// under way, nobody else hears of the payment.
     ///
     /// # Errors
     /// See [`Unsettled`].
     ///
     /// # Cancel safety
-    /// The settlement and its two ledger entries go on when this future is dropped.
+    /// The settlement and its ledger entries go on when this future is dropped.
     pub async fn settle(&self, verified: Verified) -> Result<Settled, Unsettled> {
-        let reserved = verified.0;
-        let facilitator =
-            self.facilitator(&reserved.facilitator).map_err(Unsettled::NotSent)?.clone();
-        let clock = self.inner.clock.clone();
-        let (hold, order) = (reserved.hold, reserved.order);
-        let payments = self.clone();
+        let Verified { reserved, by } = verified;
+        let mut facilitators = vec![Arc::clone(&by)];
+        facilitators.extend(reserved.facilitators.iter().filter(|name| **name != by).cloned());
+        let (hold, order, payments) = (reserved.hold, reserved.order, self.clone());
         let settling = async move {
-            let _counted = Counted::begin(&payments);
+            let counted = payments.clone();
+            let _counted = Counted::begin(&counted);
             let (ledger, identity, exchange) = hold.keep();
-            Settlement { ledger, identity, exchange, facilitator, clock, order }.run().await
+            Settlement { payments, ledger, identity, exchange, order, facilitators }.run().await
         };
-        outlive(&self.inner.runtime, settling).await.unwrap_or_else(|error| {
+        outlive(settling).await.unwrap_or_else(|error| {
             let fault = Fault::new(Side::Ours, Retry::Later, "a settlement was cut off");
             Err(Unsettled::Unknown { transaction: None, fault: fault.caused_by(error) })
         })
@@ -93,13 +95,38 @@ impl Drop for Counted<'_> {
 
 impl Settlement {
     async fn run(self) -> Result<Settled, Unsettled> {
-        if let Err(fault) = self.write(Step::Settling).await {
-            // Nothing was sent. If the write went through after all, recovery finds that out.
-            let now = self.clock.now();
-            self.ledger.release_later(self.identity, self.exchange, now);
-            return Err(Unsettled::NotSent(fault));
+        let payments = self.payments.clone();
+        let (pool, clock) = (payments.pool(), payments.clock());
+        let mut last = None;
+        let (names, now) = (&self.facilitators, clock.now());
+        for member in pool.in_turn(names, &self.order.offer, Question::Settle, now) {
+            // Another payment's trouble may have opened the circuit since it was this one's turn.
+            let Some(pass) = member.to_settle(clock.now()) else { continue };
+            let step = Step::Settling { facilitator: (&**member.name()).into() };
+            if let Err(fault) = self.write(step).await {
+                // Nothing was sent, nor is under way elsewhere. If the write went through after
+                // all, recovery finds that out.
+                self.ledger.release_later(self.identity, self.exchange, clock.now());
+                return Err(Unsettled::NotSent(Away::new(fault)));
+            }
+            match member.settle(pass, &self.order, clock).await {
+                Outcome::NotSent(fault) => {
+                    tracing::warn!(
+                        facilitator = &**member.name(), payment = %self.identity, %fault,
+                        "it did not take a settlement"
+                    );
+                    last = Some(fault);
+                }
+                outcome => return self.ended(outcome).await,
+            }
         }
-        match self.facilitator.settle(&self.order, self.clock.now()).await {
+        self.note(Step::Released).await;
+        Err(Unsettled::NotSent(pool.away(&self.facilitators, last, clock.now())))
+    }
+
+    /// Writes down what became of it, once it is out of our hands.
+    async fn ended(self, outcome: Outcome) -> Result<Settled, Unsettled> {
+        match outcome {
             Outcome::Settled { transaction } => {
                 self.note(Step::Settled { transaction: transaction.clone() }).await;
                 Ok(Settled { order: self.order, transaction })
@@ -110,7 +137,7 @@ impl Settlement {
             }
             Outcome::NotSent(fault) => {
                 self.note(Step::Released).await;
-                Err(Unsettled::NotSent(fault))
+                Err(Unsettled::NotSent(Away::new(fault)))
             }
             Outcome::Unknown { transaction, fault } => {
                 self.note(Step::Unknown { transaction: transaction.clone() }).await;
@@ -120,7 +147,8 @@ impl Settlement {
     }
 
     async fn write(&self, step: Step) -> Result<(), Fault> {
-        self.ledger.advance(&self.identity, self.exchange, step, self.clock.now()).await
+        let now = self.payments.clock().now();
+        self.ledger.advance(&self.identity, self.exchange, step, now).await
     }
 
     /// Writes down what has already happened. When that fails it is tried again behind the answer,
@@ -130,7 +158,7 @@ impl Settlement {
         if let Err(fault) = self.write(step.clone()).await {
             tracing::error!(payment = %self.identity, %fault, "an outcome was not written down");
             let (ledger, identity) = (self.ledger.clone(), self.identity.clone());
-            let (exchange, clock) = (self.exchange, self.clock.clone());
+            let (exchange, clock) = (self.exchange, self.payments.clock().clone());
             tokio::spawn(async move {
                 loop {
                     tokio::time::sleep(WRITE_AGAIN_AFTER).await;
@@ -164,7 +192,9 @@ impl Unsettled {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Rejected(reason) => Refusal::SettlementRejected(*reason),
-            Self::NotSent(_) => Refusal::FacilitatorUnavailable,
+            Self::NotSent(away) => {
+                Refusal::FacilitatorUnavailable { retry_after: away.retry_after }
+            }
             Self::Unknown { transaction, .. } => {
                 Refusal::OutcomeUnknown { transaction: transaction.clone() }
             }

@@ -1,15 +1,17 @@
 //! The question that only a chain can answer: would this payment settle now?
 
-use super::outlive::outlive;
 use super::{Payments, Reserved};
-use crate::facilitator::Verdict;
-use crate::fault::Fault;
+use crate::facilitator::{Away, Question, Verdict};
 use crate::refusal::Refusal;
 use crate::x402::ErrorReason;
 
-/// A reserved payment that its facilitator would settle now. Dropping it lets the payment go.
+/// A reserved payment that a facilitator would settle now. Dropping it lets the payment go.
 #[derive(Debug)]
-pub struct Verified(pub(super) Reserved);
+pub struct Verified {
+    pub(super) reserved: Reserved,
+    /// Whoever said so: asked first to settle it.
+    pub(super) by: std::sync::Arc<str>,
+}
 
 /// Why a payment was not verified. It has been released.
 #[derive(Debug)]
@@ -17,33 +19,36 @@ pub enum Unverified {
     /// It would not settle.
     Bad(ErrorReason),
     /// Nobody could be asked.
-    Fault(Fault),
+    Away(Away),
 }
 
 impl Payments {
-    /// Asks the offer's facilitator whether the payment would settle now.
+    /// Asks the offer's facilitators, one after another, whether the payment would settle now. The
+    /// first who says so or not decides; nothing moves, so whoever does not say is passed over.
     ///
     /// # Errors
-    /// `Bad`: it would not. `Fault`: the facilitator did not say, or cannot be believed.
+    /// `Bad`: it would not. `Away`: no facilitator said, or none can be believed.
     ///
     /// # Cancel safety
-    /// Dropping this future releases the payment once the question is answered.
+    /// Dropping this future releases the payment; a question changes nothing.
     pub async fn verify(&self, reserved: Reserved) -> Result<Verified, Unverified> {
-        let facilitator =
-            self.facilitator(&reserved.facilitator).map_err(Unverified::Fault)?.clone();
-        let now = self.inner.clock.now();
-        let asking = async move {
-            match facilitator.verify(&reserved.order, now).await {
-                Ok(Verdict::Good) => Ok(Verified(reserved)),
-                Ok(Verdict::Bad(reason)) => Err(Unverified::Bad(reason)),
-                Err(fault) => Err(Unverified::Fault(fault)),
+        let (pool, clock, order) = (self.pool(), self.clock(), &reserved.order);
+        let mut last = None;
+        let (names, now) = (&reserved.facilitators, clock.now());
+        for member in pool.in_turn(names, &order.offer, Question::Verify, now) {
+            match member.verify(order, clock).await {
+                Ok(Verdict::Good) => {
+                    let by = member.name().clone();
+                    return Ok(Verified { reserved, by });
+                }
+                Ok(Verdict::Bad(reason)) => return Err(Unverified::Bad(reason)),
+                Err(fault) => {
+                    tracing::warn!(facilitator = &**member.name(), %fault, "it did not verify");
+                    last = Some(fault);
+                }
             }
-        };
-        outlive(&self.inner.runtime, asking).await.unwrap_or_else(|error| {
-            use crate::fault::{Retry, Side};
-            let fault = Fault::new(Side::Ours, Retry::Later, "a question was cut off");
-            Err(Unverified::Fault(fault.caused_by(error)))
-        })
+        }
+        Err(Unverified::Away(pool.away(&reserved.facilitators, last, clock.now())))
     }
 }
 
@@ -52,7 +57,7 @@ impl Unverified {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Bad(reason) => Refusal::PaymentInvalid(*reason),
-            Self::Fault(_) => Refusal::FacilitatorUnavailable,
+            Self::Away(away) => Refusal::FacilitatorUnavailable { retry_after: away.retry_after },
         }
     }
 }

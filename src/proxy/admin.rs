@@ -13,8 +13,8 @@ use crate::observe::Metrics;
 /// Whether requests can be served well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// They can.
-    Ready,
+    /// They can, most of them: one line for each trouble that others are not in.
+    Ready(Vec<String>),
     /// They cannot, and why: one line for each reason.
     Not(Vec<String>),
 }
@@ -38,7 +38,7 @@ impl Admin {
         match path {
             "/livez" => (StatusCode::OK, "alive\n".to_owned()),
             "/readyz" => match &*self.readiness.borrow() {
-                Readiness::Ready => (StatusCode::OK, "ready\n".to_owned()),
+                Readiness::Ready(troubles) => (StatusCode::OK, lines("ready", troubles)),
                 Readiness::Not(reasons) => {
                     (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", reasons.join("\n")))
                 }
@@ -50,6 +50,10 @@ impl Admin {
             _ => (StatusCode::NOT_FOUND, "here are /metrics, /livez and /readyz\n".to_owned()),
         }
     }
+}
+
+fn lines(first: &str, more: &[String]) -> String {
+    more.iter().fold(format!("{first}\n"), |text, line| text + line + "\n")
 }
 
 #[async_trait]

@@ -3,16 +3,21 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use alloy_primitives::Address;
 use http::header;
 use pingora::proxy::Session;
 
 use super::exchange::{Exchange, Paid};
+use super::keeping::Keeping;
 use super::{Gateway, inspect};
 use crate::clock;
+use crate::facilitator::Away;
 use crate::limit::{ClientKey, TooMany, client_address, rate_limit_headers};
-use crate::payment::{Presented, Proven, Reserved, Standing, Unverified, present};
+use crate::payment::{
+    Given, Presented, Proven, Reserved, Returning, SignedBy, Standing, Unverified, present,
+};
 use crate::refusal::{Limit, RateLimitHeaders, Refusal};
-use crate::route::{CanonicalPath, Charge, Found, Route, Terms};
+use crate::route::{CanonicalPath, Charge, Found, Route, SettleMoment, Terms};
 
 /// What to do with a request that was not refused.
 #[derive(Debug)]
@@ -24,6 +29,23 @@ pub(super) enum Admitted {
         /// The methods of this path.
         allow: Box<str>,
     },
+    /// Answer it with what its payment has bought before.
+    Again(Given),
+}
+
+/// Why a request is not forwarded for its payment.
+#[derive(Debug)]
+pub(super) enum Declined {
+    /// It is refused.
+    Refused(Refusal),
+    /// Its payment has been here before.
+    Back(Box<Returning>),
+}
+
+impl From<Refusal> for Declined {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 impl Gateway {
@@ -49,11 +71,14 @@ impl Gateway {
             Found::Nothing => return Err(Refusal::NoSuchRoute),
         };
         exchange.route = Some(Arc::clone(&route));
-        let charge = match &route.charge {
-            Charge::Free => self.screen(session, &route),
-            Charge::Exact(terms) => self.charge(session, exchange, &route, terms).await,
-        };
-        charge.map(|()| Admitted::Forward)
+        match &route.charge {
+            Charge::Free => self.screen(session, &route).map(|()| Admitted::Forward),
+            Charge::Exact(terms) => match self.charge(session, exchange, &route, terms).await {
+                Ok(()) => Ok(Admitted::Forward),
+                Err(Declined::Refused(refusal)) => Err(refusal),
+                Err(Declined::Back(returning)) => self.again(session, exchange, *returning).await,
+            },
+        }
     }
 
     fn find(&self, session: &Session) -> Result<Found, Refusal> {
@@ -69,6 +94,9 @@ impl Gateway {
     fn client(&self, session: &Session) -> IpAddr {
         let peer = session.client_addr().and_then(|address| address.as_inet());
         let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), std::net::SocketAddr::ip);
+        if self.settings.trusted_proxies.is_empty() {
+            return peer.to_canonical();
+        }
         let forwarded = session.req_header().headers.get_all("x-forwarded-for");
         // A value that is not text ends the walk: nothing left of it can be believed.
         let forwarded = forwarded.iter().map(|value| value.to_str().unwrap_or_default());
@@ -89,38 +117,61 @@ impl Gateway {
         exchange: &mut Exchange,
         route: &Arc<Route>,
         terms: &Terms,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Declined> {
         let client = ClientKey::from(exchange.client.unwrap_or(IpAddr::from([0, 0, 0, 0])));
         let presented = match present(&session.req_header().headers, terms) {
             Err(Refusal::PaymentMissing) => {
                 self.limiter.take_unpaid(client).map_err(|many| limited(Limit::Unpaid, many))?;
-                return Err(Refusal::PaymentMissing);
+                return Err(Refusal::PaymentMissing.into());
             }
             other => other,
         };
         if !self.backends.get(&*route.upstream).is_some_and(super::upstream::Backend::is_up) {
-            return Err(Refusal::UpstreamAway);
+            // Looking back costs a signature's check, so it is bounded like any other.
+            self.limiter.take_refused(client).map_err(|many| limited(Limit::Refused, many))?;
+            let declined = self.back_or(session, exchange, client, Refusal::UpstreamAway).await;
+            if let Declined::Refused(_) = &declined {
+                self.limiter.give_back_refused(client);
+            }
+            return Err(declined);
         }
         self.screen(session, route)?;
         let began = clock::steady();
-        let proven = self.prove(presented, client, route)?;
+        let proven = match self.prove(presented, client, route) {
+            Err(refusal @ Refusal::PaymentInvalid(_)) => {
+                return Err(self.back_or(session, exchange, client, refusal).await);
+            }
+            other => other?,
+        };
         exchange.paid = Some(Paid::of(proven.presented()));
-        if let Some(class) = &route.class {
-            let payer = proven.presented().identity().payer;
-            self.limiter
-                .take_class(class, payer.into_array(), client)
-                .map_err(|many| limited(Limit::Class, many))?;
+        let (payer, signed_by) = (proven.presented().identity().payer, proven.signed_by());
+        if signed_by == SignedBy::Key {
+            self.take_class(route, payer, client)?;
         }
         let reserved = self.reserve(proven, exchange, client).await?;
         let verified = match self.payments.verify(reserved).await {
             Ok(verified) => verified,
-            Err(unverified) => return Err(self.unverified(exchange, client, &unverified)),
+            Err(unverified) => return Err(self.unverified(exchange, client, &unverified).into()),
         };
-        exchange.hold(verified);
+        // Before the chain had said so, anyone could have named this payer.
+        if signed_by == SignedBy::Contract {
+            self.take_class(route, payer, client)?;
+        }
+        match route.settle {
+            SettleMoment::AfterUpstream => exchange.hold(verified),
+            SettleMoment::BeforeUpstream => self.prepay(exchange, route, verified).await?,
+        }
+        exchange.keeping = route.keep_bytes_max.map(|_| Keeping::of(session.req_header()));
         exchange.stages.verify = Some(began.elapsed());
         // A client that leaves an HTTP/1 exchange now does not stop it: it is served and settled.
         session.set_abort_on_close(false);
         Ok(())
+    }
+
+    fn take_class(&self, route: &Route, payer: Address, client: ClientKey) -> Result<(), Refusal> {
+        let Some(class) = &route.class else { return Ok(()) };
+        let taken = self.limiter.take_class(class, payer.into_array(), client);
+        taken.map(drop).map_err(|many| limited(Limit::Class, many))
     }
 
     /// The own check, in the brackets of the bucket for refused payments: a payment that is good
@@ -132,7 +183,9 @@ impl Gateway {
         route: &Route,
     ) -> Result<Proven, Refusal> {
         self.limiter.take_refused(client).map_err(|many| limited(Limit::Refused, many))?;
-        let proven = presented?.prove(self.clock.now(), route.answer_timeout)?;
+        let presented = presented?;
+        let contracts = self.payments.contract_wallets(&presented);
+        let proven = presented.prove(self.clock.now(), route.answer_timeout, contracts)?;
         self.limiter.give_back_refused(client);
         Ok(proven)
     }
@@ -142,18 +195,20 @@ impl Gateway {
         proven: Proven,
         exchange: &mut Exchange,
         client: ClientKey,
-    ) -> Result<Reserved, Refusal> {
+    ) -> Result<Reserved, Declined> {
         let now = self.clock.now();
         let route = exchange.route.as_ref().map_or("", |route| &route.name);
         let reserved = self.payments.reserve(proven, exchange.id, route, now).await;
         reserved.map_err(|standing| {
-            match &standing {
-                Standing::Fault(fault) => self.broke(exchange, fault),
+            match standing {
+                Standing::Taken(returning) => return Declined::Back(returning),
+                Standing::Fault(ref fault) | Standing::Away(Away { ref fault, .. }) => {
+                    self.broke(exchange, fault);
+                }
                 // Well signed and too late: refused like any other, so it counts as one.
                 Standing::TooLate => drop(self.limiter.take_refused(client)),
-                Standing::Taken(_) => {}
             }
-            standing.refusal()
+            standing.refusal().into()
         })
     }
 
@@ -167,7 +222,7 @@ impl Gateway {
             // It was good by itself and bad on the chain: that counts as refused all the same. The
             // answer is the refusal either way, so an empty bucket changes nothing here.
             Unverified::Bad(_) => drop(self.limiter.take_refused(client)),
-            Unverified::Fault(fault) => self.broke(exchange, fault),
+            Unverified::Away(Away { fault, .. }) => self.broke(exchange, fault),
         }
         unverified.refusal()
     }

@@ -3,25 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde::Serialize;
 
 use super::inspect;
-use crate::payment::receipt;
+use crate::payment::{Given, receipt};
 use crate::refusal::{Consumed, Refusal, Retriable};
 use crate::route::{CanonicalPath, Challenge, Charge, Route};
-
-/// The refusal and what is known of the request it answers.
-pub(super) struct Refused<'a> {
-    /// Why.
-    pub(super) refusal: &'a Refusal,
-    /// The route, if one was found.
-    pub(super) route: Option<&'a Route>,
-    /// The path that was matched.
-    pub(super) path: Option<CanonicalPath<'a>>,
-}
 
 /// The body of every refusal. A 402's begins with it and goes on with version 1's terms.
 #[derive(Serialize)]
@@ -43,25 +34,102 @@ struct Body<'a> {
 }
 
 /// Answers with a refusal, and reads what the client still sends, within bounds, so that it gets
-/// to see the answer.
+/// to see the answer. `route` is the one that was found, if one was.
 ///
 /// # Errors
 /// The client is gone.
-pub(super) async fn refuse(session: &mut Session, refused: Refused<'_>) -> pingora::Result<()> {
-    let challenge = challenge(&refused);
-    let body = body(&refused, challenge.as_ref());
-    let mut head = head(refused.refusal.row().status, body.len())?;
-    head.insert_header(header::CONTENT_TYPE, "application/json")?;
-    head.insert_header(header::CACHE_CONTROL, "no-store")?;
-    allow_browsers(&mut head)?;
-    if let Some(challenge) = challenge {
-        head.insert_header("PAYMENT-REQUIRED", bytes_value(challenge.header))?;
-    }
-    describe(&mut head, &refused)?;
+pub(super) async fn refuse(
+    session: &mut Session,
+    refusal: &Refusal,
+    route: Option<&Route>,
+) -> pingora::Result<()> {
+    let (head, body) = match ready(refusal, route) {
+        Some(ready) => ready,
+        None => composed(refusal, route, inspect::target(session.req_header()).0).into_parts(),
+    };
+    let head = ResponseHeader::from(head);
     let drained = drain_before(session).await;
     send(session, head, body).await?;
     if drained == Drained::NotYet {
         drain_after(session).await;
+    }
+    Ok(())
+}
+
+/// The one refusal that is the same for everyone: nothing was paid on a route with one URL.
+fn ready(refusal: &Refusal, route: Option<&Route>) -> Option<(Parts, Bytes)> {
+    let (Refusal::PaymentMissing, Charge::Exact(terms)) = (refusal, &route?.charge) else {
+        return None;
+    };
+    let path = terms.fixed_path()?;
+    let answer = terms.ready.get_or_init(|| Box::new(composed(refusal, route, path)));
+    Some((**answer).clone().into_parts())
+}
+
+/// The whole answer to a request at `path`.
+fn composed(refusal: &Refusal, route: Option<&Route>, path: &[u8]) -> http::Response<Bytes> {
+    let refused = Refused { refusal, route, path: CanonicalPath::new(path).ok() };
+    let challenge = challenge(&refused);
+    let mut answer = http::Response::new(body(&refused, challenge.as_ref()));
+    *answer.status_mut() =
+        StatusCode::from_u16(refusal.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let length = HeaderValue::from(answer.body().len());
+    let head = answer.headers_mut();
+    head.insert(header::CONTENT_LENGTH, length);
+    head.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    head.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in FOR_BROWSERS {
+        head.insert(name, value);
+    }
+    if let Some(challenge) = challenge {
+        head.insert(PAYMENT_REQUIRED, bytes_value(challenge.header));
+    }
+    describe(head, &refused);
+    answer
+}
+
+/// The refusal and what is known of the request it answers.
+struct Refused<'a> {
+    refusal: &'a Refusal,
+    route: Option<&'a Route>,
+    path: Option<CanonicalPath<'a>>,
+}
+
+/// Answers with what a payment has bought before, and its receipt.
+///
+/// # Errors
+/// The client is gone.
+pub(super) async fn again(session: &mut Session, given: &Given) -> pingora::Result<()> {
+    let answer = &given.answer;
+    let mut head = ResponseHeader::build(answer.status, Some(answer.headers.len() + 8))?;
+    for (name, value) in &answer.headers {
+        head.append_header(name.to_string(), &**value)?;
+    }
+    let no_body = session.req_header().method == http::Method::HEAD || answer.status == 204;
+    if !no_body {
+        head.insert_header(header::CONTENT_LENGTH, answer.body.len())?;
+    }
+    for receipt in &given.receipts {
+        head.insert_header(receipt.name, receipt.value.as_str())?;
+    }
+    head.insert_header(AGAIN_HEADER, "true")?;
+    head.insert_header(header::CACHE_CONTROL, "no-store")?;
+    allow_browsers(&mut head)?;
+    session.write_response_header(Box::new(head), no_body).await?;
+    if no_body {
+        return Ok(());
+    }
+    session.write_response_body(Some(answer.body.clone()), true).await
+}
+
+/// Asks a client that waits for it to send its body.
+///
+/// # Errors
+/// The client is gone.
+pub(super) async fn invite(session: &mut Session) -> pingora::Result<()> {
+    let expects = session.req_header().headers.get(header::EXPECT);
+    if expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        session.downstream_session.write_continue_response().await?;
     }
     Ok(())
 }
@@ -91,19 +159,12 @@ pub(super) async fn preflight(session: &mut Session, allow: &str) -> pingora::Re
 /// # Errors
 /// None with these values; pingora's own.
 pub(super) fn allow_browsers(head: &mut ResponseHeader) -> pingora::Result<()> {
-    head.insert_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")?;
-    head.insert_header(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS)
+    FOR_BROWSERS.into_iter().try_for_each(|(name, value)| head.insert_header(name, value))
 }
 
 /// A header value from bytes that we encoded ourselves.
 fn bytes_value(bytes: Bytes) -> HeaderValue {
     HeaderValue::from_maybe_shared(bytes).unwrap_or(HeaderValue::from_static(""))
-}
-
-fn head(status: u16, body_bytes: usize) -> pingora::Result<ResponseHeader> {
-    let mut head = ResponseHeader::build(status, Some(12))?;
-    head.insert_header(header::CONTENT_LENGTH, body_bytes)?;
-    Ok(head)
 }
 
 /// The terms, for a refusal that is told with 402.
@@ -146,27 +207,32 @@ fn body(refused: &Refused<'_>, challenge: Option<&Challenge>) -> Bytes {
 }
 
 /// Headers that belong to one refusal or another.
-fn describe(head: &mut ResponseHeader, refused: &Refused<'_>) -> pingora::Result<()> {
+fn describe(head: &mut HeaderMap, refused: &Refused<'_>) {
     let refusal = refused.refusal;
+    let mut put = |name: HeaderName, value: &str| {
+        // All of them are ASCII that we wrote ourselves.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            head.insert(name, value);
+        }
+    };
     if let Some(wait) = refusal.retry_after() {
-        head.insert_header(header::RETRY_AFTER, seconds_up(wait))?;
+        put(header::RETRY_AFTER, &seconds_up(wait).to_string());
     }
     match refusal {
-        Refusal::MethodNotAllowed { allow } => head.insert_header(header::ALLOW, &**allow)?,
+        Refusal::MethodNotAllowed { allow } => put(header::ALLOW, allow),
         Refusal::RateLimited { told, .. } => {
-            head.insert_header("RateLimit", &*told.state)?;
-            head.insert_header("RateLimit-Policy", &*told.policy)?;
+            put(RATE_LIMIT, &told.state);
+            put(RATE_LIMIT_POLICY, &told.policy);
         }
         Refusal::PaymentInvalid(reason) | Refusal::SettlementRejected(reason) => {
             let network = first_network(refused.route);
             if let Ok(value) = receipt::failure(*reason, network) {
-                head.insert_header(receipt::V2_HEADER, value.clone())?;
-                head.insert_header(receipt::V1_HEADER, value)?;
+                put(HeaderName::from_static(receipt::V2_HEADER), &value);
+                put(HeaderName::from_static(receipt::V1_HEADER), &value);
             }
         }
         _ => {}
     }
-    Ok(())
 }
 
 fn first_network(route: Option<&Route>) -> &str {
@@ -240,6 +306,9 @@ pub(super) fn strip_upstream(head: &mut ResponseHeader) {
     }
 }
 
+/// Says of an answer that it was given before.
+const AGAIN_HEADER: &str = "Idempotent-Replayed";
+
 const SMALL_MAX: usize = 64 * 1024;
 const SMALL_TIMEOUT: Duration = Duration::from_millis(500);
 const DRAIN_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -247,5 +316,17 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 const ALLOW_HEADERS_BYTES_MAX: usize = 1024;
 const ALLOWED_HEADERS: &str = "Content-Type, PAYMENT-SIGNATURE, X-PAYMENT, \
      Access-Control-Expose-Headers";
-const EXPOSED_HEADERS: &str = "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, \
-     Retry-After, RateLimit, RateLimit-Policy";
+/// Headers that let scripts of any origin read an answer and its payment headers.
+const FOR_BROWSERS: [(HeaderName, HeaderValue); 2] = [
+    (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+    (
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static(
+            "PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, \
+             Retry-After, RateLimit, RateLimit-Policy",
+        ),
+    ),
+];
+const PAYMENT_REQUIRED: HeaderName = HeaderName::from_static("payment-required");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");

@@ -1,6 +1,7 @@
 //! The bound on client connections: whoever comes when the house is full is turned away at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::apps::ServerApp;
@@ -10,18 +11,21 @@ use pingora::server::ShutdownWatch;
 use tokio::sync::Semaphore;
 
 use super::Gateway;
+use super::patient::Patient;
 
 /// The proxy behind a counted door.
 pub struct Door {
     proxy: Arc<HttpProxy<Gateway>>,
     places: Arc<Semaphore>,
+    stall_max: Duration,
 }
 
 impl Door {
-    /// A door to `proxy` that lets `connections_max` in at a time.
-    pub fn new(proxy: HttpProxy<Gateway>, connections_max: usize) -> Self {
+    /// A door to `proxy` that lets `connections_max` in at a time. Who does not take a byte of its
+    /// kept answer for `stall_max` counts as gone.
+    pub fn new(proxy: HttpProxy<Gateway>, connections_max: usize, stall_max: Duration) -> Self {
         let places = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
-        Self { proxy: Arc::new(proxy), places }
+        Self { proxy: Arc::new(proxy), places, stall_max }
     }
 }
 
@@ -34,7 +38,8 @@ impl ServerApp for Door {
     ) -> Option<Stream> {
         // No place: the connection is dropped, which closes it. A queue would only hide it.
         let _place = self.places.try_acquire().ok()?;
-        self.proxy.process_new(connection, shutdown).await
+        let patient = Patient::new(connection, self.stall_max);
+        self.proxy.process_new(Box::new(patient), shutdown).await
     }
 
     async fn cleanup(&self) {

@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use alloy_primitives::Address;
 
+use super::keeping::Keeping;
 use crate::clock::{self, UnixMillis};
-use crate::ledger::ExchangeId;
+use crate::ledger::{Entry, ExchangeId};
 use crate::observe::Stages;
-use crate::payment::{Presented, Settled, Verified};
+use crate::payment::{Prepaid, Presented, Settled, Verified};
 use crate::refusal::Refusal;
 use crate::route::Route;
 use crate::x402::{AtomicAmount, Network};
@@ -39,6 +40,10 @@ pub struct Exchange {
     pub body_bytes: u64,
     /// When the request was handed to the upstream.
     pub forwarded: Option<Instant>,
+    /// The copy of its answer, if one is kept.
+    pub keeping: Option<Keeping>,
+    /// Whether its money has moved in it.
+    pub moved: Moved,
     stage: Stage,
 }
 
@@ -55,6 +60,15 @@ pub struct Paid {
     pub transaction: Option<Box<str>>,
 }
 
+/// Whether money moves in an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// It does.
+    Now,
+    /// It does not, or it has moved in one of before.
+    NotNow,
+}
+
 /// How far the payment has come. Private: a stage moves only by being consumed, so that none is
 /// overwritten while it holds a payment.
 #[derive(Debug)]
@@ -63,10 +77,14 @@ enum Stage {
     Unpaid,
     /// Held and verified; dropping it releases.
     Held(Box<Verified>),
+    /// The money moved, and the answer is still to come; dropping it leaves it owed.
+    Prepaid(Box<Prepaid>),
     /// It was released, or its settlement failed.
     Over,
     /// The money moved.
     Settled,
+    /// It had moved before, and the answer that it bought then is given again.
+    Again,
 }
 
 /// The word for an exchange that was not refused.
@@ -78,6 +96,8 @@ pub enum Served {
     Paid,
     /// The payment was let go: the upstream did not answer well, or the client left.
     Released,
+    /// With the answer that the payment had bought before.
+    Again,
 }
 
 impl Exchange {
@@ -95,6 +115,8 @@ impl Exchange {
             fault: None,
             body_bytes: 0,
             forwarded: None,
+            keeping: None,
+            moved: Moved::NotNow,
             stage: Stage::Unpaid,
         }
     }
@@ -115,6 +137,26 @@ impl Exchange {
         }
     }
 
+    /// Keeps what was settled before its answer. `moved` says whether just now.
+    pub fn prepaid(&mut self, prepaid: Prepaid, moved: Moved) {
+        if let Some(paid) = &mut self.paid {
+            paid.transaction = Some(prepaid.transaction.clone());
+        }
+        self.moved = moved;
+        self.stage = Stage::Prepaid(Box::new(prepaid));
+    }
+
+    /// What was settled before its answer, if it was; the answer is the caller's to give.
+    pub fn take_prepaid(&mut self) -> Option<Prepaid> {
+        match std::mem::replace(&mut self.stage, Stage::Settled) {
+            Stage::Prepaid(prepaid) => Some(*prepaid),
+            other => {
+                self.stage = other;
+                None
+            }
+        }
+    }
+
     /// Whether a payment is held.
     pub fn holds(&self) -> bool {
         matches!(self.stage, Stage::Held(_))
@@ -123,14 +165,20 @@ impl Exchange {
     /// The money has moved.
     pub fn settled(&mut self, settled: &Settled) {
         self.stage = Stage::Settled;
+        self.moved = Moved::Now;
         if let Some(paid) = &mut self.paid {
             paid.transaction = Some(settled.transaction().into());
         }
     }
 
+    /// The answer of before is given again.
+    pub fn again(&mut self) {
+        self.stage = Stage::Again;
+    }
+
     /// Whether the money has moved.
     pub fn is_settled(&self) -> bool {
-        matches!(self.stage, Stage::Settled)
+        matches!(self.stage, Stage::Settled | Stage::Prepaid(_))
     }
 
     /// What the exchange came to, where it was not refused.
@@ -138,7 +186,8 @@ impl Exchange {
         match self.stage {
             Stage::Unpaid => Served::Free,
             Stage::Held(_) | Stage::Over => Served::Released,
-            Stage::Settled => Served::Paid,
+            Stage::Settled | Stage::Prepaid(_) => Served::Paid,
+            Stage::Again => Served::Again,
         }
     }
 }
@@ -150,11 +199,22 @@ impl Served {
             Self::Free => "free",
             Self::Paid => "paid",
             Self::Released => "released",
+            Self::Again => "again",
         }
     }
 }
 
 impl Paid {
+    /// What the ledger says of a payment.
+    pub fn before(entry: &Entry) -> Self {
+        Self {
+            payer: entry.identity.payer,
+            network: entry.identity.network.clone(),
+            amount: entry.amount,
+            transaction: entry.transaction.clone(),
+        }
+    }
+
     /// What a proven payment says.
     pub fn of(presented: &Presented) -> Self {
         let requirements = &presented.offer().requirements;

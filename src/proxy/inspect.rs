@@ -26,11 +26,10 @@ pub(super) fn inspect(request: &RequestHeader, bytes_max: usize) -> Result<(), R
     if !METHODS.contains(&request.method) {
         return malformed("this method is not forwarded");
     }
-    let headers = &request.headers;
-    if header_bytes(headers) > bytes_max {
+    let Counted { bytes, hosts, framing_twice } = count(&request.headers);
+    if bytes > bytes_max {
         return Err(Refusal::HeadersTooLarge);
     }
-    let hosts = headers.get_all(header::HOST).iter().count();
     let http2 = request.version == http::Version::HTTP_2;
     if hosts > 1 || (hosts == 0 && !http2) {
         return malformed("the request needs exactly one Host");
@@ -38,10 +37,8 @@ pub(super) fn inspect(request: &RequestHeader, bytes_max: usize) -> Result<(), R
     if !http2 && !request.raw_path().starts_with(b"/") {
         return malformed("the request target must be a path");
     }
-    for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONTENT_TYPE] {
-        if headers.get_all(&name).iter().count() > 1 {
-            return malformed("a framing header stands twice");
-        }
+    if framing_twice {
+        return malformed("a framing header stands twice");
     }
     Ok(())
 }
@@ -112,8 +109,30 @@ const OURS: [(&str, Extent); 5] = [
     ("x-tollgate-", Extent::Prefix),
 ];
 
-fn header_bytes(headers: &HeaderMap) -> usize {
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+/// What one walk over the headers finds.
+#[derive(Default)]
+struct Counted {
+    /// As on an HTTP/1 line, with `: ` and line end.
+    bytes: usize,
+    hosts: usize,
+    framing_twice: bool,
+}
+
+fn count(headers: &HeaderMap) -> Counted {
+    let mut counted = Counted::default();
+    let mut framing = [
+        (header::CONTENT_LENGTH, false),
+        (header::TRANSFER_ENCODING, false),
+        (header::CONTENT_TYPE, false),
+    ];
+    for (name, value) in headers {
+        counted.bytes += name.as_str().len() + value.len() + 4;
+        counted.hosts += usize::from(name == header::HOST);
+        if let Some((_, seen)) = framing.iter_mut().find(|(framing, _)| name == framing) {
+            counted.framing_twice |= std::mem::replace(seen, true);
+        }
+    }
+    counted
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The 402 of a priced route, in both versions at once.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::path::CanonicalPath;
 use super::pattern::PathPattern;
@@ -78,16 +78,27 @@ impl Terms {
     ) -> Result<Self, ChallengeError> {
         let origin: Box<str> = about.url.trim_end_matches('/').into();
         let resource = Resource { url: format!("{origin}{path}").into(), ..about };
-        let url =
-            if path.is_fixed() { ResourceUrl::Fixed } else { ResourceUrl::OfRequest { origin } };
+        let url = if path.is_fixed() {
+            ResourceUrl::Fixed { path: path.to_string().into() }
+        } else {
+            ResourceUrl::OfRequest { origin }
+        };
         let challenge = Challenge::new(&resource, &bare(&offers), PAYMENT_REQUIRED)?;
-        Ok(Self { resource, offers, challenge, url })
+        Ok(Self { resource, offers, challenge, url, ready: OnceLock::new() })
+    }
+
+    /// The path of the route's one URL; nothing where it has several.
+    pub fn fixed_path(&self) -> Option<&[u8]> {
+        match &self.url {
+            ResourceUrl::Fixed { path } => Some(path.as_bytes()),
+            ResourceUrl::OfRequest { .. } => None,
+        }
     }
 
     /// The URL that a request at `path` pays for.
     pub fn url_of(&self, path: &CanonicalPath<'_>) -> Box<str> {
         match &self.url {
-            ResourceUrl::Fixed => self.resource.url.clone(),
+            ResourceUrl::Fixed { .. } => self.resource.url.clone(),
             ResourceUrl::OfRequest { origin } => format!("{origin}{}", path.as_str()).into(),
         }
     }
@@ -95,7 +106,7 @@ impl Terms {
     /// The 402 of a request at `path` that brought no payment. Ready made on a fixed path.
     pub fn challenge_at(&self, path: &CanonicalPath<'_>) -> Challenge {
         match &self.url {
-            ResourceUrl::Fixed => self.challenge.clone(),
+            ResourceUrl::Fixed { .. } => self.challenge.clone(),
             ResourceUrl::OfRequest { .. } => {
                 self.challenge_for(&self.url_of(path), PAYMENT_REQUIRED)
             }

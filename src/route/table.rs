@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::Route;
 use super::method::{Methods, Verb, VerbSet};
 use super::path::CanonicalPath;
 use super::pattern::{HOST_BYTES_MAX, PathPattern, Pattern, Segment, Spelled};
 use super::trie::Node;
+use super::{Charge, OfferedBy, Route};
+use crate::x402::Offer;
 
 /// All routes. A snapshot: a reload makes a new one.
 ///
@@ -20,6 +21,7 @@ pub struct RouteTable {
     routes: Vec<Arc<Route>>,
     hosts: HashMap<Box<[u8]>, Node<Endpoint>>,
     any_host: Node<Endpoint>,
+    assets: Vec<Arc<Offer>>,
 }
 
 /// What a look-up finds.
@@ -73,7 +75,8 @@ impl RouteTable {
     /// # Errors
     /// Two of them could answer the same request, or their paths differ only in spelling.
     pub fn new(routes: Vec<Arc<Route>>) -> Result<Self, RouteConflict> {
-        let mut table = Self { routes, hosts: HashMap::new(), any_host: Node::default() };
+        let assets = assets(&routes);
+        let mut table = Self { routes, hosts: HashMap::new(), any_host: Node::default(), assets };
         for route in &table.routes {
             let Pattern { host, path, .. } = &route.pattern;
             let tree = match host {
@@ -105,6 +108,11 @@ impl RouteTable {
         &self.routes
     }
 
+    /// One offer for each asset that some route takes, at whatever price.
+    pub fn assets(&self) -> &[Arc<Offer>] {
+        &self.assets
+    }
+
     fn tree_of(&self, host: &str) -> Option<&Node<Endpoint>> {
         if self.hosts.is_empty() {
             return None;
@@ -116,6 +124,22 @@ impl RouteTable {
         folded.make_ascii_lowercase();
         self.hosts.get(&*folded)
     }
+}
+
+fn assets(routes: &[Arc<Route>]) -> Vec<Arc<Offer>> {
+    let mut assets: Vec<Arc<Offer>> = Vec::new();
+    for route in routes {
+        let Charge::Exact(terms) = &route.charge else { continue };
+        for OfferedBy { offer, .. } in &terms.offers {
+            let same = |known: &Arc<Offer>| {
+                known.domain == offer.domain && known.v1.network == offer.v1.network
+            };
+            if !assets.iter().any(same) {
+                assets.push(Arc::clone(offer));
+            }
+        }
+    }
+    assets
 }
 
 /// A host without its port and without the root's final dot.

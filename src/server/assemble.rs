@@ -2,26 +2,30 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
-use tokio::runtime::Handle;
 
 use super::supervise::{Patience, Program, Supervisor};
 use super::{ServeError, resolve};
 use crate::clock::Clock;
-use crate::config::{Config, FacilitatorSettings, Switch};
+use crate::config::{Config, FacilitatorSettings, NetworkSettings, Switch};
 use crate::facilitator::Facilitator;
+use crate::facilitator::chain::{Chain, Reader, RpcUrl};
 use crate::facilitator::http::Http;
 use crate::facilitator::simulated::Simulated;
+use crate::fault::Fault;
+use crate::ledger::answers::Answers;
 use crate::ledger::{Keep, Ledger};
 use crate::limit::Limiter;
 use crate::observe::{AccessLog, Metrics};
 use crate::payment::Payments;
 use crate::proxy::upstream::Backend;
 use crate::proxy::{Gateway, Ids, Settings};
-use crate::route::RouteTable;
 use crate::route::upstream::{Kind, Tls, Upstream};
+use crate::route::{Charge, Route, RouteTable, SettleMoment};
+use crate::x402::Network;
 
 /// A gateway and what must live beside it.
 pub(super) struct House {
@@ -64,7 +68,9 @@ impl House {
         let clock = Clock::System;
         let ledger = Ledger::open(&config.ledger).await?;
         let facilitators = facilitators(config)?;
-        let payments = Payments::new(ledger, facilitators, clock.clone(), Handle::current());
+        let settlers = (facilitators, readers(config)?);
+        let payments = Payments::with_readers(ledger, settlers, clock.clone())
+            .keeping(answers(config, &clock).await?);
         let mut parts = Parts::default();
         let mut backends = HashMap::new();
         for (name, upstream) in &config.upstreams {
@@ -137,7 +143,20 @@ impl Workers {
     }
 }
 
-fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilitator>, ServeError> {
+/// Where answers are kept, if some route keeps any or owes one.
+async fn answers(config: &Config, clock: &Clock) -> Result<Answers, Fault> {
+    let needs = |route: &Arc<Route>| {
+        let priced = matches!(route.charge, Charge::Exact(_));
+        let early = route.settle == SettleMoment::BeforeUpstream;
+        priced && (early || route.keep_bytes_max.is_some())
+    };
+    if !config.routes.iter().any(needs) {
+        return Ok(Answers::off());
+    }
+    Answers::open(&config.ledger, config.answers.bounds, clock.clone()).await
+}
+
+pub(super) fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilitator>, ServeError> {
     let built = config.facilitators.iter().map(|(name, settings)| {
         let facilitator = match settings.clone() {
             FacilitatorSettings::Simulated(settings) => {
@@ -152,10 +171,29 @@ fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilitator>, Serve
                     http.map_err(|error| setting("a facilitator cannot be set up", error))?;
                 Facilitator::Http(Arc::new(http))
             }
+            FacilitatorSettings::Chain(settings) => {
+                let chain = Chain::start(settings)
+                    .map_err(|error| setting("a chain cannot be spoken to", error))?;
+                Facilitator::Chain(Arc::new(chain))
+            }
         };
         Ok((Arc::from(&**name), facilitator))
     });
     built.collect()
+}
+
+/// Who looks up what a hosted facilitator cannot tell.
+pub(super) fn readers(config: &Config) -> Result<HashMap<Network, Reader>, ServeError> {
+    let readable = config.networks.values().filter(|network| !network.rpc.is_empty());
+    let of_network =
+        |network: &NetworkSettings| Ok((network.network.clone(), reader(network.rpc.clone())?));
+    readable.map(of_network).collect()
+}
+
+/// Reads the chain behind these nodes.
+pub(super) fn reader(nodes: Vec<RpcUrl>) -> Result<Reader, ServeError> {
+    let reader = Reader::new(nodes, READ_TIMEOUT, READ_CONFIRMATIONS);
+    reader.map_err(|error| setting("a chain cannot be spoken to", error))
 }
 
 fn settings(config: &Config) -> Settings {
@@ -189,3 +227,7 @@ pub(super) fn setting(
 ) -> ServeError {
     ServeError::Setting(what.into(), Some(Box::new(error)))
 }
+
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// Recovery is in no hurry.
+const READ_CONFIRMATIONS: u64 = 3;

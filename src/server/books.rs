@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
-
 use super::ServeError;
-use super::assemble::setting;
+use super::assemble::{reader, readers, setting};
 use crate::clock::Clock;
 use crate::config::{Config, FacilitatorSettings};
 use crate::facilitator::Facilitator;
@@ -14,6 +12,7 @@ use crate::facilitator::http::Http;
 use crate::facilitator::simulated::Simulated;
 use crate::ledger::Ledger;
 use crate::payment::Payments;
+use crate::x402::Network;
 
 /// The ledger to read, and everyone who can be asked what became of a payment.
 ///
@@ -24,6 +23,7 @@ use crate::payment::Payments;
 pub async fn books(config: &Config) -> Result<Payments, ServeError> {
     let ledger = Ledger::open_to_read(&config.ledger).await?;
     let mut facilitators = HashMap::new();
+    let mut readers = readers(config)?;
     for (name, settings) in &config.facilitators {
         let facilitator = match settings.clone() {
             FacilitatorSettings::Simulated(settings) if settings.journal.is_none() => continue,
@@ -32,6 +32,12 @@ pub async fn books(config: &Config) -> Result<Payments, ServeError> {
                 let simulated = simulated
                     .map_err(|error| setting("a simulated chain cannot be read", error))?;
                 Facilitator::Simulated(Arc::new(simulated))
+            }
+            FacilitatorSettings::Chain(settings) => {
+                // Its signers are not needed to read.
+                let network = Network::eip155(settings.chain_id);
+                readers.insert(network, reader(settings.rpc)?);
+                continue;
             }
             FacilitatorSettings::Http(settings) => {
                 let http = Http::new(settings);
@@ -42,5 +48,5 @@ pub async fn books(config: &Config) -> Result<Payments, ServeError> {
         };
         facilitators.insert(Arc::from(&**name), facilitator);
     }
-    Ok(Payments::new(ledger, facilitators, Clock::System, Handle::current()))
+    Ok(Payments::with_readers(ledger, (facilitators, readers), Clock::System))
 }

@@ -1,17 +1,19 @@
-//! What goes on beside the requests: addresses, recovery, the limiter's housekeeping, readiness.
+//! What goes on beside the requests: addresses, recovery, the limiter's housekeeping.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::watch;
+use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
 
 use super::assemble::House;
-use super::resolve;
+use super::look::Look;
+use super::{resolve, watch};
 use crate::clock::Clock;
 use crate::facilitator::Facilitator;
+use crate::facilitator::chain::{Chain, Purse};
 use crate::ledger::{Forgetting, Round};
 use crate::limit::Limiter;
 use crate::observe::Metrics;
@@ -32,8 +34,8 @@ impl Tending {
 pub(super) fn tend(
     house: &House,
     recovery: Recovery,
-    readiness: watch::Sender<Readiness>,
-    stopped: watch::Receiver<bool>,
+    readiness: channel::Sender<Readiness>,
+    stopped: channel::Receiver<bool>,
 ) -> Tending {
     let mut tasks = JoinSet::new();
     for named in &house.named {
@@ -43,34 +45,56 @@ pub(super) fn tend(
     for (supervisor, address) in &house.workers.0 {
         tasks.spawn(follow(supervisor.address(), Arc::clone(address)));
     }
-    for (name, facilitator) in house.payments.facilitators() {
-        if let Facilitator::Http(http) = facilitator {
-            let (name, http) = (name.to_owned(), Arc::clone(http));
-            tasks.spawn(async move {
-                let mut every = tokio::time::interval(REFRESH_EVERY);
-                loop {
-                    every.tick().await;
-                    if let Err(fault) = http.refresh().await {
-                        tracing::warn!(facilitator = name, %fault, "it does not say what it can");
-                    }
-                }
-            });
+    for member in house.payments.pool().members() {
+        tasks.spawn(watch::watch(house.payments.clone(), Arc::clone(member.name())));
+        if let Facilitator::Chain(chain) = member.facilitator() {
+            let watch = WatchChain {
+                name: (&**member.name()).to_owned(),
+                chain: Arc::clone(chain),
+                metrics: Arc::clone(&house.metrics),
+            };
+            tasks.spawn(watch.keep_watching());
         }
     }
     tasks.spawn(keep_house(Arc::clone(&house.limiter), Arc::clone(&house.metrics)));
     tasks.spawn(forget(house.payments.ledger().forgetting(house.keep)));
     tasks.spawn(recover(house.payments.clone(), recovery, Arc::clone(&house.metrics)));
-    let look = Look {
-        payments: house.payments.clone(),
-        metrics: Arc::clone(&house.metrics),
-        addresses: house.addresses.clone(),
-    };
-    tasks.spawn(look.keep_looking(readiness, stopped));
+    tasks.spawn(Look::at(house).keep_looking(readiness, stopped));
     Tending(tasks)
 }
 
+/// A chain whose nodes and purses are looked at now and then.
+struct WatchChain {
+    name: String,
+    chain: Arc<Chain>,
+    metrics: Arc<Metrics>,
+}
+
+impl WatchChain {
+    async fn keep_watching(self) {
+        let mut every = tokio::time::interval(CHAIN_EVERY);
+        loop {
+            every.tick().await;
+            if let Err(fault) = self.chain.refresh().await {
+                tracing::warn!(facilitator = self.name, %fault, "the chain does not answer");
+            }
+            let (nodes, up) = self.chain.nodes();
+            self.metrics.set_nodes(&self.name, nodes, up);
+            for Purse { signer, balance_gwei } in self.chain.purses() {
+                if let Some(gwei) = balance_gwei {
+                    let signer = signer.to_checksum(None);
+                    self.metrics.set_purse(&self.name, &signer, gwei);
+                }
+            }
+        }
+    }
+}
+
 /// Copies a worker's address to where requests look for it.
-async fn follow(mut from: watch::Receiver<Option<SocketAddr>>, to: Arc<ArcSwapOption<SocketAddr>>) {
+async fn follow(
+    mut from: channel::Receiver<Option<SocketAddr>>,
+    to: Arc<ArcSwapOption<SocketAddr>>,
+) {
     loop {
         let address = *from.borrow_and_update();
         to.store(address.map(Arc::new));
@@ -146,55 +170,7 @@ async fn recover(payments: Payments, mut recovery: Recovery, metrics: Arc<Metric
     }
 }
 
-/// What readiness depends on.
-struct Look {
-    payments: Payments,
-    metrics: Arc<Metrics>,
-    addresses: Vec<(Box<str>, Arc<ArcSwapOption<SocketAddr>>)>,
-}
-
-impl Look {
-    async fn keep_looking(
-        self,
-        readiness: watch::Sender<Readiness>,
-        mut stopped: watch::Receiver<bool>,
-    ) {
-        let mut every = tokio::time::interval(LOOK_EVERY);
-        loop {
-            tokio::select! {
-                _ = every.tick() => {}
-                _ = stopped.changed() => {
-                    readiness.send_replace(Readiness::Not(vec!["stopping".to_owned()]));
-                    return;
-                }
-            }
-            readiness.send_replace(self.look().await);
-        }
-    }
-
-    async fn look(&self) -> Readiness {
-        let mut reasons = Vec::new();
-        for (name, address) in &self.addresses {
-            let up = address.load().is_some();
-            self.metrics.set_upstream_up(name, up);
-            if !up {
-                reasons.push(format!("upstream {name} has no address"));
-            }
-        }
-        if let Err(fault) = self.payments.ledger().ready() {
-            reasons.push(fault.to_string());
-        }
-        for (name, facilitator) in self.payments.facilitators() {
-            if let Err(fault) = facilitator.ready().await {
-                reasons.push(format!("facilitator {name}: {fault}"));
-            }
-        }
-        if reasons.is_empty() { Readiness::Ready } else { Readiness::Not(reasons) }
-    }
-}
-
-const REFRESH_EVERY: Duration = Duration::from_secs(60);
 const FORGET_EVERY: Duration = Duration::from_secs(10 * 60);
+const CHAIN_EVERY: Duration = Duration::from_secs(10);
 const TEND_EVERY: Duration = Duration::from_secs(10);
 const RECOVER_EVERY: Duration = Duration::from_secs(5);
-const LOOK_EVERY: Duration = Duration::from_millis(250);

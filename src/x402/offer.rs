@@ -4,7 +4,9 @@ use std::fmt;
 
 use alloy_primitives::{Address, B256};
 
-use super::{Eip712Domain, Network, PaymentRequirements, PaymentRequirementsV1};
+use super::{
+    Eip712Domain, Network, PaymentRequirements, PaymentRequirementsV1, SignedAuthorization, Version,
+};
 
 /// One way to pay for a route, in both versions' words, with the asset's domain hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +17,26 @@ pub struct Offer {
     pub v1: PaymentRequirementsV1,
     /// What signatures are checked under.
     pub domain: Eip712Domain,
+}
+
+impl Offer {
+    /// What makes a payment for this offer itself.
+    pub fn identity(&self, payment: &SignedAuthorization) -> PaymentIdentity {
+        PaymentIdentity {
+            network: self.requirements.network.clone(),
+            asset: self.requirements.asset,
+            payer: payment.authorization.from,
+            nonce: payment.authorization.nonce,
+        }
+    }
+
+    /// Its network as a version of the protocol names it.
+    pub fn network_in(&self, version: Version) -> &str {
+        match version {
+            Version::V1 => &self.v1.network,
+            Version::V2 => self.requirements.network.as_str(),
+        }
+    }
 }
 
 /// What makes two payments the same: what was signed, never how it was written.

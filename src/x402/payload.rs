@@ -118,9 +118,16 @@ impl PaymentPayload {
 
     /// The version the client speaks, and wants to be answered in.
     pub fn version(&self) -> Version {
-        match self.choice {
-            Choice::V1 { .. } => Version::V1,
-            Choice::V2 { .. } => Version::V2,
+        self.choice.version()
+    }
+}
+
+impl Choice {
+    /// The version whose words these are.
+    pub fn version(&self) -> Version {
+        match self {
+            Self::V1 { .. } => Version::V1,
+            Self::V2 { .. } => Version::V2,
         }
     }
 }

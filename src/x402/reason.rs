@@ -67,6 +67,11 @@ impl ErrorReason {
         };
         respelled.or_else(|| Self::ALL.iter().copied().find(|reason| reason.code() == code))
     }
+
+    /// The reason in what an asset's contract says when a transfer reverts.
+    pub fn from_revert(text: &str) -> Option<Self> {
+        REVERTS.iter().find(|(words, _)| text.contains(words)).map(|(_, reason)| *reason)
+    }
 }
 
 impl Serialize for ErrorReason {
@@ -81,6 +86,16 @@ impl<'de> Deserialize<'de> for ErrorReason {
         Self::from_code(&code).ok_or_else(|| serde::de::Error::custom("not a known error reason"))
     }
 }
+
+/// What USDC says when a transfer reverts. Source: FiatTokenV2_2.
+const REVERTS: &[(&str, ErrorReason)] = &[
+    ("authorization is used or canceled", ErrorReason::DuplicateSettlement),
+    ("authorization is expired", ErrorReason::ValidBefore),
+    ("authorization is not yet valid", ErrorReason::ValidAfter),
+    ("transfer amount exceeds balance", ErrorReason::InsufficientFunds),
+    ("FiatTokenV2: invalid signature", ErrorReason::Signature),
+    ("ECRecover: invalid signature", ErrorReason::Signature),
+];
 
 #[cfg(test)]
 mod tests {

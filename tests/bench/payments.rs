@@ -1,7 +1,9 @@
-//! Payments for the load test: signs many ahead, or proves one many times.
+//! Payments for the load test: signs many ahead, or proves many.
 //!
 //! `payments sign URL COUNT FILE` writes COUNT payments for what URL asks, one header a line.
-//! `payments prove COUNT` proves one signature COUNT times; whoever runs it measures.
+//! `payments prove COUNT` proves COUNT signatures, no two the same, as a server does: the branches
+//! of a recovery depend on the signature, and a processor learns those of one that it sees again.
+//! Prints the nanoseconds on a core that one takes.
 
 use std::error::Error;
 use std::fs::File;
@@ -19,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["sign", url, count, file] => sign(url, count.parse()?, file).await,
-        ["prove", count] => prove(count.parse()?),
+        ["prove", count] => Ok(writeln!(std::io::stdout(), "{}", prove(count.parse()?)?)?),
         _ => Err("payments sign URL COUNT FILE | payments prove COUNT".into()),
     }
 }
@@ -45,16 +47,26 @@ fn payment(demand: &Demand, now: UnixMillis) -> Result<String, Box<dyn Error>> {
     Ok(wallet.pay(&payable, demand, now)?.value)
 }
 
-fn prove(count: u32) -> Result<(), Box<dyn Error>> {
+fn prove(count: u32) -> Result<u64, Box<dyn Error>> {
     let demand = Demand::from_json(DEMAND.as_bytes())?;
-    let header = payment(&demand, Clock::System.now())?;
-    let signed = PaymentPayload::decode(header.as_bytes())?.payment;
     let usdc = "0x036CbD53842c5426634e7929541eC2318f3dCF7e".parse()?;
     let domain = Eip712Domain::new("USDC", "2", 84532, usdc);
+    let mut signed = Vec::new();
     for _ in 0..count {
-        black_box(&signed).prove(black_box(&domain))?;
+        let header = payment(&demand, Clock::System.now())?;
+        signed.push(PaymentPayload::decode(header.as_bytes())?.payment);
     }
-    Ok(())
+    let before = run_nanos()?;
+    for payment in &signed {
+        black_box(payment).prove(black_box(&domain))?;
+    }
+    Ok((run_nanos()? - before) / u64::from(count))
+}
+
+/// Nanoseconds that this thread has been on a core.
+fn run_nanos() -> Result<u64, Box<dyn Error>> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    Ok(stat.split(' ').next().ok_or("no schedstat")?.parse()?)
 }
 
 /// The first account of every local test node; its money is play money.

@@ -178,9 +178,13 @@ async fn while_a_settlement_is_under_way_the_payment_stays_taken() {
     is_spent(&gateway, &payment, &facilitator).await;
 }
 
+/// Where its answer is not kept, nobody reads it on.
 #[tokio::test]
 async fn while_it_reads_the_answer() {
-    let (gateway, mut upstream, facilitator) = gateway().await;
+    let mut upstream = Server::start().await;
+    let facilitator = Facilitator::start().await;
+    let plan = Plan::to(upstream.address).section("[answers]\nmax = \"off\"");
+    let gateway = plan.settled_by(&facilitator).start().await;
     let payment = Wallet::new(1).pays();
     let mut raw = paid(&gateway, &payment, 0).await;
     let mut stream = upstream.call().await.stream(Reply::new(200)).await;

@@ -16,7 +16,7 @@ use crate::support::wallet::Wallet;
 type Row = (&'static str, u16, bool, Option<bool>, bool);
 
 /// The promises that clients rely on, written down a second time on purpose.
-const ROWS: [Row; 22] = [
+const ROWS: [Row; 25] = [
     ("bad_request", 400, false, Some(false), false),
     ("path_not_canonical", 400, false, Some(false), false),
     ("payment_malformed", 400, false, Some(false), false),
@@ -28,16 +28,19 @@ const ROWS: [Row; 22] = [
     ("method_not_allowed", 405, false, Some(false), false),
     ("payment_in_use", 409, true, Some(false), true),
     ("payment_used", 409, false, Some(true), false),
+    ("answer_under_way", 409, true, Some(true), true),
     ("body_too_large", 413, false, Some(false), false),
     ("unsupported_media_type", 415, false, Some(false), false),
     ("rate_limit_exceeded", 429, true, Some(false), true),
     ("headers_too_large", 431, false, Some(false), false),
     ("internal", 500, true, Some(false), false),
     ("upstream_unavailable", 502, true, Some(false), false),
+    ("paid_not_served", 502, true, Some(true), true),
     ("upstream_away", 503, true, Some(false), true),
     ("outcome_unknown", 503, true, None, true),
     ("facilitator_unavailable", 503, true, Some(false), true),
     ("ledger_unavailable", 503, true, Some(false), true),
+    ("answer_unavailable", 503, true, Some(true), true),
     ("upstream_timeout", 504, true, Some(false), false),
 ];
 
@@ -226,7 +229,7 @@ async fn payment_in_use_then_payment_used() {
     assert_eq!(first.status, 200);
     refused(&second, "payment_in_use");
 
-    let third = gateway.ask("POST", "/paid").pays(&payment).send().await;
+    let third = gateway.ask("POST", "/paid?other").pays(&payment).send().await;
     refused(&third, "payment_used");
     let transaction = &first.object("payment-response")["transaction"];
     assert_eq!(&third.json()["transaction"], transaction);

@@ -103,7 +103,8 @@ async fn receipts_hold(gateway: &Gateway, payments: &[Payment], answers: &[Optio
     }
 }
 
-/// Every client tries again: who has paid hears so, who has not is served.
+/// Every client tries again: who has paid finds its answer or hears that it has, who has not is
+/// served.
 async fn replay(gateway: &Gateway, payments: &[Payment]) {
     let before = gateway.ledger().await;
     let asks = payments.iter().map(|payment| gateway.ask("POST", "/paid").pays(payment).send());
@@ -111,8 +112,16 @@ async fn replay(gateway: &Gateway, payments: &[Payment]) {
         let line = before.get(&payment.nonce());
         match line.map(|line| (line.state(), line.transaction())) {
             Some(("settled", transaction)) => {
-                refused(&answer, "payment_used");
-                assert_eq!(answer.json()["transaction"], transaction);
+                if answer.status == 200 {
+                    let receipt = answer.object("payment-response");
+                    assert_eq!(answer.header("idempotent-replayed"), "true");
+                    assert_eq!(answer.text(), "served");
+                    assert_eq!(receipt["transaction"], transaction);
+                } else {
+                    // The process died before the answer was written.
+                    refused(&answer, "payment_used");
+                    assert_eq!(answer.json()["transaction"], transaction);
+                }
             }
             _ => assert_eq!(answer.status, 200, "{answer:?}"),
         }

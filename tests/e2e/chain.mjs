@@ -1,13 +1,20 @@
-// Makes a fresh anvil look like the part of Base Sepolia that x402 needs: USDC at its real address.
-//   usage: node chain.mjs RPC-URL FACILITATOR PAYER...
-// FACILITATOR gets ether for gas; every PAYER gets 1,000 USDC. Prints nothing unless something fails.
+// Makes a fresh anvil look like the part of Base Sepolia that x402 needs: USDC and Multicall3 at their
+// real addresses, and a factory of contract wallets at 0x…FAc70.
+//   usage: node chain.mjs RPC-URL SENDER[,SENDER…] PAYER...
+// Each SENDER gets ether for gas; every PAYER gets 1,000 USDC. Prints nothing unless something fails.
 import { readFileSync } from "node:fs";
 import { createTestClient, http, parseEther, parseUnits, publicActions, walletActions } from "viem";
 import { baseSepolia } from "viem/chains";
+// viem does not export it by name.
+const { multicall3Bytecode } = await import(
+  new URL("node_modules/viem/_esm/constants/contracts.js", import.meta.url));
 
 const USDC = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
-const [rpc, facilitator, ...payers] = process.argv.slice(2);
-const { abi, code } = JSON.parse(readFileSync(new URL("build/UsdcLike.json", import.meta.url), "utf8"));
+const MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11";
+const FACTORY = "0x00000000000000000000000000000000000FAc70";
+const [rpc, senders, ...payers] = process.argv.slice(2);
+const built = (name) => JSON.parse(readFileSync(new URL(`build/${name}.json`, import.meta.url), "utf8"));
+const { abi, code } = built("UsdcLike");
 const node = createTestClient({ mode: "anvil", chain: baseSepolia, transport: http(rpc), pollingInterval: 20 })
   .extend(publicActions)
   .extend(walletActions);
@@ -20,6 +27,9 @@ async function call(functionName, ...args) {
 }
 
 await node.setCode({ address: USDC, bytecode: code });
+await node.setCode({ address: FACTORY, bytecode: built("WalletFactory").code });
+const { data } = await node.call({ data: multicall3Bytecode }); // its creation returns its code
+await node.setCode({ address: MULTICALL3, bytecode: data });
 await call("init", "USDC", "USDC", "2", 6);
 for (const payer of payers) await call("mint", payer, parseUnits("1000", 6));
-await node.setBalance({ address: facilitator, value: parseEther("100") });
+for (const address of senders.split(",")) await node.setBalance({ address, value: parseEther("100") });

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use alloy::signers::local::PrivateKeySigner;
-use alloy_primitives::{Address, B256, U256, address, b256};
+use alloy_primitives::{Address, B256, U256, address, b256, hex};
 use serde_json::{Value, json};
 
 use super::install::{self, ANVIL, NODE};
@@ -12,9 +12,8 @@ use super::process::Process;
 
 pub(super) struct Chain {
     _node: Process,
-    _facilitator: Process,
+    facilitator: Option<(Process, SocketAddr)>,
     rpc: SocketAddr,
-    facilitator: SocketAddr,
     http: reqwest::Client,
 }
 
@@ -29,30 +28,78 @@ pub(super) struct Transfer {
 impl Chain {
     /// Starts node and facilitator; every one of `payers` has 1,000 USDC.
     pub(super) async fn start(payers: &[Address]) -> Self {
+        let mut chain = Self::start_alone(payers).await;
+        let mut peer = Command::new(install::file(NODE));
+        peer.arg(install::file("facilitator.mjs"))
+            .arg(chain.url())
+            .env("X402_PRIVATE_KEY", FACILITATOR_KEY);
+        chain.facilitator = Some(Process::listening(&mut peer, "listening on "));
+        chain
+    }
+
+    /// Starts a node that nobody settles on yet. Two wallets have ether: [`FACILITATOR_KEY`]'s and
+    /// [`SIGNER_KEY`]'s.
+    pub(super) async fn start_alone(payers: &[Address]) -> Self {
         let mut anvil = Command::new(install::file(ANVIL));
         anvil.args(["--host", "127.0.0.1", "--port", "0", "--chain-id", "84532"]);
         let (node, rpc) = Process::listening(&mut anvil, "Listening on ");
         let url = format!("http://{rpc}");
 
-        let signer: PrivateKeySigner = FACILITATOR_KEY.parse().unwrap();
-        install::file("build/UsdcLike.json");
+        let senders = [FACILITATOR_KEY, SIGNER_KEY].map(|key| {
+            let key: PrivateKeySigner = key.parse().unwrap();
+            key.address().to_string()
+        });
+        install::file("build/WalletFactory.json");
         let set_up = Command::new(install::file(NODE))
             .arg(install::file("chain.mjs"))
-            .args([&url, &signer.address().to_string()])
+            .args([&url, &senders.join(",")])
             .args(payers.iter().map(Address::to_string))
             .status();
         assert!(set_up.unwrap().success(), "chain.mjs failed");
+        Self { _node: node, facilitator: None, rpc, http: http_client() }
+    }
 
-        let mut peer = Command::new(install::file(NODE));
-        peer.arg(install::file("facilitator.mjs"))
-            .arg(url)
-            .env("X402_PRIVATE_KEY", FACILITATOR_KEY);
-        let (_facilitator, facilitator) = Process::listening(&mut peer, "listening on ");
-        Self { _node: node, _facilitator, rpc, facilitator, http: http_client() }
+    /// Where the node is asked.
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.rpc)
+    }
+
+    pub(super) fn rpc(&self) -> SocketAddr {
+        self.rpc
     }
 
     pub(super) fn facilitator(&self) -> SocketAddr {
-        self.facilitator
+        self.facilitator.as_ref().unwrap().1
+    }
+
+    /// From now on there is a block only when [`Chain::mine`] makes one.
+    pub(super) async fn mine_by_hand(&self) {
+        self.ask("evm_setAutomine", json!([false])).await;
+    }
+
+    pub(super) async fn mine(&self, blocks: u64) {
+        self.ask("anvil_mine", json!([format!("{blocks:#x}")])).await;
+    }
+
+    /// Calls a contract from an account of the node's own, for much gas. Does not wait for a block.
+    pub(super) async fn send(&self, to: Address, data: Vec<u8>) -> String {
+        let accounts = self.ask("eth_accounts", json!([])).await;
+        let transaction = json!([{
+            "from": accounts[0], "to": to, "data": hex::encode_prefixed(data), "gas": "0x7a120",
+            "maxFeePerGas": "0x2540be4000", "maxPriorityFeePerGas": "0x2540be400",
+        }]);
+        self.ask("eth_sendTransaction", transaction).await.as_str().unwrap().to_owned()
+    }
+
+    /// Transactions that wait for a block.
+    pub(super) async fn waiting(&self) -> U256 {
+        word(&self.ask("txpool_status", json!([])).await["pending"])
+    }
+
+    /// What a call returns.
+    pub(super) async fn call(&self, to: Address, data: Vec<u8>) -> Vec<u8> {
+        let call = json!([{ "to": to, "data": hex::encode_prefixed(data) }, "latest"]);
+        hex::decode(self.ask("eth_call", call).await.as_str().unwrap()).unwrap()
     }
 
     pub(super) async fn balance(&self, of: Address) -> U256 {
@@ -69,7 +116,7 @@ impl Chain {
         logs.filter_map(transfer).collect()
     }
 
-    async fn ask(&self, method: &str, params: Value) -> Value {
+    pub(super) async fn ask(&self, method: &str, params: Value) -> Value {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let request = self.http.post(format!("http://{}", self.rpc)).body(request.to_string());
         let request = request.header("content-type", "application/json");
@@ -103,5 +150,9 @@ fn http_client() -> reqwest::Client {
 const USDC: Address = address!("0x036CbD53842c5426634e7929541eC2318f3dCF7e");
 const BALANCE_OF: &str = "0x70a08231";
 const TRANSFER: B256 = b256!("0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
+pub(super) const FACTORY: Address = address!("0x00000000000000000000000000000000000FAc70");
+/// Of the gateway's own signer.
+pub(super) const SIGNER_KEY: &str =
+    "0xabababababababababababababababababababababababababababababababab";
 /// Worth nothing: the chain it signs for lives as long as one test.
 const FACILITATOR_KEY: &str = "0xfafafafafafafafafafafafafafafafafafafafafafafafafafafafafafafafa";

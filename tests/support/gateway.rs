@@ -121,6 +121,15 @@ impl Gateway {
         Self::start(dir).await
     }
 
+    /// Ends it as a power cut would, and starts another with a configuration that was changed.
+    pub async fn restarted_with(self, change: impl FnOnce(String) -> String) -> Self {
+        let (dir, file) = (Rc::clone(&self.dir), self.file());
+        self.killed().await;
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, change(text)).unwrap();
+        Self::start(dir).await
+    }
+
     /// Starts another on the files of one that has ended.
     pub async fn restarted(self) -> Self {
         let dir = Rc::clone(&self.dir);

@@ -16,9 +16,11 @@ pub struct Plan {
     server: String,
     ledger: Option<String>,
     facilitator: String,
+    spare: Option<String>,
     limits: String,
     upstream: String,
     routes: String,
+    sections: String,
 }
 
 impl Plan {
@@ -33,9 +35,11 @@ impl Plan {
             server: String::new(),
             ledger: None,
             facilitator: "simulated = { journal = \"JOURNAL\" }".to_owned(),
+            spare: None,
             limits: "unpaid = \"off\"\nrefused = \"off\"".to_owned(),
             upstream: section.to_owned(),
             routes: String::new(),
+            sections: String::new(),
         }
         .route("match = \"GET,POST /paid\"", PRICED)
         .route("match = \"GET /free\"", "price = \"free\"")
@@ -65,6 +69,12 @@ impl Plan {
         self
     }
 
+    /// Another facilitator, asked after the first.
+    pub fn spare(mut self, facilitator: &Facilitator) -> Self {
+        self.spare = Some(format!("http = {{ url = \"{}\" }}", facilitator.url()));
+        self
+    }
+
     /// The section `[limits]`; empty: as nobody has configured it.
     pub fn limits(mut self, section: &str) -> Self {
         self.limits = section.to_owned();
@@ -74,6 +84,12 @@ impl Plan {
     /// A line more in the upstream's section.
     pub fn upstream(mut self, line: &str) -> Self {
         self.upstream = format!("{}\n{line}", self.upstream);
+        self
+    }
+
+    /// One more section, with its name.
+    pub fn section(mut self, text: &str) -> Self {
+        self.sections = format!("{}\n{text}", self.sections);
         self
     }
 
@@ -110,7 +126,11 @@ impl Plan {
     }
 
     fn text(&self, dir: &TempDir) -> String {
-        let Self { server, ledger, facilitator, limits, upstream, routes } = self;
+        let Self { server, ledger, facilitator, spare, limits, upstream, routes, sections } = self;
+        let (names, spare) = match spare {
+            Some(section) => ("[\"peer\", \"spare\"]", format!("[facilitators.spare]\n{section}")),
+            None => ("\"peer\"", String::new()),
+        };
         let file = format!("sqlite://{}", dir.path().join(LEDGER).display());
         let ledger = ledger.as_deref().unwrap_or(&file);
         let journal = dir.path().join(JOURNAL);
@@ -129,16 +149,20 @@ impl Plan {
 
             [networks.base-sepolia]
             pay_to = "{PAY_TO}"
-            facilitator = "peer"
+            facilitator = {names}
 
             [facilitators.peer]
             {facilitator}
+
+            {spare}
 
             [limits]
             {limits}
 
             [upstreams.api]
             {upstream}
+
+            {sections}
 
             {routes}
             "#

@@ -206,7 +206,14 @@ fn at_the_door(status: StatusCode) -> bool {
 }
 
 fn unknown(transaction: Option<Box<str>>, status: StatusCode, cause: Disbelief) -> Outcome {
-    Outcome::Unknown { transaction, fault: disbelief(status, cause) }
+    let fault = match cause {
+        // It works, and a payer whose account is empty by now can bring it to say so.
+        Disbelief::FailedTransaction | Disbelief::PerhapsSent if !status.is_server_error() => {
+            disbelief(status, cause).of_one_payment()
+        }
+        _ => disbelief(status, cause),
+    };
+    Outcome::Unknown { transaction, fault }
 }
 
 fn disbelief(status: StatusCode, cause: Disbelief) -> Fault {

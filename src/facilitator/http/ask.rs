@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ::http::header::AUTHORIZATION;
 use ::http::{HeaderMap, Method, StatusCode};
 use bytes::Bytes;
 use reqwest::{Client, Response, Url, redirect, retry};
@@ -9,13 +10,28 @@ use tokio::sync::Semaphore;
 use tokio::time;
 
 use super::SettingsError;
+use super::auth::Auth;
+use crate::clock::Clock;
 use crate::fault::{Fault, Retry, Side};
+
+/// What all addresses of a facilitator have in common.
+pub(super) struct Shared {
+    pub(super) client: Client,
+    pub(super) auth: Auth,
+    pub(super) clock: Clock,
+    /// At each address.
+    pub(super) in_flight_max: usize,
+}
 
 /// One address of a facilitator, with its own bound on what is in flight.
 pub(super) struct Endpoint {
     client: Client,
+    auth: Auth,
+    clock: Clock,
     method: Method,
     url: Url,
+    /// Host and path, as a signed request names them.
+    place: Box<str>,
     timeout: Duration,
     permits: Semaphore,
 }
@@ -69,15 +85,20 @@ pub(super) fn client(
 }
 
 impl Endpoint {
-    pub(super) fn new(
-        client: Client,
-        method: Method,
-        url: Url,
-        timeout: Duration,
-        in_flight_max: usize,
-    ) -> Self {
-        let permits = Semaphore::new(in_flight_max.clamp(1, Semaphore::MAX_PERMITS));
-        Self { client, method, url, timeout, permits }
+    pub(super) fn new(shared: &Shared, method: Method, url: Url, timeout: Duration) -> Self {
+        let permits = Semaphore::new(shared.in_flight_max.clamp(1, Semaphore::MAX_PERMITS));
+        let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+        let place = format!("{}{port}{}", url.host_str().unwrap_or_default(), url.path()).into();
+        Self {
+            client: shared.client.clone(),
+            auth: shared.auth.clone(),
+            clock: shared.clock.clone(),
+            method,
+            url,
+            place,
+            timeout,
+            permits,
+        }
     }
 
     pub(super) fn url(&self) -> &Url {
@@ -109,6 +130,11 @@ impl Endpoint {
         let mut attempts = 1;
         loop {
             let mut request = self.client.request(self.method.clone(), self.url.clone());
+            // Signed now: what was signed before the wait for a place could be too old.
+            let auth = self.auth.header(&self.method, &self.place, self.clock.now());
+            if let Some(value) = auth.map_err(Unanswered::NotSent)? {
+                request = request.header(AUTHORIZATION, value);
+            }
             if let Some(body) = &body {
                 request = request.body(body.clone());
             }
@@ -184,7 +210,8 @@ mod tests {
         let client = client(HeaderMap::new(), wait).unwrap();
         // Nobody listens there; a request that went out would say that no connection was made.
         let url = Url::parse("http://127.0.0.1:9/settle").unwrap();
-        let endpoint = Endpoint::new(client, Method::POST, url, wait, 1);
+        let shared = Shared { client, auth: Auth::None, clock: Clock::System, in_flight_max: 1 };
+        let endpoint = Endpoint::new(&shared, Method::POST, url, wait);
         let _taken = endpoint.permits.acquire().await.unwrap();
         match endpoint.ask(None).await {
             Err(Unanswered::NotSent(fault)) => {

@@ -341,30 +341,109 @@ async fn a_facilitator_that_lists_one_version_is_asked_in_that_one() {
     assert!(fake.requests().pop().unwrap().contains(r#""x402Version":2"#));
 }
 
+/// The other way round: a client of version 2 at a facilitator of the first days.
+#[tokio::test]
+async fn a_facilitator_of_version_1_alone_is_asked_in_version_1() {
+    let fake = Fake::start([
+        kinds(&[(1, "base-sepolia")]),
+        Act::Say(http(200, r#"{"isValid":true}"#)),
+        Act::Say(http(200, &success(json!({"network": "base-sepolia"})))),
+    ])
+    .await;
+    let facilitator = facilitator(&fake.url, Duration::from_secs(20));
+    facilitator.refresh().await.unwrap();
+    assert!(facilitator.settles(&order(1).offer));
+    assert_eq!(facilitator.verify(&order(1)).await.unwrap(), Verdict::Good);
+    assert_eq!(word(facilitator.settle(&order(1)).await), "settled");
+    for request in &fake.requests()[1..] {
+        let (_, body) = request.split_once("\r\n\r\n").unwrap();
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(
+            (&body["x402Version"], &body["paymentPayload"]["x402Version"]),
+            (&json!(1), &json!(1))
+        );
+        assert_eq!(body["paymentRequirements"]["network"], "base-sepolia");
+        assert_eq!(body["paymentPayload"]["network"], "base-sepolia");
+    }
+}
+
+#[tokio::test]
+async fn another_networks_list_speaks_against_an_offer_and_no_list_does_not() {
+    let fake = Fake::start([kinds(&[(2, "eip155:1"), (1, "base")])]).await;
+    let facilitator = facilitator(&fake.url, Duration::from_secs(20));
+    assert!(facilitator.settles(&order(1).offer));
+    facilitator.refresh().await.unwrap();
+    assert!(!facilitator.settles(&order(1).offer));
+}
+
+#[tokio::test]
+async fn every_request_carries_its_own_signature_or_the_one_token() {
+    use base64::Engine as _;
+    let yes = || Act::Say(http(200, r#"{"isValid":true}"#));
+    let fake = Fake::start([yes(), yes(), kinds(&[])]).await;
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let mut settings = Settings::new(format!("{}/platform/v2/x402", fake.url));
+    settings.auth = Auth::Cdp(cdp::CdpKey::new("key-1", cdp::tests::ED25519_KEY).unwrap());
+    assert!(format!("{settings:?}").contains("Ed25519"));
+    let facilitator = Http::new(settings).unwrap();
+    facilitator.verify(&order(1)).await.unwrap();
+    facilitator.verify(&order(1)).await.unwrap();
+    facilitator.refresh().await.unwrap();
+    let host = fake.url.strip_prefix("http://").unwrap();
+    let token = |request: &String| {
+        let (_, rest) = request.split_once("authorization: Bearer ").unwrap();
+        rest.lines().next().unwrap().to_owned()
+    };
+    let tokens: Vec<String> = fake.requests().iter().map(token).collect();
+    for (token, uri) in tokens.iter().zip(["POST verify", "POST verify", "GET supported"]) {
+        let claims = token.split('.').nth(1).unwrap();
+        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        let uri = uri.replace(' ', &format!(" {host}/platform/v2/x402/"));
+        assert_eq!(claims["uris"], json!([uri]));
+    }
+    assert_ne!(tokens[0], tokens[1]);
+
+    let fake = Fake::start([yes()]).await;
+    let mut settings = Settings::new(&fake.url);
+    settings.auth = Auth::bearer("hunter2").unwrap();
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    Http::new(settings).unwrap().verify(&order(1)).await.unwrap();
+    assert!(fake.requests()[0].contains("authorization: Bearer hunter2\r\n"));
+}
+
+fn wanted() -> Wanted {
+    Wanted {
+        scheme: "exact".into(),
+        network: "eip155:84532".into(),
+        v1_network: "base-sepolia".into(),
+    }
+}
+
 #[tokio::test]
 async fn ready_is_a_list_with_our_kinds_answered_lately() {
     let broken = || Act::Say(http(200, r#"{"kinds":{}}"#));
     let ours = || kinds(&[(1, "base-sepolia"), (2, "eip155:84532")]);
-    let script = [broken(), kinds(&[]), ours(), broken(), broken(), broken(), ours()];
+    let v1 = || kinds(&[(1, "base-sepolia")]);
+    let script = [broken(), kinds(&[]), v1(), broken(), broken(), broken(), ours()];
     let fake = Fake::start(script).await;
     let mut settings = Settings::new(&fake.url);
-    settings.kinds = vec![SupportedKind {
-        x402_version: 2,
-        scheme: "exact".to_owned(),
-        network: "eip155:84532".to_owned(),
-    }];
+    settings.wanted = vec![wanted()];
     rustls::crypto::ring::default_provider().install_default().ok();
     let facilitator = Http::new(settings).unwrap();
-    assert!(facilitator.ready().await.is_err(), "broken");
-    assert!(facilitator.ready().await.is_err(), "not listed");
+    assert!(facilitator.ready().is_err(), "not asked yet");
+    assert!(facilitator.refresh().await.is_err());
+    assert!(facilitator.ready().is_err(), "broken");
     facilitator.refresh().await.unwrap();
-    assert!(facilitator.ready().await.is_ok());
+    assert!(facilitator.ready().is_err(), "not listed");
+    facilitator.refresh().await.unwrap();
+    assert!(facilitator.ready().is_ok(), "in the words of version 1 alone");
     for still in [true, true, false] {
         assert!(facilitator.refresh().await.is_err());
-        assert_eq!(facilitator.ready().await.is_ok(), still);
+        assert_eq!(facilitator.ready().is_ok(), still);
     }
     facilitator.refresh().await.unwrap();
-    assert!(facilitator.ready().await.is_ok());
+    assert!(facilitator.ready().is_ok());
 }
 
 #[test]

@@ -18,9 +18,7 @@ pub(super) fn unsent(text: &str) -> Option<ErrorReason> {
         Some(ErrorReason::TransactionState | ErrorReason::UnexpectedSettle) => None,
         other => other,
     };
-    let reverted =
-        || REVERTS.iter().find(|(words, _)| text.contains(words)).map(|(_, reason)| *reason);
-    spelled.or_else(coded).or_else(reverted)
+    spelled.or_else(coded).or_else(|| ErrorReason::from_revert(text))
 }
 
 /// Somebody else's text as it may stand in a log: one line, 200 characters.
@@ -48,16 +46,6 @@ const SPELLINGS: &[(&str, ErrorReason)] = &[
     ("invalid_exact_evm_token_name_mismatch", ErrorReason::Requirements),
     ("invalid_exact_evm_token_version_mismatch", ErrorReason::Requirements),
     ("invalid_exact_evm_transaction_simulation_failed", ErrorReason::TransactionState),
-];
-
-/// What USDC says when a simulated transfer reverts. Source: FiatTokenV2_2.
-const REVERTS: &[(&str, ErrorReason)] = &[
-    ("authorization is used or canceled", ErrorReason::DuplicateSettlement),
-    ("authorization is expired", ErrorReason::ValidBefore),
-    ("authorization is not yet valid", ErrorReason::ValidAfter),
-    ("transfer amount exceeds balance", ErrorReason::InsufficientFunds),
-    ("FiatTokenV2: invalid signature", ErrorReason::Signature),
-    ("ECRecover: invalid signature", ErrorReason::Signature),
 ];
 
 const TEXT_CHARS_MAX: usize = 200;

@@ -60,11 +60,13 @@ WITH claimed AS (
     UPDATE payments SET state = step.state,
         past = right(coalesce(past || ' ', '') || payments.state || '@' || changed_at, 2000),
         transaction = coalesce(step.transaction_, transaction),
-        reason = step.reason_, changed_at = step.moment
+        reason = step.reason_, facilitator = coalesce(step.facilitator_, facilitator),
+        changed_at = step.moment
     FROM unnest($13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[],
-        $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::bigint[])
+        $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[],
+        $25::bigint[])
         AS step (payer, nonce, asset, network, exchange, from_1,
-            from_2, from_3, state, transaction_, reason_, moment)
+            from_2, from_3, state, transaction_, reason_, facilitator_, moment)
     WHERE payments.payer = step.payer AND payments.nonce = step.nonce
         AND payments.asset = step.asset AND payments.network = step.network
         AND payments.exchange = step.exchange
@@ -169,6 +171,7 @@ fn values(
     values.add(step(&|op| op.step.state().name().to_owned()))?;
     values.add(steps.iter().map(|op| op.step.transaction()).collect::<Vec<_>>())?;
     values.add(steps.iter().map(|op| op.step.reason()).collect::<Vec<_>>())?;
+    values.add(steps.iter().map(|op| op.step.facilitator()).collect::<Vec<_>>())?;
     values.add(steps.iter().map(|op| op.now.millis()).collect::<Vec<_>>())?;
     Ok(values)
 }

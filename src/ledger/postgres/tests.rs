@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinSet;
 
 use super::super::tests::postgres::{database, is_left, leases_are_over, socket};
-use super::super::tests::{claim, identity};
+use super::super::tests::{claim, identity, settling};
 use super::super::{Claimed, Ledger, LedgerUrl, State, Step};
 use super::*;
 use crate::clock::UnixMillis;
@@ -75,7 +75,7 @@ async fn a_settlement_that_has_begun_is_not_orphaned() {
     let wanted = claim(1, 1);
     one.claim(wanted.clone(), NOW).await.unwrap();
     let seen = two.unfinished(None, 1).await.unwrap().remove(0).entry;
-    one.advance(&wanted.identity, wanted.exchange, Step::Settling, NOW).await.unwrap();
+    one.advance(&wanted.identity, wanted.exchange, settling("dev"), NOW).await.unwrap();
     let late = two.advance(&seen.identity, seen.exchange, Step::Orphaned, NOW).await;
     assert_eq!(late.unwrap_err().retry(), Retry::Never);
     assert_eq!(two.get(&seen.identity).await.unwrap().unwrap().state, State::Settling);
@@ -180,7 +180,7 @@ async fn a_write_whose_answer_was_lost_is_found_again() {
     wire.loses_from(exchange);
     let asked = tokio::spawn({
         let ledger = ledger.clone();
-        async move { ledger.advance(&identity(1), exchange, Step::Settling, NOW).await }
+        async move { ledger.advance(&identity(1), exchange, settling("dev"), NOW).await }
     });
     until(async || watcher.get(&identity(1)).await.unwrap().unwrap().state != State::Held).await;
     assert!(!asked.is_finished());

@@ -38,14 +38,14 @@ async fn what_is_under_way_or_could_be_sent_again_is_never_forgotten() {
         let soon = NOW.seconds() + 600;
         let ends: [(u64, Vec<Step>); 8] = [
             (soon, vec![]),
-            (soon, vec![Step::Settling]),
-            (soon, vec![Step::Settling, unknown]),
-            (soon, vec![Step::Settling, settled()]),
-            (soon, vec![Step::Settling, refused]),
+            (soon, vec![settling("dev")]),
+            (soon, vec![settling("dev"), unknown]),
+            (soon, vec![settling("dev"), settled()]),
+            (soon, vec![settling("dev"), refused]),
             (soon, vec![Step::Released]),
-            (u64::MAX, vec![Step::Settling, settled()]),
+            (u64::MAX, vec![settling("dev"), settled()]),
             // Still good in a month less an hour.
-            (NOW.seconds() + 31 * 86_400 - 3_600, vec![Step::Settling, settled()]),
+            (NOW.seconds() + 31 * 86_400 - 3_600, vec![settling("dev"), settled()]),
         ];
         for (payment, (valid_before, steps)) in (1..).zip(ends) {
             let claim = Claim { valid_before, ..claim(payment, payment.into()) };

@@ -67,7 +67,7 @@ impl Model {
         let legal = match (*state, to) {
             (from, _) if *step == Step::Orphaned => from == State::Held,
             (State::Held, State::Settling | State::Released) => true,
-            (State::Settling, to) => !matches!(to, State::Held | State::Settling),
+            (State::Settling, to) => to != State::Held,
             (State::Unknown, State::Settled | State::Refused | State::Released) => true,
             _ => false,
         };
@@ -181,7 +181,7 @@ impl Run {
     fn step(&mut self, number: u64) -> Step {
         let transaction = format!("0x{}", self.dice.below(2)).into();
         match number {
-            4 | 5 => Step::Settling,
+            4 | 5 => settling(["dev", "spare"][usize::from(self.dice.below(2) == 0)]),
             6 => Step::Settled { transaction },
             7 => Step::Refused(ErrorReason::InsufficientFunds),
             8 if self.dice.below(2) == 0 => Step::Orphaned,

@@ -6,8 +6,8 @@ use alloy_primitives::{Address, U256};
 
 use super::wallet::{NOW, VALID_AFTER, VALID_BEFORE, header, headers, sign, terms};
 use crate::clock::UnixMillis;
-use crate::payment::present;
 use crate::payment::prove::{SETTLE_MARGIN, SKEW_MAX, Window};
+use crate::payment::{ContractWallets, present};
 use crate::x402::{Authorization, ErrorReason, Version};
 
 /// Whether the payer has signed what it sends.
@@ -32,7 +32,7 @@ fn check(
     }
     let value = header(Version::V2, offer, &payment);
     let presented = present(&headers(&[("payment-signature", &value)]), &terms).unwrap();
-    let proven = presented.prove(now, ANSWER_TIMEOUT);
+    let proven = presented.prove(now, ANSWER_TIMEOUT, ContractWallets::Refused);
     let found = proven.map(|proven| proven.into_parts().1).map_err(|refusal| {
         assert_eq!(refusal.row().code, "payment_invalid");
         refusal.reason().unwrap()

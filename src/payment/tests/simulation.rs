@@ -12,14 +12,14 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use super::wallet::{FACILITATOR, NOW, presented};
+use super::wallet::{FACILITATORS, NOW, presented};
 use crate::clock::Clock;
 use crate::facilitator::Facilitator;
 use crate::facilitator::scripted::{Dice, Scripted, Tracing};
 use crate::ledger::tests::postgres;
 use crate::ledger::{ExchangeId, Ledger, LedgerUrl, State};
 use crate::payment::recover::Recovery;
-use crate::payment::{Payments, Presented, Settled};
+use crate::payment::{ContractWallets, Payments, Presented, Settled};
 use crate::refusal::Refusal;
 use crate::x402::PaymentIdentity;
 
@@ -288,7 +288,7 @@ async fn visit(
     exchange: ExchangeId,
     upstream: Upstream,
 ) -> Result<Settled, Refusal> {
-    let proven = presented.prove(clock.now(), ANSWER_TIMEOUT)?;
+    let proven = presented.prove(clock.now(), ANSWER_TIMEOUT, ContractWallets::Refused)?;
     let reserved = payments.reserve(proven, exchange, "paid", clock.now()).await;
     let reserved = reserved.map_err(|standing| standing.refusal())?;
     let verified = payments.verify(reserved).await.map_err(|error| error.refusal())?;
@@ -306,8 +306,8 @@ async fn visit(
 fn open(runtime: &Runtime, url: &LedgerUrl, chain: &Arc<Scripted>, clock: &Clock) -> Payments {
     let ledger = runtime.block_on(Ledger::open(url)).unwrap();
     let facilitator = Facilitator::Scripted(Arc::clone(chain));
-    let facilitators = HashMap::from([(FACILITATOR.into(), facilitator)]);
-    Payments::new(ledger, facilitators, clock.clone(), runtime.handle().clone())
+    let both = FACILITATORS.map(|name| (name.into(), facilitator.clone()));
+    Payments::new(ledger, HashMap::from(both), clock.clone())
 }
 
 fn runtime() -> Runtime {

@@ -1,6 +1,6 @@
 //! A payer with a key, and a route that can be paid in three ways.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
@@ -25,8 +25,12 @@ pub(super) const VALID_AFTER: u64 = 1_700_000_000;
 /// Unix seconds; the end of the window.
 pub(super) const VALID_BEFORE: u64 = 1_700_000_400;
 
-/// Of whoever settles all three offers.
-pub(super) const FACILITATOR: &str = "dev";
+/// Of those who settle all three offers, in their order.
+pub(super) const FACILITATORS: [&str; 2] = ["dev", "spare"];
+
+fn names() -> Arc<[Arc<str>]> {
+    FACILITATORS.map(Arc::from).into()
+}
 
 /// What may be paid: one asset on Base Sepolia, a dearer one there, the first on Base.
 pub(super) fn terms() -> Terms {
@@ -35,13 +39,14 @@ pub(super) fn terms() -> Terms {
         offer(84532, "base-sepolia", 0x12, 60_000),
         offer(8453, "base", 0x11, 50_000),
     ];
-    let by = |offer| OfferedBy { offer: Arc::new(offer), facilitator: FACILITATOR.into() };
+    let by = |offer| OfferedBy { offer: Arc::new(offer), facilitators: names() };
     let url = "https://api.example.com/paid".into();
     Terms {
         resource: Resource { url, description: "".into(), mime_type: "".into() },
         offers: offers.map(by).into(),
         challenge: Challenge { header: Bytes::new(), body: Bytes::new() },
-        url: ResourceUrl::Fixed,
+        url: ResourceUrl::Fixed { path: "/paid".into() },
+        ready: OnceLock::new(),
     }
 }
 

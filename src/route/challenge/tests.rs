@@ -37,7 +37,10 @@ fn offered(network: &str) -> OfferedBy {
         extra,
     };
     let domain = Eip712Domain::new(known.eip712_name, "2", known.chain_id, asset);
-    OfferedBy { offer: Arc::new(Offer { requirements, v1, domain }), facilitator: "dev".into() }
+    OfferedBy {
+        offer: Arc::new(Offer { requirements, v1, domain }),
+        facilitators: [Arc::from("dev")].into(),
+    }
 }
 
 fn terms(pattern: &str, networks: &[&str]) -> Terms {

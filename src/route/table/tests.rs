@@ -7,6 +7,8 @@ use crate::route::{BodyRules, Charge};
 
 fn route(pattern: &str) -> Arc<Route> {
     Arc::new(Route {
+        keep_bytes_max: None,
+        settle: crate::route::SettleMoment::AfterUpstream,
         name: pattern.into(),
         pattern: pattern.parse().unwrap_or_else(|error| panic!("{pattern:?}: {error}")),
         upstream: "images".into(),

@@ -1,0 +1,23 @@
+//! Chains that we read and write ourselves.
+
+pub mod evm;
+
+use crate::clock::UnixMillis;
+use crate::x402::{AtomicAmount, PaymentIdentity};
+
+/// A payment whose outcome is looked for: what is known of it without its signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sought {
+    /// The payment.
+    pub identity: PaymentIdentity,
+    /// What it pays.
+    pub amount: AtomicAmount,
+    /// Whom it pays.
+    pub pay_to: alloy_primitives::Address,
+    /// Unix seconds; the asset takes it only before this moment.
+    pub valid_before: u64,
+    /// When it was first seen; it did not move before.
+    pub since: UnixMillis,
+    /// The last transaction that was named for it.
+    pub transaction: Option<Box<str>>,
+}

@@ -1,0 +1,132 @@
+//! A transaction from the node's hands into a block, and as deep as it must be.
+
+use serde_json::json;
+
+use super::Inner;
+use super::fees::Fees;
+use super::lane::Flight;
+use super::reader::receipt_of;
+use super::receipt::Receipt;
+use super::rpc::{Ask, hash, quantity};
+use crate::clock::steady;
+use crate::fault::{Fault, Retry, Side};
+
+/// How a transaction ended.
+#[derive(Debug)]
+pub(super) enum Landed {
+    /// It is in this block.
+    Mined(Receipt),
+    /// Its nonce went to a transaction that is not ours: it never will be.
+    Overtaken,
+}
+
+impl Inner {
+    /// Waits until a transaction is in a block; replaces it while it is in none.
+    ///
+    /// Ends only with an answer of the chain: until then its nonce must not be given up.
+    pub(super) async fn land(&self, flight: &mut Flight) -> Landed {
+        let mut waiting = self.heads.wait();
+        let mut overtaken = 0;
+        loop {
+            match self.receipt(flight).await {
+                Ok(Some(receipt)) => return Landed::Mined(receipt),
+                Ok(None) => {}
+                Err(fault) => tracing::debug!(%fault, "a receipt cannot be asked for"),
+            }
+            let stuck =
+                steady().saturating_duration_since(flight.sent_at) >= self.bounds.replace_after;
+            if stuck {
+                match self.is_nonce_used(flight).await {
+                    Ok(true) => overtaken += 1,
+                    Ok(false) => {
+                        overtaken = 0;
+                        self.push(flight).await;
+                    }
+                    Err(fault) => tracing::warn!(%fault, "a transaction is stuck"),
+                }
+                if overtaken >= OVERTAKEN_LOOKS {
+                    return Landed::Overtaken;
+                }
+            }
+            match self.bounds.confirmations {
+                // Nodes that know a block before it is sealed show receipts without a new block.
+                0 => tokio::time::sleep(self.bounds.poll).await,
+                _ => waiting.next(self.bounds.poll.saturating_mul(POLLS_WITHOUT_BLOCK)).await,
+            }
+        }
+    }
+
+    /// Waits until a transaction is `depth` blocks deep, its own counted. What it did may change
+    /// on the way, when the chain takes back a block.
+    pub(super) async fn deepen(&self, flight: &mut Flight, receipt: Receipt, depth: u64) -> Landed {
+        let mut receipt = receipt;
+        let mut waiting = self.heads.wait();
+        while depth > 0 {
+            let head = self.heads.fresh().await.ok();
+            let high = receipt.block.saturating_add(depth).saturating_sub(1);
+            if head.is_some_and(|head| head.number >= high) {
+                match self.stands(&receipt).await {
+                    Ok(Stands::Yes(same)) => return Landed::Mined(same),
+                    Ok(Stands::No) => match self.land(flight).await {
+                        Landed::Mined(moved) => receipt = moved,
+                        Landed::Overtaken => return Landed::Overtaken,
+                    },
+                    Err(fault) => tracing::debug!(%fault, "a block cannot be asked for"),
+                }
+            }
+            waiting.next(self.bounds.poll).await;
+        }
+        Landed::Mined(receipt)
+    }
+
+    /// The receipt under any of its hashes.
+    async fn receipt(&self, flight: &Flight) -> Result<Option<Receipt>, Fault> {
+        let asks: Vec<Ask> = flight.hashes().map(receipt_of).collect();
+        for reply in self.rpc.ask(&asks).await? {
+            let Ok(value) = reply else { continue };
+            if let Some(receipt) = Receipt::read(&value)? {
+                return Ok(Some(receipt));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the block of a receipt is on the chain, and the transaction in it.
+    async fn stands(&self, receipt: &Receipt) -> Result<Stands, Fault> {
+        let number = format!("{:#x}", receipt.block);
+        let block = Ask::new("eth_getBlockByNumber", json!([number, false]));
+        let replies = self.rpc.ask(&[receipt_of(receipt.transaction), block]).await?;
+        let [Ok(again), Ok(block)] = replies.as_slice() else {
+            return Err(Fault::new(Side::Chain, Retry::Later, "a node refused a question"));
+        };
+        let on_chain = block.get("hash").map(hash).transpose()?;
+        Ok(match Receipt::read(again)? {
+            Some(again) if Some(again.block_hash) == on_chain => Stands::Yes(again),
+            Some(_) | None => Stands::No,
+        })
+    }
+
+    async fn is_nonce_used(&self, flight: &Flight) -> Result<bool, Fault> {
+        let params = json!([flight.lane.address(), "latest"]);
+        let count = self.rpc.ask_for(Ask::new("eth_getTransactionCount", params)).await?;
+        Ok(quantity(&count)? > flight.nonce)
+    }
+
+    async fn push(&self, flight: &mut Flight) {
+        let caps = self.bounds.caps;
+        let head = self.heads.fresh().await.ok();
+        let now = head.and_then(|head| Fees::quote(head.base_fee, head.tip, caps).ok());
+        flight.push(&self.rpc, |fees| fees.raised(now, caps)).await;
+    }
+}
+
+/// Whether a receipt is still true.
+enum Stands {
+    Yes(Receipt),
+    No,
+}
+
+/// A receipt may come a little later than the count of its sender.
+const OVERTAKEN_LOOKS: u32 = 10;
+/// Looks for a receipt although no block was seen, in case one was missed.
+const POLLS_WITHOUT_BLOCK: u32 = 8;

@@ -1,0 +1,212 @@
+//! JSON-RPC on the wire: one bounded request, and its answer taken apart.
+
+use alloy_primitives::{Address, B256, Bytes, U64};
+use reqwest::{Client, Response, Url, header};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Ask;
+use crate::fault::{Fault, Retry, Side};
+
+/// The answer to one question.
+pub(in crate::chain::evm) type Reply = Result<Value, RpcError>;
+
+/// A node's own error.
+#[derive(Clone, Debug, Deserialize, thiserror::Error)]
+#[error("{code}: {}", printable(message))]
+pub(in crate::chain::evm) struct RpcError {
+    #[serde(default)]
+    code: i64,
+    #[serde(default)]
+    message: String,
+}
+
+impl RpcError {
+    /// The node has this very transaction. Geth, Erigon, Nethermind, Reth, Besu, Anvil.
+    pub(super) fn is_known_already(&self) -> bool {
+        self.says(&["already known", "known transaction", "alreadyknown", "already imported"])
+    }
+
+    /// Something with this nonce is on the chain.
+    pub(super) fn is_nonce_used(&self) -> bool {
+        self.says(&["nonce too low", "oldnonce", "nonce is too low", "nonce has already been used"])
+    }
+
+    /// A replacement that pays too little more than what it replaces.
+    pub(in crate::chain::evm) fn is_underpriced(&self) -> bool {
+        self.says(&["underpriced", "feetoolow", "gas price too low"])
+    }
+
+    fn says(&self, words: &[&str]) -> bool {
+        let message = self.message.to_ascii_lowercase();
+        words.iter().any(|word| message.contains(word))
+    }
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    jsonrpc: &'static str,
+    id: usize,
+    method: &'static str,
+    params: &'a Value,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    id: Value,
+    #[serde(default)]
+    result: Value,
+    error: Option<RpcError>,
+}
+
+/// Sends one request, a batch when there are several questions, and reads the answers in order.
+pub(super) async fn exchange(
+    client: &Client,
+    url: &Url,
+    asks: &[Ask],
+) -> Result<Vec<Reply>, Fault> {
+    let request = |(id, ask): (usize, &Ask)| {
+        serde_json::to_value(Request {
+            jsonrpc: "2.0",
+            id,
+            method: ask.method,
+            params: &ask.params,
+        })
+    };
+    let requests: Result<Vec<Value>, _> = asks.iter().enumerate().map(request).collect();
+    let mut requests =
+        requests.map_err(|error| fault("a question is not JSON").caused_by(error))?;
+    let body = match requests.len() {
+        1 => requests.pop().unwrap_or_default(),
+        _ => Value::Array(requests),
+    };
+    let sent = client
+        .post(url.clone())
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(body.to_string())
+        .send()
+        .await;
+    let response = sent.map_err(|error| fault("no connection").caused_by(error.without_url()))?;
+    let status = response.status();
+    let body = read(response).await?;
+    if !status.is_success() {
+        return Err(fault("an HTTP error").caused_by(status.as_str()));
+    }
+    in_order(&body, asks.len())
+}
+
+/// The answers by their ids. Each question has exactly one.
+fn in_order(body: &[u8], count: usize) -> Result<Vec<Reply>, Fault> {
+    let not_json = |error| fault("the answer is not JSON-RPC").caused_by(error);
+    let answers: Vec<Answer> = match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'[') => serde_json::from_slice(body).map_err(not_json)?,
+        // One answer; to a batch it is an error of the whole.
+        _ => vec![serde_json::from_slice(body).map_err(not_json)?],
+    };
+    let mut replies: Vec<Option<Reply>> = vec![None; count];
+    for answer in answers {
+        let id = answer.id.as_u64().and_then(|id| usize::try_from(id).ok());
+        let reply = answer.error.map_or(Ok(answer.result), Err);
+        match id.and_then(|id| replies.get_mut(id)) {
+            Some(place @ None) => *place = Some(reply),
+            Some(Some(_)) | None => {
+                let stray = fault("an answer belongs to no question");
+                return Err(reply.err().map_or(stray, |error| fault("refused").caused_by(error)));
+            }
+        }
+    }
+    let all: Option<Vec<Reply>> = replies.into_iter().collect();
+    all.ok_or_else(|| fault("a question was not answered"))
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, Fault> {
+    let mut body = Vec::new();
+    loop {
+        let chunk = response.chunk().await;
+        let cut = |error: reqwest::Error| fault("cut off").caused_by(error.without_url());
+        let Some(chunk) = chunk.map_err(cut)? else { return Ok(body) };
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(fault("the answer is too long"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+}
+
+/// A number such as `0x1b4`.
+pub(in crate::chain::evm) fn quantity(value: &Value) -> Result<u64, Fault> {
+    let number: Option<U64> = value.as_str().and_then(|text| text.parse().ok());
+    number.map(|number| number.to()).ok_or_else(|| fault("a node's number cannot be read"))
+}
+
+/// A hash of 32 bytes.
+pub(in crate::chain::evm) fn hash(value: &Value) -> Result<B256, Fault> {
+    let parsed = value.as_str().and_then(|text| text.parse().ok());
+    parsed.ok_or_else(|| fault("a node's hash cannot be read"))
+}
+
+/// An address.
+pub(in crate::chain::evm) fn address(value: &Value) -> Result<Address, Fault> {
+    let parsed = value.as_str().and_then(|text| text.parse().ok());
+    parsed.ok_or_else(|| fault("a node's address cannot be read"))
+}
+
+/// Bytes of any length.
+pub(in crate::chain::evm) fn bytes(value: &Value) -> Result<Bytes, Fault> {
+    let parsed = value.as_str().and_then(|text| text.parse().ok());
+    parsed.ok_or_else(|| fault("a node's bytes cannot be read"))
+}
+
+/// Somebody else's text as it may stand in a log.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(TEXT_CHARS_MAX).collect()
+}
+
+fn fault(context: &'static str) -> Fault {
+    Fault::new(Side::Chain, Retry::Later, context)
+}
+
+/// Receipts of a full batch are a fifth of it.
+const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+const TEXT_CHARS_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replies(body: &str, count: usize) -> Option<Vec<Result<Value, i64>>> {
+        let replies = in_order(body.as_bytes(), count).ok()?;
+        Some(replies.into_iter().map(|reply| reply.map_err(|error| error.code)).collect())
+    }
+
+    #[test]
+    fn answers_are_put_in_the_order_of_the_questions() {
+        let body = r#" [{"id":1,"result":"b"},{"id":0,"error":{"code":-32000,"message":"no"}}]"#;
+        assert_eq!(replies(body, 2), Some(vec![Err(-32000), Ok("b".into())]));
+        assert_eq!(replies(r#"{"id":0,"result":null}"#, 1), Some(vec![Ok(Value::Null)]));
+    }
+
+    #[test]
+    fn a_missing_double_or_foreign_answer_is_none() {
+        for body in [
+            "",
+            "[]",
+            "nonsense",
+            r#"[{"id":0,"result":1}]"#,
+            r#"[{"id":0,"result":1},{"id":0,"result":2}]"#,
+            r#"[{"id":0,"result":1},{"id":2,"result":2}]"#,
+            r#"{"id":null,"error":{"code":-32600,"message":"batch too large"}}"#,
+        ] {
+            assert_eq!(replies(body, 2), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_a_node_says_to_a_transaction_is_understood() {
+        let error = |message: &str| RpcError { code: -32000, message: message.to_owned() };
+        assert!(error("already known").is_known_already());
+        assert!(error("Nonce too low: next nonce 5").is_nonce_used());
+        assert!(error("replacement transaction underpriced").is_underpriced());
+        assert!(!error("insufficient funds for gas * price + value").is_nonce_used());
+    }
+}

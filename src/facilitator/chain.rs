@@ -1,0 +1,129 @@
+//! Our own signers on a chain, as a facilitator.
+
+pub use crate::chain::evm::keys;
+pub use crate::chain::evm::{Bounds, FeeCaps, Purse, Reader, RpcUrl, RpcUrlError, Settings};
+
+use crate::chain::Sought;
+use crate::chain::evm::{Evm, Outcome as Settled, Payment, Traced};
+use crate::clock::UnixMillis;
+use crate::fault::Fault;
+
+use super::{Order, Outcome, Trace, Verdict};
+
+/// A chain that we settle on ourselves.
+#[derive(Debug)]
+pub struct Chain(Evm);
+
+impl Chain {
+    /// Starts to settle on the current tokio runtime. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be built.
+    pub fn start(settings: Settings) -> Result<Self, reqwest::Error> {
+        Evm::start(settings).map(Self)
+    }
+
+    /// Judges a payment by the chain's last block, without changing it.
+    ///
+    /// # Errors
+    /// No node answers, or no signer can pay for gas.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn verify(&self, order: &Order) -> Result<Verdict, Fault> {
+        Ok(match self.0.verify(&payment(order)).await? {
+            Ok(()) => Verdict::Good,
+            Err(reason) => Verdict::Bad(reason),
+        })
+    }
+
+    /// Moves the money of a payment and waits until it is as deep in the chain as is configured.
+    ///
+    /// # Cancel safety
+    /// The settlement goes on when this future is dropped.
+    pub async fn settle(&self, order: &Order, now: UnixMillis) -> Outcome {
+        match self.0.settle(payment(order), sought(order, now)).await {
+            Settled::Settled { transaction } => Outcome::Settled { transaction: text(transaction) },
+            Settled::Rejected(reason) => Outcome::Rejected(reason),
+            Settled::NotSent(fault) => Outcome::NotSent(fault),
+            Settled::Unknown { transaction, fault } => {
+                Outcome::Unknown { transaction: transaction.map(text), fault }
+            }
+        }
+    }
+
+    /// Looks on the chain for what became of a payment.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn trace(&self, sought: &Sought) -> Trace {
+        told(self.0.trace(sought).await)
+    }
+
+    /// Looks at every node and every signer's purse. To be called now and then.
+    ///
+    /// # Errors
+    /// No node of this chain answers.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn refresh(&self) -> Result<(), Fault> {
+        self.0.refresh().await
+    }
+
+    /// Whether nodes answer and a signer has gas.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn ready(&self) -> Result<(), Fault> {
+        self.0.ready().await
+    }
+
+    /// What is left to each signer.
+    pub fn purses(&self) -> Vec<Purse> {
+        self.0.purses()
+    }
+
+    /// How many nodes there are, and how many of them answer.
+    pub fn nodes(&self) -> (usize, usize) {
+        self.0.nodes()
+    }
+}
+
+/// What a reader of the chain finds of a payment that another facilitator settles.
+pub async fn read(reader: &Reader, sought: &Sought) -> Trace {
+    told(reader.trace(sought).await)
+}
+
+fn told(traced: Result<Traced, Fault>) -> Trace {
+    match traced {
+        Ok(Traced::Moved { transaction }) => Trace::Moved { transaction: text(transaction) },
+        Ok(Traced::NotMoved) => Trace::NotMoved,
+        Ok(Traced::Open) => Trace::CannotTell,
+        Err(fault) => {
+            tracing::warn!(%fault, "the chain does not tell what became of a payment");
+            Trace::CannotTell
+        }
+    }
+}
+
+fn payment(order: &Order) -> Payment {
+    let offer = &order.offer;
+    Payment::new(offer.requirements.asset, &offer.domain, &order.payment)
+}
+
+fn sought(order: &Order, now: UnixMillis) -> Sought {
+    let requirements = &order.offer.requirements;
+    Sought {
+        identity: order.identity(),
+        amount: requirements.amount,
+        pay_to: requirements.pay_to,
+        valid_before: order.payment.authorization.valid_before.saturating_to(),
+        since: now,
+        transaction: None,
+    }
+}
+
+fn text(transaction: alloy_primitives::B256) -> Box<str> {
+    format!("{transaction:#x}").into()
+}

@@ -1,0 +1,99 @@
+//! What a facilitator says it can settle, and whether that is what we want of it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use arc_swap::ArcSwapOption;
+
+use crate::fault::{Fault, Retry, Side};
+use crate::x402::{Offer, SupportedKind, SupportedResponse, Version};
+
+/// A network that a facilitator is wanted for, in both versions' words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Such as `exact`.
+    pub scheme: Box<str>,
+    /// CAIP-2, for version 2.
+    pub network: Box<str>,
+    /// The name in version 1.
+    pub v1_network: Box<str>,
+}
+
+/// The last answer of `/supported`.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    wanted: Vec<Wanted>,
+    listed: ArcSwapOption<SupportedResponse>,
+    refreshes_failed: AtomicU32,
+}
+
+impl Listing {
+    pub(super) fn new(wanted: Vec<Wanted>) -> Self {
+        Self { wanted, ..Self::default() }
+    }
+
+    /// Keeps an answer, or counts that there was none.
+    pub(super) fn keep(&self, asked: Result<SupportedResponse, Fault>) -> Result<(), Fault> {
+        match asked {
+            Ok(list) => {
+                self.listed.store(Some(list.into()));
+                self.refreshes_failed.store(0, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(fault) => {
+                self.refreshes_failed.fetch_add(1, Ordering::Relaxed);
+                Err(fault)
+            }
+        }
+    }
+
+    /// Whether an answer lists this offer in the words of this version.
+    pub(super) fn supports(&self, offer: &Offer, version: Version) -> bool {
+        let (scheme, network) = match version {
+            Version::V1 => (&*offer.v1.scheme, &*offer.v1.network),
+            Version::V2 => (&*offer.requirements.scheme, offer.requirements.network.as_str()),
+        };
+        self.lists(version.into(), scheme, network)
+    }
+
+    /// Whether nothing speaks against settling this offer: it is listed, or nothing is known.
+    pub(super) fn settles(&self, offer: &Offer) -> bool {
+        self.listed.load().is_none()
+            || self.supports(offer, Version::V2)
+            || self.supports(offer, Version::V1)
+    }
+
+    /// Whether there is a list that was answered lately, with all that is wanted on it, each in
+    /// the words of one version at least: what a payer has signed is the same in both.
+    pub(super) fn ready(&self) -> Result<(), Fault> {
+        let fault = |retry, context| Fault::new(Side::Facilitator, retry, context);
+        if self.listed.load().is_none() {
+            return Err(fault(Retry::Later, "/supported has not been answered yet"));
+        }
+        if self.refreshes_failed.load(Ordering::Relaxed) >= REFRESHES_FAILED_MAX {
+            return Err(fault(Retry::Later, "/supported has not been answered lately"));
+        }
+        let listed = |wanted: &Wanted| {
+            self.lists(2, &wanted.scheme, &wanted.network)
+                || self.lists(1, &wanted.scheme, &wanted.v1_network)
+        };
+        if !self.wanted.iter().all(listed) {
+            return Err(fault(Retry::Never, "/supported does not list what the routes offer"));
+        }
+        Ok(())
+    }
+
+    /// What it lists, as it says it.
+    pub(super) fn kinds(&self) -> Vec<SupportedKind> {
+        self.listed.load().as_ref().map_or_else(Vec::new, |list| list.kinds.clone())
+    }
+
+    fn lists(&self, version: u8, scheme: &str, network: &str) -> bool {
+        let same = |kind: &SupportedKind| {
+            kind.x402_version == version && kind.scheme == scheme && kind.network == network
+        };
+        self.listed.load().as_ref().is_some_and(|list| list.kinds.iter().any(same))
+    }
+}
+
+/// Refreshes that may fail in a row before the facilitator counts as gone.
+pub const REFRESHES_FAILED_MAX: u32 = 3;

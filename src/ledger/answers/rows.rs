@@ -1,0 +1,121 @@
+//! The SQL of kept answers: statements that SQLite and PostgreSQL both read, and their rows.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+
+use super::record::{Answer, Missing, WHOLE};
+
+/// Keeps answers, each over an older one of its payment.
+pub(super) fn keep(rows: usize) -> String {
+    let mut sql = "INSERT INTO answers (payer, nonce, asset, network, exchange, outcome, payment,
+        request, bytes, expires_at, status, headers, body) VALUES "
+        .to_owned();
+    for row in 0..rows {
+        let comma = if row == 0 { "" } else { "," };
+        let first = row * KEEP_COLUMNS + 1;
+        let columns: Vec<_> = (first..first + KEEP_COLUMNS).map(|n| format!("${n}")).collect();
+        // Writing to a String does not fail.
+        let _never = write!(sql, "{comma}({})", columns.join(","));
+    }
+    sql.push_str(
+        " ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET
+        exchange = excluded.exchange, outcome = excluded.outcome, payment = excluded.payment,
+        request = excluded.request, bytes = excluded.bytes, expires_at = excluded.expires_at,
+        status = excluded.status, headers = excluded.headers, body = excluded.body",
+    );
+    sql
+}
+
+const KEEP_COLUMNS: usize = 13;
+
+/// Reads the line of a payment.
+pub(super) const FIND: &str = "SELECT outcome, payment, request, bytes FROM answers
+    WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4 AND exchange = $5
+        AND expires_at > $6";
+
+/// Reads its answer.
+pub(super) const LOAD: &str = "SELECT status, headers, body FROM answers
+    WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4 AND exchange = $5
+        AND outcome = 'whole'";
+
+/// How much is kept.
+pub(super) const BYTES: &str = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM answers";
+
+/// The oldest, with what they take.
+pub(super) const OLDEST: &str = "SELECT serial, bytes FROM answers ORDER BY serial LIMIT 256";
+
+/// Forgets the oldest.
+pub(super) const FORGET: &str = "DELETE FROM answers WHERE serial <= $1";
+
+/// Forgets what is too old, table by table.
+pub(super) const EXPIRE: [&str; 3] = [
+    "DELETE FROM answers WHERE expires_at <= $1",
+    "DELETE FROM debts WHERE expires_at <= $1",
+    "DELETE FROM names WHERE expires_at <= $1",
+];
+
+/// Headers as lines.
+pub(super) fn written(headers: &[(Box<str>, Box<[u8]>)]) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for (name, value) in headers {
+        lines.extend_from_slice(name.as_bytes());
+        lines.push(b':');
+        lines.extend_from_slice(value);
+        lines.push(b'\n');
+    }
+    lines
+}
+
+/// An answer from its row; nothing when the row is not what this program writes.
+pub(super) fn answer(status: i64, headers: &[u8], body: Vec<u8>) -> Option<Answer> {
+    let lines = headers.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let headers = lines.map(|line| {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let (name, value) = line.split_at_checked(colon)?;
+        Some((std::str::from_utf8(name).ok()?.into(), value.get(1..)?.into()))
+    });
+    Some(Answer {
+        status: u16::try_from(status).ok()?,
+        headers: headers.collect::<Option<_>>()?,
+        body: Bytes::from(body),
+        share: None,
+    })
+}
+
+/// Why an answer is missing, by its word; outer nothing: no word of this program.
+pub(super) fn missing(outcome: &str) -> Option<Option<Missing>> {
+    if outcome == WHOLE {
+        return Some(None);
+    }
+    Missing::ALL.into_iter().find(|missing| missing.name() == outcome).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_read_as_they_are_written() {
+        let headers: Vec<(Box<str>, Box<[u8]>)> = vec![
+            ("content-type".into(), b"text/plain; a=\"b:c\"".as_slice().into()),
+            ("x-empty".into(), [].into()),
+            ("x-latin".into(), [0xe9].into()),
+            ("set-cookie".into(), b"a".as_slice().into()),
+            ("set-cookie".into(), b"b".as_slice().into()),
+        ];
+        let read = answer(201, &written(&headers), b"body".to_vec()).unwrap();
+        assert_eq!((read.status, &read.headers, &read.body[..]), (201, &headers, &b"body"[..]));
+        assert!(answer(201, &written(&[]), vec![]).unwrap().headers.is_empty());
+        assert!(answer(-1, b"", vec![]).is_none() && answer(200, b"no colon", vec![]).is_none());
+    }
+
+    #[test]
+    fn an_outcome_is_read_as_it_is_written() {
+        assert_eq!(missing(WHOLE), Some(None));
+        for reason in Missing::ALL {
+            assert_eq!(missing(reason.name()), Some(Some(reason)));
+        }
+        assert_eq!(missing("else"), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! Payments that are settled before their answer is made: until it is there, an answer is owed.
+
+use std::time::Duration;
+
+use super::again::{Returning, Withheld, digest};
+use super::{Payments, Receipt, Unsettled, Verified};
+use crate::clock::UnixMillis;
+use crate::fault::Fault;
+use crate::ledger::ExchangeId;
+use crate::ledger::answers::{Answers, Copying, Digest, Owed};
+use crate::x402::PaymentIdentity;
+
+/// A payment whose money has moved and whose answer is still to come.
+///
+/// Dropped, the answer is still owed: the same payment may come again and costs nothing more.
+#[derive(Debug)]
+pub struct Prepaid {
+    /// What the payer is told of its payment.
+    pub receipts: Vec<Receipt>,
+    /// Of its settlement.
+    pub transaction: Box<str>,
+    payment: Digest,
+    debt: Debt,
+}
+
+/// An answer that is owed, and that this exchange alone is about to give.
+#[derive(Debug)]
+struct Debt {
+    answers: Answers,
+    identity: PaymentIdentity,
+    exchange: ExchangeId,
+    stands: Stands,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    Open,
+    Settled,
+}
+
+/// Why a payment was not settled before its answer.
+#[derive(Debug)]
+pub enum Unprepaid {
+    /// What is owed could not be written down, so nothing was sent.
+    Fault(Fault),
+    /// The settlement failed.
+    Unsettled(Unsettled),
+}
+
+impl Payments {
+    /// Moves the money of a verified payment before its answer is made. That an answer is owed then
+    /// is written down first; it says nothing as long as the ledger does not call the payment
+    /// settled. The exchange may take `time`.
+    ///
+    /// # Errors
+    /// `Fault`: nothing moved. `Unsettled`: see there.
+    ///
+    /// # Cancel safety
+    /// As [`Payments::settle`]; the answer is owed as soon as `time` has passed.
+    pub async fn prepay(&self, verified: Verified, time: Duration) -> Result<Prepaid, Unprepaid> {
+        let (hold, order) = (&verified.reserved.hold, &verified.reserved.order);
+        let (identity, exchange) = (hold.identity.clone(), hold.exchange);
+        let payment = digest(&identity, &order.payment);
+        let now = self.inner.clock.now();
+        let owing = self.answers.owe(&identity, exchange, now.plus(time), now);
+        owing.await.map_err(Unprepaid::Fault)?;
+        let debt = self.debt(identity, exchange);
+        let settled = self.settle(verified).await.map_err(Unprepaid::Unsettled)?;
+        Ok(Prepaid {
+            receipts: settled.receipts().unwrap_or_default(),
+            transaction: settled.transaction().into(),
+            payment,
+            debt,
+        })
+    }
+
+    /// Takes up an answer that is owed to a payment of before; nothing when none is.
+    ///
+    /// # Errors
+    /// Somebody is at it, or it is not known.
+    ///
+    /// # Cancel safety
+    /// The answer is owed again as soon as `time` has passed.
+    pub async fn collect(
+        &self,
+        by: &Returning,
+        time: Duration,
+        now: UnixMillis,
+    ) -> Result<Option<Prepaid>, Withheld> {
+        let (identity, exchange) = (&by.entry.identity, by.entry.exchange);
+        match self.answers.collect(identity, exchange, now.plus(time), now).await {
+            Ok(Owed::Yours) => Ok(Some(Prepaid {
+                receipts: by.receipts(),
+                transaction: by.transaction(),
+                payment: by.payment,
+                debt: self.debt(identity.clone(), exchange),
+            })),
+            Ok(Owed::Busy) => Err(Withheld::for_now(by.under_way())),
+            Ok(Owed::Nothing) => Ok(None),
+            Err(fault) => Err(by.unavailable(Some(fault))),
+        }
+    }
+
+    fn debt(&self, identity: PaymentIdentity, exchange: ExchangeId) -> Debt {
+        let answers = self.answers.clone();
+        Debt { answers, identity, exchange, stands: Stands::Open }
+    }
+}
+
+impl Prepaid {
+    /// Begins to copy its answer.
+    pub fn copy(&self, bytes_max: usize) -> Copying {
+        let Debt { answers, identity, exchange, .. } = &self.debt;
+        answers.begin(identity.clone(), *exchange).copy(self.payment, bytes_max)
+    }
+
+    /// The answer is about to be given: nothing is owed any more.
+    ///
+    /// # Errors
+    /// It could not be written down; the answer may be given once more, later.
+    ///
+    /// # Cancel safety
+    /// It may not be written down.
+    pub async fn served(mut self) -> Result<(), Fault> {
+        self.debt.stands = Stands::Settled;
+        self.debt.answers.paid_off(&self.debt.identity, self.debt.exchange).await
+    }
+}
+
+impl Drop for Debt {
+    fn drop(&mut self) {
+        if self.stands == Stands::Open {
+            self.answers.still_owed(self.identity.clone(), self.exchange);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Requests whose payment has been here before: found, compared, and given what they have bought.
+
+use pingora::proxy::Session;
+
+use super::admit::{Admitted, Declined};
+use super::exchange::{Exchange, Moved, Paid};
+use super::keeping::{Keeping, Unread, digest_of};
+use super::settle::time_for;
+use super::{Gateway, answer};
+use crate::ledger::State;
+use crate::limit::ClientKey;
+use crate::payment::{Prepaid, Returning, Withheld};
+use crate::refusal::Refusal;
+use crate::route::SettleMoment;
+
+impl Gateway {
+    /// Before a payment is refused for what the route asks now: whether it bought something when
+    /// the route asked for something else.
+    pub(super) async fn back_or(
+        &self,
+        session: &Session,
+        exchange: &mut Exchange,
+        client: ClientKey,
+        refusal: Refusal,
+    ) -> Declined {
+        let routes = self.routes.load_full();
+        let headers = &session.req_header().headers;
+        match self.payments.look_back(headers, routes.assets()).await {
+            Ok(Some(returning)) => {
+                // It was good once: no reason to count it as refused.
+                self.limiter.give_back_refused(client);
+                Declined::Back(Box::new(returning))
+            }
+            Ok(None) => Declined::Refused(refusal),
+            Err(fault) => {
+                // It may be a payment of before, so it is not told that it is good for nothing.
+                self.broke(exchange, &fault);
+                Declined::Refused(Refusal::LedgerUnavailable)
+            }
+        }
+    }
+
+    /// Answers a payment of before with what it has bought.
+    ///
+    /// # Errors
+    /// The refusal to answer with: nothing was bought, something else was, or it is not there.
+    pub(super) async fn again(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        returning: Returning,
+    ) -> Result<Admitted, Refusal> {
+        exchange.paid = Some(Paid::before(&returning.entry));
+        if let Some(prepaid) = self.owed(exchange, &returning).await? {
+            exchange.prepaid(prepaid, Moved::NotNow);
+            exchange.keeping = Some(Keeping::of(session.req_header()));
+            session.set_abort_on_close(false);
+            return Ok(Admitted::Forward);
+        }
+        let bought = self.payments.bought(&returning, self.clock.now()).await;
+        let bought = bought.map_err(|withheld| self.withheld(exchange, withheld))?;
+        let bytes_max = self.body_bytes_max(exchange);
+        if answer::invite(session).await.is_err() {
+            return Err(BROKE_OFF);
+        }
+        let request = digest_of(session, bytes_max, &mut exchange.body_bytes).await;
+        let request = request.map_err(|unread| match unread {
+            Unread::TooLong => Refusal::BodyTooLarge { bytes_max },
+            Unread::BrokeOff => BROKE_OFF,
+        })?;
+        let given = self.payments.give(bought, &returning, &request).await;
+        let given = given.map_err(|withheld| self.withheld(exchange, withheld))?;
+        Ok(Admitted::Again(given))
+    }
+
+    /// What is owed to a payment that was settled before its answer: one on the route that it was
+    /// settled for, whatever the request asks there.
+    async fn owed(
+        &self,
+        exchange: &mut Exchange,
+        returning: &Returning,
+    ) -> Result<Option<Prepaid>, Refusal> {
+        let Some(route) = exchange.route.clone() else { return Ok(None) };
+        let early = route.settle == SettleMoment::BeforeUpstream;
+        let (entry, now) = (&returning.entry, self.clock.now());
+        if !early || entry.state != State::Settled || entry.route != route.name {
+            return Ok(None);
+        }
+        let owed = self.payments.collect(returning, time_for(&route), now).await;
+        owed.map_err(|withheld| self.withheld(exchange, withheld))
+    }
+
+    fn withheld(&self, exchange: &mut Exchange, withheld: Withheld) -> Refusal {
+        if let Some(fault) = &withheld.fault {
+            self.broke(exchange, fault);
+        }
+        withheld.refusal
+    }
+}
+
+const BROKE_OFF: Refusal = Refusal::RequestMalformed("the request broke off");

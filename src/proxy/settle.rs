@@ -1,0 +1,160 @@
+//! Where money moves: on the upstream's good head, or before the upstream is asked.
+
+use std::time::Duration;
+
+use http::{StatusCode, header};
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+
+use super::exchange::{Exchange, Moved};
+use super::{Gateway, answer};
+use crate::clock;
+use crate::facilitator::Away;
+use crate::ledger::answers::Copying;
+use crate::limit::ClientKey;
+use crate::payment::{Prepaid, Receipt, Unprepaid, Unsettled, Verified};
+use crate::refusal::Refusal;
+use crate::route::Route;
+
+impl Gateway {
+    /// Settles a held payment and puts the receipt on the answer.
+    pub(super) async fn settle(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        verified: Verified,
+        head: &mut ResponseHeader,
+    ) -> pingora::Result<()> {
+        let began = clock::steady();
+        let copying = self.copying(exchange, head, |max| self.payments.copy(&verified, max));
+        let settled = self.payments.settle(verified).await;
+        exchange.stages.settle = Some(began.elapsed());
+        match settled {
+            Ok(settled) => {
+                exchange.settled(&settled);
+                if let Some((keeping, copying)) = exchange.keeping.as_mut().zip(copying) {
+                    keeping.begins(session, head, copying);
+                }
+                self.earned(exchange);
+                put_receipts(head, settled.receipts().unwrap_or_default())
+            }
+            Err(unsettled) => {
+                session.set_keepalive(None);
+                let refusal = self.unsettled(exchange, &unsettled);
+                Err(self.stop(exchange, refusal))
+            }
+        }
+    }
+
+    /// The copy of the answer that begins with this head, where the route keeps one.
+    fn copying(
+        &self,
+        exchange: &Exchange,
+        head: &ResponseHeader,
+        copy: impl FnOnce(usize) -> Copying,
+    ) -> Option<Copying> {
+        exchange.keeping.as_ref()?;
+        let bytes_max = exchange.route.as_ref()?.keep_bytes_max?;
+        // What follows an upgrade is no answer that could be given again.
+        (head.status != StatusCode::SWITCHING_PROTOCOLS).then(|| copy(bytes_max))
+    }
+
+    /// Settles a verified payment before the upstream is asked.
+    ///
+    /// # Errors
+    /// The refusal to answer with.
+    pub(super) async fn prepay(
+        &self,
+        exchange: &mut Exchange,
+        route: &Route,
+        verified: Verified,
+    ) -> Result<(), Refusal> {
+        let began = clock::steady();
+        let prepaid = self.payments.prepay(verified, time_for(route)).await;
+        exchange.stages.settle = Some(began.elapsed());
+        match prepaid {
+            Ok(prepaid) => {
+                self.earned(exchange);
+                exchange.prepaid(prepaid, Moved::Now);
+                Ok(())
+            }
+            Err(Unprepaid::Fault(fault)) => {
+                self.broke(exchange, &fault);
+                Err(Refusal::LedgerUnavailable)
+            }
+            Err(Unprepaid::Unsettled(unsettled)) => Err(self.unsettled(exchange, &unsettled)),
+        }
+    }
+
+    /// Gives the answer that was paid for before, if this head is one; else it is still owed.
+    pub(super) async fn serve(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        prepaid: Prepaid,
+        head: &mut ResponseHeader,
+    ) -> pingora::Result<()> {
+        let mut prepaid = prepaid;
+        let receipts = std::mem::take(&mut prepaid.receipts);
+        if head.status.is_server_error() || (head.status.is_success() && !answered_well(head)) {
+            session.set_keepalive(None);
+            let because = "the service behind this gateway failed";
+            return Err(self.stop(exchange, not_served(prepaid, because)));
+        }
+        if answered_well(head) {
+            let copying = self.copying(exchange, head, |bytes_max| prepaid.copy(bytes_max));
+            if let Err(fault) = prepaid.served().await {
+                self.broke(exchange, &fault);
+            }
+            if let Some((keeping, copying)) = exchange.keeping.as_mut().zip(copying) {
+                keeping.begins(session, head, copying);
+            }
+        }
+        put_receipts(head, receipts)
+    }
+
+    fn earned(&self, exchange: &Exchange) {
+        if let Some(client) = exchange.client {
+            self.limiter.earn_unpaid(ClientKey::from(client));
+        }
+    }
+
+    fn unsettled(&self, exchange: &mut Exchange, unsettled: &Unsettled) -> Refusal {
+        match unsettled {
+            Unsettled::NotSent(Away { fault, .. }) | Unsettled::Unknown { fault, .. } => {
+                self.broke(exchange, fault);
+            }
+            Unsettled::Rejected(_) => {}
+        }
+        unsettled.refusal()
+    }
+}
+
+/// How long an exchange of this route may be about to give an answer that is owed.
+pub(super) fn time_for(route: &Route) -> Duration {
+    route.answer_timeout.saturating_add(OWED_MARGIN)
+}
+
+/// What a payer is told whose answer is still owed.
+pub(super) fn not_served(prepaid: Prepaid, because: &str) -> Refusal {
+    Refusal::PaidNotServed { transaction: prepaid.transaction.clone(), because: because.into() }
+}
+
+fn put_receipts(head: &mut ResponseHeader, receipts: Vec<Receipt>) -> pingora::Result<()> {
+    for receipt in receipts {
+        head.insert_header(receipt.name, receipt.value)?;
+    }
+    head.insert_header(header::CACHE_CONTROL, "no-store")?;
+    answer::allow_browsers(head)
+}
+
+/// Whether an upstream's final head is worth the money: 2xx, or an upgrade that it accepted, and
+/// no gRPC error that hides behind a 200.
+pub(super) fn answered_well(head: &ResponseHeader) -> bool {
+    let good = head.status.is_success() || head.status == StatusCode::SWITCHING_PROTOCOLS;
+    good && head.headers.get("grpc-status").is_none_or(|status| status == "0")
+}
+
+/// What an upload may take beside the upstream's own time. Who comes back earlier, while somebody
+/// is still at it, hears that the answer is under way.
+const OWED_MARGIN: Duration = Duration::from_secs(600);

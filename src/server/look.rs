@@ -1,0 +1,136 @@
+//! Whether requests can be served well, as `/readyz` and the gauges tell it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::watch;
+
+use super::assemble::House;
+use crate::facilitator::Question;
+use crate::observe::Metrics;
+use crate::payment::Payments;
+use crate::proxy::admin::Readiness;
+use crate::route::{Charge, Route};
+
+/// What readiness depends on.
+pub(super) struct Look {
+    payments: Payments,
+    metrics: Arc<Metrics>,
+    addresses: Vec<(Box<str>, Arc<ArcSwapOption<SocketAddr>>)>,
+    routes: Vec<Served>,
+}
+
+/// A route, and whether it could ever be served.
+struct Served {
+    route: Arc<Route>,
+    since_start: Ever,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ever {
+    Never,
+    Once,
+}
+
+impl Look {
+    pub(super) fn at(house: &House) -> Self {
+        let served =
+            |route: &Arc<Route>| Served { route: Arc::clone(route), since_start: Ever::Never };
+        Self {
+            payments: house.payments.clone(),
+            metrics: Arc::clone(&house.metrics),
+            addresses: house.addresses.clone(),
+            routes: house.gateway.routes.load().routes().iter().map(served).collect(),
+        }
+    }
+
+    pub(super) async fn keep_looking(
+        mut self,
+        readiness: watch::Sender<Readiness>,
+        mut stopped: watch::Receiver<bool>,
+    ) {
+        let mut every = tokio::time::interval(LOOK_EVERY);
+        loop {
+            tokio::select! {
+                _ = every.tick() => {}
+                _ = stopped.changed() => {
+                    readiness.send_replace(Readiness::Not(vec!["stopping".to_owned()]));
+                    return;
+                }
+            }
+            readiness.send_replace(self.look().await);
+        }
+    }
+
+    async fn look(&mut self) -> Readiness {
+        let mut reasons = self.upstreams();
+        if let Err(fault) = self.payments.ledger().ready() {
+            reasons.push(fault.to_string());
+        }
+        self.metrics.set_answers(&self.payments.answers().counted());
+        let (away, troubles) = self.facilitators().await;
+        // A facilitator that is away must not take down what does not need it. So once everything
+        // has been well, its trouble is only told, until nothing can be served any more.
+        let mut some_served = self.routes.is_empty();
+        let mut all_served_once = true;
+        for served in &mut self.routes {
+            if is_served(&served.route, &away) {
+                served.since_start = Ever::Once;
+                some_served = true;
+            }
+            all_served_once &= served.since_start == Ever::Once;
+        }
+        if reasons.is_empty() && some_served && all_served_once {
+            return Readiness::Ready(troubles);
+        }
+        reasons.extend(troubles);
+        Readiness::Not(reasons)
+    }
+
+    fn upstreams(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        for (name, address) in &self.addresses {
+            let up = address.load().is_some();
+            self.metrics.set_upstream_up(name, up);
+            if !up {
+                reasons.push(format!("upstream {name} has no address"));
+            }
+        }
+        reasons
+    }
+
+    /// The names of those that cannot settle now, and a line for each trouble.
+    async fn facilitators(&self) -> (Vec<Arc<str>>, Vec<String>) {
+        let (mut away, mut troubles) = (Vec::new(), Vec::new());
+        for member in self.payments.pool().members() {
+            let (name, now) = (member.name(), self.payments.clock().now());
+            for question in Question::ALL {
+                let level = member.health().circuit(question, now).level();
+                self.metrics.set_circuit(name, question.name(), level);
+            }
+            let ready = member.facilitator().ready().await;
+            if ready.is_err() || member.health().wait(Question::Verify, now).is_some() {
+                away.push(Arc::clone(name));
+            }
+            troubles.extend(ready.err().map(|fault| format!("facilitator {name}: {fault}")));
+            troubles.extend(member.open_circuits(now));
+        }
+        troubles.sort();
+        (away, troubles)
+    }
+}
+
+/// Whether a route can be paid, or need not be.
+fn is_served(route: &Route, away: &[Arc<str>]) -> bool {
+    match &route.charge {
+        Charge::Free => true,
+        Charge::Exact(terms) => {
+            let mut names = terms.offers.iter().flat_map(|offer| offer.facilitators.iter());
+            names.any(|name| !away.contains(name))
+        }
+    }
+}
+
+const LOOK_EVERY: Duration = Duration::from_millis(250);

@@ -1,0 +1,252 @@
+//! The gateway settles with its own signer on a real EVM node.
+
+use std::fs;
+
+use alloy::sol_types::{SolCall, SolValue};
+use alloy_primitives::{Address, B256, U256};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::chain::{Chain, FACTORY, SIGNER_KEY, Transfer};
+use crate::support::client::Answer;
+use crate::support::gateway::Gateway;
+use crate::support::plan::Plan;
+use crate::support::upstream::Upstream;
+use crate::support::wallet::{ASSET, PAY_TO, PRICE, Payment, Wallet};
+use crate::support::{eventually, together};
+
+alloy::sol! {
+    function create(address owner, bytes32 salt) external returns (address);
+    function addressOf(address owner, bytes32 salt) external view returns (address);
+    function mint(address to, uint256 value) external;
+    function setPaused(bool value) external;
+    function setBlacklisted(address account, bool value) external;
+}
+
+/// The section of a facilitator that settles by itself; `more` are further keys.
+pub(super) fn settles_itself(nodes: &[String], more: &str) -> String {
+    let nodes: Vec<String> = nodes.iter().map(|url| format!("\"{url}\"")).collect();
+    let nodes = nodes.join(", ");
+    let usual = "gas = { fee_max = \"100gwei\" }, poll = \"25ms\"";
+    format!("chain = {{ rpc = [{nodes}], signer = {{ file = \"{KEY_FILE}\" }}, {usual}{more} }}")
+}
+
+/// Where the signer's key lies, beside `gateway.toml`.
+pub(super) const KEY_FILE: &str = "signer.key";
+
+/// A gateway in front of `upstream` that settles on these nodes.
+async fn gateway(upstream: &Upstream, nodes: &[String], more: &str) -> Gateway {
+    let plan = Plan::to(upstream.address).facilitator(&settles_itself(nodes, more));
+    let gateway = plan.start_after(|dir| fs::write(dir.join(KEY_FILE), SIGNER_KEY).unwrap()).await;
+    gateway.ready().await;
+    gateway
+}
+
+async fn pay(gateway: &Gateway, payment: &Payment) -> Answer {
+    gateway.ask("GET", "/paid").pays(payment).send().await
+}
+
+/// The transaction of a receipt that says that the payment was settled.
+#[track_caller]
+fn transaction(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let receipt = answer.object("payment-response");
+    assert_eq!(receipt["success"], true, "{receipt}");
+    receipt["transaction"].as_str().unwrap().to_owned()
+}
+
+fn of(payer: Address) -> Transfer {
+    Transfer { from: payer, to: PAY_TO, value: U256::from(PRICE) }
+}
+
+#[tokio::test]
+async fn twenty_at_once_share_transactions_and_one_that_fails_harms_no_other() {
+    let wallets: Vec<Wallet> = (1..=20).map(Wallet::new).collect();
+    let payers: Vec<Address> = wallets.iter().map(Wallet::address).collect();
+    let chain = Chain::start_alone(&payers).await;
+    let upstream = Upstream::start().await;
+    let gateway = gateway(&upstream, &[chain.url()], ", batch = { window = \"300ms\" }").await;
+    chain.mine_by_hand().await;
+    let payments: Vec<Payment> = wallets.iter().map(Wallet::pays).collect();
+    let blocks = async {
+        eventually("a batch", async || (chain.waiting().await > U256::ZERO).then_some(())).await;
+        // Between simulation and block, one payer loses the right to pay: its part fails.
+        let call = setBlacklistedCall { account: payers[0], value: true };
+        chain.send(ASSET, call.abi_encode()).await;
+        chain.ask("evm_setIntervalMining", serde_json::json!([1])).await;
+    };
+    let paying = together(payments.iter().map(|payment| pay(&gateway, payment)));
+    let (answers, ()) = tokio::join!(paying, blocks);
+
+    assert_eq!(answers[0].status, 402, "{}", answers[0].text());
+    assert_eq!(gateway.state(&payments[0]).await, "refused");
+    let mut transactions: Vec<String> = answers[1..].iter().map(transaction).collect();
+    for (payer, transaction) in payers[1..].iter().zip(&transactions) {
+        let moved = chain.transfers(transaction).await;
+        assert_eq!(moved.iter().filter(|transfer| **transfer == of(*payer)).count(), 1);
+    }
+    assert_eq!(chain.balance(PAY_TO).await, U256::from(19 * PRICE));
+    transactions.sort();
+    transactions.dedup();
+    assert!(transactions.len() <= 5, "{} transactions", transactions.len());
+}
+
+#[tokio::test]
+async fn a_contract_wallet_pays_before_and_after_it_is_deployed() {
+    let (owner, other) = (Wallet::new(1), Wallet::new(2));
+    let chain = Chain::start_alone(&[]).await;
+    let upstream = Upstream::start().await;
+    let gateway = gateway(&upstream, &[chain.url()], "").await;
+    let salt = B256::repeat_byte(7);
+    let create = createCall { owner: owner.address(), salt }.abi_encode();
+    let asked = addressOfCall { owner: owner.address(), salt }.abi_encode();
+    let wallet = Address::from_word(B256::from_slice(&chain.call(FACTORY, asked).await));
+    chain.send(ASSET, mintCall { to: wallet, value: U256::from(1_000_000) }.abi_encode()).await;
+
+    let by = |wallet_of: &Wallet| wallet_of.signs(|signed| signed.from = wallet);
+    // Nobody's contract is there, and nothing says where it would come from.
+    assert_eq!(pay(&gateway, &by(&owner)).await.status, 402);
+
+    let wrapped = |payment: Payment| {
+        payment.then(|payment| {
+            let inner = payment.signed.signature.to_vec();
+            let mut bytes = (FACTORY, create.clone(), inner).abi_encode_params();
+            bytes.extend(MAGIC);
+            payment.signed.signature = bytes.into();
+        })
+    };
+    assert_eq!(pay(&gateway, &wrapped(by(&other))).await.status, 402);
+    let deployed = transaction(&pay(&gateway, &wrapped(by(&owner))).await);
+    assert_eq!(chain.transfers(&deployed).await, [of(wallet)]);
+
+    // Now it is there: wrapped or not, its contract is asked.
+    for payment in [by(&owner), wrapped(by(&owner))] {
+        let moved = transaction(&pay(&gateway, &payment).await);
+        assert_eq!(chain.transfers(&moved).await, [of(wallet)]);
+    }
+    let refused = pay(&gateway, &by(&other)).await;
+    assert_eq!(refused.status, 402);
+    assert!(refused.text().contains("invalid_exact_evm_payload_signature"), "{}", refused.text());
+    assert_eq!(chain.balance(PAY_TO).await, U256::from(3 * PRICE));
+}
+
+/// Source: ERC-6492.
+const MAGIC: [u8; 32] = B256::new([
+    0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92,
+    0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92,
+])
+.0;
+
+#[tokio::test]
+async fn what_would_revert_is_refused_before_the_upstream_is_asked() {
+    let (rich, poor) = (Wallet::new(1), Wallet::new(2));
+    let chain = Chain::start_alone(&[rich.address()]).await;
+    let upstream = Upstream::start().await;
+    let gateway = gateway(&upstream, &[chain.url()], "").await;
+    let refused = pay(&gateway, &poor.pays()).await;
+    assert_eq!(refused.status, 402);
+    assert!(refused.text().contains("insufficient_funds"), "{}", refused.text());
+
+    let paid = rich.pays();
+    transaction(&pay(&gateway, &paid).await);
+    chain.send(ASSET, setPausedCall { value: true }.abi_encode()).await;
+    let refused = pay(&gateway, &rich.pays()).await;
+    assert_eq!(refused.status, 402);
+    assert!(refused.text().contains("invalid_transaction_state"), "{}", refused.text());
+    assert_eq!(upstream.seen().len(), 1);
+    assert_eq!(chain.balance(PAY_TO).await, U256::from(PRICE));
+}
+
+#[tokio::test]
+async fn a_node_that_dies_is_replaced_by_the_next() {
+    let wallet = Wallet::new(1);
+    let chain = Chain::start_alone(&[wallet.address()]).await;
+    let upstream = Upstream::start().await;
+    let relay = Relay::to(chain.rpc()).await;
+    let gateway = gateway(&upstream, &[relay.url.clone(), chain.url()], "").await;
+    let before = transaction(&pay(&gateway, &wallet.pays()).await);
+    drop(relay);
+    let after = transaction(&pay(&gateway, &wallet.pays()).await);
+    assert_ne!(before, after);
+    assert_eq!(chain.balance(PAY_TO).await, U256::from(2 * PRICE));
+    let down = "tollgate_chain_nodes{facilitator=\"peer\",state=\"down\"}";
+    eventually("a node down", async || (gateway.metric(down).await? == "1").then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_payment_cut_off_in_the_mempool_is_found_on_the_chain() {
+    let wallet = Wallet::new(1);
+    let chain = Chain::start_alone(&[wallet.address()]).await;
+    let upstream = Upstream::start().await;
+    let gateway = gateway(&upstream, &[chain.url()], "").await;
+    chain.mine_by_hand().await;
+    let payment = wallet.pays();
+    let sent = async {
+        eventually("sent", async || (chain.waiting().await > U256::ZERO).then_some(())).await;
+    };
+    tokio::select! {
+        answer = pay(&gateway, &payment) => panic!("{}", answer.status),
+        () = sent => {}
+    }
+    assert_eq!(gateway.state(&payment).await, "settling");
+    let gateway = gateway.killed_and_restarted().await;
+    // It may still move: nobody is asked to pay again.
+    assert_eq!(pay(&gateway, &payment).await.status, 503);
+    chain.mine(2).await;
+    let line = gateway.comes_to(&payment, "settled").await;
+    assert_eq!(chain.transfers(line.transaction()).await, [of(wallet.address())]);
+    assert_eq!(pay(&gateway, &payment).await.status, 409);
+    assert_eq!(chain.balance(PAY_TO).await, U256::from(PRICE));
+}
+
+#[tokio::test]
+async fn a_payment_that_was_never_sent_is_released_when_its_window_has_closed() {
+    let wallet = Wallet::new(1);
+    let chain = Chain::start_alone(&[wallet.address()]).await;
+    let upstream = Upstream::start().await;
+    let gateway = gateway(&upstream, &[chain.url()], "").await;
+    chain.mine_by_hand().await;
+    let payment = wallet.pays();
+    let sent = async {
+        eventually("sent", async || (chain.waiting().await > U256::ZERO).then_some(())).await;
+    };
+    tokio::select! {
+        answer = pay(&gateway, &payment) => panic!("{}", answer.status),
+        () = sent => {}
+    }
+    gateway.kill();
+    // The node forgets it, and time goes by.
+    chain.ask("anvil_dropAllTransactions", serde_json::json!([])).await;
+    let gateway = gateway.killed_and_restarted().await;
+    chain.mine(2).await;
+    gateway.comes_to(&payment, "unknown").await;
+    chain.ask("evm_increaseTime", serde_json::json!([3600])).await;
+    chain.mine(100).await;
+    gateway.comes_to(&payment, "released").await;
+    assert_eq!(chain.balance(PAY_TO).await, U256::ZERO);
+}
+
+/// A way to the node that can be cut.
+struct Relay {
+    url: String,
+    _tasks: JoinSet<()>,
+}
+
+impl Relay {
+    async fn to(node: std::net::SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut ways = JoinSet::new();
+            loop {
+                let (mut near, _) = listener.accept().await.unwrap();
+                let mut far = TcpStream::connect(node).await.unwrap();
+                ways.spawn(async move {
+                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                });
+            }
+        });
+        Self { url, _tasks: tasks }
+    }
+}
