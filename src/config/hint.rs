@@ -2,6 +2,7 @@
 
 use super::mistake::Mistake;
 use crate::facilitator::http::cdp::CdpKeyError;
+use crate::ledger::LedgerUrlError;
 
 impl Mistake {
     /// A mistake that the TOML reader found, in our words where it has others.
@@ -28,10 +29,13 @@ impl Mistake {
     }
 
     /// Whether it is about a key that nobody knows, whose value may be a secret: it is not near to
-    /// a key that holds none.
+    /// a key that holds none. Or about a password where none belongs.
     pub(super) fn hides_value(&self) -> bool {
-        matches!(self, Self::UnknownKey { near, .. }
-            if near.as_deref().is_none_or(super::hidden::is_secret))
+        match self {
+            Self::UnknownKey { near, .. } => near.as_deref().is_none_or(super::hidden::is_secret),
+            Self::Ledger(mistake) => *mistake == LedgerUrlError::Password,
+            _ => false,
+        }
     }
 
     /// The same without what it quotes of the file.

@@ -79,9 +79,11 @@ impl Other {
 
     async fn says(&mut self, sql: &'static str) {
         match self {
-            Self::Sqlite(connection) => drop(sqlx::query(sql).execute(connection).await.unwrap()),
+            Self::Sqlite(connection) => {
+                sqlx::query(sql).execute(connection).await.unwrap();
+            }
             Self::Postgres(connection) => {
-                drop(sqlx::query(sql).execute(connection).await.unwrap());
+                sqlx::query(sql).execute(connection).await.unwrap();
             }
         }
     }

@@ -79,7 +79,7 @@ impl Reconciled {
 /// What one look has found.
 enum Found {
     Agree,
-    Differ(Difference),
+    Differ(Box<Difference>),
     Untold,
     Young,
 }
@@ -150,7 +150,7 @@ fn judge(entry: Entry, trace: Trace) -> Found {
         (_, Trace::Moved { transaction }) => Finding::Moved(transaction),
         (_, Trace::NotMoved) => return Found::Agree,
     };
-    Found::Differ(Difference { entry, finding })
+    Found::Differ(Box::new(Difference { entry, finding }))
 }
 
 fn note(found: Found, so_far: &mut Reconciled, tell: &mut impl FnMut(News<'_>)) {
@@ -164,7 +164,7 @@ fn note(found: Found, so_far: &mut Reconciled, tell: &mut impl FnMut(News<'_>)) 
     if let Found::Differ(difference) = &found {
         tell(News::Difference(difference));
     }
-    if so_far.looked_at() % PROGRESS_EVERY == 0 {
+    if so_far.looked_at().is_multiple_of(PROGRESS_EVERY) {
         tell(News::Progress(*so_far));
     }
 }

@@ -1,8 +1,8 @@
 //! State changes per second of a ledger, each durable before it is answered.
 //!
 //! `ledger URL [PAYERS [SECONDS]]`: so many payers, 64 by default, claim, settle and finish payment
-//! after payment, for five seconds by default. `URL` is what `gateway.toml` takes, or `postgres` for
-//! a server of its own, begun for this and gone afterwards.
+//! after payment, for five seconds by default. `URL` is what `gateway.toml` takes, or `postgres`
+//! for a server of its own, begun for this and gone afterwards.
 
 use std::error::Error;
 use std::io::Write as _;

@@ -34,9 +34,9 @@ async fn ledger(gateway: &Gateway, words: &str) -> Said {
     Said { code: output.status.code().unwrap(), out, errors }
 }
 
-/// Two payments for one route, one for another that fails, one for one with a comma in its name.
+/// Two payments for one route, one for another that fails, one for one with a name.
 async fn paid(ledger_url: Option<&str>, upstream: &Upstream) -> Gateway {
-    let named = "match = \"GET /named\"\nname = \"cut, out\"";
+    let named = "match = \"GET /named\"\nname = \"cut-out\"";
     let mut plan = Plan::to(upstream.address).route(named, PRICED);
     if let Some(url) = ledger_url {
         plan = plan.ledger(url);
@@ -72,7 +72,7 @@ async fn each_engine_says_the_same(url: Option<&str>) {
     let settled = ledger(&gateway, "list --json --state settled --since 1h --network base-sepolia");
     let settled = settled.await.json();
     assert_eq!(settled.len(), 3);
-    assert_eq!(settled[0]["route"], "cut, out", "the newest is first");
+    assert_eq!(settled[0]["route"], "cut-out", "the newest is first");
     assert_eq!(settled[0]["decimal"], "0.05");
     let payer = Wallet::new(2).address();
     let of_payer = ledger(&gateway, &format!("list --json --payer {payer}")).await.json();
@@ -92,7 +92,7 @@ async fn each_engine_says_the_same(url: Option<&str>) {
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines.len(), 5, "{csv}");
     assert!(lines[0].starts_with("claimed_at,changed_at,state,network,"));
-    assert!(csv.contains(",\"cut, out\","), "{csv}");
+    assert!(csv.contains(",\"GET,POST /paid\","), "{csv}");
     assert!(csv.contains(&format!(",{PRICE},0.05,")), "{csv}");
     assert_eq!(ledger(&gateway, "export --format json").await.json().len(), 4);
 
@@ -102,7 +102,7 @@ async fn each_engine_says_the_same(url: Option<&str>) {
         [&line["payments"], &line["amount"], &line["decimal"]].map(|cell| cell.as_str().unwrap())
     };
     assert_eq!(sum("GET,POST /paid"), ["2", "100000", "0.1"]);
-    assert_eq!(sum("cut, out"), ["1", "50000", "0.05"]);
+    assert_eq!(sum("cut-out"), ["1", "50000", "0.05"]);
     let by_day = ledger(&gateway, "summary").await.out;
     assert!(by_day.starts_with("day,network,asset,payments,amount,decimal\n"), "{by_day}");
     assert!(by_day.trim_end().ends_with(",3,150000,0.15"), "{by_day}");

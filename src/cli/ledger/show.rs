@@ -112,7 +112,7 @@ pub(super) fn write_json(
 /// Where it stood, and where it stands.
 fn steps(entry: &Entry, past: &[Past]) -> impl Iterator<Item = Past> {
     let now = Past { exchange: entry.exchange, state: entry.state, since: entry.changed_at };
-    past.to_vec().into_iter().chain([now])
+    past.iter().cloned().chain([now])
 }
 
 #[cfg(test)]

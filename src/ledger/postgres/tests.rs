@@ -205,7 +205,7 @@ async fn without_the_server_nothing_is_claimed_and_afterwards_nothing_is_left_he
     assert!(begun.elapsed() < PATIENT, "nobody waits for a server that is known to be gone");
     wire.is_whole();
     until(async || ledger.ready().is_ok()).await;
-    until(async || watcher.unfinished(None, 9).await.unwrap() == []).await;
+    until(async || watcher.unfinished(None, 9).await.unwrap().is_empty()).await;
     assert_eq!(watcher.claim(claim(1, 3), NOW).await.unwrap(), Claimed::Ours);
     wire.task.abort();
 }
@@ -214,12 +214,12 @@ async fn without_the_server_nothing_is_claimed_and_afterwards_nothing_is_left_he
 async fn a_connection_that_was_given_up_writes_nothing_more() {
     let url = database().await;
     let options = url.parse::<PgConnectOptions>().unwrap();
-    let old = Link::open(&options, "a").await.unwrap();
-    let other = Link::open(&options, "b").await.unwrap();
+    migrate(&options).await.unwrap();
+    let mut old = Link::open(&options, "a").await.unwrap();
+    let mut other = Link::open(&options, "b").await.unwrap();
     // The old one is still open at the server; the new one comes behind its end.
     let mut new = Link::open(&options, "a").await.unwrap();
     new.renew("a").await.unwrap();
-    let (mut old, mut other) = (old, other);
     assert!(old.renew("a").await.is_err());
     other.renew("b").await.unwrap();
     drop((old, other, new));

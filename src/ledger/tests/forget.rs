@@ -78,23 +78,24 @@ async fn a_long_ledger_is_forgotten_in_passes_and_the_file_shrinks() {
         let ledger = Ledger::open(&url).await.unwrap();
         const PAYMENTS: u64 = 2_600;
         // One in the way that stays, and one that is too young.
-        ledger.claim(claim(0, 1), NOW).await.unwrap();
+        ledger.claim(claim(0, u128::MAX), NOW).await.unwrap();
         for hundred in 0..PAYMENTS / 100 {
             let payments = hundred * 100 + 1..=(hundred + 1) * 100;
             let claims = payments.clone().map(|payment| {
-                let claim = Claim { valid_before: NOW.seconds() + 600, ..claim(payment, 1) };
+                let claim =
+                    Claim { valid_before: NOW.seconds() + 600, ..claim(payment, payment.into()) };
                 let claimed: Pin<Box<dyn Future<Output = _>>> = Box::pin(ledger.claim(claim, NOW));
                 claimed
             });
             assert!(in_order(claims).await.into_iter().all(|claimed| claimed.is_ok()));
             payments.for_each(|payment| {
-                ledger.release_later(identity(payment), ExchangeId::new(1), NOW);
+                ledger.release_later(identity(payment), ExchangeId::new(payment.into()), NOW);
             });
         }
         fence(&ledger).await;
         let later = NOW.plus(Duration::from_secs(400 * 86_400));
-        ledger.claim(claim(PAYMENTS + 1, 1), later).await.unwrap();
-        ledger.release_later(identity(PAYMENTS + 1), ExchangeId::new(1), later);
+        ledger.claim(claim(PAYMENTS + 1, 0), later).await.unwrap();
+        ledger.release_later(identity(PAYMENTS + 1), ExchangeId::new(0), later);
         fence(&ledger).await;
         let (forgotten, passes) = round(&ledger, Keep::default(), later.plus(HOUR)).await;
         assert_eq!((forgotten, passes), (PAYMENTS, 2), "{url}");
