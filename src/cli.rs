@@ -40,6 +40,9 @@ enum Command {
         /// The configuration
         #[arg(default_value = DEFAULT_FILE)]
         config: PathBuf,
+        /// Ask the facilitators, too, what they settle; exit code 1 if nobody does for a network
+        #[arg(long)]
+        online: bool,
     },
     /// Request a URL and pay for it, whatever x402 server is behind it
     Pay(Box<pay::Arguments>),
@@ -88,8 +91,13 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(config) => server::serve(config, &mut out).map_err(Failure::from)?,
             Err(wrong) => return Ok(wrong),
         },
-        Command::Check { config } => match load(&config) {
-            Ok(config) => check::check(&config, &mut out)?,
+        Command::Check { config, online } => match load(&config) {
+            Ok(config) => {
+                check::check(&config, &mut out)?;
+                if online {
+                    return block_on(check::online(config, out));
+                }
+            }
             Err(wrong) => return Ok(wrong),
         },
         Command::Pay(arguments) => return block_on(pay(*arguments)),

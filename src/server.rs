@@ -3,6 +3,7 @@
 mod assemble;
 mod listen;
 mod look;
+pub mod online;
 mod resolve;
 pub mod supervise;
 mod tend;

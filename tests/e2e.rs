@@ -4,6 +4,7 @@ mod chain;
 mod install;
 mod process;
 mod sdk;
+mod tokens;
 
 use std::fs;
 use std::net::SocketAddr;

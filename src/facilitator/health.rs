@@ -128,18 +128,20 @@ impl Health {
         Question::ALL.into_iter().any(|question| self.breaker(question).is_due(then))
     }
 
-    /// Nobody was there: circuits whose wait is over within `ahead` wait again, and longer.
-    pub fn still_away(&self, now: UnixMillis, ahead: Duration) -> Vec<Change> {
-        let changes = Question::ALL.into_iter().filter_map(|question| {
+    /// Somebody looks now whether it is there: circuits whose wait is over within `ahead` wait
+    /// again, and longer, unless [`Health::is_back`] ends it.
+    pub fn look(&self, now: UnixMillis, ahead: Duration) {
+        for question in Question::ALL {
             let mut breaker = self.breaker(question);
-            if !breaker.is_due(now.plus(ahead)) {
-                return None;
+            if breaker.is_due(now.plus(ahead)) {
+                breaker.open(now);
             }
-            breaker.open(now);
-            let wait = breaker.peek(now).err().unwrap_or_default();
-            Some(Change { question, circuit: Circuit::Open, wait })
-        });
-        changes.collect()
+        }
+    }
+
+    /// It is there: the next payment tries it.
+    pub fn is_back(&self, now: UnixMillis) {
+        Question::ALL.into_iter().for_each(|question| self.breaker(question).end_wait(now));
     }
 
     fn breaker(&self, question: Question) -> MutexGuard<'_, Breaker> {
@@ -279,6 +281,13 @@ impl Breaker {
             State::Open { wait, .. } => wait.saturating_mul(2).min(WAIT_MAX),
         };
         self.state = State::Open { since: now, wait, trial: None };
+    }
+
+    fn end_wait(&mut self, now: UnixMillis) {
+        if let State::Open { since, wait, trial: None } = &mut self.state {
+            let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+            *since = UnixMillis::new(now.millis().saturating_sub(millis));
+        }
     }
 
     /// A trial that came to nothing makes room for another.

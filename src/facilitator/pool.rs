@@ -145,11 +145,6 @@ impl Member {
         outcome
     }
 
-    /// A look beside the requests has found nobody: see [`Health::still_away`].
-    pub fn still_away(&self, now: UnixMillis, ahead: Duration) {
-        self.health.still_away(now, ahead).into_iter().for_each(|change| self.tell(Some(change)));
-    }
-
     /// One line for each circuit that is not closed.
     pub fn open_circuits(&self, now: UnixMillis) -> impl Iterator<Item = String> {
         let stands = move |question| (question, self.health.circuit(question, now));

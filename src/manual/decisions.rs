@@ -84,3 +84,37 @@
 //! # What the line counter of `tests/tidy.rs` leaves out
 //!
 //! Literals that cannot be broken, and the tests of a file.
+//!
+//! # When a facilitator is not asked any more
+//!
+//! Five faults in a row, or sixteen of the last thirty-two: fewer than five is one bad connection
+//! and its neighbours, more than five is five payers whose settlements hang. The second rule is
+//! for one that fails half the time. Each question has its own circuit, because a facilitator may
+//! verify well and lose every settlement. The first wait is 1 s, as long as a restart behind a load
+//! balancer; the last is 60 s, what an outage costs beyond its end. Not configurable: nobody knows
+//! better numbers before an outage, and after it they are in the metrics.
+//!
+//! What a payer can cause at will does not count: a refused payment, or a settlement that fails
+//! because the account is empty by now. Else one payer could close the gateway for all others.
+//!
+//! A wait is not tried by a payment where `/supported` can be asked first, beside the requests.
+//! Time is the time of day, because it is handed in; a clock that is set back ends a wait early,
+//! never late.
+//!
+//! # Another facilitator hears of a payment only if the first has not taken it
+//!
+//! `verify` moves nothing and goes to the next within one request. A settlement goes to the next
+//! after no connection, or an answer at the door such as 401 or 429, and after the ledger names the
+//! next. A timeout, a 5xx or garbage ends it as unknown: two facilitators with one authorization
+//! would race on the chain, and the loser's word would be taken for the outcome.
+//!
+//! # Readiness is not a facilitator's health
+//!
+//! If each replica took itself out while a facilitator is away, an outage there would take free
+//! routes and other networks down with it.
+//!
+//! # A settlement is not forced through an open circuit
+//!
+//! When the circuit opens between verify and settle and nobody else is there, the payment is
+//! released and the answer is withheld. To send it anyway would turn a lost answer into an unknown
+//! payment.

@@ -57,7 +57,8 @@ impl Payments {
     ///
     /// # Errors
     /// `Taken`: another exchange has it or had it. `TooLate`: its window closes too soon.
-    /// `Away`: the circuits of all who could settle it are open; nothing was written. `Fault`: the ledger cannot be written, so no payment can be taken.
+    /// `Away`: the circuits of all who could settle it are open; nothing was written.
+    /// `Fault`: the ledger cannot be written, so no payment can be taken.
     ///
     /// # Cancel safety
     /// A claim that succeeds after the caller is gone is released.

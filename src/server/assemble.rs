@@ -134,7 +134,7 @@ impl Workers {
     }
 }
 
-fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilitator>, ServeError> {
+pub(super) fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilitator>, ServeError> {
     let built = config.facilitators.iter().map(|(name, settings)| {
         let facilitator = match settings.clone() {
             FacilitatorSettings::Simulated(settings) => {

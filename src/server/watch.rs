@@ -21,10 +21,11 @@ pub(super) async fn watch(payments: Payments, name: std::sync::Arc<str>) {
         let now = payments.clock().now();
         let due = member.health().is_due(now, AHEAD);
         if plan.wants(due, now) {
+            member.health().look(now, AHEAD);
             let answered = ask(member, http).await;
             let now = payments.clock().now();
-            if due && answered == Answered::No {
-                member.still_away(now, AHEAD);
+            if due && answered == Answered::Yes {
+                member.health().is_back(now);
             }
             plan.next(answered, now);
         }

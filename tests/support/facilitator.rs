@@ -1,7 +1,9 @@
 //! A facilitator over HTTP that counts what it is asked, and misbehaves as the test says.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use alloy_primitives::keccak256;
 use serde_json::{Value, json};
@@ -33,12 +35,39 @@ pub enum Habit {
     MovesAndWaits,
     /// Lets the question wait for [`Facilitator::waiting`].
     Waits,
+    /// Says this with a `Location`, after the money has moved if a settlement was asked for.
+    Redirects(u16, String),
+    /// The same with what nobody should read to its end.
+    Pours(Pour),
+}
+
+/// Answers that are too much, or too little.
+#[derive(Clone, Copy, Debug)]
+pub enum Pour {
+    /// A byte now and then, for as long as it is taken.
+    Drip,
+    /// A body of 40 MB.
+    Flood,
+    /// Headers of 40 MB.
+    Headers,
+    /// Half of the body that was announced.
+    Half,
+    /// Nothing: the connection is closed.
+    Nothing,
+}
+
+/// What becomes of a question.
+enum Deed {
+    Reply(Reply),
+    Wait,
+    Pour(Pour),
 }
 
 /// What it was asked and has done.
 struct Books {
     on_verify: Habit,
     on_settle: Habit,
+    on_supported: Habit,
     verifications: usize,
     settlements: usize,
     /// Transactions by nonce.
@@ -52,6 +81,7 @@ impl Facilitator {
         let books = Arc::new(Mutex::new(Books {
             on_verify: Habit::Honest,
             on_settle: Habit::Honest,
+            on_supported: Habit::Honest,
             verifications: 0,
             settlements: 0,
             moved: BTreeMap::new(),
@@ -60,10 +90,11 @@ impl Facilitator {
         let shared = Arc::clone(&books);
         let answering = async move {
             while let Some(call) = server.next().await {
-                match shared.lock().unwrap().reply(&call.seen) {
-                    Some(reply) => drop(tokio::spawn(call.answer(reply))),
+                match shared.lock().unwrap().deed(&call.seen) {
+                    Deed::Reply(reply) => drop(tokio::spawn(call.answer(reply))),
                     // Nobody waits for it when the test is over.
-                    None => drop(to_wait.send(call)),
+                    Deed::Wait => drop(to_wait.send(call)),
+                    Deed::Pour(pour) => drop(tokio::spawn(poured(call, pour))),
                 }
             }
         };
@@ -82,6 +113,11 @@ impl Facilitator {
     /// What it does with settlements from now on.
     pub fn on_settle(&self, habit: Habit) {
         self.books.lock().unwrap().on_settle = habit;
+    }
+
+    /// What it does when it is asked what it supports from now on.
+    pub fn on_supported(&self, habit: Habit) {
+        self.books.lock().unwrap().on_supported = habit;
     }
 
     /// The next question that waits.
@@ -114,10 +150,9 @@ impl Drop for Facilitator {
 }
 
 impl Books {
-    /// The answer; nothing when the question must wait.
-    fn reply(&mut self, seen: &Seen) -> Option<Reply> {
+    fn deed(&mut self, seen: &Seen) -> Deed {
         let habit = match seen.target.as_str() {
-            "/supported" => return Some(reply(200, &supported().to_string())),
+            "/supported" => self.on_supported.clone(),
             "/verify" => {
                 self.verifications += 1;
                 self.on_verify.clone()
@@ -129,21 +164,38 @@ impl Books {
             other => panic!("a facilitator has no {other}"),
         };
         match habit {
-            Habit::Honest => Some(self.honestly(seen)),
-            Habit::Says(status, text) => Some(reply(status, &text)),
+            Habit::Honest => Deed::Reply(self.honestly(seen)),
+            Habit::Says(status, text) => Deed::Reply(reply(status, &text)),
             Habit::MovesAndSays(status, text) => {
                 self.moves(&question(seen));
-                Some(reply(status, &text))
+                Deed::Reply(reply(status, &text))
             }
             Habit::MovesAndWaits => {
                 self.moves(&question(seen));
-                None
+                Deed::Wait
             }
-            Habit::Waits => None,
+            Habit::Waits => Deed::Wait,
+            Habit::Redirects(status, to) => {
+                self.moves_if_asked(seen);
+                Deed::Reply(Reply::new(status).header("location", &to))
+            }
+            Habit::Pours(pour) => {
+                self.moves_if_asked(seen);
+                Deed::Pour(pour)
+            }
+        }
+    }
+
+    fn moves_if_asked(&mut self, seen: &Seen) {
+        if seen.target == "/settle" {
+            self.moves(&question(seen));
         }
     }
 
     fn honestly(&mut self, seen: &Seen) -> Reply {
+        if seen.target == "/supported" {
+            return reply(200, &supported().to_string());
+        }
         let question = question(seen);
         let answer = match seen.target.as_str() {
             "/settle" => self.moves(&question),
@@ -168,6 +220,22 @@ impl Books {
             "payer": authorization["from"],
         })
     }
+}
+
+async fn poured(call: Call, pour: Pour) {
+    let head = b"HTTP/1.1 200 OK\r\n".to_vec();
+    let body = b"content-length: 40000000\r\n\r\n".to_vec();
+    let (piece, pause) = match pour {
+        Pour::Drip => (vec![b' '], Duration::from_millis(50)),
+        Pour::Flood => (vec![b' '; 100_000], Duration::ZERO),
+        Pour::Headers => {
+            (format!("x-{}: y\r\n", "a".repeat(100)).repeat(1_000).into(), Duration::ZERO)
+        }
+        Pour::Half => return call.say_and_close(&[head, body, vec![b'{'; 1_000]].concat()).await,
+        Pour::Nothing => return,
+    };
+    let begin = if let Pour::Headers = pour { head } else { [head, body].concat() };
+    call.pour(iter::once(begin).chain(iter::repeat_n(piece, 400)), pause).await;
 }
 
 fn question(seen: &Seen) -> Value {

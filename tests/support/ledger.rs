@@ -39,6 +39,11 @@ impl Line {
         self.0["reason"].as_str().unwrap_or_default()
     }
 
+    /// Whoever was asked last to settle it.
+    pub fn facilitator(&self) -> &str {
+        self.0["facilitator"].as_str().unwrap()
+    }
+
     pub fn exchange(&self) -> &str {
         self.0["exchange"].as_str().unwrap()
     }

@@ -15,6 +15,7 @@ use super::wallet::PAY_TO;
 pub struct Plan {
     server: String,
     facilitator: String,
+    spare: Option<String>,
     limits: String,
     upstream: String,
     routes: String,
@@ -31,6 +32,7 @@ impl Plan {
         Self {
             server: String::new(),
             facilitator: "simulated = { journal = \"JOURNAL\" }".to_owned(),
+            spare: None,
             limits: "unpaid = \"off\"\nrefused = \"off\"".to_owned(),
             upstream: section.to_owned(),
             routes: String::new(),
@@ -54,6 +56,12 @@ impl Plan {
     /// The facilitator's section. `JOURNAL` stands for the path of the simulated chain's journal.
     pub fn facilitator(mut self, section: &str) -> Self {
         self.facilitator = section.to_owned();
+        self
+    }
+
+    /// Another facilitator, asked after the first.
+    pub fn spare(mut self, facilitator: &Facilitator) -> Self {
+        self.spare = Some(format!("http = {{ url = \"{}\" }}", facilitator.url()));
         self
     }
 
@@ -102,7 +110,11 @@ impl Plan {
     }
 
     fn text(&self, dir: &TempDir) -> String {
-        let Self { server, facilitator, limits, upstream, routes } = self;
+        let Self { server, facilitator, spare, limits, upstream, routes } = self;
+        let (names, spare) = match spare {
+            Some(section) => ("[\"peer\", \"spare\"]", format!("[facilitators.spare]\n{section}")),
+            None => ("\"peer\"", String::new()),
+        };
         let ledger = dir.path().join(LEDGER);
         let journal = dir.path().join(JOURNAL);
         let facilitator = facilitator.replace("JOURNAL", journal.to_str().unwrap());
@@ -120,10 +132,12 @@ impl Plan {
 
             [networks.base-sepolia]
             pay_to = "{PAY_TO}"
-            facilitator = "peer"
+            facilitator = {names}
 
             [facilitators.peer]
             {facilitator}
+
+            {spare}
 
             [limits]
             {limits}

@@ -1,6 +1,7 @@
 //! A small HTTP/1.1 server that hands each request to the test, connection included.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -187,6 +188,16 @@ impl Call {
         let head = reply.head("transfer-encoding: chunked\r\n");
         self.connection.write_all(head.as_bytes()).await.unwrap();
         Streaming(self.connection)
+    }
+
+    /// Sends pieces as they are, for as long as they are taken, and closes the connection.
+    pub async fn pour(mut self, pieces: impl IntoIterator<Item = Vec<u8>>, pause: Duration) {
+        for piece in pieces {
+            if self.connection.write_all(&piece).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// Sends bytes as they are and closes the connection.

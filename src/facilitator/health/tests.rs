@@ -130,11 +130,18 @@ fn a_look_beside_the_requests_comes_before_them() {
     let ahead = Duration::from_millis(300);
     assert!(!health.is_due(at(600), ahead));
     assert!(health.is_due(at(800), ahead));
-    let [change] = health.still_away(at(800), ahead)[..] else { panic!("one circuit") };
-    assert_eq!((change.circuit, change.wait), (Circuit::Open, WAIT_MIN * 2));
-    assert!(health.enter(Question::Verify, at(1_500)).is_err());
-    assert!(!Health::default().is_due(at(0), ahead));
-    assert_eq!(Health::default().still_away(at(0), ahead), []);
+    health.look(at(800), ahead);
+    assert_eq!(health.wait(Question::Verify, at(800)), Some(WAIT_MIN * 2));
+    assert!(!health.is_due(at(1_500), ahead));
+    health.is_back(at(1_600));
+    assert_eq!(health.circuit(Question::Verify, at(1_600)), Circuit::HalfOpen);
+    // A trial that fails although somebody was there waits longer than the look.
+    ask(&health, Sign::Faulty, 1_600);
+    assert_eq!(health.wait(Question::Verify, at(1_600)), Some(WAIT_MIN * 4));
+    let closed = Health::default();
+    closed.look(at(0), ahead);
+    closed.is_back(at(0));
+    assert_eq!((closed.is_due(at(0), ahead), closed.wait(Question::Verify, at(0))), (false, None));
 }
 
 #[test]
