@@ -10,8 +10,8 @@
 //!
 //! `/livez` answers while the process runs. `/readyz` is 200 when every upstream has an address and
 //! something can be sold: else 503 with one line for each reason. At the start it waits until each
-//! route has a facilitator that says it settles what the route offers. The ledger's
-//! database must have been writable when it was last written. Later a facilitator that is
+//! route has a facilitator that says it settles what the route offers. The ledger's database must
+//! have been writable when it was last written. Later a facilitator that is
 //! away is a line behind `ready`, and 503 only when no route at all can be served without it: one
 //! outage elsewhere must not take down what does not need it.
 //!
@@ -34,9 +34,11 @@
 //! of it. The payer gets 503 with the transaction, if one was named, and is never asked again for
 //! the same payment, nor is another facilitator asked to settle it. A few after an outage are what
 //! the circuit did not spare; a number that grows is a facilitator that takes orders and loses
-//! them: put another one before it in `facilitator = [...]`. The simulated chain is looked up every few seconds. For a hosted facilitator
-//! look the payment up by hand: `tollgate ledger list` names payer, nonce and transaction; the
-//! asset's `authorizationState(payer, nonce)` on a block explorer says whether the money moved.
+//! them: put another one before it in `facilitator = [...]`.
+//!
+//! The simulated chain is looked up every few seconds. For a hosted facilitator look the payment up
+//! by hand: `tollgate ledger list` names payer, nonce and transaction; the asset's
+//! `authorizationState(payer, nonce)` on a block explorer says whether the money moved.
 //!
 //! Where the gateway settles by itself, or the network has `rpc`, the chain is looked at every few
 //! seconds: the named transaction, the authorization's state, the event of its use. A payment whose

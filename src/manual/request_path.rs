@@ -18,7 +18,7 @@
 //! | prove | `payment/prove.rs` | `Presented` → `Proven`: payee, amount, window, signature |
 //! | class | `limit.rs` | the payer's bucket of the route's class |
 //! | reserve | `payment/reserve.rs` | `Proven` → `Reserved`: claimed in the ledger, durable |
-//! | verify | `payment/verify.rs` | `Reserved` → `Verified`: the facilitator would settle it now |
+//! | verify | `payment/verify.rs` | `Reserved` → `Verified`: a facilitator would settle it now |
 //! | upstream | `proxy/upstream.rs` | payment headers off, payer and exchange on |
 //! | settle | `payment/settle.rs` | `Verified` → `Settled`, on the final 2xx head only |
 //! | receipt | `payment/receipt.rs` | `Settled` → `PAYMENT-RESPONSE` |
@@ -31,7 +31,8 @@
 //! - The upstream fails, refuses or is too slow: the payment is released, the upstream's answer (or
 //!   502, 503, 504) is passed on.
 //! - The facilitator refuses to settle: the client gets 402, nothing moved.
-//! - The facilitator cannot be reached: 503, nothing moved, the payment is released.
+//! - A facilitator cannot be reached: the next of the network is asked, for `verify` always, for
+//!   `settle` once the ledger names it. None can be: 503, nothing moved, the payment is released.
 //! - The facilitator's answer is lost or cannot be believed: 503 `outcome_unknown`. The ledger
 //!   keeps the payment; the same payment gets 503 until the outcome is known, never a new 402.
 //! - The process dies: at the next start what was held is released; what was settling is looked up.

@@ -4,6 +4,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::refusals::refused;
 use crate::support::client::Answer;
 use crate::support::facilitator::{Facilitator, Habit, Pour};
@@ -18,8 +20,8 @@ const MOMENT: &str = "3s";
 /// Far above [`MOMENT`] and the work around it, far below what a drip would take.
 const LONGEST: Duration = Duration::from_secs(15);
 
-/// Half of an answer that is too long.
-const GROWTH_KB_MAX: u64 = 5_000;
+/// A quarter of an answer that is too long: what an allocator rounds up to is in it.
+const GROWTH_KB_MAX: u64 = 10_000;
 
 async fn gateway(upstream: &Upstream, facilitator: &Facilitator) -> Gateway {
     let url = facilitator.url();
@@ -38,9 +40,11 @@ fn acts(elsewhere: &Facilitator, says: impl Fn(u16, &str) -> Habit) -> Vec<Habit
     let to = format!("{}/settle", elsewhere.url());
     let (hash, other) = (format!("0x{}", "ab".repeat(32)), format!("0x{}", "cd".repeat(20)));
     let settled = |network: &str, payer: &str| {
-        format!(
-            r#"{{"success":true,"isValid":true,"kinds":[{{}}],"transaction":"{hash}","network":"{network}","payer":"{payer}"}}"#
-        )
+        let said = json!({
+            "success": true, "isValid": true, "kinds": [{}],
+            "transaction": hash, "network": network, "payer": payer,
+        });
+        said.to_string()
     };
     vec![
         says(500, "oops"),

@@ -46,9 +46,9 @@ pub enum Habit {
 pub enum Pour {
     /// A byte now and then, for as long as it is taken.
     Drip,
-    /// A body of 10 MB and more.
+    /// A body of 40 MB.
     Flood,
-    /// Headers of 10 MB and more.
+    /// Headers of 40 MB.
     Headers,
     /// Half of the body that was announced.
     Half,
@@ -233,7 +233,7 @@ impl Books {
 
 async fn poured(call: Call, pour: Pour) {
     let head = b"HTTP/1.1 200 OK\r\n".to_vec();
-    let body = b"content-length: 12000000\r\n\r\n".to_vec();
+    let body = b"content-length: 40000000\r\n\r\n".to_vec();
     let (piece, pause) = match pour {
         Pour::Drip => (vec![b' '], Duration::from_millis(50)),
         Pour::Flood => (vec![b' '; 100_000], Duration::ZERO),
@@ -244,7 +244,7 @@ async fn poured(call: Call, pour: Pour) {
         Pour::Nothing => return,
     };
     let begin = if let Pour::Headers = pour { head } else { [head, body].concat() };
-    call.pour(iter::once(begin).chain(iter::repeat_n(piece, 120)), pause).await;
+    call.pour(iter::once(begin).chain(iter::repeat_n(piece, 400)), pause).await;
 }
 
 fn question(seen: &Seen) -> Value {
