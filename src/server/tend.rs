@@ -49,7 +49,7 @@ pub(super) fn tend(
         tasks.spawn(watch::watch(house.payments.clone(), Arc::clone(member.name())));
         if let Facilitator::Chain(chain) = member.facilitator() {
             let watch = WatchChain {
-                name: (&**member.name()).to_owned(),
+                name: member.name().to_string(),
                 chain: Arc::clone(chain),
                 metrics: Arc::clone(&house.metrics),
             };
