@@ -81,7 +81,8 @@ FROM step
             $which,
             "
     AND payments.exchange = step.exchange
-    AND payments.state IN (step.from_1, step.from_2, step.from_3)"
+    AND payments.state IN (step.from_1, step.from_2, step.from_3)
+    AND (payments.state <> step.state OR payments.facilitator <> step.facilitator_)"
         )
     };
 }

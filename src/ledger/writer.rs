@@ -14,6 +14,7 @@ use super::round::{Outcome, Round, rounds};
 use super::rows::{self, Many, Values};
 use super::{Claimed, Entry, ExchangeId, Misstep, State, lines};
 use crate::fault::{Fault, Retry, Side};
+use crate::x402::PaymentIdentity;
 
 /// The writer, alive until the queue is closed and empty.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(super) struct Writer {
     /// The number of the last claim.
     serial: i64,
     /// The numbers of the claims in flight.
-    claims: HashMap<ExchangeId, i64>,
+    claims: HashMap<PaymentIdentity, (ExchangeId, i64)>,
     /// Releases that could not be written yet. At most one for each claim in flight.
     late: Vec<Op>,
     /// Held while this process owns the file.
@@ -82,11 +83,11 @@ impl Writer {
         let first = self.serial.saturating_sub(len(&round.claims)).saturating_add(1);
         for ((op, claimed), serial) in round.claims.iter().zip(&outcome.claims).zip(first..) {
             if matches!(claimed, Claimed::Ours) {
-                self.claims.insert(op.claim.exchange, serial);
+                self.claims.insert(op.claim.identity.clone(), (op.claim.exchange, serial));
             }
         }
         for op in round.advances.iter().filter(|op| op.step.state() != State::Settling) {
-            self.claims.remove(&op.exchange);
+            self.claims.remove(&op.identity);
         }
         round.answer(outcome);
     }
@@ -131,7 +132,7 @@ impl Writer {
 struct Page<'a> {
     transaction: Transaction<'a, Sqlite>,
     statements: &'a mut HashMap<(Many, usize), Arc<str>>,
-    known: &'a HashMap<ExchangeId, i64>,
+    known: &'a HashMap<PaymentIdentity, (ExchangeId, i64)>,
 }
 
 impl Page<'_> {
@@ -175,16 +176,21 @@ impl Page<'_> {
         Ok(results)
     }
 
+    fn serial(&self, op: &Advancing) -> Option<i64> {
+        let (exchange, serial) = self.known.get(&op.identity)?;
+        (*exchange == op.exchange).then_some(*serial)
+    }
+
     /// By the numbers of their claims if all are in flight, else by what was signed.
     fn steps(&self, ops: &[Advancing]) -> Result<(Many, Values), lines::BoxError> {
-        let known: Option<Vec<_>> = ops.iter().map(|op| self.known.get(&op.exchange)).collect();
+        let known: Option<Vec<_>> = ops.iter().map(|op| self.serial(op)).collect();
         let mut values = Values::default();
         let Some(serials) = known else {
             ops.iter().try_for_each(|op| values.advance(op))?;
             return Ok((Many::Advance, values));
         };
         for (op, serial) in ops.iter().zip(serials) {
-            values.advance_claim(*serial, op)?;
+            values.advance_claim(serial, op)?;
         }
         Ok((Many::AdvanceClaim, values))
     }

@@ -71,6 +71,7 @@ WITH claimed AS (
         AND payments.asset = step.asset AND payments.network = step.network
         AND payments.exchange = step.exchange
         AND payments.state IN (step.from_1, step.from_2, step.from_3)
+        AND (payments.state <> step.state OR payments.facilitator <> step.facilitator_)
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM claimed), (SELECT count(*) FROM stepped)";
