@@ -12,6 +12,7 @@ use super::assemble::House;
 use super::resolve;
 use crate::facilitator::Facilitator;
 use crate::facilitator::chain::{Chain, Purse};
+use crate::facilitator::http::Http;
 use crate::limit::Limiter;
 use crate::observe::Metrics;
 use crate::payment::Payments;
@@ -44,26 +45,15 @@ pub(super) fn tend(
     for (name, facilitator) in house.payments.facilitators() {
         match facilitator {
             Facilitator::Http(http) => {
-                let (name, http) = (name.to_owned(), Arc::clone(http));
-                tasks.spawn(async move {
-                    let mut every = tokio::time::interval(REFRESH_EVERY);
-                    loop {
-                        every.tick().await;
-                        if let Err(fault) = http.refresh().await {
-                            tracing::warn!(facilitator = name, %fault, "it does not say what it can");
-                        }
-                    }
-                });
+                tasks.spawn(keep_asking(name.to_owned(), Arc::clone(http)));
             }
             Facilitator::Chain(chain) => {
-                let watch = WatchChain {
-                    name: name.to_owned(),
-                    chain: Arc::clone(chain),
-                    metrics: Arc::clone(&house.metrics),
-                };
-                tasks.spawn(watch.keep_watching());
+                let (name, chain) = (name.to_owned(), Arc::clone(chain));
+                tasks.spawn(watch_chain(name, chain, Arc::clone(&house.metrics)));
             }
-            _ => {}
+            Facilitator::Simulated(_) => {}
+            #[cfg(test)]
+            Facilitator::Scripted(_) => {}
         }
     }
     tasks.spawn(keep_house(Arc::clone(&house.limiter), Arc::clone(&house.metrics)));
@@ -77,28 +67,30 @@ pub(super) fn tend(
     Tending(tasks)
 }
 
-/// A chain whose nodes and purses are looked at now and then.
-struct WatchChain {
-    name: String,
-    chain: Arc<Chain>,
-    metrics: Arc<Metrics>,
+/// Asks a facilitator what it can, now and then.
+async fn keep_asking(name: String, http: Arc<Http>) {
+    let mut every = tokio::time::interval(REFRESH_EVERY);
+    loop {
+        every.tick().await;
+        if let Err(fault) = http.refresh().await {
+            tracing::warn!(facilitator = name, %fault, "it does not say what it can");
+        }
+    }
 }
 
-impl WatchChain {
-    async fn keep_watching(self) {
-        let mut every = tokio::time::interval(CHAIN_EVERY);
-        loop {
-            every.tick().await;
-            if let Err(fault) = self.chain.refresh().await {
-                tracing::warn!(facilitator = self.name, %fault, "the chain does not answer");
-            }
-            let (nodes, up) = self.chain.nodes();
-            self.metrics.set_nodes(&self.name, nodes, up);
-            for Purse { signer, balance_gwei } in self.chain.purses() {
-                if let Some(gwei) = balance_gwei {
-                    let signer = signer.to_checksum(None);
-                    self.metrics.set_purse(&self.name, &signer, gwei);
-                }
+/// Looks at a chain's nodes and at the signers' purses, now and then.
+async fn watch_chain(name: String, chain: Arc<Chain>, metrics: Arc<Metrics>) {
+    let mut every = tokio::time::interval(CHAIN_EVERY);
+    loop {
+        every.tick().await;
+        if let Err(fault) = chain.refresh().await {
+            tracing::warn!(facilitator = name, %fault, "the chain does not answer");
+        }
+        let (nodes, up) = chain.nodes();
+        metrics.set_nodes(&name, nodes, up);
+        for Purse { signer, balance_gwei } in chain.purses() {
+            if let Some(gwei) = balance_gwei {
+                metrics.set_purse(&name, &signer.to_checksum(None), gwei);
             }
         }
     }
