@@ -22,7 +22,7 @@ use std::time::Duration;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, U256};
 use serde_json::json;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 pub use self::fees::FeeCaps;
@@ -129,6 +129,8 @@ struct Inner {
     has_multicall: AtomicBool,
     looks_failed: AtomicU32,
     looked: AtomicBool,
+    /// Verifications at once: each is a connection to a node.
+    verifying: Semaphore,
 }
 
 impl Evm {
@@ -154,6 +156,7 @@ impl Evm {
             has_multicall: AtomicBool::new(true),
             looks_failed: AtomicU32::new(0),
             looked: AtomicBool::new(false),
+            verifying: Semaphore::new(VERIFYING_MAX),
         });
         let heads = Arc::clone(&inner.heads);
         let following = tokio::spawn(async move { heads.follow().await }).abort_handle();
@@ -299,6 +302,8 @@ fn fault(context: &'static str) -> Fault {
     Fault::new(Side::Chain, Retry::Later, context)
 }
 
+/// Verifications at once.
+const VERIFYING_MAX: usize = 64;
 /// Settlements that wait for a signer.
 const JOBS_MAX: usize = 8_192;
 /// Looks in a row that may fail before it counts.

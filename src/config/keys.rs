@@ -135,22 +135,23 @@ pub const KEYS: &[Key] = keys! {
         "rpc": "list of URLs or secrets", Required,
             "nodes of the chain, the preferred first; of each only the host is ever shown";
         "signer": "secret, or `{ keystore = PATH, password = secret }`", Nothing,
-            "who sends and pays for gas: 64 hex digits by `env` or `file`, or an encrypted keystore";
+            "who sends and pays for gas: 64 hex digits by `env` or `file`, or a keystore";
         "signers": "list of the same", Is("`[]`"),
             "several, that settle in parallel";
         "confirmations": "number", Is("`1`"),
-            "blocks that make a payment settled, its own counted; 0 believes a block before it is sealed";
+            "blocks that make a payment settled, its own counted; 0: before one is sealed";
         "batch.window": "time", Is(r#"`"5ms"`"#),
             "how long a settlement waits for others to share a transaction";
         "batch.max": "number, 1 to 64", Is("`50`"),
             "settlements in one transaction";
         "gas.max": "number", Is("`500000`"),
             "gas for one payment; one that needs more is refused";
-        "gas.fee_max": "price of gas", Is("by chain: Base `\"5gwei\"`, Polygon `\"2000gwei\"`, others `\"200gwei\"`"),
+        "gas.fee_max": "price of gas",
+            Is("Base `\"5gwei\"`, Polygon `\"2000gwei\"`, else `\"200gwei\"`"),
             "the most that is offered for gas; beyond it nothing is sent";
-        "gas.tip_max": "price of gas", Is("by chain: `\"1gwei\"`, `\"500gwei\"`, `\"10gwei\"`"),
+        "gas.tip_max": "price of gas", Is("the same: `\"1gwei\"`, `\"500gwei\"`, `\"10gwei\"`"),
             "the most of it for who builds the block";
-        "gas.low": "amount of the chain's coin", Is("by chain: `\"0.0005\"`, `\"1\"`, `\"0.005\"`"),
+        "gas.low": "amount of the chain's coin", Is("the same: `\"0.0005\"`, `\"1\"`, `\"0.005\"`"),
             "a signer with less is low; when all are, `/readyz` says so";
         "in_flight_max": "number", Is("`16`"),
             "transactions of one signer that are in no block yet";

@@ -58,7 +58,8 @@
 //! # Faults by side
 //!
 //! `tollgate_faults_total{side}`: `upstream`, the API behind; `facilitator`, who settles; `chain`,
-//! a node; `ledger`, the disk; `ours`, a bug. The log line of the exchange carries the chain of causes in `fault`.
+//! a node; `ledger`, the disk; `ours`, a bug. The log line of the exchange carries the chain of
+//! causes in `fault`.
 //!
 //! # Lost log lines
 //!

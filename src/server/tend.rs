@@ -48,12 +48,9 @@ pub(super) fn tend(
     for member in house.payments.pool().members() {
         tasks.spawn(watch::watch(house.payments.clone(), Arc::clone(member.name())));
         if let Facilitator::Chain(chain) = member.facilitator() {
-            let watch = WatchChain {
-                name: member.name().to_string(),
-                chain: Arc::clone(chain),
-                metrics: Arc::clone(&house.metrics),
-            };
-            tasks.spawn(watch.keep_watching());
+            let (name, chain) = (member.name().to_string(), Arc::clone(chain));
+            tasks.spawn(watch_chain(name, chain, Arc::clone(&house.metrics)));
+        }
         }
     }
     tasks.spawn(keep_house(Arc::clone(&house.limiter), Arc::clone(&house.metrics)));
@@ -63,28 +60,19 @@ pub(super) fn tend(
     Tending(tasks)
 }
 
-/// A chain whose nodes and purses are looked at now and then.
-struct WatchChain {
-    name: String,
-    chain: Arc<Chain>,
-    metrics: Arc<Metrics>,
-}
-
-impl WatchChain {
-    async fn keep_watching(self) {
-        let mut every = tokio::time::interval(CHAIN_EVERY);
-        loop {
-            every.tick().await;
-            if let Err(fault) = self.chain.refresh().await {
-                tracing::warn!(facilitator = self.name, %fault, "the chain does not answer");
-            }
-            let (nodes, up) = self.chain.nodes();
-            self.metrics.set_nodes(&self.name, nodes, up);
-            for Purse { signer, balance_gwei } in self.chain.purses() {
-                if let Some(gwei) = balance_gwei {
-                    let signer = signer.to_checksum(None);
-                    self.metrics.set_purse(&self.name, &signer, gwei);
-                }
+/// Looks at a chain's nodes and at the signers' purses, now and then.
+async fn watch_chain(name: String, chain: Arc<Chain>, metrics: Arc<Metrics>) {
+    let mut every = tokio::time::interval(CHAIN_EVERY);
+    loop {
+        every.tick().await;
+        if let Err(fault) = chain.refresh().await {
+            tracing::warn!(facilitator = name, %fault, "the chain does not answer");
+        }
+        let (nodes, up) = chain.nodes();
+        metrics.set_nodes(&name, nodes, up);
+        for Purse { signer, balance_gwei } in chain.purses() {
+            if let Some(gwei) = balance_gwei {
+                metrics.set_purse(&name, &signer.to_checksum(None), gwei);
             }
         }
     }

@@ -59,9 +59,12 @@ impl Inner {
     /// Waits until a transaction is `depth` blocks deep, its own counted. What it did may change
     /// on the way, when the chain takes back a block.
     pub(super) async fn deepen(&self, flight: &mut Flight, receipt: Receipt, depth: u64) -> Landed {
+        if depth == 0 {
+            return Landed::Mined(receipt);
+        }
         let mut receipt = receipt;
         let mut waiting = self.heads.wait();
-        while depth > 0 {
+        loop {
             let head = self.heads.fresh().await.ok();
             let high = receipt.block.saturating_add(depth).saturating_sub(1);
             if head.is_some_and(|head| head.number >= high) {
@@ -76,7 +79,6 @@ impl Inner {
             }
             waiting.next(self.bounds.poll).await;
         }
-        Landed::Mined(receipt)
     }
 
     /// The receipt under any of its hashes.

@@ -1,4 +1,4 @@
-//! Would this payment settle now? Balance, authorization and the transfer itself, in one round trip.
+//! Would this payment settle now? Balance, authorization and transfer, in one round trip.
 
 use alloy::sol_types::SolCall;
 use alloy_primitives::{Address, U256};
@@ -25,6 +25,9 @@ impl Evm {
             let poor = "no signer can pay for gas";
             return Err(Fault::new(Side::Chain, Retry::Later, poor));
         }
+        let place = tokio::time::timeout(inner.bounds.rpc_timeout, inner.verifying.acquire());
+        let busy = || fault("too many verifications are waiting");
+        let _place = place.await.map_err(|late| busy().caused_by(late))?;
         let (calls, subjects) = question(payment);
         let found = inner.rpc.probe(At::Latest, &calls, &subjects, inner.bounds.gas_max).await?;
         judge(inner, payment, &found)
