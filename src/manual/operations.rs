@@ -34,3 +34,12 @@
 //!
 //! One SQLite file in WAL mode, fully synchronous. One gateway at a time may open it; a second one
 //! is told so and ends. Back it up with SQLite's own backup or by stopping the gateway.
+//!
+//! # Kept answers
+//!
+//! `LEDGER.answers` holds answers that were paid for, for `[answers] age`, readable by the
+//! gateway's user only. It may be deleted while the gateway is stopped: payers who come back then hear 409
+//! with their transaction in place of their answer, and debts of `settle = "before-upstream"` are
+//! forgotten. `tollgate_answers_total{outcome}`: `whole` are kept; `too_long` beyond `max`;
+//! `no_room` when `memory` was used up: raise it; `broken_off` by the upstream or an HTTP/2 client;
+//! `part` answers with 206. The file does not shrink below what it once needed.
