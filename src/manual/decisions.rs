@@ -211,3 +211,40 @@
 //!
 //! alloy's provider brings its own HTTP client, polls receipts every seven seconds and has no
 //! failover with health. A batch of JSON is small; what is signed and encoded is alloy's.
+//!
+//! # Paid answers are kept in a file of their own
+//!
+//! `LEDGER.answers` beside the ledger's file. SQLite has one writer per file, and a megabyte of
+//! somebody's answer must not stand before a claim. It is synced less strictly: a killed process
+//! loses what was not yet handed over, a power cut the last moment; the payer then hears 409 with
+//! the transaction. The ledger itself never depends on it.
+//!
+//! # The answer is copied beside the stream and written behind it
+//!
+//! No byte waits for the copy. Until it is written it is found in memory; until it is whole,
+//! whoever comes back hears `answer_under_way`. What does not fit the bounds is remembered as missing.
+//!
+//! # A client connection swallows what its client does not take
+//!
+//! pingora drops the upstream when a write to the client fails, at the latest on the answer's
+//! second write. `proxy/patient.rs` lets writes succeed into the void while a copy is made, and only then:
+//! an answer that is not kept, or has grown too long to be, is given up with its client. HTTP/2
+//! requests share a connection, so one that is taken back aborts as before.
+//!
+//! # Who asks for a kept answer proves everything again
+//!
+//! The signature, and, in constant time, the digests of the whole signed payment and of method,
+//! host, path, query and body. The receipt is written anew from the ledger, in the asker's version.
+//! 206 is not kept: `Range` is not part of what is compared.
+//!
+//! # A payment that the route would refuse now is looked up if its signature is good
+//!
+//! Prices and payees change between a payment and its return. It is proven under any asset that
+//! some route takes; of an asset that no route takes any more nothing can be proven: 402.
+//!
+//! # What was settled before the upstream was asked is owed
+//!
+//! The debt is written before the settlement and counts only while the ledger calls the payment
+//! settled. It is collected by one exchange at a time, ten times at most, on the route it was made
+//! on, within `answers.age`; a good head ends it before its first byte goes out. An upstream's 4xx
+//! is passed on with the receipt and leaves the debt standing.

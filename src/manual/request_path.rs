@@ -21,6 +21,7 @@
 //! | verify | `payment/verify.rs` | `Reserved` → `Verified`: a facilitator would settle it now |
 //! | upstream | `proxy/upstream.rs` | payment headers off, payer and exchange on |
 //! | settle | `payment/settle.rs` | `Verified` → `Settled`, on the final 2xx head only |
+//! | again | `payment/again.rs` | a settled payment that comes back → the answer it has bought |
 //! | receipt | `payment/receipt.rs` | `Settled` → `PAYMENT-RESPONSE` |
 //! | log | `observe.rs` | one line, the counters |
 //!

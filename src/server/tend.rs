@@ -51,7 +51,6 @@ pub(super) fn tend(
             let (name, chain) = (member.name().to_string(), Arc::clone(chain));
             tasks.spawn(watch_chain(name, chain, Arc::clone(&house.metrics)));
         }
-        }
     }
     tasks.spawn(keep_house(Arc::clone(&house.limiter), Arc::clone(&house.metrics)));
     tasks.spawn(forget(house.payments.ledger().forgetting(house.keep)));
