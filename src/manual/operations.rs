@@ -34,9 +34,10 @@
 //! of it. The payer gets 503 with the transaction, if one was named, and is never asked again for
 //! the same payment, nor is another facilitator asked to settle it. A few after an outage are what
 //! the circuit did not spare; a number that grows is a facilitator that takes orders and loses
-//! them: put another one before it in `facilitator = [...]`. The simulated chain is looked up every few seconds. For a hosted facilitator
-//! look the payment up by hand: `tollgate ledger list` names payer, nonce and transaction; the
-//! asset's `authorizationState(payer, nonce)` on a block explorer says whether the money moved.
+//! them: put another one before it in `facilitator = [...]`. The simulated chain is looked up every
+//! few seconds. For a hosted facilitator look the payment up by hand: `tollgate ledger list` names
+//! payer, nonce and transaction; the asset's `authorizationState(payer, nonce)` on a block explorer
+//! says whether the money moved.
 //!
 //! Where the gateway settles by itself, or the network has `rpc`, the chain is looked at every few
 //! seconds: the named transaction, the authorization's state, the event of its use. A payment whose
@@ -56,7 +57,8 @@
 //! # Faults by side
 //!
 //! `tollgate_faults_total{side}`: `upstream`, the API behind; `facilitator`, who settles; `chain`,
-//! a node; `ledger`, the disk; `ours`, a bug. The log line of the exchange carries the chain of causes in `fault`.
+//! a node; `ledger`, the disk; `ours`, a bug. The log line of the exchange carries the chain of
+//! causes in `fault`.
 //!
 //! # Lost log lines
 //!
