@@ -62,7 +62,10 @@ impl Finding {
 
     /// A finding about the bytes `span` of `text`.
     pub(super) fn at(file: &Path, text: &str, span: Range<usize>, mistake: Mistake) -> Self {
-        let hidden = hidden(text, mistake.hides_value().then_some(&span));
+        let mut hidden = hidden(text, mistake.hides_value().then_some(&span));
+        if mistake.is_of_a_secret() {
+            hidden.push(span.clone());
+        }
         let place = Some(Place::of(text, span, &hidden));
         Self { file: file.display().to_string().into(), place, mistake }
     }

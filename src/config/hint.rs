@@ -29,13 +29,15 @@ impl Mistake {
     }
 
     /// Whether it is about a key that nobody knows, whose value may be a secret: it is not near to
-    /// a key that holds none. Or about a password where none belongs.
+    /// a key that holds none.
     pub(super) fn hides_value(&self) -> bool {
-        match self {
-            Self::UnknownKey { near, .. } => near.as_deref().is_none_or(super::hidden::is_secret),
-            Self::Ledger(mistake) => *mistake == LedgerUrlError::Password,
-            _ => false,
-        }
+        matches!(self, Self::UnknownKey { near, .. }
+            if near.as_deref().is_none_or(super::hidden::is_secret))
+    }
+
+    /// Whether what it is about is a secret where none belongs.
+    pub(super) fn is_of_a_secret(&self) -> bool {
+        matches!(self, Self::Ledger(LedgerUrlError::Password))
     }
 
     /// The same without what it quotes of the file.

@@ -34,11 +34,10 @@
 //! of it. The payer gets 503 with the transaction, if one was named, and is never asked again for
 //! the same payment, nor is another facilitator asked to settle it. A few after an outage are what
 //! the circuit did not spare; a number that grows is a facilitator that takes orders and loses
-//! them: put another one before it in `facilitator = [...]`.
-//!
-//! The simulated chain is looked up every few seconds. For a hosted facilitator look the payment up
-//! by hand: `tollgate ledger list` names payer, nonce and transaction; the asset's
-//! `authorizationState(payer, nonce)` on a block explorer says whether the money moved.
+//! them: put another one before it in `facilitator = [...]`. The simulated chain is looked up every
+//! few seconds. For a hosted facilitator look the payment up by hand: `tollgate ledger list` names
+//! payer, nonce and transaction; the asset's `authorizationState(payer, nonce)` on a block explorer
+//! says whether the money moved.
 //!
 //! Where the gateway settles by itself, or the network has `rpc`, the chain is looked at every few
 //! seconds: the named transaction, the authorization's state, the event of its use. A payment whose
@@ -125,8 +124,8 @@
 //! # Kept answers
 //!
 //! `LEDGER.answers` holds answers that were paid for, for `[answers] age`, readable by the
-//! gateway's user only. It may be deleted while the gateway is stopped: payers who come back then hear 409
-//! with their transaction in place of their answer, and debts of `settle = "before-upstream"` are
+//! gateway's user only. It may be deleted while the gateway is stopped: payers who come back then
+//! hear 409 with their transaction in place of their answer, and debts of `settle = "before-upstream"` are
 //! forgotten. `tollgate_answers_total{outcome}`: `whole` are kept; `too_long` beyond `max`;
 //! `no_room` when `memory` was used up: raise it; `broken_off` by the upstream or an HTTP/2 client;
 //! `part` answers with 206. The file does not shrink below what it once needed.

@@ -78,7 +78,7 @@ impl Growth {
     }
 
     fn stays_small(self, gateway: &Gateway) {
-        let growth = self.0.map_or(0, |before| peak_kb(gateway) - before);
+        let growth = self.0.map_or(0, |before| peak_kb(gateway).saturating_sub(before));
         assert!(growth < GROWTH_KB_MAX, "{growth} kB more than before");
     }
 }

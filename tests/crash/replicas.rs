@@ -73,14 +73,13 @@ async fn two_gateways_on_one_database_accept_a_payment_once_whoever_dies() {
     eprintln!("{} payments, {} transfers: {states:?}", told.len(), moved.len());
 }
 
-/// Who has a receipt has the one for the transaction in the ledger, and nobody else has one.
+/// Who has a receipt has the one for the transaction in the ledger. The same payment may be given
+/// its kept answer again; that one has the same receipt, and costs nothing.
 fn receipts_hold(told: &[Told], ledger: &BTreeMap<String, crate::support::ledger::Line>) {
     for Told { payment, answers } in told {
-        let mut bought = 0;
         for answer in answers.iter().flatten() {
             match answer.status {
                 200 => {
-                    bought += 1;
                     let line = &ledger[&payment.nonce()];
                     assert_eq!(line.state(), "settled");
                     let receipt = answer.object("payment-response");
@@ -90,7 +89,6 @@ fn receipts_hold(told: &[Told], ledger: &BTreeMap<String, crate::support::ledger
                 status => panic!("{status} for a payment that is good: {}", answer.text()),
             }
         }
-        assert!(bought <= 1, "a payment has bought {bought} answers");
     }
 }
 
