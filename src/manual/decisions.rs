@@ -229,8 +229,8 @@
 //!
 //! pingora drops the upstream when a write to the client fails, at the latest on the answer's
 //! second write. `proxy/patient.rs` lets writes succeed into the void while a copy is made, and
-//! only then: an answer that is not kept, or has grown too long to be, is given up with its client. HTTP/2
-//! requests share a connection, so one that is taken back aborts as before.
+//! only then: an answer that is not kept, or has grown too long to be, is given up with its client.
+//! HTTP/2 requests share a connection, so one that is taken back aborts as before.
 //!
 //! # Who asks for a kept answer proves everything again
 //!
