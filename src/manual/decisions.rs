@@ -95,13 +95,14 @@
 //! # The answer is copied beside the stream and written behind it
 //!
 //! No byte waits for the copy. Until it is written it is found in memory; until it is whole,
-//! whoever comes back hears `answer_under_way`. What does not fit the bounds is remembered as missing.
+//! whoever comes back hears `answer_under_way`. What does not fit the bounds is remembered as
+//! missing.
 //!
 //! # A client connection swallows what its client does not take
 //!
 //! pingora drops the upstream when a write to the client fails, at the latest on the answer's
-//! second write. `proxy/patient.rs` lets writes succeed into the void while a copy is made, and only then:
-//! an answer that is not kept, or has grown too long to be, is given up with its client. HTTP/2
+//! second write. `proxy/patient.rs` lets writes succeed into the void while a copy is made, and
+//! only then: an answer that is not kept, or has grown too long to be, is given up with its client. HTTP/2
 //! requests share a connection, so one that is taken back aborts as before.
 //!
 //! # Who asks for a kept answer proves everything again
