@@ -126,6 +126,7 @@
 //! `LEDGER.answers` holds answers that were paid for, for `[answers] age`, readable by the
 //! gateway's user only. It may be deleted while the gateway is stopped: payers who come back then
 //! hear 409 with their transaction in place of their answer, and debts of
-//! `settle = "before-upstream"` are forgotten. `tollgate_answers_total{outcome}`: `whole` are kept; `too_long` beyond `max`;
+//! `settle = "before-upstream"` are forgotten. `tollgate_answers_total{outcome}`: `whole` are kept;
+//! `too_long` beyond `max`;
 //! `no_room` when `memory` was used up: raise it; `broken_off` by the upstream or an HTTP/2 client;
 //! `part` answers with 206. The file does not shrink below what it once needed.
