@@ -14,6 +14,7 @@ use super::wallet::PAY_TO;
 /// A configuration, section by section. Its simulated chain has a journal, its limits are off.
 pub struct Plan {
     server: String,
+    network: String,
     facilitator: String,
     limits: String,
     upstream: String,
@@ -30,6 +31,7 @@ impl Plan {
     pub fn to_upstream(section: &str) -> Self {
         Self {
             server: String::new(),
+            network: String::new(),
             facilitator: "simulated = { journal = \"JOURNAL\" }".to_owned(),
             limits: "unpaid = \"off\"\nrefused = \"off\"".to_owned(),
             upstream: section.to_owned(),
@@ -42,6 +44,12 @@ impl Plan {
     /// A line more in `[server]`.
     pub fn server(mut self, line: &str) -> Self {
         self.server = format!("{}\n{line}", self.server);
+        self
+    }
+
+    /// A line more in the network's section.
+    pub fn network(mut self, line: &str) -> Self {
+        self.network = format!("{}\n{line}", self.network);
         self
     }
 
@@ -102,7 +110,7 @@ impl Plan {
     }
 
     fn text(&self, dir: &TempDir) -> String {
-        let Self { server, facilitator, limits, upstream, routes } = self;
+        let Self { server, network, facilitator, limits, upstream, routes } = self;
         let ledger = dir.path().join(LEDGER);
         let journal = dir.path().join(JOURNAL);
         let facilitator = facilitator.replace("JOURNAL", journal.to_str().unwrap());
@@ -121,6 +129,7 @@ impl Plan {
             [networks.base-sepolia]
             pay_to = "{PAY_TO}"
             facilitator = "peer"
+            {network}
 
             [facilitators.peer]
             {facilitator}
