@@ -6,9 +6,11 @@ use alloy::sol_types::{SolCall, SolValue};
 use alloy_primitives::{Address, B256, U256};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tollgate::x402::Authorization;
 
 use super::chain::{Chain, FACTORY, SIGNER_KEY, Transfer};
 use crate::support::client::Answer;
+use crate::support::facilitator::{Facilitator, Habit};
 use crate::support::gateway::Gateway;
 use crate::support::plan::Plan;
 use crate::support::upstream::Upstream;
@@ -21,6 +23,9 @@ alloy::sol! {
     function mint(address to, uint256 value) external;
     function setPaused(bool value) external;
     function setBlacklisted(address account, bool value) external;
+    function transferWithAuthorization(
+        address from, address to, uint256 value, uint256 validAfter, uint256 validBefore,
+        bytes32 nonce, bytes signature) external;
 }
 
 /// The section of a facilitator that settles by itself; `more` are further keys.
@@ -224,6 +229,37 @@ async fn a_payment_that_was_never_sent_is_released_when_its_window_has_closed() 
     chain.mine(100).await;
     gateway.comes_to(&payment, "released").await;
     assert_eq!(chain.balance(PAY_TO).await, U256::ZERO);
+}
+
+#[tokio::test]
+async fn what_a_hosted_facilitator_does_not_tell_is_read_from_the_chain() {
+    let wallet = Wallet::new(1);
+    let chain = Chain::start_alone(&[wallet.address()]).await;
+    let upstream = Upstream::start().await;
+    let peer = Facilitator::start().await;
+    peer.on_settle(Habit::Says(500, String::new()));
+    let node = format!("rpc = [\"{}\"]", chain.url());
+    let gateway = Plan::to(upstream.address).settled_by(&peer).network(&node).start().await;
+    let payment = wallet.pays();
+    assert_eq!(pay(&gateway, &payment).await.status, 503);
+    assert_eq!(gateway.state(&payment).await, "unknown");
+
+    let Authorization { from, to, value, valid_after, valid_before, nonce } =
+        payment.signed.authorization.clone();
+    let signature = payment.signed.signature.to_vec().into();
+    let call = transferWithAuthorizationCall {
+        from,
+        to,
+        value,
+        validAfter: valid_after,
+        validBefore: valid_before,
+        nonce,
+        signature,
+    };
+    let moved = chain.send(ASSET, call.abi_encode()).await;
+    chain.mine(5).await;
+    assert_eq!(gateway.comes_to(&payment, "settled").await.transaction(), moved);
+    assert_eq!(pay(&gateway, &payment).await.status, 409);
 }
 
 /// A way to the node that can be cut.

@@ -15,6 +15,7 @@ use super::wallet::PAY_TO;
 pub struct Plan {
     server: String,
     ledger: Option<String>,
+    network: String,
     facilitator: String,
     spare: Option<String>,
     limits: String,
@@ -34,6 +35,7 @@ impl Plan {
         Self {
             server: String::new(),
             ledger: None,
+            network: String::new(),
             facilitator: "simulated = { journal = \"JOURNAL\" }".to_owned(),
             spare: None,
             limits: "unpaid = \"off\"\nrefused = \"off\"".to_owned(),
@@ -54,6 +56,12 @@ impl Plan {
     /// Recorded here in place of a file of its own.
     pub fn ledger(mut self, url: &str) -> Self {
         self.ledger = Some(url.to_owned());
+        self
+    }
+
+    /// A line more in the network's section.
+    pub fn network(mut self, line: &str) -> Self {
+        self.network = format!("{}\n{line}", self.network);
         self
     }
 
@@ -126,7 +134,17 @@ impl Plan {
     }
 
     fn text(&self, dir: &TempDir) -> String {
-        let Self { server, ledger, facilitator, spare, limits, upstream, routes, sections } = self;
+        let Self {
+            server,
+            network,
+            ledger,
+            facilitator,
+            spare,
+            limits,
+            upstream,
+            routes,
+            sections,
+        } = self;
         let (names, spare) = match spare {
             Some(section) => ("[\"peer\", \"spare\"]", format!("[facilitators.spare]\n{section}")),
             None => ("\"peer\"", String::new()),
@@ -150,6 +168,7 @@ impl Plan {
             [networks.base-sepolia]
             pay_to = "{PAY_TO}"
             facilitator = {names}
+            {network}
 
             [facilitators.peer]
             {facilitator}

@@ -57,7 +57,7 @@ mod tests {
         std::fs::write(&path, KEYSTORE).unwrap();
         let key = from_keystore(&path, "testpassword").unwrap();
         assert_eq!(key.address(), from_hex(KEY).unwrap().address());
-        for (path, password) in [(&*path, "wrong"), (dir.path(), "testpassword")] {
+        for (path, password) in [(&*path, "hunter2"), (dir.path(), "testpassword")] {
             let error = from_keystore(path, password).unwrap_err();
             assert!(!error.to_string().contains(password), "{error}");
         }

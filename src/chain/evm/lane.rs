@@ -217,3 +217,6 @@ fn fault(context: &'static str) -> Fault {
 const NONCE_ATTEMPTS_MAX: u32 = 2;
 const REPLACEMENTS_MAX: usize = 12;
 const WEI_PER_GWEI: u64 = 1_000_000_000;
+
+#[cfg(test)]
+mod tests;
