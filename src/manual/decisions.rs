@@ -14,8 +14,25 @@
 //!
 //! # Work that must outlive a request takes its first step in place
 //!
-//! `payment/outlive.rs` polls once on the request's task and moves the rest to the money runtime.
-//! A settlement that never waits costs no hop; everything else survives the client.
+//! `payment/outlive.rs` polls once on the request's task and makes a task of the rest, beside the
+//! request's. A settlement that never waits costs nothing more; everything else survives the client.
+//! A task on another runtime cost 10 µs of waking threads for each of a payment's three writes. A
+//! claim and a question to a facilitator need no task: both may be dropped.
+//!
+//! # Requests run on threads that share no work
+//!
+//! Each piece of work is some microseconds long, a signature thirty: stealing it costs more than it
+//! brings. pingora's own threads without stealing take 5 % less. The ledger's writer, recovery and
+//! what is tended now and then have a runtime of their own, which ends last.
+//!
+//! # What the targets of the bench were measured against
+//!
+//! The plan's targets are ratios to nginx's 402 and to one recovery. nginx took 7.2 µs for its 402
+//! where they were set, and takes 4.7 to 5.0 here, at the same 7.2 µs for its static file; a
+//! recovery took 36 to 38 µs and takes 31, with signatures that differ. In µs the prototype's
+//! figures are reached: 10 for a 402 (11 there), 52 above the free route for a paid one (52 there).
+//! Of a 402's 10 µs, 5.3 are the kernel's for one `recv` and one `send`, more than all of nginx's.
+//! The ledger's cost is not reached: see the table in the README.
 //!
 //! # The simulated chain keeps a file of its own
 //!

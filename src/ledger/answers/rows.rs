@@ -49,11 +49,8 @@ pub(super) const OLDEST: &str = "SELECT serial, bytes FROM answers ORDER BY seri
 pub(super) const FORGET: &str = "DELETE FROM answers WHERE serial <= $1";
 
 /// Forgets what is too old, table by table.
-pub(super) const EXPIRE: [&str; 3] = [
-    "DELETE FROM answers WHERE expires_at <= $1",
-    "DELETE FROM debts WHERE expires_at <= $1",
-    "DELETE FROM names WHERE expires_at <= $1",
-];
+pub(super) const EXPIRE: [&str; 2] =
+    ["DELETE FROM answers WHERE expires_at <= $1", "DELETE FROM debts WHERE expires_at <= $1"];
 
 /// Headers as lines.
 pub(super) fn written(headers: &[(Box<str>, Box<[u8]>)]) -> Vec<u8> {

@@ -41,14 +41,3 @@ CREATE TABLE debts (
     expires_at   INTEGER NOT NULL,
     PRIMARY KEY (payer, nonce, asset, network)
 ) STRICT;
-
--- The names that clients give their payments, and the payment that each stands for.
-CREATE TABLE names (
-    payer        TEXT NOT NULL,
-    name         TEXT NOT NULL,
-    nonce        TEXT NOT NULL,
-    asset        TEXT NOT NULL,
-    network      TEXT NOT NULL,
-    expires_at   INTEGER NOT NULL,
-    PRIMARY KEY (payer, name)
-) STRICT;
