@@ -42,6 +42,15 @@ pub(super) fn settling(facilitator: &str) -> Step {
     Step::Settling { facilitator: facilitator.into() }
 }
 
+/// As many seeds as wanted, `SEEDS` times as many where it is set, or the one of `SEED`.
+pub(crate) fn seeds(wanted: u64) -> Vec<u64> {
+    if let Ok(seed) = std::env::var("SEED") {
+        return vec![seed.parse().unwrap()];
+    }
+    let times = std::env::var("SEEDS").map_or(1, |times| times.parse().unwrap());
+    (0..wanted * times).map(|_| getrandom::u64().unwrap()).collect()
+}
+
 const NOW: UnixMillis = UnixMillis::new(1_700_000_000_000);
 
 fn file(folder: &Path) -> LedgerUrl {

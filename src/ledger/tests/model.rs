@@ -252,14 +252,6 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// As many seeds as wanted, or the one of `SEED`.
-fn seeds(wanted: u64) -> Vec<u64> {
-    match std::env::var("SEED") {
-        Ok(seed) => vec![seed.parse().unwrap()],
-        Err(_) => (0..wanted).map(|_| getrandom::u64().unwrap()).collect(),
-    }
-}
-
 /// SplitMix64.
 struct Dice(u64);
 

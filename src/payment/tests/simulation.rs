@@ -16,7 +16,7 @@ use super::wallet::{FACILITATORS, NOW, presented};
 use crate::clock::Clock;
 use crate::facilitator::Facilitator;
 use crate::facilitator::scripted::{Dice, Scripted, Tracing};
-use crate::ledger::tests::postgres;
+use crate::ledger::tests::{postgres, seeds};
 use crate::ledger::{ExchangeId, Ledger, LedgerUrl, State};
 use crate::payment::recover::Recovery;
 use crate::payment::{ContractWallets, Payments, Presented, Settled};
@@ -312,14 +312,6 @@ fn open(runtime: &Runtime, url: &LedgerUrl, chain: &Arc<Scripted>, clock: &Clock
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-/// As many seeds as wanted, or the one of `SEED`.
-fn seeds(wanted: u64) -> Vec<u64> {
-    match std::env::var("SEED") {
-        Ok(seed) => vec![seed.parse().unwrap()],
-        Err(_) => (0..wanted).map(|_| getrandom::u64().unwrap()).collect(),
-    }
 }
 
 /// Few, so that they meet.
