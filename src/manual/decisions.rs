@@ -15,7 +15,8 @@
 //! # Work that must outlive a request takes its first step in place
 //!
 //! `payment/outlive.rs` polls once on the request's task and makes a task of the rest, beside the
-//! request's. A settlement that never waits costs nothing more; everything else survives the client.
+//! request's. A settlement that never waits costs nothing more; everything else survives the
+//! client.
 //! A task on another runtime cost 10 µs of waking threads for each of a payment's three writes. A
 //! claim and a question to a facilitator need no task: both may be dropped.
 //!
@@ -31,7 +32,8 @@
 //! where they were set, and takes 4.7 to 5.0 here, at the same 7.2 µs for its static file; a
 //! recovery took 36 to 38 µs and takes 31, with signatures that differ. In µs we are where the
 //! prototype was: 10 to 11.5 for a 402 (11 there), 52 to 56 above the free route for a paid one (52
-//! there). Of a 402's 10 µs, 5.3 are the kernel's for one `recv` and one `send`, more than all of nginx's.
+//! there). Of a 402's 10 µs, 5.3 are the kernel's for one `recv` and one `send`, more than all of
+//! nginx's.
 //! The ledger's cost is not reached: see the table in the README.
 //!
 //! # The simulated chain keeps a file of its own
