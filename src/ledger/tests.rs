@@ -10,6 +10,7 @@ use std::future::poll_fn;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use alloy_primitives::{Address, B256};
 use sqlx::{ConnectOptions as _, Row as _};
@@ -40,6 +41,22 @@ pub(super) fn identity(payment: u64) -> PaymentIdentity {
 
 pub(super) fn settling(facilitator: &str) -> Step {
     Step::Settling { facilitator: facilitator.into() }
+}
+
+/// Opens a ledger whose last owner has just crashed. A test beside this one that is starting a
+/// program shares the lock with it for the moment between `fork` and `exec`.
+pub(crate) async fn open_after_a_crash(url: &LedgerUrl) -> Ledger {
+    let opening = async {
+        loop {
+            match Ledger::open(url).await {
+                Err(fault) if fault.to_string().contains("cannot be locked") => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                opened => return opened.unwrap(),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), opening).await.expect("it stays locked")
 }
 
 /// As many seeds as wanted, `SEEDS` times as many where it is set, or the one of `SEED`.

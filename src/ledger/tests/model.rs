@@ -100,7 +100,7 @@ struct Run {
 impl Run {
     fn new(runtime: &Runtime, seed: u64, url: LedgerUrl) -> Self {
         eprintln!("SEED={seed}");
-        let ledger = runtime.block_on(Ledger::open(&url)).unwrap();
+        let ledger = runtime.block_on(open_after_a_crash(&url));
         Self { ledger, model: Model::default(), url, dice: Dice(seed), now: 0, exchange: 0 }
     }
 
@@ -146,7 +146,7 @@ impl Run {
             // What the old connection has sent may still be under way at the server.
             runtime.block_on(postgres::is_left(&self.url.to_string()));
         }
-        self.ledger = runtime.block_on(Ledger::open(&self.url)).unwrap();
+        self.ledger = runtime.block_on(open_after_a_crash(&self.url));
         let found = runtime.block_on(contents(&self.ledger));
         for (done, deed) in deeds.iter().enumerate() {
             if done >= answered && self.model == found {

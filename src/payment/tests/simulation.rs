@@ -16,8 +16,8 @@ use super::wallet::{FACILITATORS, NOW, presented};
 use crate::clock::Clock;
 use crate::facilitator::Facilitator;
 use crate::facilitator::scripted::{Dice, Scripted, Tracing};
-use crate::ledger::tests::{postgres, seeds};
-use crate::ledger::{ExchangeId, Ledger, LedgerUrl, State};
+use crate::ledger::tests::{open_after_a_crash, postgres, seeds};
+use crate::ledger::{ExchangeId, LedgerUrl, State};
 use crate::payment::recover::Recovery;
 use crate::payment::{ContractWallets, Payments, Presented, Settled};
 use crate::refusal::Refusal;
@@ -304,7 +304,7 @@ async fn visit(
 }
 
 fn open(runtime: &Runtime, url: &LedgerUrl, chain: &Arc<Scripted>, clock: &Clock) -> Payments {
-    let ledger = runtime.block_on(Ledger::open(url)).unwrap();
+    let ledger = runtime.block_on(open_after_a_crash(url));
     let facilitator = Facilitator::Scripted(Arc::clone(chain));
     let both = FACILITATORS.map(|name| (name.into(), facilitator.clone()));
     Payments::new(ledger, HashMap::from(both), clock.clone())
