@@ -7,6 +7,7 @@ mod lines;
 mod memory;
 mod postgres;
 mod queue;
+mod reading;
 mod round;
 mod rows;
 mod sqlite;
@@ -184,8 +185,8 @@ impl Ledger {
     ) -> Result<Vec<(Mark, Entry)>, Fault> {
         let before = before.unwrap_or(Mark(i64::MAX));
         match &self.store {
-            Store::Sqlite(sqlite) => sqlite.page(before, limit).await,
-            Store::Postgres(postgres) => postgres.page(before, limit).await,
+            Store::Sqlite(sqlite) => sqlite.readers.page(before, limit).await,
+            Store::Postgres(postgres) => postgres.readers.page(before, limit).await,
             Store::Memory(memory) => Ok(memory.page(before, limit)),
         }
     }
@@ -211,8 +212,8 @@ impl Ledger {
     /// Nothing changes.
     pub async fn get(&self, identity: &PaymentIdentity) -> Result<Option<Entry>, Fault> {
         match &self.store {
-            Store::Sqlite(sqlite) => sqlite.get(identity).await,
-            Store::Postgres(postgres) => postgres.get(identity).await,
+            Store::Sqlite(sqlite) => sqlite.readers.get(identity).await,
+            Store::Postgres(postgres) => postgres.readers.get(identity).await,
             Store::Memory(memory) => Ok(memory.get(identity)),
         }
     }
@@ -227,8 +228,8 @@ impl Ledger {
     /// Nothing changes.
     pub async fn past(&self, entry: &Entry) -> Result<Vec<Past>, Fault> {
         match &self.store {
-            Store::Sqlite(sqlite) => sqlite.past(entry).await,
-            Store::Postgres(postgres) => postgres.past(entry).await,
+            Store::Sqlite(sqlite) => sqlite.readers.past(entry).await,
+            Store::Postgres(postgres) => postgres.readers.past(entry).await,
             Store::Memory(_) => Ok(Vec::new()),
         }
     }

@@ -10,28 +10,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
-use sqlx::{ConnectOptions as _, Connection as _, Error, Row as _};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::{ConnectOptions as _, Connection as _, Error};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use self::link::{Link, NAME};
 use self::writer::{Health, Writer};
 use super::forget::Place;
-use super::lines::{self, BoxError, key};
+use super::lines;
 use super::queue::{Queue, queue};
+use super::reading::Readers;
 use super::url::PostgresUrl;
-use super::{Entry, ExchangeId, Holder, Mark, Past, Unfinished};
+use super::{ExchangeId, Holder, Mark, Unfinished};
 use crate::clock::steady;
 use crate::fault::{Fault, Retry, Side};
-use crate::x402::PaymentIdentity;
 
 /// An open database.
 #[derive(Clone, Debug)]
 pub(super) struct Postgres {
     /// Nothing when it was opened to read.
     queue: Option<Queue>,
-    readers: PgPool,
+    pub(super) readers: Readers<sqlx::Postgres>,
     options: Arc<PgConnectOptions>,
     health: watch::Receiver<Health>,
 }
@@ -58,8 +58,7 @@ impl Postgres {
     pub(super) async fn open_to_read(url: &PostgresUrl) -> Result<Self, Fault> {
         let options = url.options().map_err(cannot_open)?;
         let readers = readers(options.clone());
-        // A pool opens nothing before it must; a wrong place is known here.
-        readers.acquire().await.map_err(cannot_open)?;
+        readers.try_one().await.map_err(cannot_open)?;
         let (_, health) = watch::channel(Health::Up);
         Ok(Self { queue: None, readers, options: Arc::new(options), health })
     }
@@ -87,24 +86,6 @@ impl Postgres {
         }
     }
 
-    pub(super) async fn get(&self, identity: &PaymentIdentity) -> Result<Option<Entry>, Fault> {
-        let found = self.find(lines::GET, identity).await.map_err(cannot_read)?;
-        found.as_ref().map(lines::entry).transpose().map_err(is_odd)
-    }
-
-    pub(super) async fn past(&self, entry: &Entry) -> Result<Vec<Past>, Fault> {
-        let found = self.find(lines::PAST, &entry.identity).await.map_err(cannot_read)?;
-        let text = found.map(|row| row.try_get::<Option<String>, _>(0)).transpose();
-        let text = text.map_err(cannot_read)?.flatten();
-        Ok(text.map(|text| lines::past(&text, entry.exchange)).unwrap_or_default())
-    }
-
-    /// Lines before a mark, newest claim first.
-    pub(super) async fn page(&self, before: Mark, limit: u32) -> Result<Vec<(Mark, Entry)>, Fault> {
-        let read = |row: &PgRow| Ok((lines::mark(row)?, lines::entry(row)?));
-        self.lines(lines::PAGE, before, limit, read).await
-    }
-
     /// What is in flight behind a mark, in all gateways, oldest claim first.
     pub(super) async fn unfinished(
         &self,
@@ -119,7 +100,7 @@ impl Postgres {
                 holder: if holder { Holder::Lives } else { Holder::Gone },
             })
         };
-        self.lines(rows::UNFINISHED, after, limit, read).await
+        self.readers.lines(rows::UNFINISHED, after, limit, read).await
     }
 
     pub(super) async fn close(&self) {
@@ -127,28 +108,6 @@ impl Postgres {
         if let Some(queue) = &self.queue {
             queue.close().await;
         }
-    }
-
-    async fn find(
-        &self,
-        sql: &'static str,
-        identity: &PaymentIdentity,
-    ) -> Result<Option<PgRow>, Error> {
-        let query =
-            key(identity).into_iter().fold(sqlx::query(sql), |query, part| query.bind(part));
-        query.fetch_optional(&self.readers).await
-    }
-
-    async fn lines<T>(
-        &self,
-        sql: &'static str,
-        from: Mark,
-        limit: u32,
-        read: impl Fn(&PgRow) -> Result<T, BoxError>,
-    ) -> Result<Vec<T>, Fault> {
-        let query = sqlx::query(sql).bind(from.0).bind(i64::from(limit));
-        let found = query.fetch_all(&self.readers).await.map_err(cannot_read)?;
-        found.iter().map(read).collect::<Result<_, _>>().map_err(is_odd)
     }
 }
 
@@ -193,29 +152,21 @@ async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, E
     timeout(ANSWER_WAIT_MAX, work).await.map_err(late)?
 }
 
-fn readers(options: PgConnectOptions) -> PgPool {
+fn readers(options: PgConnectOptions) -> Readers<sqlx::Postgres> {
     let options = options.application_name(NAME).options([
         ("default_transaction_read_only", "on"),
         ("statement_timeout", STATEMENT_MILLIS_MAX),
     ]);
-    PgPoolOptions::new()
+    let pool = PgPoolOptions::new()
         .max_connections(READERS_MAX)
         .acquire_timeout(ANSWER_WAIT_MAX)
-        .connect_lazy_with(options)
+        .connect_lazy_with(options);
+    Readers::new(pool)
 }
 
 fn cannot_open(error: Error) -> Fault {
     let retry = if may_pass(&error) { Retry::Later } else { Retry::Never };
     Fault::new(Side::Ledger, retry, "the ledger's database cannot be opened").caused_by(error)
-}
-
-fn cannot_read(error: Error) -> Fault {
-    Fault::new(Side::Ledger, Retry::Later, "the ledger cannot be read").caused_by(error)
-}
-
-/// A line that this program does not write.
-fn is_odd(error: BoxError) -> Fault {
-    cannot_read(Error::Decode(error))
 }
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/migrations/postgres");

@@ -10,25 +10,25 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
-    SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions,
+    SqliteRow, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Connection as _, Error, Executor as _, Row as _};
+use sqlx::{ConnectOptions as _, Connection as _, Error, Executor as _};
 
 use super::forget::Place;
-use super::lines::{self, BoxError, key, select};
+use super::lines::{self, select};
 use super::queue::{Queue, queue};
+use super::reading::Readers;
 use super::writer::Writer;
-use super::{Entry, Holder, Mark, Past, Unfinished, rows};
+use super::{Holder, Mark, Unfinished, rows};
 use crate::fault::{Fault, Retry, Side};
-use crate::x402::PaymentIdentity;
 
 /// An open file.
 #[derive(Clone, Debug)]
 pub(super) struct Sqlite {
     /// Nothing when it was opened to read.
     queue: Option<Queue>,
-    readers: SqlitePool,
+    pub(super) readers: Readers<sqlx::Sqlite>,
     path: Arc<Path>,
     /// The last claim of whoever had the file before: claims up to it have nobody.
     inherited: Mark,
@@ -64,8 +64,7 @@ impl Sqlite {
     /// Opens the file beside the gateway that writes it, if one does.
     pub(super) async fn open_to_read(path: &Path) -> Result<Self, Fault> {
         let readers = readers(path);
-        // A pool opens nothing before it must; a wrong path is known here.
-        readers.acquire().await.map_err(cannot_open)?;
+        readers.try_one().await.map_err(cannot_open)?;
         Ok(Self { queue: None, readers, path: path.into(), inherited: Mark(NO_SERIAL) })
     }
 
@@ -80,24 +79,6 @@ impl Sqlite {
         Place::Sqlite(Box::new(options(&self.path)))
     }
 
-    pub(super) async fn get(&self, identity: &PaymentIdentity) -> Result<Option<Entry>, Fault> {
-        let found = self.find(lines::GET, identity).await.map_err(cannot_read)?;
-        found.as_ref().map(lines::entry).transpose().map_err(is_odd)
-    }
-
-    pub(super) async fn past(&self, entry: &Entry) -> Result<Vec<Past>, Fault> {
-        let found = self.find(lines::PAST, &entry.identity).await.map_err(cannot_read)?;
-        let text = found.map(|row| row.try_get::<Option<String>, _>(0)).transpose();
-        let text = text.map_err(cannot_read)?.flatten();
-        Ok(text.map(|text| lines::past(&text, entry.exchange)).unwrap_or_default())
-    }
-
-    /// Lines before a mark, newest claim first.
-    pub(super) async fn page(&self, before: Mark, limit: u32) -> Result<Vec<(Mark, Entry)>, Fault> {
-        let read = |row: &SqliteRow| Ok((lines::mark(row)?, lines::entry(row)?));
-        self.lines(lines::PAGE, before, limit, read).await
-    }
-
     /// What is in flight behind a mark, oldest claim first.
     pub(super) async fn unfinished(
         &self,
@@ -109,7 +90,7 @@ impl Sqlite {
             let holder = if mark <= self.inherited { Holder::Gone } else { Holder::Lives };
             Ok(Unfinished { mark, entry, holder })
         };
-        self.lines(UNFINISHED, after, limit, read).await
+        self.readers.lines(UNFINISHED, after, limit, read).await
     }
 
     pub(super) async fn close(&self) {
@@ -117,28 +98,6 @@ impl Sqlite {
         if let Some(queue) = &self.queue {
             queue.close().await;
         }
-    }
-
-    async fn find(
-        &self,
-        sql: &'static str,
-        identity: &PaymentIdentity,
-    ) -> Result<Option<SqliteRow>, Error> {
-        let query =
-            key(identity).into_iter().fold(sqlx::query(sql), |query, part| query.bind(part));
-        query.fetch_optional(&self.readers).await
-    }
-
-    async fn lines<T>(
-        &self,
-        sql: &'static str,
-        from: Mark,
-        limit: u32,
-        read: impl Fn(&SqliteRow) -> Result<T, BoxError>,
-    ) -> Result<Vec<T>, Fault> {
-        let query = sqlx::query(sql).bind(from.0).bind(i64::from(limit));
-        let found = query.fetch_all(&self.readers).await.map_err(cannot_read)?;
-        found.iter().map(read).collect::<Result<_, _>>().map_err(is_odd)
     }
 }
 
@@ -181,11 +140,12 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("cache_size", "-16384")
 }
 
-fn readers(path: &Path) -> SqlitePool {
-    SqlitePoolOptions::new()
+fn readers(path: &Path) -> Readers<sqlx::Sqlite> {
+    let pool = SqlitePoolOptions::new()
         .max_connections(READERS_MAX)
         .acquire_timeout(BUSY_WAIT_MAX)
-        .connect_lazy_with(options(path).read_only(true))
+        .connect_lazy_with(options(path).read_only(true));
+    Readers::new(pool)
 }
 
 /// Lets the file give pages back to the system. A file of an older version is written anew once,
@@ -209,15 +169,6 @@ async fn last_serial(connection: &mut SqliteConnection) -> Result<i64, Error> {
 
 fn cannot_open(error: Error) -> Fault {
     Fault::new(Side::Ledger, Retry::Never, "the ledger's file cannot be opened").caused_by(error)
-}
-
-fn cannot_read(error: Error) -> Fault {
-    Fault::new(Side::Ledger, Retry::Later, "the ledger cannot be read").caused_by(error)
-}
-
-/// A line that this program does not write.
-fn is_odd(error: BoxError) -> Fault {
-    cannot_read(Error::Decode(error))
 }
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/migrations/sqlite");

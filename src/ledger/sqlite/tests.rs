@@ -2,6 +2,7 @@
 
 use sqlx::Row as _;
 
+use super::super::Past;
 use super::super::tests::identity;
 use super::*;
 use crate::clock::UnixMillis;
