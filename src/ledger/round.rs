@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
+use std::sync::Arc;
+
+use sqlx::Error;
 
 use super::queue::{Advancing, Claiming, Op};
 use super::{Claimed, Misstep};
-use crate::fault::Fault;
+use crate::fault::{Fault, Retry, Side};
 use crate::x402::PaymentIdentity;
 
 /// Ops whose order does not matter but for that of the claims among themselves, because no payment
@@ -67,6 +70,30 @@ impl Round {
                 None => tracing::trace!(exchange = %op.exchange, ?result, "released"),
             }
         }
+    }
+
+    /// Tells everyone who still waits that nothing was written, and gives back the releases that
+    /// can still be: nobody waits for them, and they must not be lost.
+    pub(super) fn fail(self, retry: Retry, error: &Arc<Error>) -> Vec<Op> {
+        tracing::error!(%error, ops = self.len(), "the ledger cannot be written");
+        let fault = || {
+            Fault::new(Side::Ledger, retry, "the ledger cannot be written")
+                .caused_by(Arc::clone(error))
+        };
+        for op in self.claims {
+            let _gone = op.answer.send(Err(fault()));
+        }
+        let mut late = Vec::new();
+        for op in self.advances {
+            match op.answer {
+                Some(answer) => {
+                    let _gone = answer.send(Err(fault()));
+                }
+                None if retry == Retry::Later => late.push(Op::Advance(op)),
+                None => {}
+            }
+        }
+        late
     }
 }
 

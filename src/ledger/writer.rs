@@ -13,7 +13,7 @@ use super::queue::{Advancing, Claiming, Op, Ops};
 use super::round::{Outcome, Round, rounds};
 use super::rows::{self, Many, Values};
 use super::{Claimed, Entry, ExchangeId, Misstep, State, lines};
-use crate::fault::{Fault, Retry, Side};
+use crate::fault::Retry;
 use crate::x402::PaymentIdentity;
 
 /// The writer, alive until the queue is closed and empty.
@@ -107,24 +107,7 @@ impl Writer {
 
     fn fail(&mut self, round: Round, error: Error) {
         let retry = if is_of_one_op(&error) { Retry::Never } else { Retry::Later };
-        tracing::error!(%error, ops = round.len(), "the ledger cannot be written");
-        let error = Arc::new(error);
-        let fault = || {
-            Fault::new(Side::Ledger, retry, "the ledger cannot be written")
-                .caused_by(Arc::clone(&error))
-        };
-        for op in round.claims {
-            let _gone = op.answer.send(Err(fault()));
-        }
-        for op in round.advances {
-            match op.answer {
-                Some(answer) => {
-                    let _gone = answer.send(Err(fault()));
-                }
-                None if retry == Retry::Later => self.late.push(Op::Advance(op)),
-                None => {}
-            }
-        }
+        self.late.extend(round.fail(retry, &Arc::new(error)));
     }
 }
 

@@ -13,7 +13,7 @@ use super::super::queue::{Op, Ops};
 use super::super::round::{Outcome, Round, rounds};
 use super::link::{Link, RENEW_EVERY};
 use crate::clock::steady;
-use crate::fault::{Fault, Retry, Side};
+use crate::fault::Retry;
 
 /// Whether the last attempt to write went through.
 #[derive(Clone, Debug)]
@@ -198,23 +198,7 @@ impl Writer {
 
     fn fail(&mut self, round: Round, error: &Arc<Error>) {
         let retry = if is_of_one_op(error) { Retry::Never } else { Retry::Later };
-        tracing::error!(%error, ops = round.len(), "the ledger cannot be written");
-        let fault = || {
-            Fault::new(Side::Ledger, retry, "the ledger cannot be written")
-                .caused_by(Arc::clone(error))
-        };
-        for op in round.claims {
-            let _gone = op.answer.send(Err(fault()));
-        }
-        for op in round.advances {
-            match op.answer {
-                Some(answer) => {
-                    let _gone = answer.send(Err(fault()));
-                }
-                None if retry == Retry::Later => self.late.push(Op::Advance(op)),
-                None => {}
-            }
-        }
+        self.late.extend(round.fail(retry, error));
     }
 }
 
