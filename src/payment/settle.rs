@@ -117,33 +117,22 @@ impl Settlement {
                     );
                     last = Some(fault);
                 }
-                outcome => return self.ended(outcome).await,
+                Outcome::Settled { transaction } => {
+                    self.note(Step::Settled { transaction: transaction.clone() }).await;
+                    return Ok(Settled { order: self.order, transaction });
+                }
+                Outcome::Rejected(reason) => {
+                    self.note(Step::Refused(reason)).await;
+                    return Err(Unsettled::Rejected(reason));
+                }
+                Outcome::Unknown { transaction, fault } => {
+                    self.note(Step::Unknown { transaction: transaction.clone() }).await;
+                    return Err(Unsettled::Unknown { transaction, fault });
+                }
             }
         }
         self.note(Step::Released).await;
         Err(Unsettled::NotSent(pool.away(&self.facilitators, last, clock.now())))
-    }
-
-    /// Writes down what became of it, once it is out of our hands.
-    async fn ended(self, outcome: Outcome) -> Result<Settled, Unsettled> {
-        match outcome {
-            Outcome::Settled { transaction } => {
-                self.note(Step::Settled { transaction: transaction.clone() }).await;
-                Ok(Settled { order: self.order, transaction })
-            }
-            Outcome::Rejected(reason) => {
-                self.note(Step::Refused(reason)).await;
-                Err(Unsettled::Rejected(reason))
-            }
-            Outcome::NotSent(fault) => {
-                self.note(Step::Released).await;
-                Err(Unsettled::NotSent(Away::new(fault)))
-            }
-            Outcome::Unknown { transaction, fault } => {
-                self.note(Step::Unknown { transaction: transaction.clone() }).await;
-                Err(Unsettled::Unknown { transaction, fault })
-            }
-        }
     }
 
     async fn write(&self, step: Step) -> Result<(), Fault> {
