@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{Config, FacilitatorSettings, NetworkSettings, Switch};
 use crate::facilitator::Facilitator;
 use crate::facilitator::chain::{Chain, Reader, RpcUrl};
-use crate::facilitator::http::Http;
+use crate::facilitator::http::{Http, Settings as Hosted};
 use crate::facilitator::simulated::Simulated;
 use crate::fault::Fault;
 use crate::ledger::answers::Answers;
@@ -165,12 +165,7 @@ pub(super) fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilita
                     simulated.map_err(|error| setting("a simulated chain cannot start", error))?;
                 Facilitator::Simulated(Arc::new(simulated))
             }
-            FacilitatorSettings::Http(settings) => {
-                let http = Http::new(settings);
-                let http =
-                    http.map_err(|error| setting("a facilitator cannot be set up", error))?;
-                Facilitator::Http(Arc::new(http))
-            }
+            FacilitatorSettings::Http(settings) => hosted(settings)?,
             FacilitatorSettings::Chain(settings) => {
                 let chain = Chain::start(settings)
                     .map_err(|error| setting("a chain cannot be spoken to", error))?;
@@ -180,6 +175,13 @@ pub(super) fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilita
         Ok((Arc::from(&**name), facilitator))
     });
     built.collect()
+}
+
+/// Somebody else's, spoken to over HTTP.
+pub(super) fn hosted(settings: Hosted) -> Result<Facilitator, ServeError> {
+    let http = Http::new(settings);
+    let http = http.map_err(|error| setting("a facilitator cannot be set up", error))?;
+    Ok(Facilitator::Http(Arc::new(http)))
 }
 
 /// Who looks up what a hosted facilitator cannot tell.

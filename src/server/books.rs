@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::ServeError;
-use super::assemble::{reader, readers, setting};
+use super::assemble::{hosted, reader, readers, setting};
 use crate::clock::Clock;
 use crate::config::{Config, FacilitatorSettings};
 use crate::facilitator::Facilitator;
-use crate::facilitator::http::Http;
 use crate::facilitator::simulated::Simulated;
 use crate::ledger::Ledger;
 use crate::payment::Payments;
@@ -39,12 +38,7 @@ pub async fn books(config: &Config) -> Result<Payments, ServeError> {
                 readers.insert(network, reader(settings.rpc)?);
                 continue;
             }
-            FacilitatorSettings::Http(settings) => {
-                let http = Http::new(settings);
-                let http =
-                    http.map_err(|error| setting("a facilitator cannot be set up", error))?;
-                Facilitator::Http(Arc::new(http))
-            }
+            FacilitatorSettings::Http(settings) => hosted(settings)?,
         };
         facilitators.insert(Arc::from(&**name), facilitator);
     }
