@@ -33,6 +33,14 @@ async fn upstream() -> Upstream {
     .await
 }
 
+/// Waits until an answer is kept, and not only handed in.
+async fn is_written(gateway: &Gateway) {
+    eventually("it is written", async || {
+        (gateway.metric("tollgate_answers_bytes").await? != "0").then_some(())
+    })
+    .await;
+}
+
 /// Waits until no exchange runs any more.
 async fn idle(gateway: &Gateway) {
     eventually("no exchange runs", async || {
@@ -72,11 +80,7 @@ async fn a_restart_loses_no_answer() {
     let gateway = Plan::to(upstream.address).start().await;
     let payment = Wallet::new(1).pays();
     let first = asks(&gateway, &payment).send().await;
-    eventually("it is written", async || {
-        let bytes = gateway.metric("tollgate_answers_bytes").await?;
-        (bytes != "0").then_some(())
-    })
-    .await;
+    is_written(&gateway).await;
     let gateway = gateway.killed_and_restarted().await;
     let ask = gateway.ask("POST", "/paid?a=b").pays_v1(&payment).body("the body");
     let again = ask.send().await;
@@ -467,10 +471,7 @@ async fn an_answer_that_cannot_be_read_is_no_reason_to_pay_again() {
     let gateway = Plan::to(upstream.address).start().await;
     let payment = Wallet::new(1).pays();
     let first = asks(&gateway, &payment).send().await;
-    eventually("it is written", async || {
-        (gateway.metric("tollgate_answers_bytes").await? != "0").then_some(())
-    })
-    .await;
+    is_written(&gateway).await;
     let options = SqliteConnectOptions::new().filename(gateway.dir().join("tollgate.db.answers"));
     let mut store = options.connect().await.unwrap();
     sqlx::query("DROP TABLE answers").execute(&mut store).await.unwrap();

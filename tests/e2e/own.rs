@@ -178,6 +178,17 @@ async fn a_node_that_dies_is_replaced_by_the_next() {
     eventually("a node down", async || (gateway.metric(down).await? == "1").then_some(())).await;
 }
 
+/// Pays, and leaves as soon as the transaction waits at the node.
+async fn pay_and_leave(gateway: &Gateway, chain: &Chain, payment: &Payment) {
+    let sent = async {
+        eventually("sent", async || (chain.waiting().await > U256::ZERO).then_some(())).await;
+    };
+    tokio::select! {
+        answer = pay(gateway, payment) => panic!("{}", answer.status),
+        () = sent => {}
+    }
+}
+
 #[tokio::test]
 async fn a_payment_cut_off_in_the_mempool_is_found_on_the_chain() {
     let wallet = Wallet::new(1);
@@ -186,13 +197,7 @@ async fn a_payment_cut_off_in_the_mempool_is_found_on_the_chain() {
     let gateway = gateway(&upstream, &[chain.url()], "").await;
     chain.mine_by_hand().await;
     let payment = wallet.pays();
-    let sent = async {
-        eventually("sent", async || (chain.waiting().await > U256::ZERO).then_some(())).await;
-    };
-    tokio::select! {
-        answer = pay(&gateway, &payment) => panic!("{}", answer.status),
-        () = sent => {}
-    }
+    pay_and_leave(&gateway, &chain, &payment).await;
     assert_eq!(gateway.state(&payment).await, "settling");
     let gateway = gateway.killed_and_restarted().await;
     // It may still move: nobody is asked to pay again.
@@ -212,13 +217,7 @@ async fn a_payment_that_was_never_sent_is_released_when_its_window_has_closed() 
     let gateway = gateway(&upstream, &[chain.url()], "").await;
     chain.mine_by_hand().await;
     let payment = wallet.pays();
-    let sent = async {
-        eventually("sent", async || (chain.waiting().await > U256::ZERO).then_some(())).await;
-    };
-    tokio::select! {
-        answer = pay(&gateway, &payment) => panic!("{}", answer.status),
-        () = sent => {}
-    }
+    pay_and_leave(&gateway, &chain, &payment).await;
     gateway.kill();
     // The node forgets it, and time goes by.
     chain.ask("anvil_dropAllTransactions", serde_json::json!([])).await;
