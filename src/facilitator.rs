@@ -184,4 +184,4 @@ pub enum Trace {
 }
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

@@ -28,7 +28,7 @@ pub(super) fn order(nonce: u8) -> Order {
 /// The same, with its offer and authorization changed before the payer signs.
 pub(super) fn order_with(nonce: u8, change: impl FnOnce(&mut Offer, &mut Authorization)) -> Order {
     let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(0x42)).unwrap();
-    let mut offer = offer();
+    let mut offer = offer(84532, "base-sepolia", 0x11, PRICE);
     let mut authorization = Authorization {
         from: signer.address(),
         to: offer.requirements.pay_to,
@@ -44,13 +44,14 @@ pub(super) fn order_with(nonce: u8, change: impl FnOnce(&mut Offer, &mut Authori
     Order { version: Version::V2, offer: Arc::new(offer), payment }
 }
 
-fn offer() -> Offer {
-    let (asset, pay_to) = (Address::repeat_byte(0x11), Address::repeat_byte(0x22));
+/// What an asset costs on a network, with `name` as version 1 calls it.
+pub(crate) fn offer(chain_id: u64, name: &str, asset: u8, price: u128) -> Offer {
+    let (asset, pay_to) = (Address::repeat_byte(asset), Address::repeat_byte(0x22));
     let extra = AssetDomain { name: "USDC".into(), version: "2".into() };
     let requirements = PaymentRequirements {
         scheme: "exact".into(),
-        network: Network::eip155(84532),
-        amount: AtomicAmount::new(PRICE),
+        network: Network::eip155(chain_id),
+        amount: AtomicAmount::new(price),
         asset,
         pay_to,
         max_timeout_seconds: 300,
@@ -58,8 +59,8 @@ fn offer() -> Offer {
     };
     let v1 = PaymentRequirementsV1 {
         scheme: "exact".into(),
-        network: "base-sepolia".into(),
-        max_amount_required: AtomicAmount::new(PRICE),
+        network: name.into(),
+        max_amount_required: AtomicAmount::new(price),
         resource: "https://api.example.com/paid".into(),
         description: "".into(),
         mime_type: "".into(),
@@ -68,5 +69,5 @@ fn offer() -> Offer {
         asset,
         extra,
     };
-    Offer { requirements, v1, domain: Eip712Domain::new("USDC", "2", 84532, asset) }
+    Offer { requirements, v1, domain: Eip712Domain::new("USDC", "2", chain_id, asset) }
 }

@@ -4,19 +4,16 @@ use std::sync::{Arc, OnceLock};
 
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{B256, U256};
 use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::clock::UnixMillis;
+use crate::facilitator::fixture::offer;
 use crate::payment::{Presented, present};
 use crate::route::{Challenge, OfferedBy, ResourceUrl, Terms};
 use crate::x402::payload::OutgoingPayload;
-use crate::x402::requirements::AssetDomain;
-use crate::x402::{
-    AtomicAmount, Authorization, Eip712Domain, Network, Offer, PaymentRequirements,
-    PaymentRequirementsV1, Resource, SignedAuthorization, Version, encoding,
-};
+use crate::x402::{Authorization, Offer, Resource, SignedAuthorization, Version, encoding};
 
 /// A moment inside the window of every authorization: 100 s after its start, 300 s before its end.
 pub(super) const NOW: UnixMillis = UnixMillis::new(1_700_000_100_000);
@@ -94,31 +91,4 @@ pub(super) fn presented(count: u64) -> Vec<Presented> {
         present(&headers(&[("payment-signature", &value)]), &terms).unwrap()
     };
     (0..count).zip(offers).map(one).collect()
-}
-
-fn offer(chain_id: u64, name: &str, asset: u8, price: u128) -> Offer {
-    let (asset, pay_to) = (Address::repeat_byte(asset), Address::repeat_byte(0x22));
-    let extra = AssetDomain { name: "USDC".into(), version: "2".into() };
-    let requirements = PaymentRequirements {
-        scheme: "exact".into(),
-        network: Network::eip155(chain_id),
-        amount: AtomicAmount::new(price),
-        asset,
-        pay_to,
-        max_timeout_seconds: 300,
-        extra: extra.clone(),
-    };
-    let v1 = PaymentRequirementsV1 {
-        scheme: "exact".into(),
-        network: name.into(),
-        max_amount_required: AtomicAmount::new(price),
-        resource: "https://api.example.com/paid".into(),
-        description: "".into(),
-        mime_type: "".into(),
-        pay_to,
-        max_timeout_seconds: 300,
-        asset,
-        extra,
-    };
-    Offer { requirements, v1, domain: Eip712Domain::new("USDC", "2", chain_id, asset) }
 }
