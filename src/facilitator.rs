@@ -105,7 +105,7 @@ impl Facilitator {
         }
     }
 
-    /// Whether it can be expected to answer. Asks nobody, but for a chain that has not answered yet.
+    /// Whether it can be expected to answer. Asks nobody, but a chain that has never answered.
     ///
     /// # Errors
     /// Why not, as [`Http::ready`] and [`Chain::ready`] say; a simulated one is always ready.

@@ -1,4 +1,4 @@
-//! What reads a ledger's lines, in either engine: the statements are the same, only the rows differ.
+//! What reads a ledger's lines, in either engine: same statements, other rows.
 
 use sqlx::encode::Encode;
 use sqlx::{Database, Error, Executor, IntoArguments, Pool, Type};
