@@ -17,6 +17,7 @@ mod reader;
 mod routes;
 mod server;
 mod text;
+mod transfer;
 mod units;
 mod upstreams;
 mod words;
@@ -44,6 +45,7 @@ pub use self::finding::{ConfigError, Finding};
 pub use self::mistake::Mistake;
 pub use self::networks::NetworkSettings;
 pub use self::server::{Server, Switch};
+pub use self::transfer::Transfer;
 
 /// A configuration without a mistake: everything in it refers to something that is there.
 #[derive(Debug)]

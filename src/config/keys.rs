@@ -116,6 +116,10 @@ pub const KEYS: &[Key] = keys! {
             "name of the asset's EIP-712 domain; a wrong one settles nothing";
         "eip712.version": "text", Is("built in"),
             "version of the same domain";
+        "transfer_method": r#"`"eip3009"` or `"permit2"`"#, Is(r#"`"eip3009"`"#),
+            "how the asset is moved: by itself, or by Permit2, which v1 clients cannot use";
+        "gas_sponsoring": r#"`"eip2612"`"#, Nothing,
+            "whoever settles pays for approvals of Permit2; the asset has EIP-2612";
         "rpc": "list of URLs or secrets", Is("`[]`"),
             "nodes by which the gateway looks up what the facilitator cannot tell";
         "v1_name": "name", Is("built in, or NAME"),

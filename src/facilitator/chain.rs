@@ -116,9 +116,10 @@ fn sought(order: &Order, now: UnixMillis) -> Sought {
     let requirements = &order.offer.requirements;
     Sought {
         identity: order.identity(),
+        asset: requirements.asset,
         amount: requirements.amount,
         pay_to: requirements.pay_to,
-        valid_before: order.payment.authorization.valid_before.saturating_to(),
+        valid_before: order.payment.authorization.window().end.saturating_to(),
         since: now,
         transaction: None,
     }

@@ -195,13 +195,14 @@ impl Http {
             Version::V2 => Version::V1,
         };
         let only_other = self.supports(offer, other) && !self.supports(offer, order.version);
-        let body = match if only_other { other } else { order.version } {
-            Version::V1 => serde_json::to_vec(&Question {
+        let version = if only_other { other } else { order.version };
+        let body = match (version, &offer.v1) {
+            (Version::V1, Some(v1)) => serde_json::to_vec(&Question {
                 x402_version: Version::V1,
-                payment_payload: OutgoingPayload::v1(&offer.v1, payment),
-                payment_requirements: Requirements::V1(&offer.v1),
+                payment_payload: OutgoingPayload::v1(v1, payment),
+                payment_requirements: Requirements::V1(v1),
             }),
-            Version::V2 => serde_json::to_vec(&Question {
+            (Version::V1, None) | (Version::V2, _) => serde_json::to_vec(&Question {
                 x402_version: Version::V2,
                 payment_payload: OutgoingPayload::v2(&offer.requirements, payment),
                 payment_requirements: Requirements::V2(&offer.requirements),

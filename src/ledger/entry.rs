@@ -67,6 +67,8 @@ pub struct Claim {
     pub route: Box<str>,
     /// Name of the facilitator that will be asked first. [`Step::Settling`] names the one that is.
     pub facilitator: Box<str>,
+    /// Contract of the asset it pays with.
+    pub asset: Address,
     /// What it pays.
     pub amount: AtomicAmount,
     /// Whom it pays.
@@ -99,6 +101,8 @@ pub struct Entry {
     pub route: Box<str>,
     /// Name of the facilitator that was asked last to settle it, or will be.
     pub facilitator: Box<str>,
+    /// Contract of the asset it pays with.
+    pub asset: Address,
     /// What it pays.
     pub amount: AtomicAmount,
     /// Whom it pays.
@@ -125,6 +129,7 @@ impl Entry {
             exchange: claim.exchange,
             route: claim.route,
             facilitator: claim.facilitator,
+            asset: claim.asset,
             amount: claim.amount,
             pay_to: claim.pay_to,
             valid_before: claim.valid_before.min(VALID_BEFORE_MAX),

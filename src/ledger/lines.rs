@@ -5,7 +5,7 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Error, Row as _};
 
-use super::{Entry, ExchangeId, Mark, Past, State};
+use super::{Claim, Entry, ExchangeId, Mark, Past, State};
 use crate::clock::UnixMillis;
 use crate::x402::PaymentIdentity;
 
@@ -15,7 +15,7 @@ macro_rules! select {
         concat!(
             "SELECT payments.network, payments.asset, payments.payer, payments.nonce, exchange, ",
             "route, facilitator, amount, pay_to, valid_before, state, \"transaction\", reason, ",
-            "claimed_at, changed_at",
+            "claimed_at, changed_at, token",
             $rest
         )
     };
@@ -41,9 +41,15 @@ pub(super) fn key(identity: &PaymentIdentity) -> [String; 4] {
     [
         format!("{:#x}", identity.payer),
         format!("{:#x}", identity.nonce),
-        format!("{:#x}", identity.asset),
+        format!("{:#x}", identity.contract),
         identity.network.to_string(),
     ]
+}
+
+/// What is bound for the asset of a claim, where it is not that of the identity.
+pub(super) fn token(claim: &Claim) -> Option<String> {
+    let other = claim.asset != claim.identity.contract;
+    other.then(|| format!("{:#x}", claim.asset))
 }
 
 /// A row of either engine.
@@ -81,11 +87,13 @@ line!(PgRow);
 pub(super) fn entry(line: &impl Line) -> Result<Entry, BoxError> {
     let identity = PaymentIdentity {
         network: line.text(0)?.parse()?,
-        asset: line.text(1)?.parse::<Address>()?,
+        contract: line.text(1)?.parse::<Address>()?,
         payer: line.text(2)?.parse::<Address>()?,
         nonce: line.text(3)?.parse::<B256>()?,
     };
+    let token = line.optional(15)?.map(str::parse::<Address>).transpose()?;
     Ok(Entry {
+        asset: token.unwrap_or(identity.contract),
         identity,
         exchange: line.text(4)?.parse()?,
         route: line.text(5)?.into(),
@@ -129,7 +137,7 @@ pub(super) fn past(text: &str, exchange: ExchangeId) -> Vec<Past> {
 }
 
 /// The first column behind those of an entry.
-pub(super) const EXTRA: usize = 15;
+pub(super) const EXTRA: usize = 16;
 
 #[cfg(test)]
 mod tests {

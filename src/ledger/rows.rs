@@ -6,7 +6,7 @@ use sqlx::encode::Encode;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments as _, Row as _, Sqlite};
 
-use super::lines::{BoxError, EXTRA, key, select};
+use super::lines::{BoxError, EXTRA, key, select, token};
 use super::queue::{Advancing, Claiming};
 use crate::x402::PaymentIdentity;
 
@@ -47,20 +47,20 @@ impl Many {
     }
 }
 
-const CLAIM_COLUMNS: usize = 12;
+const CLAIM_COLUMNS: usize = 13;
 const CLAIM_BEFORE: &str = "
 WITH claim (serial, payer, nonce, asset, network, exchange, route, facilitator, amount, pay_to,
-    valid_before, now) AS (VALUES ";
+    valid_before, now, token) AS (VALUES ";
 const CLAIM_AFTER: &str = ")
 INSERT OR FAIL INTO payments (serial, payer, nonce, asset, network, exchange, route, facilitator,
-    amount, pay_to, valid_before, state, claimed_at, changed_at)
+    amount, pay_to, valid_before, state, claimed_at, changed_at, token)
 SELECT serial, payer, nonce, asset, network, exchange, route, facilitator, amount, pay_to,
-    valid_before, 'held', now, now
+    valid_before, 'held', now, now, token
 FROM claim WHERE serial IS NOT NULL
 ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET
     serial = excluded.serial, exchange = excluded.exchange, route = excluded.route,
     facilitator = excluded.facilitator, amount = excluded.amount, pay_to = excluded.pay_to,
-    valid_before = excluded.valid_before, state = excluded.state,
+    valid_before = excluded.valid_before, state = excluded.state, token = excluded.token,
     past = substr(coalesce(payments.past || ' ', '') || payments.state || '@'
         || payments.changed_at || '/' || payments.exchange, -2000),
     \"transaction\" = NULL, reason = NULL,
@@ -130,7 +130,8 @@ impl Values {
         self.add(claim.amount.to_string())?;
         self.add(format!("{:#x}", claim.pay_to))?;
         self.add(i64::try_from(claim.valid_before).unwrap_or(i64::MAX))?;
-        self.add(op.now.millis())
+        self.add(op.now.millis())?;
+        self.add(token(claim))
     }
 
     /// The values of a [`Many::Advance`] row.

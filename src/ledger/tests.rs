@@ -24,6 +24,7 @@ pub(super) fn claim(payment: u64, exchange: u128) -> Claim {
         exchange: ExchangeId::new(exchange),
         route: "remove-background".into(),
         facilitator: "dev".into(),
+        asset: Address::repeat_byte(0x0a),
         amount: AtomicAmount::new(50_000),
         pay_to: Address::repeat_byte(0x0c),
         valid_before: 1_800_000_000,
@@ -33,7 +34,7 @@ pub(super) fn claim(payment: u64, exchange: u128) -> Claim {
 pub(super) fn identity(payment: u64) -> PaymentIdentity {
     PaymentIdentity {
         network: Network::eip155(84532),
-        asset: Address::repeat_byte(0x0a),
+        contract: Address::repeat_byte(0x0a),
         payer: Address::repeat_byte(0x0b),
         nonce: B256::left_padding_from(&payment.to_be_bytes()),
     }
@@ -157,7 +158,8 @@ async fn an_entry_is_what_was_claimed_and_what_became_of_it() {
     let folder = tempfile::tempdir().unwrap();
     for url in everywhere(folder.path()).await {
         let ledger = Ledger::open(&url).await.unwrap();
-        let claim = Claim { valid_before: u64::MAX, ..claim(1, 7) };
+        let asset = Address::repeat_byte(0x0d);
+        let claim = Claim { valid_before: u64::MAX, asset, ..claim(1, 7) };
         let exchange = claim.exchange;
         assert_eq!(ledger.claim(claim.clone(), NOW).await.unwrap(), Claimed::Ours);
         let later = NOW.plus(std::time::Duration::from_secs(1));
@@ -171,6 +173,7 @@ async fn an_entry_is_what_was_claimed_and_what_became_of_it() {
             exchange,
             route: claim.route,
             facilitator: claim.facilitator,
+            asset: claim.asset,
             amount: claim.amount,
             pay_to: claim.pay_to,
             valid_before: i64::MAX.cast_unsigned(),

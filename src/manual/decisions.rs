@@ -268,3 +268,38 @@
 //! settled. It is collected by one exchange at a time, ten times at most, on the route it was made
 //! on, within `answers.age`; a good head ends it before its first byte goes out. An upstream's 4xx
 //! is passed on with the receipt and leaves the debt standing.
+//!
+//! # Both ways to move an asset are one authorization with two forms
+//!
+//! Payer, payee, amount, window and number are in both; only who is told differs, so that is the
+//! closed enum (`Form`), and every rule but four lines is written once. The window's ends differ by
+//! a second: EIP-3009's are outside, Permit2's inside. Version 1 has no words for Permit2, so its
+//! offers are left out of the body of a 402, which may then list none. A method that fits no offer
+//! is `invalid_payment_requirements`. Rules that both share keep EIP-3009's codes; only what is
+//! Permit2's own has a code of its own, as in the published facilitators.
+//!
+//! # A permit's identity is Permit2's number, not the asset's
+//!
+//! Permit2 keeps one bitmap of numbers for each owner, whatever the asset: two permits with one
+//! number are one payment, of which one can be settled. So the identity names Permit2 where it
+//! names the asset under EIP-3009, and the asset is a column beside it (`token`; NULL where it is
+//! the same, so that gateways of the version before can share the database meanwhile).
+//!
+//! # What has moved by Permit2 is told by the call, the transfer and the proxy's word
+//!
+//! Permit2 has no event that tells the number. In our own transaction a payment has moved when the
+//! asset's `Transfer` stands right before the proxy's `Settled`, and two payments whose events
+//! would be the same never share one. In any other transaction the arguments of `settle` must also
+//! stand in its data. A number that is used in a block that stays, with no such transfer since the
+//! payment was first seen, was spent on something else: the payment is released. The payer could put another's arguments into a transaction beside
+//! a payment of its own and so confuse which of its two payments was paid for, not how many.
+//!
+//! # An approval is judged before anyone is asked, its number by the simulation
+//!
+//! With `gas_sponsoring` the 402 declares `eip2612GasSponsoring`, and what comes along must be the
+//! payer's own signature for this asset, Permit2 and exactly the amount, as the proxy demands; it
+//! is sent with `settleWithPermit` even if the allowance would do. Where nobody pays for approvals
+//! it is an unknown extension and not looked at. Somebody may send the approval before us: the
+//! proxy goes on when it fails. Missing allowance is 402 with `permit2_allowance_required`; the 412
+//! of the specification is what facilitators answer. A Python client of version 2.25 without
+//! `x402[extensions]` cannot pay by Permit2 where a 402 declares any extension.

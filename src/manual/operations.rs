@@ -43,6 +43,16 @@
 //! seconds: the named transaction, the authorization's state, the event of its use. A payment whose
 //! window has closed unused in a block that stays is released.
 //!
+//! Permit2 keeps its numbers itself, for every asset: `nonceBitmap(payer, nonce >> 8)` there, bit
+//! `nonce & 255`; `asset` in `ledger list --json` is what was paid with, `contract` is Permit2.
+//!
+//! # Payers that are told `permit2_allowance_required`
+//!
+//! With `transfer_method = "permit2"` a payer must have approved Permit2 for the asset, once and at
+//! its own cost, or the asset has EIP-2612 and `gas_sponsoring = "eip2612"` is set: an approval
+//! then comes along and takes about 40,000 more gas. `the chain has no x402ExactPermit2Proxy` in a
+//! fault: nobody has deployed it there; x402's `contracts/evm` says how.
+//!
 //! # Our own signers
 //!
 //! `/readyz` says `all signers are low on gas` when every signer has less than `gas.low`; one alone

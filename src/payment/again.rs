@@ -68,7 +68,9 @@ impl Payments {
         let Ok(PaymentPayload { choice, payment }) = read(headers) else { return Ok(None) };
         let offers = known.iter().filter(|offer| names(&choice, offer)).take(PROOFS_MAX);
         for offer in offers {
-            if payment.prove(&offer.domain).is_err() {
+            if offer.method() != payment.authorization.method()
+                || payment.prove(&offer.domain).is_err()
+            {
                 continue;
             }
             let identity = offer.identity(&payment);
@@ -224,7 +226,7 @@ pub(super) fn digest(identity: &PaymentIdentity, payment: &SignedAuthorization) 
 /// Whether a client names the asset of an offer, at whatever price.
 fn names(choice: &Choice, offer: &Offer) -> bool {
     match choice {
-        Choice::V1 { network, .. } => offer.v1.network == *network,
+        Choice::V1 { network, .. } => offer.v1.as_ref().is_some_and(|v1| v1.network == *network),
         Choice::V2 { network, asset, .. } => {
             offer.requirements.network.as_str() == &**network && offer.requirements.asset == *asset
         }

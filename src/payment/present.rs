@@ -6,7 +6,8 @@ use crate::refusal::Refusal;
 use crate::route::{OfferedBy, Terms};
 use crate::x402::payload::{Choice, PayloadError};
 use crate::x402::{
-    ErrorReason, Offer, PaymentIdentity, PaymentPayload, SignedAuthorization, Version,
+    AssetTransferMethod, ErrorReason, Offer, PaymentIdentity, PaymentPayload, SignedAuthorization,
+    Version,
 };
 
 /// A payment for one offer of the route. Nothing in it is proven.
@@ -31,8 +32,13 @@ pub static PAYMENT_HEADERS: [HeaderName; 3] = [
 /// `PaymentMissing`: there is none. `PaymentMalformed`: it cannot be read. `PaymentsDisagree`: two
 /// that are not the same. `PaymentInvalid`: it is for no offer of this route.
 pub fn present(headers: &HeaderMap, terms: &Terms) -> Result<Presented, Refusal> {
-    let PaymentPayload { choice, payment } = read(headers)?;
-    let offered = choose(&choice, terms).map_err(Refusal::PaymentInvalid)?.clone();
+    let PaymentPayload { choice, mut payment } = read(headers)?;
+    let method = payment.authorization.method();
+    let offered = choose(&choice, method, terms).map_err(Refusal::PaymentInvalid)?.clone();
+    if offered.offer.approvals.is_none() {
+        // Nobody asked for it: an extension that is not known.
+        payment.approval = None;
+    }
     Ok(Presented { version: choice.version(), offered, payment })
 }
 
@@ -65,12 +71,16 @@ impl Presented {
 
 /// The offer that the client names. In version 2 it echoes the offer's terms: they must be the
 /// ones of now, so that nobody pays a price that they did not see.
-fn choose<'a>(choice: &Choice, terms: &'a Terms) -> Result<&'a OfferedBy, ErrorReason> {
+fn choose<'a>(
+    choice: &Choice,
+    method: AssetTransferMethod,
+    terms: &'a Terms,
+) -> Result<&'a OfferedBy, ErrorReason> {
     let (scheme, network) = match choice {
         Choice::V1 { scheme, network } | Choice::V2 { scheme, network, .. } => (scheme, network),
     };
     let named = |offer: &Offer| match choice {
-        Choice::V1 { network, .. } => offer.v1.network == *network,
+        Choice::V1 { network, .. } => offer.v1.as_ref().is_some_and(|v1| v1.network == *network),
         Choice::V2 { network, .. } => offer.requirements.network.as_str() == &**network,
     };
     if !terms.offers.iter().any(|by| by.offer.requirements.scheme == *scheme) {
@@ -89,7 +99,7 @@ fn choose<'a>(choice: &Choice, terms: &'a Terms) -> Result<&'a OfferedBy, ErrorR
     terms
         .offers
         .iter()
-        .find(|by| named(&by.offer) && agreed(&by.offer))
+        .find(|by| named(&by.offer) && agreed(&by.offer) && by.offer.method() == method)
         .ok_or(ErrorReason::Requirements)
 }
 

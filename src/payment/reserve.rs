@@ -85,9 +85,10 @@ impl Payments {
             exchange,
             route: route.into(),
             facilitator: first,
+            asset: requirements.asset,
             amount: requirements.amount,
             pay_to: requirements.pay_to,
-            valid_before: presented.payment.authorization.valid_before.saturating_to(),
+            valid_before: presented.payment.authorization.window().end.saturating_to(),
         };
         let (ledger, clock) = (self.inner.ledger.clone(), self.inner.clock.clone());
         let identity = claim.identity.clone();

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use super::path::CanonicalPath;
 use super::pattern::PathPattern;
 use super::{Challenge, OfferedBy, ResourceUrl, Terms};
+use crate::x402::extensions::{Extensions, GasSponsoring};
 use crate::x402::{
     Offer, PaymentRequired, PaymentRequiredV1, PaymentRequirementsV1, Resource, Version, encoding,
 };
@@ -34,7 +35,7 @@ impl Challenge {
     ///
     /// Of the offers, the version 1 body lists those whose network every version 1 client knows,
     /// or all where there is none: some clients reject a whole body for one network they do not
-    /// know.
+    /// know. It lists none that Permit2 moves, for which version 1 has no words.
     ///
     /// # Errors
     /// `NoOffers`, and `TooLong` when the header has more than [`HEADER_BYTES_MAX`] bytes.
@@ -53,6 +54,11 @@ impl Challenge {
             error: error.into(),
             resource: resource.clone(),
             accepts: offers.iter().map(|offer| offer.requirements.clone()).collect(),
+            extensions: Extensions {
+                eip2612_gas_sponsoring: offers
+                    .iter()
+                    .find_map(|offer| offer.approvals.map(|_| GasSponsoring)),
+            },
         })?;
         if header.len() > HEADER_BYTES_MAX {
             return Err(ChallengeError::TooLong { bytes: header.len() });
@@ -130,15 +136,16 @@ fn bare(offers: &[OfferedBy]) -> Vec<Arc<Offer>> {
 }
 
 fn in_v1(resource: &Resource, offers: &[Arc<Offer>]) -> Vec<PaymentRequirementsV1> {
-    let known = |offer: &&Arc<Offer>| V1_NETWORKS.contains(&&*offer.v1.network);
-    let some_known = offers.iter().any(|offer| known(&offer));
-    let listed = offers.iter().filter(|offer| !some_known || known(offer));
+    let offers: Vec<_> = offers.iter().filter_map(|offer| offer.v1.as_ref()).collect();
+    let known = |v1: &PaymentRequirementsV1| V1_NETWORKS.contains(&&*v1.network);
+    let some_known = offers.iter().any(|v1| known(v1));
+    let listed = offers.into_iter().filter(|v1| !some_known || known(v1));
     listed
-        .map(|offer| PaymentRequirementsV1 {
+        .map(|v1| PaymentRequirementsV1 {
             resource: resource.url.clone(),
             description: resource.description.clone(),
             mime_type: resource.mime_type.clone(),
-            ..offer.v1.clone()
+            ..v1.clone()
         })
         .collect()
 }

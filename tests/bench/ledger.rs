@@ -97,7 +97,7 @@ fn claim(payer: Address, exchange: ExchangeId) -> Claim {
     Claim {
         identity: PaymentIdentity {
             network: Network::eip155(84_532),
-            asset: Address::repeat_byte(0x0a),
+            contract: Address::repeat_byte(0x0a),
             payer,
             nonce: alloy_primitives::keccak256(exchange.to_string()),
         },

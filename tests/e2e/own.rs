@@ -243,7 +243,7 @@ async fn what_a_hosted_facilitator_does_not_tell_is_read_from_the_chain() {
     assert_eq!(pay(&gateway, &payment).await.status, 503);
     assert_eq!(gateway.state(&payment).await, "unknown");
 
-    let Authorization { from, to, value, valid_after, valid_before, nonce } =
+    let Authorization { from, to, value, valid_after, valid_before, nonce, .. } =
         payment.signed.authorization.clone();
     let signature = payment.signed.signature.to_vec().into();
     let call = transferWithAuthorizationCall {

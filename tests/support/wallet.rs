@@ -6,7 +6,7 @@ use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, U256, address, hex};
 use serde_json::{Value, json};
-use tollgate::x402::{Authorization, Eip712Domain, SignedAuthorization};
+use tollgate::x402::{Authorization, Eip712Domain, Form, SignedAuthorization};
 
 use super::dialect::{Base64, Keys, write};
 
@@ -61,11 +61,12 @@ impl Wallet {
             valid_after: U256::from(now - 600),
             valid_before: U256::from(now + 600),
             nonce: nonce.into(),
+            form: Form::Eip3009,
         };
         change(&mut authorization);
         let hash = Eip712Domain::new("USDC", "2", 84_532, ASSET).signing_hash(&authorization);
         let signature = self.0.sign_hash_sync(&hash).unwrap().as_bytes().into();
-        let signed = SignedAuthorization { authorization, signature };
+        let signed = SignedAuthorization { authorization, signature, approval: None };
         Payment { signed, accepted: accepted(), scheme: "exact", network_v1: NETWORK_V1 }
     }
 }

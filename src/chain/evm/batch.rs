@@ -92,7 +92,9 @@ impl Inner {
         }
         let mut others = VecDeque::with_capacity(waiting.len());
         for job in waiting.drain(..) {
-            match job.company == Company::Any && batch.len() < self.batch_size() {
+            // The events of one transaction must tell all payments in it apart.
+            let twin = batch.iter().any(|with| with.payment.is_twin_of(&job.payment));
+            match job.company == Company::Any && !twin && batch.len() < self.batch_size() {
                 true => batch.push(job),
                 false => others.push_back(job),
             }
@@ -312,7 +314,7 @@ fn tell_moved(jobs: Vec<Job>, landed: Landed) -> (Vec<Job>, Landed) {
 fn calls_of(payment: &Payment) -> impl Iterator<Item = Call> + '_ {
     let deploy = payment.deploy();
     let deploy = deploy.map(|deploy| Call { to: deploy.factory, data: deploy.data.clone() });
-    deploy.into_iter().chain([Call { to: payment.asset, data: payment.transfer() }])
+    deploy.into_iter().chain([payment.transfer()])
 }
 
 /// What the calls took, what the transaction takes, and a fifth more.

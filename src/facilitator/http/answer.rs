@@ -11,7 +11,7 @@ use super::ask::Answer;
 use super::words;
 use crate::facilitator::{Order, Outcome, Verdict};
 use crate::fault::{Fault, Retry, Side};
-use crate::x402::{AtomicAmount, ErrorReason, SupportedResponse};
+use crate::x402::{AtomicAmount, ErrorReason, SupportedResponse, Version};
 
 /// Reads the answer of `/verify`.
 ///
@@ -169,9 +169,8 @@ fn settled(status: StatusCode, said: &SettleAnswer<'_>, order: &Order) -> Result
     if !status.is_success() {
         return Err(Disbelief::Status(status));
     }
-    let network = said.network.as_deref();
-    let caip2 = order.offer.requirements.network.as_str();
-    if network != Some(caip2) && network != Some(&*order.offer.v1.network) {
+    let named = |version| said.network.as_deref() == Some(order.offer.network_in(version));
+    if !named(Version::V2) && !named(Version::V1) {
         return Err(Disbelief::OtherNetwork);
     }
     let amount = said.amount.map(|amount| amount.get().trim_matches('"').parse::<AtomicAmount>());

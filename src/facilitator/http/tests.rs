@@ -416,7 +416,7 @@ fn wanted() -> Wanted {
     Wanted {
         scheme: "exact".into(),
         network: "eip155:84532".into(),
-        v1_network: "base-sepolia".into(),
+        v1_network: Some("base-sepolia".into()),
     }
 }
 

@@ -18,6 +18,9 @@ pub struct Transfer {
     pub network: Network,
     /// Contract of the asset.
     pub asset: Address,
+    /// Who took the nonce, if not the asset itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Address>,
     /// Who paid.
     pub from: Address,
     /// Who was paid.
@@ -98,12 +101,13 @@ impl Book {
     pub(super) fn judge(
         &self,
         identity: &PaymentIdentity,
+        asset: Address,
         due: AtomicAmount,
     ) -> Result<(), ErrorReason> {
         if self.used.contains_key(identity) {
             return Err(ErrorReason::DuplicateSettlement);
         }
-        if self.balance(&identity.network, identity.asset, identity.payer) < due {
+        if self.balance(&identity.network, asset, identity.payer) < due {
             return Err(ErrorReason::InsufficientFunds);
         }
         Ok(())
@@ -140,7 +144,7 @@ impl Book {
 
         let identity = PaymentIdentity {
             network: network.clone(),
-            asset: *asset,
+            contract: transfer.contract.unwrap_or(*asset),
             payer: *from,
             nonce: transfer.nonce,
         };
@@ -208,6 +212,7 @@ mod tests {
             transaction: B256::left_padding_from(&number.to_be_bytes()),
             network: Network::eip155(84532),
             asset: Address::repeat_byte(1),
+            contract: None,
             from: Address::repeat_byte(2),
             to: Address::repeat_byte(3),
             value: AtomicAmount::new(1),
@@ -219,7 +224,7 @@ mod tests {
     fn identity(transfer: &Transfer) -> PaymentIdentity {
         PaymentIdentity {
             network: transfer.network.clone(),
-            asset: transfer.asset,
+            contract: transfer.asset,
             payer: transfer.from,
             nonce: transfer.nonce,
         }

@@ -153,7 +153,7 @@ pub(super) fn named<'q>(query: Bound<'q>, identity: &'q PaymentIdentity) -> Boun
     query
         .bind(format!("{:#x}", identity.payer))
         .bind(format!("{:#x}", identity.nonce))
-        .bind(format!("{:#x}", identity.asset))
+        .bind(format!("{:#x}", identity.contract))
         .bind(identity.network.as_str())
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::{Arguments as _, Error, Row as _};
 
-use super::super::lines::{self, BoxError, EXTRA, Line as _, key, select};
+use super::super::lines::{self, BoxError, EXTRA, Line as _, key, select, token};
 use super::super::queue::{Advancing, Claiming};
 use super::super::round::{Outcome, Round};
 use super::super::{Claimed, Entry, Misstep, State};
@@ -39,17 +39,19 @@ pub(super) const UNFINISHED: &str = select!(
 const WRITE: &str = "
 WITH claimed AS (
     INSERT INTO payments (payer, nonce, asset, network, exchange, instance, route, facilitator,
-        amount, pay_to, valid_before, state, claimed_at, changed_at)
+        amount, pay_to, valid_before, state, claimed_at, changed_at, token)
     SELECT payer, nonce, asset, network, exchange, $1, route, facilitator,
-        amount, pay_to, valid_before, 'held', moment, moment
+        amount, pay_to, valid_before, 'held', moment, moment, token
     FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-        $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[])
+        $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[],
+        $26::text[])
         AS claim (payer, nonce, asset, network, exchange, route,
-            facilitator, amount, pay_to, valid_before, moment)
+            facilitator, amount, pay_to, valid_before, moment, token)
     ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET
         serial = excluded.serial, exchange = excluded.exchange, instance = excluded.instance,
         route = excluded.route, facilitator = excluded.facilitator, amount = excluded.amount,
         pay_to = excluded.pay_to, valid_before = excluded.valid_before, state = excluded.state,
+        token = excluded.token,
         past = right(coalesce(payments.past || ' ', '') || payments.state || '@'
             || payments.changed_at || '/' || payments.exchange, 2000),
         transaction = NULL, reason = NULL,
@@ -174,6 +176,7 @@ fn values(
     values.add(steps.iter().map(|op| op.step.reason()).collect::<Vec<_>>())?;
     values.add(steps.iter().map(|op| op.step.facilitator()).collect::<Vec<_>>())?;
     values.add(steps.iter().map(|op| op.now.millis()).collect::<Vec<_>>())?;
+    values.add(claims.iter().map(|(_, op)| token(&op.claim)).collect::<Vec<_>>())?;
     Ok(values)
 }
 

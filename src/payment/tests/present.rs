@@ -88,13 +88,13 @@ fn terms_that_are_not_offered_are_named() {
     let v2 = |change: fn(&mut Offer)| paying(Version::V2, 0, change);
     let rows = [
         (v2(|offer| offer.requirements.scheme = "upto".into()), ErrorReason::Scheme),
-        (v1(|offer| offer.v1.scheme = "upto".into()), ErrorReason::Scheme),
+        (v1(|offer| offer.v1.as_mut().unwrap().scheme = "upto".into()), ErrorReason::Scheme),
         (
             v2(|offer| offer.requirements.network = "eip155:1".parse().unwrap()),
             ErrorReason::Network,
         ),
-        (v1(|offer| offer.v1.network = "ethereum".into()), ErrorReason::Network),
-        (v1(|offer| offer.v1.network = "".into()), ErrorReason::Network),
+        (v1(|offer| offer.v1.as_mut().unwrap().network = "ethereum".into()), ErrorReason::Network),
+        (v1(|offer| offer.v1.as_mut().unwrap().network = "".into()), ErrorReason::Network),
         (v2(|offer| offer.requirements.amount = AtomicAmount::new(1)), ErrorReason::Requirements),
         (v2(|offer| offer.requirements.asset.0[0] ^= 1), ErrorReason::Requirements),
         (v2(|offer| offer.requirements.pay_to.0[0] ^= 1), ErrorReason::Requirements),

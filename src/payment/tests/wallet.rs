@@ -13,7 +13,7 @@ use crate::facilitator::fixture::offer;
 use crate::payment::{Presented, present};
 use crate::route::{Challenge, OfferedBy, ResourceUrl, Terms};
 use crate::x402::payload::OutgoingPayload;
-use crate::x402::{Authorization, Offer, Resource, SignedAuthorization, Version, encoding};
+use crate::x402::{Authorization, Form, Offer, Resource, SignedAuthorization, Version, encoding};
 
 /// A moment inside the window of every authorization: 100 s after its start, 300 s before its end.
 pub(super) const NOW: UnixMillis = UnixMillis::new(1_700_000_100_000);
@@ -61,17 +61,18 @@ pub(super) fn sign(
         valid_after: U256::from(VALID_AFTER),
         valid_before: U256::from(VALID_BEFORE),
         nonce: B256::left_padding_from(&nonce.to_be_bytes()),
+        form: Form::Eip3009,
     };
     change(&mut authorization);
     let hash = offer.domain.signing_hash(&authorization);
     let signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
-    SignedAuthorization { authorization, signature }
+    SignedAuthorization { authorization, signature, approval: None }
 }
 
 /// The value of a payment header for this offer.
 pub(super) fn header(version: Version, offer: &Offer, payment: &SignedAuthorization) -> String {
     let payload = match version {
-        Version::V1 => OutgoingPayload::v1(&offer.v1, payment),
+        Version::V1 => OutgoingPayload::v1(offer.v1.as_ref().unwrap(), payment),
         Version::V2 => OutgoingPayload::v2(&offer.requirements, payment),
     };
     encoding::encode_json(&payload).unwrap()

@@ -5,14 +5,16 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::route::Pattern;
-use crate::x402::requirements::{AssetDomain, SCHEME_EXACT};
-use crate::x402::{AtomicAmount, Eip712Domain, KnownNetwork, PaymentRequirements};
+use crate::x402::requirements::{AssetDomain, Extra, SCHEME_EXACT};
+use crate::x402::{
+    AssetTransferMethod, AtomicAmount, Eip712Domain, KnownNetwork, PaymentRequirements,
+};
 
 fn offered(network: &str) -> OfferedBy {
     let known = KnownNetwork::named(network).unwrap();
     let asset: Address = known.usdc.parse().unwrap();
     let pay_to = Address::repeat_byte(7);
-    let extra =
+    let named =
         AssetDomain { name: known.eip712_name.into(), version: known.eip712_version.into() };
     let amount = AtomicAmount::new(50_000);
     let requirements = PaymentRequirements {
@@ -22,7 +24,7 @@ fn offered(network: &str) -> OfferedBy {
         asset,
         pay_to,
         max_timeout_seconds: 60,
-        extra: extra.clone(),
+        extra: Extra { method: AssetTransferMethod::Eip3009, domain: Some(named.clone()) },
     };
     let v1 = PaymentRequirementsV1 {
         scheme: SCHEME_EXACT.into(),
@@ -34,11 +36,11 @@ fn offered(network: &str) -> OfferedBy {
         pay_to,
         max_timeout_seconds: 60,
         asset,
-        extra,
+        extra: named,
     };
     let domain = Eip712Domain::new(known.eip712_name, "2", known.chain_id, asset);
     OfferedBy {
-        offer: Arc::new(Offer { requirements, v1, domain }),
+        offer: Arc::new(Offer { requirements, v1: Some(v1), domain, approvals: None }),
         facilitators: [Arc::from("dev")].into(),
     }
 }
