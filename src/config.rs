@@ -35,7 +35,7 @@ use crate::x402::network::Worth;
 use self::facilitators::moved_by;
 use self::file::FileConfig;
 use self::reader::{Environment, Kind, Reader};
-use self::routes::{Around, Books};
+use self::routes::Around;
 use self::text::Text;
 
 pub use self::answers::Answers;
@@ -141,11 +141,7 @@ fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
     let limits = limits::limits((limits.unpaid, limits.refused), classes, reader);
     let upstreams = upstreams::upstreams(upstreams, reader);
     let public_url = server.public_url.as_deref();
-    let books = match &ledger.url.said {
-        Ok(LedgerUrl::Postgres(_)) => Books::Shared,
-        Ok(LedgerUrl::Sqlite(_) | LedgerUrl::Memory) | Err(_) => Books::Own,
-    };
-    let around = Around { public_url, networks: &networks, upstreams: &upstreams, answers, books };
+    let around = Around { public_url, networks: &networks, upstreams: &upstreams, answers };
     let routes = routes::routes(routes, &around, reader);
     if public_url.is_none() && routes.iter().any(|route| matches!(route.charge, Charge::Exact(_))) {
         reader.wrong(listen.unwrap_or_default(), Mistake::NoPublicUrl);

@@ -234,6 +234,28 @@ impl Ledger {
         }
     }
 
+    /// Whether another gateway, which lives, has claimed this entry, and knows more of it.
+    ///
+    /// # Errors
+    /// Ledger, later: it cannot be read.
+    ///
+    /// # Cancel safety
+    /// Nothing changes.
+    pub async fn is_anothers(&self, entry: &Entry) -> Result<bool, Fault> {
+        match &self.store {
+            Store::Postgres(postgres) => postgres.is_anothers(entry).await,
+            Store::Sqlite(_) | Store::Memory(_) => Ok(false),
+        }
+    }
+
+    /// This gateway, as others that share the ledger see it; nothing where none do.
+    fn instance(&self) -> Option<&str> {
+        match &self.store {
+            Store::Postgres(postgres) => Some(postgres.instance()),
+            Store::Sqlite(_) | Store::Memory(_) => None,
+        }
+    }
+
     /// Whether it can be expected to be written.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ pub mod refusals;
 mod replay;
 mod settlement;
 mod several;
+mod shared;
 mod shutdown;
 mod unpaid;
 mod upstream;

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use crate::route::challenge::ChallengeError;
 use crate::route::upstream::Upstream;
-use crate::route::{BodyRules, Charge, OfferedBy, Pattern, Route, RouteTable, SettleMoment, Terms};
+use crate::route::{BodyRules, Charge, OfferedBy, Pattern, Route, RouteTable, Terms};
 use crate::x402::{AmountError, Resource};
 
 use super::answers::Answers;
@@ -20,7 +20,7 @@ use super::offers::offer;
 use super::reader::{Kind, Reader};
 use super::text::Text;
 use super::units::{Dollars, Price, Size};
-use super::words::{MediaType, Name, SETTLE_INSTEAD, Settle};
+use super::words::{MediaType, Name, Settle};
 
 /// What routes refer to. A section with a mistake is there as nothing.
 pub(super) struct Around<'a> {
@@ -32,17 +32,6 @@ pub(super) struct Around<'a> {
     pub(super) upstreams: &'a BTreeMap<Box<str>, Option<Upstream>>,
     /// What is kept of answers, where a route does not say.
     pub(super) answers: Answers,
-    /// Whether the ledger is one that gateways share.
-    pub(super) books: Books,
-}
-
-/// Whose a ledger is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Books {
-    /// One gateway's.
-    Own,
-    /// Several gateways'. What is kept of answers is each one's own all the same.
-    Shared,
 }
 
 /// Reads all routes.
@@ -85,7 +74,7 @@ impl<'a> Around<'a> {
         let timeout = reader.take_if(typed.timeout).map(|timeout| timeout.0);
         let mime_type = reader.take_if(typed.mime_type).map(|MediaType(name)| name);
         let settle = typed.settle.as_ref().map(|settle| settle.span.clone());
-        let moment = self.moment(typed.settle, reader);
+        let moment = reader.take_if(typed.settle).map(|Settle(moment)| moment).unwrap_or_default();
         let keep = typed.keep_answer.as_ref().map(|keep| keep.span.clone());
         let kept = match typed.keep_answer {
             Some(keep) => self.answers.keep(keep, reader),
@@ -125,17 +114,6 @@ impl<'a> Around<'a> {
             settle: moment,
             pattern,
         })
-    }
-
-    fn moment(&self, typed: Option<Text<Settle>>, reader: &mut Reader<'_>) -> SettleMoment {
-        let span = typed.as_ref().map(|typed| typed.span.clone());
-        let moment = reader.take_if(typed).map(|Settle(moment)| moment).unwrap_or_default();
-        if let (SettleMoment::BeforeUpstream, Books::Shared, Some(span)) =
-            (moment, self.books, span)
-        {
-            reader.wrong(span, Mistake::NotYet(OWED_ELSEWHERE, SETTLE_INSTEAD));
-        }
-        moment
     }
 
     /// The networks of a route. Nothing when one of them is none, or broken.
@@ -227,9 +205,6 @@ fn body(typed: Option<FileBody>, reader: &mut Reader<'_>) -> BodyRules {
         bytes_max: reader.take_if(max).map(|Size(bytes)| bytes),
     }
 }
-
-/// What a payer is owed is known to one gateway only.
-const OWED_ELSEWHERE: &str = "`before-upstream` with a ledger in PostgreSQL";
 
 /// Stands in for a URL that is missing, so that the rest is checked too.
 const NO_URL: &str = "http://localhost";

@@ -261,4 +261,4 @@ fn web_uri(text: &str) -> Result<Uri, Mistake> {
 }
 
 const NAME_BYTES_MAX: usize = 64;
-pub(super) const SETTLE_INSTEAD: &str = "write \"after-upstream\", or leave the key out";
+const SETTLE_INSTEAD: &str = "write \"after-upstream\", or leave the key out";

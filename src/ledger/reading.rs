@@ -68,6 +68,19 @@ where
         found.iter().map(read).collect::<Result<_, _>>().map_err(is_odd)
     }
 
+    /// Whether a statement finds a line for this entry, besides those of one instance.
+    pub(super) async fn holds_besides(
+        &self,
+        sql: &'static str,
+        entry: &Entry,
+        besides: &str,
+    ) -> Result<bool, Fault> {
+        let values = key(&entry.identity).into_iter();
+        let values = values.chain([entry.exchange.to_string(), besides.to_owned()]);
+        let query = values.fold(sqlx::query(sql), |query, value| query.bind(value));
+        Ok(query.fetch_optional(&self.0).await.map_err(cannot_read)?.is_some())
+    }
+
     pub(super) async fn close(&self) {
         self.0.close().await;
     }

@@ -238,6 +238,16 @@
 //! loses what was not yet handed over, a power cut the last moment; the payer then hears 409 with
 //! the transaction. The ledger itself never depends on it.
 //!
+//! With the ledger in PostgreSQL they lie in its database: what one gateway has given, another finds.
+//! There they are written as durably as payments, because a server commits many gateways' writes
+//! together. Ages and turns are by the server's clock.
+//!
+//! # Whether another gateway is still giving an answer is read from the ledger
+//!
+//! Nothing is written for an answer that begins: that would be one more write for each payment.
+//! Where a settled payment has no line yet, and whoever claimed it is another gateway whose lease
+//! lasts, the answer is taken to be under way, for as long as answers are kept.
+//!
 //! # The answer is copied beside the stream and written behind it
 //!
 //! No byte waits for the copy. Until it is written it is found in memory; until it is whole,
@@ -265,6 +275,10 @@
 //! # What was settled before the upstream was asked is owed
 //!
 //! The debt is written before the settlement and counts only while the ledger calls the payment
-//! settled. It is collected by one exchange at a time, ten times at most, on the route it was made
+//! settled. It is collected by one exchange at a time, ten times more at most, on the route it was made
 //! on, within `answers.age`; a good head ends it before its first byte goes out. An upstream's 4xx
 //! is passed on with the receipt and leaves the debt standing.
+//!
+//! Each time it is taken up it has a new number, and only the last number may end it: an exchange
+//! that was so slow that another has taken its place, or whose gateway was taken for dead, does not
+//! give a second answer.

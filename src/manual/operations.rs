@@ -80,8 +80,8 @@
 //! `sslcert`, `sslkey`, `host` (a folder of sockets, too), `port`, `user`, `dbname`. The password
 //! comes from `PGPASSWORD` or `.pgpass`, never from the file. The user needs `CREATE` on the schema
 //! for the tables, which the first gateway makes. Connect directly or through a pooler in session
-//! mode: each gateway holds one connection that writes, up to two that read, and now and then one
-//! more.
+//! mode: each gateway holds one connection that writes, up to two that read, up to four for kept
+//! answers, and now and then one more.
 //!
 //! Each start of a gateway is an instance with a lease of 10 seconds in the table `instances`, by
 //! the server's clock, renewed every 2. What a gateway holds is its own while the lease lasts. When
@@ -123,10 +123,17 @@
 //!
 //! # Kept answers
 //!
-//! `LEDGER.answers` holds answers that were paid for, for `[answers] age`, readable by the
-//! gateway's user only. It may be deleted while the gateway is stopped: payers who come back then
-//! hear 409 with their transaction in place of their answer, and debts of
-//! `settle = "before-upstream"` are forgotten. `tollgate_answers_total{outcome}`: `whole` are kept;
-//! `too_long` beyond `max`;
-//! `no_room` when `memory` was used up: raise it; `broken_off` by the upstream or an HTTP/2 client;
+//! Answers that were paid for are kept for `[answers] age`: beside a ledger's file in
+//! `LEDGER.answers`, readable by the gateway's user only; in PostgreSQL in the tables `answers` and
+//! `debts`, readable by whoever may read the database, and found by every gateway on it. Either may
+//! be emptied while no gateway runs: payers who come back then hear 409 with their transaction in
+//! place of their answer, and debts of `settle = "before-upstream"` are forgotten.
+//!
+//! `tollgate_answers_bytes` is what all gateways on the database keep, as counted last: each counts
+//! every 15 seconds, and when it alone has kept a sixteenth of `total`. All should have the same
+//! `[answers]`: the smallest `total` and the smallest `age` are what counts for all. Answers go over
+//! up to four more connections for each gateway. When a gateway was killed, what it still owed is
+//! given by the others once its lease is over; what it was giving is lost, and the payer hears 409.
+//!
+//! `tollgate_answers_total{outcome}`: `whole` are kept; `too_long` beyond `max`; `no_room` when `memory` was used up: raise it; `broken_off` by the upstream or an HTTP/2 client;
 //! `part` answers with 206. The file does not shrink below what it once needed.

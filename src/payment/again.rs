@@ -110,8 +110,23 @@ impl Payments {
                 None => Err(by.used(Unkept::OtherRequest)),
             },
             Ok(Found::UnderWay) => Err(Withheld::for_now(by.under_way())),
-            Ok(Found::Nothing) => Err(by.used(Unkept::TooOld)),
+            Ok(Found::Nothing) => Err(self.nothing_of(by, now).await),
             Err(fault) => Err(by.unavailable(Some(fault))),
+        }
+    }
+
+    /// What is said of a settled payment whose answer nobody here knows of: the gateway that has
+    /// it may still be giving it.
+    async fn nothing_of(&self, by: &Returning, now: UnixMillis) -> Withheld {
+        let age = self.answers.age();
+        let recent = age.is_some_and(|age| by.entry.changed_at.plus(age) > now);
+        if !recent {
+            return by.used(Unkept::TooOld);
+        }
+        match self.inner.ledger.is_anothers(&by.entry).await {
+            Ok(true) => Withheld::for_now(by.under_way()),
+            Ok(false) => by.used(Unkept::TooOld),
+            Err(fault) => by.unavailable(Some(fault)),
         }
     }
 
@@ -132,7 +147,7 @@ impl Payments {
         if !line.request.is(request) {
             return Err(by.used(Unkept::OtherRequest));
         }
-        match self.answers.open_line(&line).await {
+        match self.answers.open_line(&line, self.inner.clock.now()).await {
             Ok(Opened::Answer(answer)) => Ok(Given { answer, receipts: by.receipts() }),
             Ok(Opened::Gone) => Err(by.used(Unkept::TooOld)),
             Ok(Opened::NoRoom) => Err(by.unavailable(None)),

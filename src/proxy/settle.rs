@@ -10,7 +10,7 @@ use super::exchange::{Exchange, Moved};
 use super::{Gateway, answer};
 use crate::clock;
 use crate::facilitator::Away;
-use crate::ledger::answers::Copying;
+use crate::ledger::answers::{Copying, Giver};
 use crate::limit::ClientKey;
 use crate::payment::{Prepaid, Receipt, Unprepaid, Unsettled, Verified};
 use crate::refusal::Refusal;
@@ -103,8 +103,14 @@ impl Gateway {
         }
         if answered_well(head) {
             let copying = self.copying(exchange, head, |bytes_max| prepaid.copy(bytes_max));
-            if let Err(fault) = prepaid.served().await {
-                self.broke(exchange, &fault);
+            let transaction = prepaid.transaction.clone();
+            match prepaid.served().await {
+                Ok(Giver::You) => {}
+                Ok(Giver::Another) => {
+                    session.set_keepalive(None);
+                    return Err(self.stop(exchange, Refusal::AnswerUnderWay { transaction }));
+                }
+                Err(fault) => self.broke(exchange, &fault),
             }
             if let Some((keeping, copying)) = exchange.keeping.as_mut().zip(copying) {
                 keeping.begins(session, head, copying);

@@ -69,8 +69,8 @@ impl House {
         let ledger = Ledger::open(&config.ledger).await?;
         let facilitators = facilitators(config)?;
         let settlers = (facilitators, readers(config)?);
-        let payments = Payments::with_readers(ledger, settlers, clock.clone())
-            .keeping(answers(config, &clock).await?);
+        let answers = answers(config, &ledger, &clock).await?;
+        let payments = Payments::with_readers(ledger, settlers, clock.clone()).keeping(answers);
         let mut parts = Parts::default();
         let mut backends = HashMap::new();
         for (name, upstream) in &config.upstreams {
@@ -144,7 +144,7 @@ impl Workers {
 }
 
 /// Where answers are kept, if some route keeps any or owes one.
-async fn answers(config: &Config, clock: &Clock) -> Result<Answers, Fault> {
+async fn answers(config: &Config, ledger: &Ledger, clock: &Clock) -> Result<Answers, Fault> {
     let needs = |route: &Arc<Route>| {
         let priced = matches!(route.charge, Charge::Exact(_));
         let early = route.settle == SettleMoment::BeforeUpstream;
@@ -153,7 +153,7 @@ async fn answers(config: &Config, clock: &Clock) -> Result<Answers, Fault> {
     if !config.routes.iter().any(needs) {
         return Ok(Answers::off());
     }
-    Answers::open(&config.ledger, config.answers.bounds, clock.clone()).await
+    Answers::open(&config.ledger, ledger, config.answers.bounds, clock.clone()).await
 }
 
 pub(super) fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilitator>, ServeError> {

@@ -34,6 +34,12 @@ pub(super) const UNFINISHED: &str = select!(
     ORDER BY serial LIMIT $2"
 );
 
+/// Whether the gateway that has claimed a payment is another one that lives.
+pub(super) const ANOTHERS: &str = "SELECT 1 FROM payments
+    JOIN instances ON instances.id = payments.instance AND lease_until > now()
+    WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4 AND exchange = $5
+        AND instance <> $6";
+
 /// Claims payments that nobody has or that somebody let go, and advances payments that stand where
 /// the step starts. Each payment is named once. Says how many of both it has done.
 const WRITE: &str = "
