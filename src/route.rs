@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::x402::{Offer, Resource};
+use crate::x402::{Identifying, Offer, Resource};
 
 mod body;
 pub mod challenge;
@@ -71,6 +71,8 @@ pub struct Terms {
     pub resource: Resource,
     /// Ways to pay, in the order of the configuration.
     pub offers: Vec<OfferedBy>,
+    /// Whether clients name what they buy.
+    pub identifying: Identifying,
     /// The 402 of a request without payment, with the URL of `resource`.
     pub challenge: Challenge,
     /// Which URL the 402 names.

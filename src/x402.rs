@@ -3,6 +3,7 @@
 pub mod amount;
 pub mod encoding;
 pub mod evm;
+pub mod identifier;
 pub mod message;
 pub mod network;
 pub mod offer;
@@ -12,6 +13,7 @@ pub mod requirements;
 
 pub use amount::{AmountError, AtomicAmount};
 pub use evm::{Authorization, Eip712Domain, SignatureError, SignedAuthorization};
+pub use identifier::{Identified, Identifying, PaymentId};
 pub use message::{SettleResponse, SupportedKind, SupportedResponse, VerifyResponse};
 pub use network::{KnownNetwork, NETWORKS, Network, NetworkError};
 pub use offer::{Offer, PaymentIdentity};

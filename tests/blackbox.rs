@@ -8,6 +8,7 @@ mod bundled;
 mod hang_ups;
 mod hostile;
 mod limits;
+mod names;
 mod paid;
 mod paths;
 mod prepaid;

@@ -59,6 +59,19 @@ async fn published_clients_pay_the_simulated_facilitator_for_a_large_photo() {
     gateway.process.stop();
 }
 
+/// They sign anew each time, and are charged once for what they call by one name.
+#[tokio::test]
+async fn published_clients_name_what_they_buy() {
+    let gateway = Gateway::start("simulated = {}");
+    for client in [CLIENTS[0], CLIENTS[2]] {
+        let client = client.naming("pay_7d5d747be160e280504c099d984bcfe0");
+        let first = buy_a_cut_out(client, &gateway, Path::new(PHOTO)).await;
+        let second = buy_a_cut_out(client, &gateway, Path::new(PHOTO)).await;
+        assert_eq!(first, second, "{}", client.name);
+    }
+    gateway.process.stop();
+}
+
 /// The same picture in a file that no socket buffer holds. Every client sends it whole before it
 /// has seen the 402, and those of Python give up if the connection is closed under their hands.
 fn enlarged(photo: &[u8]) -> Vec<u8> {

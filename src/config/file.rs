@@ -29,7 +29,7 @@ use super::answers::Keep as KeepAnswer;
 use super::server::Switch;
 use super::text::{OneOrMany, Text};
 use super::units::{Delay, Dollars, Price, Size, Timeout};
-use super::words::{MediaType, Name, Origin, PublicUrl, Settle, WebUrl};
+use super::words::{Identify, MediaType, Name, Origin, PublicUrl, Settle, WebUrl};
 
 /// Sections by name; the name's place is kept.
 pub(super) type Sections<T> = BTreeMap<Spanned<Box<str>>, T>;
@@ -214,6 +214,7 @@ pub(super) struct FileRoute {
     pub(super) timeout: Option<Text<Timeout>>,
     pub(super) settle: Option<Text<Settle>>,
     pub(super) keep_answer: Option<Text<KeepAnswer>>,
+    pub(super) payment_identifier: Option<Text<Identify>>,
 }
 
 #[derive(Deserialize)]

@@ -253,6 +253,10 @@ pub const KEYS: &[Key] = keys! {
             "when money moves: once the upstream has answered well, or before it is asked";
         "keep_answer": r#"size or `"off"`"#, Is("`answers.max`"),
             "longest answer of this route that is kept for its payer's return";
+        "payment_identifier": r#"`"optional"`, `"required"` or `"off"`"#,
+            Is(r#"`"optional"` where answers are kept"#),
+            "whether a client may name what it buys, and is charged once for all it signs under that \
+             name";
     }
 };
 

@@ -10,7 +10,7 @@ use toml::Spanned;
 use crate::route::challenge::ChallengeError;
 use crate::route::upstream::Upstream;
 use crate::route::{BodyRules, Charge, OfferedBy, Pattern, Route, RouteTable, Terms};
-use crate::x402::{AmountError, Resource};
+use crate::x402::{AmountError, Identifying, Resource};
 
 use super::answers::Answers;
 use super::file::{FileBody, FileRoute};
@@ -80,6 +80,8 @@ impl<'a> Around<'a> {
             Some(keep) => self.answers.keep(keep, reader),
             None => self.answers,
         };
+        let identify = typed.payment_identifier.as_ref().map(|identify| identify.span.clone());
+        let identifying = kept.identifying(typed.payment_identifier, reader);
         let answer_timeout = timeout.or_else(|| {
             let upstream = self.upstreams.get(upstream.as_deref()?)?.as_ref()?;
             Some(upstream.answer_timeout)
@@ -87,7 +89,7 @@ impl<'a> Around<'a> {
         let price_span = typed.price.span.clone();
         let charge = match reader.take(typed.price)? {
             Price::Free => {
-                let spans = [networks_span, class_span, keep, settle];
+                let spans = [networks_span, class_span, keep, settle, identify];
                 free(spans, reader);
                 Charge::Free
             }
@@ -98,7 +100,8 @@ impl<'a> Around<'a> {
                     mime_type: mime_type.unwrap_or_default(),
                 };
                 let (pattern, answer_timeout) = (pattern.as_ref()?, answer_timeout?);
-                let price = Priced { dollars, span: price_span, about, answer_timeout };
+                let price =
+                    Priced { dollars, span: price_span, about, answer_timeout, identifying };
                 Charge::Exact(price.terms(&networks?, pattern, reader)?)
             }
         };
@@ -146,6 +149,7 @@ struct Priced {
     span: Range<usize>,
     about: Resource,
     answer_timeout: Duration,
+    identifying: Identifying,
 }
 
 impl Priced {
@@ -165,7 +169,7 @@ impl Priced {
         if offers.len() < networks.len() {
             return None;
         }
-        let mistake = match Terms::new(self.about, &pattern.path, offers) {
+        let mistake = match Terms::new(self.about, &pattern.path, offers, self.identifying) {
             Ok(terms) => return Some(terms),
             Err(ChallengeError::NoOffers) => Mistake::NoNetworks,
             Err(ChallengeError::TooLong { bytes }) => Mistake::ChallengeTooLarge { bytes },
@@ -190,8 +194,9 @@ impl Priced {
 }
 
 /// What only a priced route has.
-fn free(spans: [Option<Range<usize>>; 4], reader: &mut Reader<'_>) {
-    for (key, span) in ["networks", "class", "keep_answer", "settle"].into_iter().zip(spans) {
+fn free(spans: [Option<Range<usize>>; 5], reader: &mut Reader<'_>) {
+    let keys = ["networks", "class", "keep_answer", "settle", "payment_identifier"];
+    for (key, span) in keys.into_iter().zip(spans) {
         if let Some(span) = span {
             reader.wrong(span, Mistake::Meaningless { key, beside: "beside `price = \"free\"`" });
         }

@@ -13,6 +13,7 @@ use crate::limit::By;
 use crate::route::Pattern;
 use crate::route::SettleMoment;
 use crate::route::upstream::{Bundled, Tls};
+use crate::x402::Identifying;
 use crate::x402::network::Worth;
 
 use super::mistake::Mistake;
@@ -239,6 +240,22 @@ impl Written for Settle {
             "before-upstream" => Ok(Self(SettleMoment::BeforeUpstream)),
             "after-answer" => Err(Mistake::NotYet("`after-answer`", SETTLE_INSTEAD)),
             _ => Err(Mistake::not("a moment to settle", text, Self::EXPECTED)),
+        }
+    }
+}
+
+/// Whether a route's clients name what they buy.
+pub(super) struct Identify(pub(super) Identifying);
+
+impl Written for Identify {
+    const EXPECTED: &'static str = "\"optional\", \"required\" or \"off\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "off" => Ok(Self(Identifying::Off)),
+            "optional" => Ok(Self(Identifying::Optional)),
+            "required" => Ok(Self(Identifying::Required)),
+            _ => Err(Mistake::not("a rule for identifiers", text, Self::EXPECTED)),
         }
     }
 }

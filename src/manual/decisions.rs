@@ -238,9 +238,9 @@
 //! loses what was not yet handed over, a power cut the last moment; the payer then hears 409 with
 //! the transaction. The ledger itself never depends on it.
 //!
-//! With the ledger in PostgreSQL they lie in its database: what one gateway has given, another finds.
-//! There they are written as durably as payments, because a server commits many gateways' writes
-//! together. Ages and turns are by the server's clock.
+//! With the ledger in PostgreSQL they lie in its database: what one gateway has given, another
+//! finds. There they are written as durably as payments, because a server commits many gateways'
+//! writes together. Ages and turns are by the server's clock.
 //!
 //! # Whether another gateway is still giving an answer is read from the ledger
 //!
@@ -267,6 +267,20 @@
 //! host, path, query and body. The receipt is written anew from the ledger, in the asker's version.
 //! 206 is not kept: `Range` is not part of what is compared.
 //!
+//! # A payer's name for what it buys is bound after the claim and before anyone is asked
+//!
+//! `payment-identifier`. The payment is claimed first, then (payer, name) is bound to payment and
+//! exchange, or found bound. Whoever finds another's payment there that is not let go or refused is
+//! released, and answered with what became of the other: its answer for the same request, 409 for
+//! another, 409 or 503 with `Retry-After` while it is under way. Whether the other one still counts
+//! is read from the ledger, never from the name: a payment that was let go frees its name without a
+//! further write. The name is taken over by compare-and-swap, so of many who see it free one has
+//! it. Where only the chain proves the payer (ERC-1271), the name is bound after it has, because an
+//! answer is given to nobody else. A name lasts for `answers.age` and the longest time that its
+//! exchange may take; a debt under a name is given to whatever is signed under it, and a power cut
+//! may lose the name of the last moment with the answer, where a file keeps them. The specification
+//! speaks of the same payload; a client that signs anew must not pay twice for that.
+//!
 //! # A payment that the route would refuse now is looked up if its signature is good
 //!
 //! Prices and payees change between a payment and its return. It is proven under any asset that
@@ -275,9 +289,9 @@
 //! # What was settled before the upstream was asked is owed
 //!
 //! The debt is written before the settlement and counts only while the ledger calls the payment
-//! settled. It is collected by one exchange at a time, ten times more at most, on the route it was made
-//! on, within `answers.age`; a good head ends it before its first byte goes out. An upstream's 4xx
-//! is passed on with the receipt and leaves the debt standing.
+//! settled. It is collected by one exchange at a time, ten times more at most, on the route it was
+//! made on, within `answers.age`; a good head ends it before its first byte goes out. An upstream's
+//! 4xx is passed on with the receipt and leaves the debt standing.
 //!
 //! Each time it is taken up it has a new number, and only the last number may end it: an exchange
 //! that was so slow that another has taken its place, or whose gateway was taken for dead, does not

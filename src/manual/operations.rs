@@ -124,16 +124,17 @@
 //! # Kept answers
 //!
 //! Answers that were paid for are kept for `[answers] age`: beside a ledger's file in
-//! `LEDGER.answers`, readable by the gateway's user only; in PostgreSQL in the tables `answers` and
-//! `debts`, readable by whoever may read the database, and found by every gateway on it. Either may
-//! be emptied while no gateway runs: payers who come back then hear 409 with their transaction in
-//! place of their answer, and debts of `settle = "before-upstream"` are forgotten.
+//! `LEDGER.answers`, readable by the gateway's user only; in PostgreSQL in the tables `answers`,
+//! `debts` and `names` (what payers call what they buy), readable by whoever may read the database,
+//! and found by every gateway on it. Either may be emptied while no gateway runs: payers who come
+//! back then hear 409 with their transaction in place of their answer, debts of
+//! `settle = "before-upstream"` are forgotten, and what had a name is sold again.
 //!
 //! `tollgate_answers_bytes` is what all gateways on the database keep, as counted last: each counts
 //! every 15 seconds, and when it alone has kept a sixteenth of `total`. All should have the same
-//! `[answers]`: the smallest `total` and the smallest `age` are what counts for all. Answers go over
-//! up to four more connections for each gateway. When a gateway was killed, what it still owed is
-//! given by the others once its lease is over; what it was giving is lost, and the payer hears 409.
+//! `[answers]`: the smallest `total` counts for all. When a gateway was killed, what it still owed
+//! is given by the others once its lease is over; an answer that it was giving is lost, and the
+//! payer hears 409.
 //!
-//! `tollgate_answers_total{outcome}`: `whole` are kept; `too_long` beyond `max`; `no_room` when `memory` was used up: raise it; `broken_off` by the upstream or an HTTP/2 client;
-//! `part` answers with 206. The file does not shrink below what it once needed.
+//! `tollgate_answers_total{outcome}`: `whole` are kept; `too_long` beyond `max`; `no_room` when
+//! `memory` was used up: raise it; `broken_off` by the upstream or an HTTP/2 client; `part` answers with 206. The file does not shrink below what it once needed.

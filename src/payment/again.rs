@@ -19,11 +19,19 @@ use crate::x402::{Offer, PaymentIdentity, PaymentPayload, SignedAuthorization, V
 pub struct Returning {
     /// What the ledger says of it.
     pub entry: Entry,
-    /// Of the whole signed payment, as it came now.
-    pub(super) payment: Digest,
+    known_by: KnownBy,
     version: Version,
     /// The network as this version names it.
     network: Box<str>,
+}
+
+/// What makes a payment of before the one that whoever asks may speak of.
+#[derive(Debug)]
+enum KnownBy {
+    /// It came again: the digest of the whole of it, as it came now.
+    Itself(Digest),
+    /// The payer has signed another one under its name.
+    Name,
 }
 
 /// The line of an answer that this payment has bought.
@@ -65,7 +73,7 @@ impl Payments {
         headers: &HeaderMap,
         known: &[Arc<Offer>],
     ) -> Result<Option<Returning>, Fault> {
-        let Ok(PaymentPayload { choice, payment }) = read(headers) else { return Ok(None) };
+        let Ok(PaymentPayload { choice, payment, .. }) = read(headers) else { return Ok(None) };
         let offers = known.iter().filter(|offer| names(&choice, offer)).take(PROOFS_MAX);
         for offer in offers {
             if payment.prove(&offer.domain).is_err() {
@@ -106,8 +114,8 @@ impl Payments {
         match found {
             Ok(Found::Line(line)) => match line.missing {
                 Some(missing) => Err(by.used(missing.into())),
-                None if line.payment.is(&by.payment) => Ok(Bought(*line)),
-                None => Err(by.used(Unkept::OtherRequest)),
+                None if by.is_of(&line) => Ok(Bought(*line)),
+                None => Err(by.of_another_request()),
             },
             Ok(Found::UnderWay) => Err(Withheld::for_now(by.under_way())),
             Ok(Found::Nothing) => Err(self.nothing_of(by, now).await),
@@ -145,7 +153,7 @@ impl Payments {
     ) -> Result<Given, Withheld> {
         let Bought(line) = bought;
         if !line.request.is(request) {
-            return Err(by.used(Unkept::OtherRequest));
+            return Err(by.of_another_request());
         }
         match self.answers.open_line(&line, self.inner.clock.now()).await {
             Ok(Opened::Answer(answer)) => Ok(Given { answer, receipts: by.receipts() }),
@@ -158,14 +166,34 @@ impl Payments {
 
 impl Returning {
     fn new(entry: Entry, payment: &SignedAuthorization, version: Version, network: &str) -> Self {
-        let payment = digest(&entry.identity, payment);
-        Self { entry, payment, version, network: network.into() }
+        let known_by = KnownBy::Itself(digest(&entry.identity, payment));
+        Self { entry, known_by, version, network: network.into() }
     }
 
     /// A payment that was presented, and that the ledger has in this entry.
     pub(super) fn presented(entry: Entry, presented: &Presented) -> Self {
         let network = presented.offered.offer.network_in(presented.version);
         Self::new(entry, &presented.payment, presented.version, network)
+    }
+
+    /// A payment whose name another one of its payer has, which is proven. Names are version 2's.
+    pub(super) fn named(entry: Entry) -> Self {
+        let network = entry.identity.network.as_str().into();
+        Self { entry, known_by: KnownBy::Name, version: Version::V2, network }
+    }
+
+    fn is_of(&self, line: &Line) -> bool {
+        match &self.known_by {
+            KnownBy::Itself(payment) => line.payment.is(payment),
+            KnownBy::Name => true,
+        }
+    }
+
+    fn of_another_request(&self) -> Withheld {
+        match self.known_by {
+            KnownBy::Itself(_) => self.used(Unkept::OtherRequest),
+            KnownBy::Name => Withheld::for_now(Refusal::PaymentIdUsed),
+        }
     }
 
     /// How the client is told where its payment stands, when there is no answer for it.

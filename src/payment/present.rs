@@ -6,7 +6,8 @@ use crate::refusal::Refusal;
 use crate::route::{OfferedBy, Terms};
 use crate::x402::payload::{Choice, PayloadError};
 use crate::x402::{
-    ErrorReason, Offer, PaymentIdentity, PaymentPayload, SignedAuthorization, Version,
+    ErrorReason, Identified, Identifying, Offer, PaymentId, PaymentIdentity, PaymentPayload,
+    SignedAuthorization, Version,
 };
 
 /// A payment for one offer of the route. Nothing in it is proven.
@@ -15,6 +16,8 @@ pub struct Presented {
     pub(super) version: Version,
     pub(super) offered: OfferedBy,
     pub(super) payment: SignedAuthorization,
+    /// What its payer calls what it buys.
+    pub(super) id: Option<PaymentId>,
 }
 
 /// The request headers that may carry a payment. Source: x402 v2 (HTTP transport), x402 v1; the
@@ -30,10 +33,17 @@ pub static PAYMENT_HEADERS: [HeaderName; 3] = [
 /// # Errors
 /// `PaymentMissing`: there is none. `PaymentMalformed`: it cannot be read. `PaymentsDisagree`: two
 /// that are not the same. `PaymentInvalid`: it is for no offer of this route.
+/// `PaymentIdMalformed`, `PaymentIdMissing`: it does not name what it buys, or names it badly.
 pub fn present(headers: &HeaderMap, terms: &Terms) -> Result<Presented, Refusal> {
-    let PaymentPayload { choice, payment } = read(headers)?;
+    let PaymentPayload { choice, payment, identified } = read(headers)?;
+    let id = match (terms.identifying, identified) {
+        (Identifying::Off, _) | (Identifying::Optional, Identified::Not) => None,
+        (Identifying::Required, Identified::Not) => return Err(Refusal::PaymentIdMissing),
+        (_, Identified::Badly) => return Err(Refusal::PaymentIdMalformed),
+        (_, Identified::By(id)) => Some(id),
+    };
     let offered = choose(&choice, terms).map_err(Refusal::PaymentInvalid)?.clone();
-    Ok(Presented { version: choice.version(), offered, payment })
+    Ok(Presented { version: choice.version(), offered, payment, id })
 }
 
 /// What a request's payment headers say, all of them together.

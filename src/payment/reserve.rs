@@ -9,7 +9,7 @@ use crate::facilitator::{Away, Order, Question};
 use crate::fault::Fault;
 use crate::ledger::{Claim, Claimed, ExchangeId, Ledger};
 use crate::refusal::Refusal;
-use crate::x402::{ErrorReason, PaymentIdentity};
+use crate::x402::{ErrorReason, PaymentId, PaymentIdentity};
 
 /// A payment that the ledger holds for this exchange and no other.
 ///
@@ -20,12 +20,14 @@ pub struct Reserved {
     pub(super) order: Order,
     /// Whom to ask, in this order.
     pub(super) facilitators: Arc<[Arc<str>]>,
+    /// What its payer calls what it buys.
+    pub(super) id: Option<PaymentId>,
 }
 
 /// Why a payment could not be reserved.
 #[derive(Debug)]
 pub enum Standing {
-    /// The ledger has it under another exchange.
+    /// The ledger has it under another exchange, or has another under its name.
     Taken(Box<Returning>),
     /// Nobody has it, and its window closes before it could be settled.
     TooLate,
@@ -105,7 +107,8 @@ impl Payments {
             offer: presented.offered.offer,
             payment: presented.payment,
         };
-        Ok(Reserved { hold, order, facilitators: presented.offered.facilitators })
+        let facilitators = presented.offered.facilitators;
+        Ok(Reserved { hold, order, facilitators, id: presented.id })
     }
 
     /// Where a payment stands that nothing new can be bought with now: `otherwise`, if nobody has

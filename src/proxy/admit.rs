@@ -9,6 +9,7 @@ use pingora::proxy::Session;
 
 use super::exchange::{Exchange, Paid};
 use super::keeping::Keeping;
+use super::settle::time_for;
 use super::{Gateway, inspect};
 use crate::clock;
 use crate::facilitator::Away;
@@ -149,6 +150,9 @@ impl Gateway {
             self.take_class(route, payer, client)?;
         }
         let reserved = self.reserve(proven, exchange, client).await?;
+        if signed_by == SignedBy::Key {
+            self.identify(&reserved, exchange, route, client).await?;
+        }
         let verified = match self.payments.verify(reserved).await {
             Ok(verified) => verified,
             Err(unverified) => return Err(self.unverified(exchange, client, &unverified).into()),
@@ -156,6 +160,7 @@ impl Gateway {
         // Before the chain had said so, anyone could have named this payer.
         if signed_by == SignedBy::Contract {
             self.take_class(route, payer, client)?;
+            self.identify(verified.reserved(), exchange, route, client).await?;
         }
         match route.settle {
             SettleMoment::AfterUpstream => exchange.hold(verified),
@@ -199,17 +204,32 @@ impl Gateway {
         let now = self.clock.now();
         let route = exchange.route.as_ref().map_or("", |route| &route.name);
         let reserved = self.payments.reserve(proven, exchange.id, route, now).await;
-        reserved.map_err(|standing| {
-            match standing {
-                Standing::Taken(returning) => return Declined::Back(returning),
-                Standing::Fault(ref fault) | Standing::Away(Away { ref fault, .. }) => {
-                    self.broke(exchange, fault);
-                }
-                // Well signed and too late: refused like any other, so it counts as one.
-                Standing::TooLate => drop(self.limiter.take_refused(client)),
+        reserved.map_err(|standing| self.stands(standing, exchange, client))
+    }
+
+    /// Binds a payment's name to it, once its payer is proven. One whose name is another's is let
+    /// go.
+    async fn identify(
+        &self,
+        reserved: &Reserved,
+        exchange: &mut Exchange,
+        route: &Route,
+        client: ClientKey,
+    ) -> Result<(), Declined> {
+        let bound = self.payments.identify(reserved, time_for(route), self.clock.now()).await;
+        bound.map_err(|standing| self.stands(standing, exchange, client))
+    }
+
+    fn stands(&self, standing: Standing, exchange: &mut Exchange, client: ClientKey) -> Declined {
+        match standing {
+            Standing::Taken(returning) => return Declined::Back(returning),
+            Standing::Fault(ref fault) | Standing::Away(Away { ref fault, .. }) => {
+                self.broke(exchange, fault);
             }
-            standing.refusal().into()
-        })
+            // Well signed and too late: refused like any other, so it counts as one.
+            Standing::TooLate => drop(self.limiter.take_refused(client)),
+        }
+        standing.refusal().into()
     }
 
     fn unverified(

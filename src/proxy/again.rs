@@ -57,8 +57,14 @@ impl Gateway {
             session.set_abort_on_close(false);
             return Ok(Admitted::Forward);
         }
+        let route = exchange.route.as_ref().filter(|route| route.name == returning.entry.route);
+        let keeps = route.is_none_or(|route| route.keep_bytes_max.is_some());
         let bought = self.payments.bought(&returning, self.clock.now()).await;
-        let bought = bought.map_err(|withheld| self.withheld(exchange, withheld))?;
+        let bought = bought.map_err(|withheld| match withheld.refusal {
+            // What its route does not keep does not come from another gateway either.
+            Refusal::AnswerUnderWay { .. } if !keeps => returning.refusal(),
+            _ => self.withheld(exchange, withheld),
+        })?;
         let bytes_max = self.body_bytes_max(exchange);
         if answer::invite(session).await.is_err() {
             return Err(BROKE_OFF);

@@ -6,7 +6,8 @@ use super::path::CanonicalPath;
 use super::pattern::PathPattern;
 use super::{Challenge, OfferedBy, ResourceUrl, Terms};
 use crate::x402::{
-    Offer, PaymentRequired, PaymentRequiredV1, PaymentRequirementsV1, Resource, Version, encoding,
+    Identifying, Offer, PaymentRequired, PaymentRequiredV1, PaymentRequirementsV1, Resource,
+    Version, encoding,
 };
 
 /// Why a 402 cannot be made.
@@ -43,6 +44,7 @@ impl Challenge {
     pub fn new(
         resource: &Resource,
         offers: &[Arc<Offer>],
+        identifying: Identifying,
         error: &str,
     ) -> Result<Self, ChallengeError> {
         if offers.is_empty() {
@@ -53,6 +55,7 @@ impl Challenge {
             error: error.into(),
             resource: resource.clone(),
             accepts: offers.iter().map(|offer| offer.requirements.clone()).collect(),
+            extensions: identifying.declared(),
         })?;
         if header.len() > HEADER_BYTES_MAX {
             return Err(ChallengeError::TooLong { bytes: header.len() });
@@ -75,6 +78,7 @@ impl Terms {
         about: Resource,
         path: &PathPattern,
         offers: Vec<OfferedBy>,
+        identifying: Identifying,
     ) -> Result<Self, ChallengeError> {
         let origin: Box<str> = about.url.trim_end_matches('/').into();
         let resource = Resource { url: format!("{origin}{path}").into(), ..about };
@@ -83,8 +87,8 @@ impl Terms {
         } else {
             ResourceUrl::OfRequest { origin }
         };
-        let challenge = Challenge::new(&resource, &bare(&offers), PAYMENT_REQUIRED)?;
-        Ok(Self { resource, offers, challenge, url, ready: OnceLock::new() })
+        let challenge = Challenge::new(&resource, &bare(&offers), identifying, PAYMENT_REQUIRED)?;
+        Ok(Self { resource, offers, identifying, challenge, url, ready: OnceLock::new() })
     }
 
     /// The path of the route's one URL; nothing where it has several.
@@ -117,10 +121,10 @@ impl Terms {
     ///
     /// Never fails: a URL that would make the header too long is named by the route's pattern.
     pub fn challenge_for(&self, url: &str, error: &str) -> Challenge {
-        let offers = bare(&self.offers);
+        let (offers, identifying) = (bare(&self.offers), self.identifying);
         let named = Resource { url: url.into(), ..self.resource.clone() };
-        Challenge::new(&named, &offers, error)
-            .or_else(|_| Challenge::new(&self.resource, &offers, error))
+        Challenge::new(&named, &offers, identifying, error)
+            .or_else(|_| Challenge::new(&self.resource, &offers, identifying, error))
             .unwrap_or_else(|_| self.challenge.clone())
     }
 }

@@ -91,6 +91,9 @@ pub struct PaymentRequired {
     pub resource: Resource,
     /// The offers; the client takes one.
     pub accepts: Vec<PaymentRequirements>,
+    /// What else the server understands, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extensions: Option<serde_json::Value>,
 }
 
 /// The body of a 402 in version 1. Source: x402 v1 §5.1.

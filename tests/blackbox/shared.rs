@@ -136,3 +136,45 @@ async fn a_debt_is_paid_by_one_of_them() {
     assert_eq!(comes_back(&pair.two, "/early", &payment).await.text(), "served");
     assert_eq!((pair.upstream.count(), pair.facilitator.moved().len()), (2, 1));
 }
+
+/// A name holds everywhere: whatever is signed under it, wherever it is sent, is bought once.
+#[tokio::test]
+async fn what_was_named_at_one_is_not_bought_again_at_the_other() {
+    let mut pair = pair().await;
+    let pays = || Wallet::new(1).pays().named("bought_at_either_gateway");
+    let first = pays();
+    let call = async {
+        let call = pair.upstream.call().await;
+        let second = pays();
+        refused(&asks(&pair.two, "/paid", &second).send().await, "payment_in_use");
+        pair.two.comes_to(&second, "released").await;
+        call.answer(Reply::new(200).body("served")).await;
+    };
+    let (served, ()) = tokio::join!(asks(&pair.one, "/paid", &first).send(), call);
+    assert_eq!(served.text(), "served");
+    let again = comes_back(&pair.two, "/paid", &pays()).await;
+    assert_eq!((again.text(), again.header("idempotent-replayed")), ("served".into(), "true"));
+    assert_eq!(again.header("payment-response"), served.header("payment-response"));
+    let other = pair.two.ask("POST", "/paid").pays(&pays()).body("another").send().await;
+    refused(&other, "payment_id_used");
+    // The first one's gateway dies before it has settled: the name is free when its lease is over.
+    let pays = || Wallet::new(1).pays().named("its_gateway_dies_on_the_way");
+    let (lost, mine) = (pays(), pays());
+    let dies = async {
+        let call = pair.upstream.call().await;
+        pair.one.kill();
+        call
+    };
+    let ask = asks(&pair.one, "/paid", &lost).try_send();
+    let (lost, call) = tokio::join!(ask, dies);
+    assert!(lost.is_err());
+    drop(call);
+    let waits = eventually("the name is free", async || {
+        let answer = asks(&pair.two, "/paid", &mine).send().await;
+        (answer.status == 200).then_some(answer)
+    });
+    let serves = async { pair.upstream.call().await.answer(Reply::new(200).body("mine")).await };
+    let (answer, ()) = tokio::join!(waits, serves);
+    assert_eq!((answer.text(), answer.header("idempotent-replayed")), ("mine".into(), ""));
+    assert_eq!((pair.upstream.count(), pair.facilitator.moved().len()), (3, 2));
+}

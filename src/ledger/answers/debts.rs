@@ -162,7 +162,8 @@ impl Store {
         turn: Turn,
     ) -> Result<Giver, Error> {
         let about = || self.about(identity, exchange, UnixMillis::new(0));
-        let with = |tries: i64| about().into_iter().chain([tries.into()]).collect::<Vec<Value<'_>>>();
+        let with =
+            |tries: i64| about().into_iter().chain([tries.into()]).collect::<Vec<Value<'_>>>();
         if self.run(PAID_OFF, with(turn.tries)).await? > 0 {
             return Ok(Giver::You);
         }
@@ -217,10 +218,8 @@ const TAKEN: &str = of_payment!("SELECT tries FROM debts", "");
 
 const GIVE_BACK: &str = of_payment!("UPDATE debts SET busy_until = 0", "AND tries = $8");
 
-const GIVING: &str = of_payment!(
-    "SELECT tries FROM debts",
-    "AND tries < 0 AND busy_until > {now} AND NOT ({gone})"
-);
+const GIVING: &str =
+    of_payment!("SELECT tries FROM debts", "AND tries < 0 AND busy_until > {now} AND NOT ({gone})");
 
 /// How often an answer that is owed is tried. A request that the upstream never answers well must
 /// not be worked on for ever for one payment.

@@ -116,14 +116,14 @@ impl Keeper {
         self.desk.set_bytes(self.bytes);
     }
 
-    /// Writes answers; tries again for a while, as a database may be away for a moment.
+    /// Writes answers; tries again for a while where a server may be away for a moment.
     async fn patiently(&self, records: &[Arc<Record>]) -> Result<(), sqlx::Error> {
         let mut tries = 0;
         loop {
             let kept = self.store.keep(records, self.bounds.age, self.clock.now()).await;
             tries += 1;
             match kept {
-                Err(error) if tries < KEEP_TRIES => {
+                Err(error) if self.store.is_shared() && tries < KEEP_TRIES => {
                     tracing::warn!(%error, "answers are written again");
                     sleep(KEEP_PAUSE).await;
                 }

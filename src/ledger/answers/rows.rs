@@ -9,9 +9,10 @@ use super::record::{Answer, Missing, WHOLE};
 
 /// Keeps answers, each over an older one of its payment. `$3` is for how long.
 pub(super) fn keep(rows: usize) -> String {
-    let mut sql = "INSERT INTO answers (expires_at, payer, nonce, asset, network, exchange, outcome,
+    let mut sql =
+        "INSERT INTO answers (expires_at, payer, nonce, asset, network, exchange, outcome,
         payment, request, bytes, status, headers, body) VALUES "
-        .to_owned();
+            .to_owned();
     for row in 0..rows {
         let comma = if row == 0 { "" } else { "," };
         let first = row * KEEP_COLUMNS + 4;
@@ -43,10 +44,8 @@ macro_rules! of_payment {
 pub(super) use of_payment;
 
 /// Reads the line of a payment.
-pub(super) const FIND: &str = of_payment!(
-    "SELECT outcome, payment, request, bytes FROM answers",
-    "AND expires_at > {now}"
-);
+pub(super) const FIND: &str =
+    of_payment!("SELECT outcome, payment, request, bytes FROM answers", "AND expires_at > {now}");
 
 /// Reads its answer.
 pub(super) const LOAD: &str =
@@ -65,7 +64,7 @@ pub(super) const FORGET: &str = "DELETE FROM answers WHERE serial <= $1 RETURNIN
 pub(super) const PAGE_LEN: u64 = 256;
 
 /// Forgets what is too old, table by table, and debts that are paid and whose answer is kept.
-pub(super) const EXPIRE: [&str; 3] = [
+pub(super) const EXPIRE: [&str; 4] = [
     "DELETE FROM answers WHERE serial IN (SELECT serial FROM answers
         WHERE expires_at <= {now} LIMIT 256 {skip})",
     "DELETE FROM debts WHERE (payer, nonce, asset, network) IN (
@@ -76,6 +75,8 @@ pub(super) const EXPIRE: [&str; 3] = [
         WHERE tries < 0 AND EXISTS (SELECT 1 FROM answers WHERE answers.payer = debts.payer
             AND answers.nonce = debts.nonce AND answers.asset = debts.asset
             AND answers.network = debts.network) LIMIT 256 {skip})",
+    "DELETE FROM names WHERE (payer, id) IN (SELECT payer, id FROM names
+        WHERE expires_at <= {now} LIMIT 256 {skip})",
 ];
 
 /// Headers as lines.

@@ -60,7 +60,9 @@ impl Store {
     pub(super) async fn open(url: &LedgerUrl, ledger: &Ledger) -> Result<Self, Fault> {
         let engine = match url {
             LedgerUrl::Sqlite(path) => Engine::sqlite(file(&beside(path))?).await?,
-            LedgerUrl::Memory => Engine::sqlite(SqliteConnectOptions::new().in_memory(true)).await?,
+            LedgerUrl::Memory => {
+                Engine::sqlite(SqliteConnectOptions::new().in_memory(true)).await?
+            }
             // Its tables are the ledger's business, which is open.
             LedgerUrl::Postgres(url) => {
                 let options = url.options().map_err(cannot_open)?.application_name(NAME);
@@ -118,7 +120,11 @@ impl Store {
     }
 
     /// The first row of what a statement finds.
-    pub(super) async fn row(&self, sql: &str, values: Vec<Value<'_>>) -> Result<Option<Row>, Error> {
+    pub(super) async fn row(
+        &self,
+        sql: &str,
+        values: Vec<Value<'_>>,
+    ) -> Result<Option<Row>, Error> {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 

@@ -1,6 +1,7 @@
 //! Answers are found until they are too old or too many, and by nobody but who paid for them.
 
 mod debts;
+mod names;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -68,7 +69,9 @@ impl Place {
             return;
         }
         let mut connection = postgres::connect(&self.url.to_string()).await;
-        for column in ["answers.expires_at", "debts.expires_at", "debts.busy_until"] {
+        for column in
+            ["answers.expires_at", "debts.expires_at", "debts.busy_until", "names.expires_at"]
+        {
             let (table, column) = column.split_once('.').unwrap();
             let sql = format!("UPDATE {table} SET {column} = {column} - {}", time.as_millis());
             connection.execute(AssertSqlSafe(sql)).await.unwrap();

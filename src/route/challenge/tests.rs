@@ -50,7 +50,8 @@ fn terms(pattern: &str, networks: &[&str]) -> Terms {
         mime_type: "image/png".into(),
     };
     let offers = networks.iter().map(|network| offered(network)).collect();
-    Terms::new(about, &pattern.parse::<Pattern>().unwrap().path, offers).unwrap()
+    let path = pattern.parse::<Pattern>().unwrap().path;
+    Terms::new(about, &path, offers, Identifying::Off).unwrap()
 }
 
 fn read(challenge: &Challenge) -> (Value, Value) {
@@ -153,9 +154,9 @@ fn a_402_that_cannot_be_sent_is_an_error() {
         description: "x".repeat(length).into(),
         mime_type: "".into(),
     };
-    assert!(Challenge::new(&about(5000), &offers, "").is_ok());
-    let error = Challenge::new(&about(6000), &offers, "").unwrap_err();
+    assert!(Challenge::new(&about(5000), &offers, Identifying::Off, "").is_ok());
+    let error = Challenge::new(&about(6000), &offers, Identifying::Off, "").unwrap_err();
     assert!(error.to_string().contains("shorten the description"), "{error}");
-    let error = Challenge::new(&about(1), &[], "").unwrap_err();
+    let error = Challenge::new(&about(1), &[], Identifying::Off, "").unwrap_err();
     assert!(matches!(error, ChallengeError::NoOffers));
 }
