@@ -11,6 +11,7 @@ pub mod receipt;
 pub mod reconcile;
 pub mod recover;
 pub mod reserve;
+pub mod risk;
 pub mod settle;
 pub mod verify;
 
@@ -31,6 +32,8 @@ pub use present::{Presented, present};
 pub use prove::{ContractWallets, Proven, SignedBy};
 pub use receipt::Receipt;
 pub use reserve::{Reserved, Standing};
+pub use risk::Risk;
+use risk::Risks;
 pub use settle::{Settled, Unsettled};
 pub use verify::{Unverified, Verified};
 
@@ -47,6 +50,7 @@ struct Inner {
     readers: HashMap<Network, Reader>,
     clock: Clock,
     under_way: AtomicUsize,
+    risks: Arc<Risks>,
 }
 
 impl Payments {
@@ -68,6 +72,7 @@ impl Payments {
                 readers,
                 clock,
                 under_way: AtomicUsize::new(0),
+                risks: Arc::default(),
             }),
             answers: Answers::off(),
         }

@@ -14,6 +14,7 @@ mod paths;
 mod prepaid;
 pub mod refusals;
 mod replay;
+mod risk;
 mod settlement;
 mod several;
 mod shared;

@@ -9,8 +9,8 @@ use toml::Spanned;
 
 use crate::route::challenge::ChallengeError;
 use crate::route::upstream::Upstream;
-use crate::route::{BodyRules, Charge, OfferedBy, Pattern, Route, RouteTable, Terms};
-use crate::x402::{AmountError, Identifying, Resource};
+use crate::route::{BodyRules, Charge, OfferedBy, Pattern, Route, RouteTable, SettleMoment, Terms};
+use crate::x402::{AmountError, AtomicAmount, Identifying, Resource};
 
 use super::answers::Answers;
 use super::file::{FileBody, FileRoute};
@@ -75,6 +75,8 @@ impl<'a> Around<'a> {
         let mime_type = reader.take_if(typed.mime_type).map(|MediaType(name)| name);
         let settle = typed.settle.as_ref().map(|settle| settle.span.clone());
         let moment = reader.take_if(typed.settle).map(|Settle(moment)| moment).unwrap_or_default();
+        let risk_span = typed.risk.as_ref().map(|risk| risk.span.clone());
+        let risk = reader.take_if(typed.risk).zip(risk_span.clone());
         let keep = typed.keep_answer.as_ref().map(|keep| keep.span.clone());
         let kept = match typed.keep_answer {
             Some(keep) => self.answers.keep(keep, reader),
@@ -89,7 +91,7 @@ impl<'a> Around<'a> {
         let price_span = typed.price.span.clone();
         let charge = match reader.take(typed.price)? {
             Price::Free => {
-                let spans = [networks_span, class_span, keep, settle, identify];
+                let spans = [networks_span, class_span, keep, settle, risk_span, identify];
                 free(spans, reader);
                 Charge::Free
             }
@@ -100,8 +102,12 @@ impl<'a> Around<'a> {
                     mime_type: mime_type.unwrap_or_default(),
                 };
                 let (pattern, answer_timeout) = (pattern.as_ref()?, answer_timeout?);
-                let price =
-                    Priced { dollars, span: price_span, about, answer_timeout, identifying };
+                if let (Some((_, span)), SettleMoment::BeforeUpstream) = (&risk, moment) {
+                    let beside = "beside `settle = \"before-upstream\"`";
+                    reader.wrong(span.clone(), Mistake::Meaningless { key: "risk", beside });
+                }
+                let span = price_span;
+                let price = Priced { dollars, span, about, answer_timeout, risk, identifying };
                 Charge::Exact(price.terms(&networks?, pattern, reader)?)
             }
         };
@@ -150,6 +156,8 @@ struct Priced {
     about: Resource,
     answer_timeout: Duration,
     identifying: Identifying,
+    /// What a payer may owe.
+    risk: Option<(Dollars, Range<usize>)>,
 }
 
 impl Priced {
@@ -163,7 +171,7 @@ impl Priced {
         for network in networks {
             match self.offer(network) {
                 Ok(offer) => offers.push(offer),
-                Err(mistake) => reader.wrong(self.span.clone(), mistake),
+                Err((span, mistake)) => reader.wrong(span.clone(), mistake),
             }
         }
         if offers.len() < networks.len() {
@@ -179,23 +187,36 @@ impl Priced {
         None
     }
 
-    fn offer(&self, network: &NetworkSettings) -> Result<OfferedBy, Mistake> {
-        let amount = self.dollars.amount(network.decimals).map_err(|error| match error {
-            AmountError::TooPrecise { places, decimals } => {
-                Mistake::PriceTooFine { places, decimals, network: network.name.clone() }
-            }
-            AmountError::NotDecimal(_) | AmountError::TooLarge => {
-                Mistake::not("an amount of money anyone has", &self.dollars.typed(), "\"$0.05\"")
-            }
-        })?;
+    fn offer(&self, network: &NetworkSettings) -> Result<OfferedBy, (&Range<usize>, Mistake)> {
+        let amount = amount(&self.dollars, network).map_err(|mistake| (&self.span, mistake))?;
+        let risk = self.risk.as_ref().map(|(risk, span)| match self::amount(risk, network) {
+            Ok(risk) if risk < amount => Err((span, Mistake::RiskTooSmall)),
+            Ok(risk) => Ok(risk),
+            Err(mistake) => Err((span, mistake)),
+        });
         let offer = offer(network, amount, self.answer_timeout);
-        Ok(OfferedBy { offer: Arc::new(offer), facilitators: Arc::clone(&network.facilitators) })
+        Ok(OfferedBy {
+            offer: Arc::new(offer),
+            facilitators: Arc::clone(&network.facilitators),
+            risk: risk.transpose()?,
+        })
     }
 }
 
+fn amount(dollars: &Dollars, network: &NetworkSettings) -> Result<AtomicAmount, Mistake> {
+    dollars.amount(network.decimals).map_err(|error| match error {
+        AmountError::TooPrecise { places, decimals } => {
+            Mistake::AmountTooFine { places, decimals, network: network.name.clone() }
+        }
+        AmountError::NotDecimal(_) | AmountError::TooLarge => {
+            Mistake::not("an amount of money anyone has", &dollars.typed(), "\"$0.05\"")
+        }
+    })
+}
+
 /// What only a priced route has.
-fn free(spans: [Option<Range<usize>>; 5], reader: &mut Reader<'_>) {
-    let keys = ["networks", "class", "keep_answer", "settle", "payment_identifier"];
+fn free(spans: [Option<Range<usize>>; 6], reader: &mut Reader<'_>) {
+    let keys = ["networks", "class", "keep_answer", "settle", "risk", "payment_identifier"];
     for (key, span) in keys.into_iter().zip(spans) {
         if let Some(span) = span {
             reader.wrong(span, Mistake::Meaningless { key, beside: "beside `price = \"free\"`" });

@@ -296,3 +296,12 @@
 //! Each time it is taken up it has a new number, and only the last number may end it: an exchange
 //! that was so slow that another has taken its place, or whose gateway was taken for dead, does not
 //! give a second answer.
+//!
+//! # A loss counts against its payer for a day
+//! A `risk` that only bounded what runs at one moment would bound nothing: whoever empties an
+//! account between verification and settlement could do so a hundred times an hour. So a settlement
+//! that failed, or whose outcome is unknown, takes its amount from what its payer may owe for 24
+//! hours.
+//! Nobody waits for such a settlement, so one that nobody takes is tried again for five minutes,
+//! which is less than recovery takes for abandoned. The answer has no `PAYMENT-RESPONSE`: one that
+//! says `success` without a transaction would be believed.

@@ -9,7 +9,8 @@ use crate::facilitator::{Away, Order, Question};
 use crate::fault::Fault;
 use crate::ledger::{Claim, Claimed, ExchangeId, Ledger};
 use crate::refusal::Refusal;
-use crate::x402::{ErrorReason, PaymentId, PaymentIdentity};
+use crate::route::OfferedBy;
+use crate::x402::{AtomicAmount, ErrorReason, PaymentId, PaymentIdentity};
 
 /// A payment that the ledger holds for this exchange and no other.
 ///
@@ -22,6 +23,8 @@ pub struct Reserved {
     pub(super) facilitators: Arc<[Arc<str>]>,
     /// What its payer calls what it buys.
     pub(super) id: Option<PaymentId>,
+    /// What its payer may owe before money has moved; nothing: nothing.
+    pub(super) risk: Option<AtomicAmount>,
 }
 
 /// Why a payment could not be reserved.
@@ -102,13 +105,9 @@ impl Payments {
             Err(fault) => return Err(Standing::Fault(fault)),
         }
         let hold = Hold { ledger, identity, exchange, clock, armed: Armed::Yes };
-        let order = Order {
-            version: presented.version,
-            offer: presented.offered.offer,
-            payment: presented.payment,
-        };
-        let facilitators = presented.offered.facilitators;
-        Ok(Reserved { hold, order, facilitators, id: presented.id })
+        let Presented { version, offered, payment, id } = presented;
+        let OfferedBy { offer, facilitators, risk } = offered;
+        Ok(Reserved { hold, order: Order { version, offer, payment }, facilitators, id, risk })
     }
 
     /// Where a payment stands that nothing new can be bought with now: `otherwise`, if nobody has

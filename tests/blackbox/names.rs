@@ -50,7 +50,8 @@ async fn the_402_says_that_names_are_understood() {
     let gateway = plan.route("match = \"POST /forgets\"", &forgets).start().await;
     for (path, required) in [("/paid", json!(false)), ("/must", json!(true))] {
         let answer = gateway.ask("POST", path).send().await;
-        let declared = &answer.object("payment-required")["extensions"]["payment-identifier"];
+        let required_payment = answer.object("payment-required");
+        let declared = &required_payment["extensions"]["payment-identifier"];
         assert_eq!(declared["info"], json!({ "required": required }));
         assert_eq!(declared["schema"]["properties"]["id"]["minLength"], 16);
     }

@@ -13,7 +13,9 @@ use crate::facilitator::fixture::offer;
 use crate::payment::{Presented, present};
 use crate::route::{Challenge, OfferedBy, ResourceUrl, Terms};
 use crate::x402::payload::OutgoingPayload;
-use crate::x402::{Authorization, Offer, Resource, SignedAuthorization, Version, encoding};
+use crate::x402::{
+    Authorization, Identifying, Offer, Resource, SignedAuthorization, Version, encoding,
+};
 
 /// A moment inside the window of every authorization: 100 s after its start, 300 s before its end.
 pub(super) const NOW: UnixMillis = UnixMillis::new(1_700_000_100_000);
@@ -36,11 +38,12 @@ pub(super) fn terms() -> Terms {
         offer(84532, "base-sepolia", 0x12, 60_000),
         offer(8453, "base", 0x11, 50_000),
     ];
-    let by = |offer| OfferedBy { offer: Arc::new(offer), facilitators: names() };
+    let by = |offer| OfferedBy { offer: Arc::new(offer), facilitators: names(), risk: None };
     let url = "https://api.example.com/paid".into();
     Terms {
         resource: Resource { url, description: "".into(), mime_type: "".into() },
         offers: offers.map(by).into(),
+        identifying: Identifying::Optional,
         challenge: Challenge { header: Bytes::new(), body: Bytes::new() },
         url: ResourceUrl::Fixed { path: "/paid".into() },
         ready: OnceLock::new(),
