@@ -60,7 +60,7 @@ impl Gateway {
         exchange.at_risk();
         let Some((paid, route)) = exchange.paid.clone().zip(exchange.route.clone()) else { return };
         let settling = self.payments.settle_behind(verified, risk);
-        let (metrics, limiter) = (Arc::clone(&self.metrics), Arc::clone(&self.limiter));
+        let (metrics, limiter) = (Arc::clone(&self.metrics), Arc::clone(&exchange.now.limiter));
         let (client, id) = (exchange.client, exchange.id);
         tokio::spawn(async move {
             let (route, network, amount) = (&*route.name, paid.network.as_str(), paid.amount);
@@ -153,7 +153,7 @@ impl Gateway {
 
     fn earned(&self, exchange: &Exchange) {
         if let Some(client) = exchange.client {
-            self.limiter.earn_unpaid(ClientKey::from(client));
+            exchange.now.limiter.earn_unpaid(ClientKey::from(client));
         }
     }
 
