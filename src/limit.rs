@@ -181,6 +181,15 @@ impl Limiter {
         }
     }
 
+    /// Undoes one [`Limiter::take_class`]: the payment bought nothing.
+    pub fn give_back_class(&self, class: &str, payer: [u8; 20], client: ClientKey) {
+        match self.classes.get(class) {
+            Some(Class { by: By::Ip, table }) => table.give_back(client),
+            Some(Class { by: By::Payer, table }) => table.give_back(payer),
+            None => {}
+        }
+    }
+
     /// Drops full buckets and gives their memory back. To be called every few seconds.
     pub fn tend(&self) {
         let classes = self.classes.values().map(|class| &class.table);

@@ -168,11 +168,15 @@ impl ProxyHttp for Gateway {
 
     async fn request_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         last: bool,
         exchange: &mut Exchange,
     ) -> pingora::Result<()> {
+        // What follows an upgrade is no body any more.
+        if session.was_upgraded() {
+            return Ok(());
+        }
         if let Some(keeping) = &mut exchange.keeping {
             keeping.sent(body.as_deref().unwrap_or_default(), last);
         }

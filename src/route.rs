@@ -21,7 +21,7 @@ pub use challenge::ChallengeError;
 pub use method::{Methods, Verb};
 pub use path::{CanonicalPath, CanonicalQuery, NotCanonical};
 pub use pattern::{PathPattern, Pattern, PatternError};
-pub use table::{Found, RouteConflict, RouteTable};
+pub use table::{Found, RouteConflict, RouteTable, Undercut};
 
 /// One entry of `[[routes]]`, checked and ready to serve.
 #[derive(Debug)]

@@ -122,8 +122,11 @@ impl Gateway {
             // Looking back costs a signature's check, so it is bounded like any other.
             limiter.take_refused(client).map_err(|many| limited(Limit::Refused, many))?;
             let declined = self.back_or(session, exchange, client, Refusal::UpstreamAway).await;
-            if let Declined::Refused(_) = &declined {
-                limiter.give_back_refused(client);
+            if let (Declined::Refused(_), Ok(presented)) = (&declined, presented) {
+                // A good payment is not counted against its client. The others are.
+                if self.judge(presented, route).is_ok() {
+                    limiter.give_back_refused(client);
+                }
             }
             return Err(declined);
         }
@@ -140,7 +143,16 @@ impl Gateway {
         if signed_by == SignedBy::Key {
             take_class(&limiter, route, payer, client)?;
         }
-        let reserved = self.reserve(proven, exchange, client).await?;
+        let reserved = match self.reserve(proven, exchange, client).await {
+            Ok(reserved) => reserved,
+            Err(declined) => {
+                // Who sends a payer's payment of before once more takes nothing from the payer.
+                if let (SignedBy::Key, Some(class)) = (signed_by, &route.class) {
+                    limiter.give_back_class(class, payer.into_array(), client);
+                }
+                return Err(declined);
+            }
+        };
         let verified = match self.payments.verify(reserved).await {
             Ok(verified) => verified,
             Err(unverified) => return Err(self.unverified(exchange, client, &unverified).into()),
@@ -170,11 +182,14 @@ impl Gateway {
         route: &Route,
     ) -> Result<Proven, Refusal> {
         limiter.take_refused(client).map_err(|many| limited(Limit::Refused, many))?;
-        let presented = presented?;
-        let contracts = self.payments.contract_wallets(&presented);
-        let proven = presented.prove(self.clock.now(), route.answer_timeout, contracts)?;
+        let proven = self.judge(presented?, route)?;
         limiter.give_back_refused(client);
         Ok(proven)
+    }
+
+    fn judge(&self, presented: Presented, route: &Route) -> Result<Proven, Refusal> {
+        let contracts = self.payments.contract_wallets(&presented);
+        presented.prove(self.clock.now(), route.answer_timeout, contracts)
     }
 
     async fn reserve(

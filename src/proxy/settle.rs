@@ -73,7 +73,10 @@ impl Gateway {
                 }
                 // Recovery finds out; the metric of unknown payments shows it.
                 Err(Unsettled::Unknown { fault, .. }) => metrics.fault(fault.side()),
-                Err(Unsettled::Rejected(_) | Unsettled::NotSent(_)) => {
+                Err(unsettled @ (Unsettled::Rejected(_) | Unsettled::NotSent(_))) => {
+                    if let (Unsettled::Rejected(_), Some(client)) = (unsettled, client) {
+                        let _ = limiter.take_refused(ClientKey::from(client));
+                    }
                     metrics.lost(route, network, amount);
                     tracing::warn!(
                         exchange = %id, payer = %paid.payer, %amount, network, route,
@@ -162,7 +165,12 @@ impl Gateway {
             Unsettled::NotSent(Away { fault, .. }) | Unsettled::Unknown { fault, .. } => {
                 self.broke(exchange, fault);
             }
-            Unsettled::Rejected(_) => {}
+            // Verified, served and not paid: that counts as refused.
+            Unsettled::Rejected(_) => {
+                if let Some(client) = exchange.client {
+                    let _ = exchange.now.limiter.take_refused(ClientKey::from(client));
+                }
+            }
         }
         unsettled.refusal()
     }

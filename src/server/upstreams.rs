@@ -73,11 +73,10 @@ impl Upstreams {
             };
             next.insert(name.clone(), running);
         }
-        let bundled_now = |(_, running): &(&Box<str>, &Running)| {
-            matches!(running.told.kind, Kind::Bundled { .. })
-        };
-        let gone = |(name, _): &(&Box<str>, &Running)| !next.contains_key(*name);
-        match self.0.iter().filter(bundled_now).find(gone) {
+        let gone = self.0.iter().find(|(name, running)| {
+            matches!(running.told.kind, Kind::Bundled { .. }) && !next.contains_key(*name)
+        });
+        match gone {
             Some((name, _)) => Err(bundled(name)),
             None => Ok(Self(next)),
         }
@@ -85,9 +84,8 @@ impl Upstreams {
 
     /// As the proxy uses them.
     pub(super) fn backends(&self) -> HashMap<Box<str>, Arc<Backend>> {
-        let backend =
-            |(name, running): (&Box<str>, &Running)| (name.clone(), Arc::clone(&running.backend));
-        self.0.iter().map(backend).collect()
+        let each = self.0.iter();
+        each.map(|(name, running)| (name.clone(), Arc::clone(&running.backend))).collect()
     }
 }
 
