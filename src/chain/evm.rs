@@ -13,6 +13,8 @@ mod probe;
 mod reader;
 mod receipt;
 mod rpc;
+#[cfg(test)]
+pub(crate) mod tests;
 mod verify;
 
 use std::sync::Arc;

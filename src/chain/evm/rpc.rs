@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, redirect, retry};
 use serde_json::{Value, json};
 
+#[cfg(test)]
+pub(super) use self::answer::{Node, Posted};
 pub(super) use self::answer::{Reply, RpcError, address, bytes, hash, quantity};
 pub use self::url::{RpcUrl, RpcUrlError};
 use crate::clock::steady;
@@ -190,7 +192,7 @@ impl Rpc {
 
     async fn ask_one(&self, endpoint: &Endpoint, asks: &[Ask]) -> Result<Vec<Reply>, Fault> {
         let late = |late| fault("no answer in time").caused_by(late);
-        let asking = answer::exchange(&self.client, endpoint.url.url(), asks);
+        let asking = answer::exchange(&self.client, &endpoint.url, asks);
         let asked = tokio::time::timeout(self.timeout, asking).await.map_err(late);
         asked.and_then(|answered| answered).map_err(|cause| {
             fault("a node does not answer")

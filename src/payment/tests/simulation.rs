@@ -100,6 +100,20 @@ enum Upstream {
     Fails,
 }
 
+impl Upstream {
+    async fn asked(self) -> Result<(), Refusal> {
+        match self {
+            Self::Fails => Err(Refusal::UpstreamUnavailable),
+            Self::Answers { turns } => {
+                for _ in 0..turns {
+                    yield_now().await;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
 impl World {
     fn new(runtime: &Runtime, seed: u64, url: LedgerUrl, presented: &[Presented]) -> Self {
         eprintln!("SEED={seed}");
@@ -157,11 +171,10 @@ impl World {
             _ => u64::MAX,
         };
         let (payments, chain) = (self.payments.clone(), Arc::clone(&self.chain));
-        let clock = self.clock.clone();
         let visit = Box::pin(async move {
             let identity = presented.identity();
             let paid_before = chain.moved(&identity).is_some();
-            let result = visit(&payments, &clock, presented, exchange, upstream).await;
+            let result = visit(&payments, presented, exchange, upstream.asked()).await;
             Answer { identity, paid_before, result }
         });
         Visitor { visit, patience }
@@ -281,25 +294,18 @@ impl Visitor {
 }
 
 /// One request, as the proxy serves it.
-async fn visit(
+pub(super) async fn visit(
     payments: &Payments,
-    clock: &Clock,
     presented: Presented,
     exchange: ExchangeId,
-    upstream: Upstream,
+    upstream: impl Future<Output = Result<(), Refusal>>,
 ) -> Result<Settled, Refusal> {
+    let clock = payments.clock();
     let proven = presented.prove(clock.now(), ANSWER_TIMEOUT, ContractWallets::Refused)?;
     let reserved = payments.reserve(proven, exchange, "paid", clock.now()).await;
     let reserved = reserved.map_err(|standing| standing.refusal())?;
     let verified = payments.verify(reserved).await.map_err(|error| error.refusal())?;
-    match upstream {
-        Upstream::Fails => return Err(Refusal::UpstreamUnavailable),
-        Upstream::Answers { turns } => {
-            for _ in 0..turns {
-                yield_now().await;
-            }
-        }
-    }
+    upstream.await?;
     payments.settle(verified).await.map_err(|unsettled| unsettled.refusal())
 }
 

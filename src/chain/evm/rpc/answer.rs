@@ -1,11 +1,11 @@
 //! JSON-RPC on the wire: one bounded request, and its answer taken apart.
 
 use alloy_primitives::{Address, B256, Bytes, U64};
-use reqwest::{Client, Response, Url, header};
+use reqwest::{Client, Response, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Ask;
+use super::{Ask, RpcUrl};
 use crate::fault::{Fault, Retry, Side};
 
 /// The answer to one question.
@@ -63,7 +63,7 @@ struct Answer {
 /// Sends one request, a batch when there are several questions, and reads the answers in order.
 pub(super) async fn exchange(
     client: &Client,
-    url: &Url,
+    url: &RpcUrl,
     asks: &[Ask],
 ) -> Result<Vec<Reply>, Fault> {
     let request = |(id, ask): (usize, &Ask)| {
@@ -81,10 +81,20 @@ pub(super) async fn exchange(
         1 => requests.pop().unwrap_or_default(),
         _ => Value::Array(requests),
     };
+    let body = post(client, url, body.to_string()).await?;
+    in_order(&body, asks.len())
+}
+
+/// What a node answers to a body.
+async fn post(client: &Client, url: &RpcUrl, body: String) -> Result<Vec<u8>, Fault> {
+    #[cfg(test)]
+    if let Some(node) = &url.node {
+        return std::sync::Arc::clone(node).post(body).await;
+    }
     let sent = client
-        .post(url.clone())
+        .post(url.url().clone())
         .header(header::CONTENT_TYPE, "application/json")
-        .body(body.to_string())
+        .body(body)
         .send()
         .await;
     let response = sent.map_err(|error| fault("no connection").caused_by(error.without_url()))?;
@@ -93,8 +103,20 @@ pub(super) async fn exchange(
     if !status.is_success() {
         return Err(fault("an HTTP error").caused_by(status.as_str()));
     }
-    in_order(&body, asks.len())
+    Ok(body)
 }
+
+/// A node in this process, for simulations.
+#[cfg(test)]
+pub(in crate::chain::evm) trait Node: Send + Sync {
+    /// What comes back for a body, if something does.
+    fn post(self: std::sync::Arc<Self>, body: String) -> Posted;
+}
+
+/// What is on its way back from a [`Node`].
+#[cfg(test)]
+pub(in crate::chain::evm) type Posted =
+    std::pin::Pin<Box<dyn Future<Output = Result<Vec<u8>, Fault>> + Send>>;
 
 /// The answers by their ids. Each question has exactly one.
 fn in_order(body: &[u8], count: usize) -> Result<Vec<Reply>, Fault> {
