@@ -4,12 +4,13 @@ use serde_json::json;
 
 use super::Inner;
 use super::fees::Fees;
+use super::head::Head;
 use super::lane::Flight;
 use super::reader::receipt_of;
 use super::receipt::Receipt;
 use super::rpc::{Ask, hash, quantity};
 use crate::clock::steady;
-use crate::fault::{Fault, Retry, Side};
+use crate::fault::Fault;
 
 /// How a transaction ended.
 #[derive(Debug)]
@@ -67,9 +68,9 @@ impl Inner {
         loop {
             let head = self.heads.fresh().await.ok();
             let high = receipt.block.saturating_add(depth).saturating_sub(1);
-            if head.is_some_and(|head| head.number >= high) {
-                match self.stands(&receipt).await {
-                    Ok(Stands::Yes(same)) => return Landed::Mined(same),
+            if let Some(head) = head.filter(|head| head.number >= high) {
+                match self.stands(&receipt, head).await {
+                    Ok(Stands::Yes) => return Landed::Mined(receipt),
                     Ok(Stands::No) => match self.land(flight).await {
                         Landed::Mined(moved) => receipt = moved,
                         Landed::Overtaken => return Landed::Overtaken,
@@ -93,19 +94,20 @@ impl Inner {
         Ok(None)
     }
 
-    /// Whether the block of a receipt is on the chain, and the transaction in it.
-    async fn stands(&self, receipt: &Receipt) -> Result<Stands, Fault> {
-        let number = format!("{:#x}", receipt.block);
-        let block = Ask::new("eth_getBlockByNumber", json!([number, false]));
-        let replies = self.rpc.ask(&[receipt_of(receipt.transaction), block]).await?;
-        let [Ok(again), Ok(block)] = replies.as_slice() else {
-            return Err(Fault::new(Side::Chain, Retry::Later, "a node refused a question"));
+    /// Whether the block of a receipt is on the chain. What is in a block, its hash tells: then
+    /// the receipt is true as well.
+    async fn stands(&self, receipt: &Receipt, head: Head) -> Result<Stands, Fault> {
+        let on_chain = match head.number == receipt.block {
+            true => Some(head.hash),
+            false => {
+                let number = format!("{:#x}", receipt.block);
+                let ask = Ask::new("eth_getBlockByNumber", json!([number, false]));
+                let block = self.rpc.ask_for(ask).await?;
+                block.get("hash").map(hash).transpose()?
+            }
         };
-        let on_chain = block.get("hash").map(hash).transpose()?;
-        Ok(match Receipt::read(again)? {
-            Some(again) if Some(again.block_hash) == on_chain => Stands::Yes(again),
-            Some(_) | None => Stands::No,
-        })
+        let same = on_chain == Some(receipt.block_hash);
+        Ok(if same { Stands::Yes } else { Stands::No })
     }
 
     async fn is_nonce_used(&self, flight: &Flight) -> Result<bool, Fault> {
@@ -124,7 +126,7 @@ impl Inner {
 
 /// Whether a receipt is still true.
 enum Stands {
-    Yes(Receipt),
+    Yes,
     No,
 }
 

@@ -56,8 +56,8 @@ enum Luck {
 }
 
 impl Node for Line {
-    fn post(self: Arc<Self>, body: String) -> Posted {
-        Box::pin(async move { self.carry(&body).await })
+    fn post(self: Arc<Self>, body: Vec<u8>) -> Posted {
+        Box::pin(async move { self.carry(&String::from_utf8(body).unwrap()).await })
     }
 }
 
