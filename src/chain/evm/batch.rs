@@ -29,6 +29,7 @@ pub(super) async fn gather(
     loop {
         if waiting.is_empty() {
             let next = tokio::select! {
+                biased;
                 job = again.recv() => job,
                 job = fresh.recv() => job,
             };

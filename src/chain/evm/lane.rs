@@ -213,6 +213,27 @@ impl Flight {
         }
         self.sent_at = steady();
     }
+
+    /// Uses up the chain's next nonce, `count`, if it is below all that fly: what had it was lost
+    /// with a block that was taken back, or waits for too little gas since an earlier life of this
+    /// gateway, and nothing behind it can get into a block.
+    pub(super) async fn fill(&self, rpc: &Rpc, count: u64) {
+        let lane = &self.lane;
+        let lowest = lane.flying.lock().first().copied();
+        if count >= self.nonce || lowest != Some(self.nonce) {
+            return;
+        }
+        let nothing = Call { to: lane.address(), data: Bytes::new() };
+        let Ok(signed) = lane.sign(count, &nothing, GAS_OF_NOTHING, self.fees) else { return };
+        match rpc.broadcast(&signed.raw).await {
+            Taken::Yes | Taken::Perhaps(_) => {
+                tracing::info!(transaction = %signed.hash, nonce = count, "a lost nonce is filled");
+            }
+            // The next attempt offers more.
+            Taken::No(error) => tracing::debug!(%error, nonce = count, "a nonce is not filled"),
+            Taken::NonceUsed => {}
+        }
+    }
 }
 
 impl Drop for Flight {
@@ -229,6 +250,8 @@ fn fault(context: &'static str) -> Fault {
 const WINDOWS_MAX: usize = 16;
 const NONCE_ATTEMPTS_MAX: u32 = 2;
 const REPLACEMENTS_MAX: usize = 12;
+/// A transaction that does nothing.
+const GAS_OF_NOTHING: u64 = 21_000;
 const WEI_PER_GWEI: u64 = 1_000_000_000;
 
 #[cfg(test)]

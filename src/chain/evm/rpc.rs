@@ -132,7 +132,13 @@ impl Rpc {
             match reply {
                 Some(Ok(_)) => return Taken::Yes,
                 Some(Err(error)) if error.is_known_already() => return Taken::Yes,
-                Some(Err(error)) if error.is_nonce_used() => return Taken::NonceUsed,
+                // Whoever did not answer may have it, and it may be in a block by now.
+                Some(Err(error)) if error.is_nonce_used() => {
+                    return doubt.map_or(Taken::NonceUsed, Taken::Perhaps);
+                }
+                Some(Err(error)) if error.is_doubt() => {
+                    doubt = Some(fault("a node does not know").caused_by(error));
+                }
                 Some(Err(error)) => refused = Some(error),
                 None => doubt = Some(fault("no answer")),
             }

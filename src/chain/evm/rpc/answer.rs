@@ -32,6 +32,12 @@ impl RpcError {
         self.says(&["nonce too low", "oldnonce", "nonce is too low", "nonce has already been used"])
     }
 
+    /// The node gave up, and may have the transaction all the same. Geth answers -32002 while it
+    /// goes on; -32603 is JSON-RPC's own word for anything that broke inside.
+    pub(super) fn is_doubt(&self) -> bool {
+        self.code == INTERNAL || self.says(&["timed out", "timeout", "internal error"])
+    }
+
     /// A replacement that pays too little more than what it replaces.
     pub(in crate::chain::evm) fn is_underpriced(&self) -> bool {
         self.says(&["underpriced", "feetoolow", "gas price too low"])
@@ -209,6 +215,7 @@ fn fault(context: &'static str) -> Fault {
     Fault::new(Side::Chain, Retry::Later, context)
 }
 
+const INTERNAL: i64 = -32_603;
 /// Receipts of a full batch are a fifth of it.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 const TEXT_CHARS_MAX: usize = 200;

@@ -202,6 +202,27 @@ async fn a_transaction_that_one_node_may_have_is_not_refused() {
 }
 
 #[tokio::test]
+async fn a_used_nonce_is_no_proof_when_another_node_may_have_the_transaction() {
+    const LOW: &str =
+        r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32000,"message":"nonce too low"}}"#;
+    let (low, _) = node(LOW).await;
+    assert!(matches!(rpc(vec![low.clone()]).broadcast(&[1]).await, Taken::NonceUsed));
+    let doubtful = rpc(vec![nobody().await, low]);
+    assert!(matches!(doubtful.broadcast(&[1]).await, Taken::Perhaps(_)));
+}
+
+#[tokio::test]
+async fn a_node_that_has_given_up_may_have_the_transaction() {
+    for answer in [
+        r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32002,"message":"request timed out"}}"#,
+        r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32603,"message":"Internal error"}}"#,
+    ] {
+        let (given_up, _) = node(answer).await;
+        assert!(matches!(rpc(vec![given_up]).broadcast(&[1]).await, Taken::Perhaps(_)));
+    }
+}
+
+#[tokio::test]
 async fn a_node_of_another_chain_is_put_aside() {
     const BASE: &str = r#"[{"id":0,"result":"0x2105"},{"id":1,"result":"0x64"}]"#;
     const BEHIND: &str = r#"[{"id":0,"result":"0x2105"},{"id":1,"result":"0x10"}]"#;
