@@ -22,7 +22,7 @@ pub(crate) struct Books {
     chance: Chance,
     /// Of a thousand writes, so many go wrong.
     faults: u64,
-    holders: Mutex<HashMap<PaymentIdentity, u64>>,
+    holders: Mutex<HashMap<PaymentIdentity, usize>>,
     leases: Mutex<Vec<Holder>>,
 }
 
@@ -115,7 +115,7 @@ impl Books {
                 let identity = claim.identity.clone();
                 let claimed = self.memory.claim(claim, now);
                 if let Ok(Claimed::Ours) = claimed {
-                    self.holders.lock().insert(identity, instance as u64);
+                    self.holders.lock().insert(identity, instance);
                 }
                 (None, Box::new(move || drop(answer.send(claimed))))
             }
@@ -144,7 +144,7 @@ impl Books {
     pub(in crate::ledger) fn unfinished(&self, after: Mark, limit: u32) -> Vec<Unfinished> {
         let (holders, leases) = (self.holders.lock(), self.leases.lock());
         let held = |left: Unfinished| {
-            let instance = usize::try_from(holders[&left.entry.identity]).unwrap();
+            let instance = holders[&left.entry.identity];
             Unfinished { holder: leases[instance], ..left }
         };
         self.memory.unfinished(after, limit).into_iter().map(held).collect()

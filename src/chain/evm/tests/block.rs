@@ -114,7 +114,7 @@ impl Item {
         match &self {
             Self::Tx(tx) => {
                 *state.nonces.entry(tx.sender).or_default() += 1;
-                let needed = GAS_BASE + GAS_EACH * tx.pays.len() as u64;
+                let needed = GAS_BASE + GAS_EACH * u64::try_from(tx.pays.len()).unwrap();
                 let done = match tx.gas >= needed {
                     true => state.call(law, clock, (tx.to, &tx.input)),
                     false => Err(Bytes::new()),

@@ -239,9 +239,10 @@ impl Ground {
     pub(crate) fn may_still_move(&self, key: &Key) -> bool {
         let state = &self.head().state;
         let pools = self.nodes.iter().map(|place| &place.pool).chain([&self.pool]);
-        let waiting = pools.flat_map(|pool| pool.values());
-        let alive = |tx: &&Arc<Tx>| tx.nonce >= state.nonce(tx.sender) && tx.pays.contains(key);
-        !state.spent.contains_key(key) && waiting.filter(alive).next().is_some()
+        let mut waiting = pools.flat_map(|pool| pool.values());
+        let alive = |tx: &Arc<Tx>| tx.nonce >= state.nonce(tx.sender) && tx.pays.contains(key);
+        let good = !state.spent.contains_key(key) && !self.law.is_over(key, self.head().timestamp);
+        good && waiting.any(alive)
     }
 
     fn head(&self) -> &Arc<Block> {

@@ -24,6 +24,8 @@ pub(crate) fn key(offer: &Offer, signed: &SignedAuthorization) -> Key {
 pub(super) struct Law {
     /// The one call that each signature is good for.
     pub(super) signed: BTreeMap<Key, Bytes>,
+    /// From then on it is good for nothing.
+    ends: BTreeMap<Key, U256>,
     pub(super) has_multicall: bool,
 }
 
@@ -32,6 +34,12 @@ impl Law {
         let asset = offer.requirements.asset;
         let call = Payment::new(asset, &offer.domain, signed).transfer();
         self.signed.insert(key(offer, signed), call);
+        self.ends.insert(key(offer, signed), signed.authorization.valid_before);
+    }
+
+    /// Whether a payment's window has closed.
+    pub(super) fn is_over(&self, key: &Key, clock: u64) -> bool {
+        self.ends.get(key).is_some_and(|end| U256::from(clock) >= *end)
     }
 
     fn is_asset(&self, address: Address) -> bool {

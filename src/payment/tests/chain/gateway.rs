@@ -60,6 +60,10 @@ impl Gateway {
         Self { payments, power, instance, number, tending }
     }
 
+    pub(super) fn door(&self) -> (Payments, Arc<Power>) {
+        (self.payments.clone(), Arc::clone(&self.power))
+    }
+
     /// Another life on the same ledger, once this one has ended.
     pub(super) fn restart(&mut self, site: &Site) {
         self.power.ends(0, false);
