@@ -63,7 +63,7 @@ impl Node for Line {
 
 impl Line {
     async fn carry(&self, body: &str) -> Result<Vec<u8>, Fault> {
-        let mut dice = self.chance.about((self.at, body));
+        let mut dice = self.chance.about((self.at, name(body)));
         let luck = self.luck(&mut dice);
         tracing::debug!(
             at = self.at,
@@ -126,6 +126,18 @@ impl Line {
     }
 }
 
+/// What is asked for, in whatever order: tokio wakes those who wait for a block at random.
+fn name(body: &str) -> String {
+    let asked: Value = serde_json::from_str(body).unwrap();
+    let one = |ask: &Value| format!("{} {}", ask["method"], ask["params"]);
+    let mut all: Vec<String> = match &asked {
+        Value::Array(asks) => asks.iter().map(one).collect(),
+        ask => vec![one(ask)],
+    };
+    all.sort();
+    all.concat()
+}
+
 /// What the machine that answers knows.
 struct Seen<'a> {
     blocks: &'a [Arc<Block>],
@@ -143,7 +155,7 @@ impl Ground {
             let method = ask["method"].as_str().unwrap();
             let said = match method {
                 "eth_sendRawTransaction" => {
-                    let said = self.take(at, &ask["params"][0], dice);
+                    let said = self.take(at, &ask["params"][0]);
                     match luck {
                         Luck::CalledRefused if said.is_ok() && dice.below(2) == 0 => {
                             Err((-32002, "request timed out"))
@@ -171,7 +183,7 @@ impl Ground {
     }
 
     /// Takes a signed transaction, as geth does.
-    fn take(&mut self, at: usize, raw: &Value, dice: &mut Dice) -> Result<Value, Refusal> {
+    fn take(&mut self, at: usize, raw: &Value) -> Result<Value, Refusal> {
         let raw: Bytes = raw.as_str().unwrap().parse().unwrap();
         let tx = tx(&raw, self.nature.chain_id).ok_or((-32000, "invalid sender"))?;
         let (tx, place) = (Arc::new(tx), &mut self.nodes[at]);
@@ -190,7 +202,9 @@ impl Ground {
             }
             Some(_) | None => place.pool.insert(tx.place(), Arc::clone(&tx)),
         };
-        if dice.below(20) > 0 {
+        // Now and then one swallows it.
+        let [lot, ..] = tx.hash.0;
+        if usize::from(lot) % 20 != at {
             self.spread(&tx);
         }
         Ok(json!(tx.hash))
