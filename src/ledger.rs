@@ -51,6 +51,9 @@ enum Store {
     Sqlite(Sqlite),
     Postgres(Postgres),
     Memory(Arc<Memory>),
+    /// One that breaks as dice tell it.
+    #[cfg(test)]
+    Simulated(tests::simulated::Opened),
 }
 
 impl Ledger {
@@ -167,6 +170,8 @@ impl Ledger {
             Store::Sqlite(sqlite) => sqlite.unfinished(after, limit).await,
             Store::Postgres(postgres) => postgres.unfinished(after, limit).await,
             Store::Memory(memory) => Ok(memory.unfinished(after, limit)),
+            #[cfg(test)]
+            Store::Simulated(opened) => Ok(opened.books.unfinished(after, limit)),
         }
     }
 
@@ -188,6 +193,8 @@ impl Ledger {
             Store::Sqlite(sqlite) => sqlite.readers.page(before, limit).await,
             Store::Postgres(postgres) => postgres.readers.page(before, limit).await,
             Store::Memory(memory) => Ok(memory.page(before, limit)),
+            #[cfg(test)]
+            Store::Simulated(opened) => Ok(opened.books.page(before, limit)),
         }
     }
 
@@ -215,6 +222,8 @@ impl Ledger {
             Store::Sqlite(sqlite) => sqlite.readers.get(identity).await,
             Store::Postgres(postgres) => postgres.readers.get(identity).await,
             Store::Memory(memory) => Ok(memory.get(identity)),
+            #[cfg(test)]
+            Store::Simulated(opened) => Ok(opened.books.get(identity)),
         }
     }
 
@@ -231,6 +240,8 @@ impl Ledger {
             Store::Sqlite(sqlite) => sqlite.readers.past(entry).await,
             Store::Postgres(postgres) => postgres.readers.past(entry).await,
             Store::Memory(_) => Ok(Vec::new()),
+            #[cfg(test)]
+            Store::Simulated(_) => Ok(Vec::new()),
         }
     }
 
@@ -264,6 +275,8 @@ impl Ledger {
         match &self.store {
             Store::Postgres(postgres) => postgres.ready(),
             Store::Sqlite(_) | Store::Memory(_) => Ok(()),
+            #[cfg(test)]
+            Store::Simulated(_) => Ok(()),
         }
     }
 
@@ -273,6 +286,8 @@ impl Ledger {
             Store::Sqlite(sqlite) => sqlite.place(),
             Store::Postgres(postgres) => postgres.place(),
             Store::Memory(_) => forget::Place::Nowhere,
+            #[cfg(test)]
+            Store::Simulated(_) => forget::Place::Nowhere,
         };
         Forgetting::new(place, keep)
     }
@@ -286,6 +301,8 @@ impl Ledger {
             Store::Sqlite(sqlite) => sqlite.close().await,
             Store::Postgres(postgres) => postgres.close().await,
             Store::Memory(_) => {}
+            #[cfg(test)]
+            Store::Simulated(opened) => opened.queue.close().await,
         }
     }
 
@@ -295,6 +312,8 @@ impl Ledger {
             Store::Sqlite(sqlite) => sqlite.queue().map(Way::Queue),
             Store::Postgres(postgres) => postgres.queue().map(Way::Queue),
             Store::Memory(memory) => Ok(Way::Memory(memory)),
+            #[cfg(test)]
+            Store::Simulated(opened) => Ok(Way::Queue(&opened.queue)),
         }
     }
 }

@@ -5,6 +5,7 @@ mod install;
 mod own;
 mod process;
 mod sdk;
+mod storm;
 mod tokens;
 
 use std::fs;

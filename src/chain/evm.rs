@@ -13,6 +13,8 @@ mod probe;
 mod reader;
 mod receipt;
 mod rpc;
+#[cfg(test)]
+pub(crate) mod tests;
 mod verify;
 
 use std::sync::Arc;
@@ -129,7 +131,7 @@ struct Inner {
     has_multicall: AtomicBool,
     looks_failed: AtomicU32,
     looked: AtomicBool,
-    /// Verifications at once: each is a connection to a node.
+    /// Verifications at once.
     verifying: Semaphore,
 }
 
@@ -220,15 +222,15 @@ impl Evm {
         looked
     }
 
-    /// Whether a payment can be settled: a node has answered lately, and a signer has gas.
-    ///
-    /// Asks by itself when it never did.
+    /// Whether a payment can be settled: a node has answered lately, and a signer has gas. Only
+    /// tells what [`Self::refresh`] has found.
     ///
     /// # Errors
-    /// The chain has not answered [`LOOKS_FAILED_MAX`] times in a row, or all signers are low.
-    pub async fn ready(&self) -> Result<(), Fault> {
+    /// The chain has not answered yet, or [`LOOKS_FAILED_MAX`] times in a row, or all signers are
+    /// low.
+    pub fn ready(&self) -> Result<(), Fault> {
         if !self.inner.looked.load(Ordering::Acquire) {
-            self.refresh().await?;
+            return Err(fault("no node has answered yet"));
         }
         if self.inner.looks_failed.load(Ordering::Relaxed) >= LOOKS_FAILED_MAX {
             return Err(fault("no node has answered lately"));
@@ -302,8 +304,8 @@ fn fault(context: &'static str) -> Fault {
     Fault::new(Side::Chain, Retry::Later, context)
 }
 
-/// Verifications at once.
-const VERIFYING_MAX: usize = 64;
+/// Verifications at once: what waits for a node is in memory twice.
+const VERIFYING_MAX: usize = 256;
 /// Settlements that wait for a signer.
 const JOBS_MAX: usize = 8_192;
 /// Looks in a row that may fail before it counts.

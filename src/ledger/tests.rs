@@ -5,6 +5,7 @@ mod model;
 #[allow(dead_code, unreachable_pub, reason = "the tests from outside use it too")]
 #[path = "../../tests/support/postgres.rs"]
 pub(crate) mod postgres;
+pub(crate) mod simulated;
 
 use std::future::poll_fn;
 use std::path::Path;

@@ -317,3 +317,29 @@
 //!
 //! The operators' listener is not for the public, and asks for a header with `POST /reload` all the
 //! same: a page in an operator's browser can send a plain `POST` to any address it can name.
+//!
+//! # What a node's refusal of a transaction proves
+//!
+//! That it is nowhere, and its payments may be let go: only if every node that was asked has
+//! refused it in words that mean so. A time-out or an internal error comes from nodes that have
+//! taken it, and `nonce too low` from the second node when the first has taken it and its answer
+//! was lost. Then it is followed like one that was taken, until the chain tells.
+//!
+//! # The height comes from the node that knows the block
+//!
+//! Two nodes may follow two branches. Counted from one's block to the other's head, a branch that
+//! dies looks as deep as the one that lives. What is deep enough is told by one node in one answer.
+//!
+//! # A lost nonce is used up by a transaction that does nothing
+//!
+//! A block that is taken back, or an earlier life of the gateway whose transaction pays too little,
+//! leaves a nonce that nobody sends again, and everything behind it waits for ever. The lowest of
+//! what flies notices it after `replace_after` and fills it, at today's price and rising. Payments
+//! that waited there are let go by recovery when their window has closed.
+//!
+//! # Our own settlement is simulated with the real code around a chain in the process
+//!
+//! The seam is the body that is posted to a node. Luck falls by what is asked, not in the order in
+//! which tasks run, so that a seed tells the same story although tokio wakes tasks at random. With
+//! reorganizations deeper than `confirmations` the chain may take back what was served: the checks
+//! excuse just those payments.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use alloy_primitives::{Address, B256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -28,6 +29,7 @@ pub(super) async fn gather(
     loop {
         if waiting.is_empty() {
             let next = tokio::select! {
+                biased;
                 job = again.recv() => job,
                 job = fresh.recv() => job,
             };
@@ -39,7 +41,8 @@ pub(super) async fn gather(
         while let Ok(job) = again.try_recv() {
             waiting.push_back(job);
         }
-        inner.fill(&mut waiting, &mut fresh).await;
+        let window = inner.bounds.batch_window.saturating_mul(lane.windows());
+        inner.fill(&mut waiting, &mut fresh, window).await;
         let batch = inner.pick(&mut waiting);
         let inner = Arc::clone(&inner);
         tokio::spawn(async move { inner.run(batch, lane, place).await });
@@ -66,9 +69,14 @@ impl Inner {
     }
 
     /// Waits for company until the batch is full or its first job has waited long enough.
-    async fn fill(&self, waiting: &mut VecDeque<Job>, fresh: &mut mpsc::Receiver<Job>) {
+    async fn fill(
+        &self,
+        waiting: &mut VecDeque<Job>,
+        fresh: &mut mpsc::Receiver<Job>,
+        window: Duration,
+    ) {
         let Some(first) = waiting.front() else { return };
-        let deadline = first.asked_at.checked_add(self.bounds.batch_window);
+        let deadline = first.asked_at.checked_add(window);
         let size = self.batch_size();
         while waiting.len() < size {
             let next = match (fresh.try_recv(), deadline) {
@@ -110,8 +118,11 @@ impl Inner {
         };
         let (mut jobs, mut gas) = (Vec::new(), 0_u64);
         for (job, gas_used) in good {
-            if job.claim.take() {
-                gas = gas.saturating_add(gas_used);
+            let with_it = gas.saturating_add(gas_used);
+            if with_it > BATCH_GAS_MAX && !jobs.is_empty() {
+                self.put_back(job);
+            } else if job.claim.take() {
+                gas = with_it;
                 jobs.push(job);
             }
         }
@@ -281,7 +292,10 @@ impl Inner {
 
     /// Puts a job back, to go alone.
     fn again(&self, job: Job) {
-        let job = Job { company: Company::None, ..job };
+        self.put_back(Job { company: Company::None, ..job });
+    }
+
+    fn put_back(&self, job: Job) {
         if let Err(closed) = self.again.send(job) {
             closed.0.end(Outcome::NotSent(fault("the gateway is stopping")));
         }
@@ -341,6 +355,9 @@ fn fault(context: &'static str) -> Fault {
 
 /// Blocks below which a failure is final.
 const FAILED_DEPTH: u64 = 3;
+/// What the calls of several payments may take: with all that is added, less than the 2^24 that
+/// one transaction may have. Source: EIP-7825.
+const BATCH_GAS_MAX: u64 = 10_000_000;
 const GAS_BASE: u64 = 21_000;
 const GAS_PER_BYTE: u64 = 40;
 /// What Multicall3 takes for each call.

@@ -62,7 +62,8 @@ impl Reader {
     /// # Cancel safety
     /// Only reads.
     pub async fn trace(&self, sought: &Sought) -> Result<Traced, Fault> {
-        let (head, named) = self.named(sought).await?;
+        let named = sought.transaction.as_deref().and_then(|text| text.parse().ok());
+        let (head, named) = self.receipt(named).await?;
         if let Some(receipt) = named
             && receipt.moved(&[sought]) == [true]
         {
@@ -102,7 +103,8 @@ impl Reader {
     /// How an authorization was used.
     async fn use_of(&self, sought: &Sought, head: u64) -> Result<Traced, Fault> {
         let transaction = self.search(sought, head).await?;
-        let receipt = self.receipt(transaction).await?;
+        // Another node may tell now, which has another height.
+        let (head, receipt) = self.receipt(Some(transaction)).await?;
         let receipt = receipt.ok_or_else(|| fault("a used authorization has no transaction"))?;
         if receipt.moved(&[sought]) == [true] {
             return Ok(self.when_deep(&receipt, head));
@@ -161,12 +163,11 @@ impl Reader {
         Err(fault("a used authorization was not found in the blocks of its time"))
     }
 
-    /// The height of the chain, and the transaction that was named for the payment, if it is in a
-    /// block.
-    async fn named(&self, sought: &Sought) -> Result<(u64, Option<Receipt>), Fault> {
-        let named = sought.transaction.as_deref().and_then(|text| text.parse::<B256>().ok());
+    /// The height of the chain, and a transaction's receipt if it is in a block: both from one
+    /// node.
+    async fn receipt(&self, transaction: Option<B256>) -> Result<(u64, Option<Receipt>), Fault> {
         let mut asks = vec![Ask::new("eth_blockNumber", json!([]))];
-        asks.extend(named.map(receipt_of));
+        asks.extend(transaction.map(receipt_of));
         let replies = self.rpc.ask(&asks).await?;
         let mut replies = replies.into_iter();
         let refused = |error| fault("a node refused a question").caused_by(error);
@@ -174,10 +175,6 @@ impl Reader {
         let receipt = replies.next().transpose().map_err(refused)?;
         let receipt = receipt.map(|value| Receipt::read(&value)).transpose()?.flatten();
         Ok((quantity(&head)?, receipt))
-    }
-
-    async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, Fault> {
-        Receipt::read(&self.rpc.ask_for(receipt_of(transaction)).await?)
     }
 }
 

@@ -144,3 +144,20 @@ async fn a_replacement_has_the_same_nonce_and_pays_an_eighth_more() {
     assert_eq!(flight.hashes().count(), 2);
     assert_eq!(flight.hash(), *sent[2].tx_hash());
 }
+
+#[tokio::test]
+async fn what_flies_lowest_fills_the_lost_nonce_below_it() {
+    let script = [Act::Says(json!("0x7")), taken(), taken(), taken()];
+    let (lane, node) = (lane(), Node::start(script).await);
+    let (low, high) = (send(&lane, &node).await.unwrap(), send(&lane, &node).await.unwrap());
+    // Nothing is lost, or it is for another to fill.
+    low.fill(&node.rpc, 7).await;
+    high.fill(&node.rpc, 6).await;
+    assert_eq!(node.nonces(), [7, 8]);
+    low.fill(&node.rpc, 6).await;
+    let sent = node.sent.lock();
+    assert_eq!(
+        (sent[2].nonce(), sent[2].to(), sent[2].gas_limit()),
+        (6, Some(lane.address()), 21_000)
+    );
+}
