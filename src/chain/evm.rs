@@ -8,6 +8,7 @@ mod head;
 mod job;
 pub mod keys;
 mod lane;
+mod left;
 mod payment;
 mod probe;
 mod reader;
@@ -262,7 +263,25 @@ impl Inner {
             let wei: Option<U256> = reply.ok().and_then(|wei| wei.as_str()?.parse().ok());
             lane.set_balance(wei.ok_or_else(|| fault("a balance cannot be read"))?);
         }
-        self.heads.fresh().await.map(drop)
+        self.heads.fresh().await?;
+        for lane in &self.lanes {
+            self.make_way(lane).await;
+        }
+        Ok(())
+    }
+
+    /// Looks for what an earlier process has left. It keeps settlements waiting, not the look.
+    async fn make_way(&self, lane: &Lane) {
+        let patience = self.bounds.replace_after.saturating_mul(PATIENCE);
+        let made = match self.fees().await {
+            Ok(now) => {
+                lane.make_way(&self.rpc, (now, self.bounds.caps), (steady(), patience)).await
+            }
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = made {
+            tracing::debug!(%fault, "what an earlier process has left cannot be seen");
+        }
     }
 
     /// Whether a signer has less than the operator wants it to have.
@@ -273,7 +292,7 @@ impl Inner {
 
     /// Whether a signer cannot even pay for one payment at today's price.
     fn is_empty(&self, lane: &Lane) -> bool {
-        let base_fee = self.heads.known().map_or(0, |head| head.base_fee);
+        let base_fee = self.heads.known().map_or(0, |head| head.base_fee.unwrap_or(head.tip));
         let needed = base_fee.saturating_mul(GAS_USUAL);
         let wei = lane.balance_gwei().map(|gwei| u128::from(gwei).saturating_mul(WEI_PER_GWEI));
         wei.is_some_and(|wei| wei == 0 || wei < needed)
@@ -308,6 +327,9 @@ const VERIFYING_MAX: usize = 256;
 const JOBS_MAX: usize = 8_192;
 /// Looks in a row that may fail before it counts.
 pub const LOOKS_FAILED_MAX: u32 = 3;
+/// A transaction of an earlier process is left alone for as many replacements: one that is
+/// stopping beside us may still follow it.
+const PATIENCE: u32 = 4;
 const WEI_PER_GWEI: u128 = 1_000_000_000;
 /// What one payment usually takes.
 const GAS_USUAL: u128 = 100_000;
