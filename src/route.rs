@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::x402::{Offer, Resource};
+use crate::x402::{AtomicAmount, Offer, Resource};
 
 mod body;
 pub mod challenge;
@@ -102,6 +102,9 @@ pub struct OfferedBy {
     pub offer: Arc<Offer>,
     /// Names of facilitators, the one to ask first before the others. Never empty.
     pub facilitators: Arc<[Arc<str>]>,
+    /// The most that one payer may owe on its network when an answer goes out before its money has
+    /// moved; nothing: none does.
+    pub risk: Option<AtomicAmount>,
 }
 
 /// The two halves of a 402, ready to send.

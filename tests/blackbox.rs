@@ -13,6 +13,7 @@ mod paths;
 mod prepaid;
 pub mod refusals;
 mod replay;
+mod risk;
 mod settlement;
 mod several;
 mod shutdown;

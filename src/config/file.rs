@@ -213,6 +213,7 @@ pub(super) struct FileRoute {
     pub(super) body: Option<FileBody>,
     pub(super) timeout: Option<Text<Timeout>>,
     pub(super) settle: Option<Text<Settle>>,
+    pub(super) risk: Option<Text<Dollars>>,
     pub(super) keep_answer: Option<Text<KeepAnswer>>,
 }
 

@@ -251,6 +251,8 @@ pub const KEYS: &[Key] = keys! {
             "from the request's last byte to the answer's first, else 504";
         "settle": r#"`"after-upstream"` or `"before-upstream"`"#, Is(r#"`"after-upstream"`"#),
             "when money moves: once the upstream has answered well, or before it is asked";
+        "risk": "amount", Nothing,
+            "what one payer may owe on a network when answers go out before their money has moved";
         "keep_answer": r#"size or `"off"`"#, Is("`answers.max`"),
             "longest answer of this route that is kept for its payer's return";
     }

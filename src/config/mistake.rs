@@ -58,8 +58,8 @@ pub enum Mistake {
         instead: Box<str>,
     },
     /// A price finer than the asset.
-    #[error("the price has {places} decimals, the asset of `{network}` has {decimals}")]
-    PriceTooFine {
+    #[error("the amount has {places} decimals, the asset of `{network}` has {decimals}")]
+    AmountTooFine {
         /// Of the price.
         places: usize,
         /// Of the asset.
@@ -99,6 +99,9 @@ pub enum Mistake {
     /// An answer that would be longer than all together may be.
     #[error("an answer of this length would not be kept: `[answers]` allows less for all of them")]
     KeepTooMuch,
+    /// A risk that no payment fits into.
+    #[error("a risk below the price is none: no answer would go out before its payment")]
+    RiskTooSmall,
     /// Planned, not built.
     #[error("{0} cannot be used yet")]
     NotYet(&'static str, &'static str),

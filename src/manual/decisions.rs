@@ -293,3 +293,12 @@
 //! settled. It is collected by one exchange at a time, ten times at most, on the route it was made
 //! on, within `answers.age`; a good head ends it before its first byte goes out. An upstream's 4xx
 //! is passed on with the receipt and leaves the debt standing.
+//!
+//! # A loss counts against its payer for a day
+//! A `risk` that only bounded what runs at one moment would bound nothing: whoever empties an
+//! account between verification and settlement could do so a hundred times an hour. So a settlement
+//! that failed, or whose outcome is unknown, takes its amount from what its payer may owe for 24
+//! hours.
+//! Nobody waits for such a settlement, so one that nobody takes is tried again for five minutes,
+//! which is less than recovery takes for abandoned. The answer has no `PAYMENT-RESPONSE`: one that
+//! says `success` without a transaction would be believed.

@@ -138,3 +138,15 @@
 //! `too_long` beyond `max`;
 //! `no_room` when `memory` was used up: raise it; `broken_off` by the upstream or an HTTP/2 client;
 //! `part` answers with 206. The file does not shrink below what it once needed.
+//!
+//! # Answers before payment
+//! A route with `risk = "$1.00"` answers a payer whose payment is verified before it is settled, as
+//! long as what the payer has not paid for yet comes to no more on that network. The settlement
+//! runs behind the answer, which has no receipt; the same payment, sent again, gets answer and
+//! receipt once it is settled. In the log such an exchange is `at_risk`.
+//!
+//! `tollgate_lost_amount_total` rises: somebody was served whose payment did not settle, the log
+//! says who (`an answer was given and its payment did not settle`). One payer can cost the risk
+//! once a day, in each gateway; anybody can be many payers, so leave `risk` away where an answer is
+//! worth the trouble. A gateway that is killed loses what it was about to settle, and does not
+//! count it.

@@ -9,6 +9,7 @@ use prometheus::{
 use super::{AccessLog, Observed, access::Written};
 use crate::fault::Side;
 use crate::ledger::answers::Counted;
+use crate::x402::AtomicAmount;
 
 /// A row of the README's table of metrics.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,11 @@ const SETTLED: Metric = Metric {
     name: "tollgate_settled_amount_total",
     labels: &["route", "network"],
     help: "Money settled, in atomic units of the asset",
+};
+const LOST: Metric = Metric {
+    name: "tollgate_lost_amount_total",
+    labels: &["route", "network"],
+    help: "Money of answers given at a `risk` whose payment did not settle, in atomic units",
 };
 const STAGES: Metric = Metric {
     name: "tollgate_stage_seconds",
@@ -93,9 +99,10 @@ const ANSWERS_BYTES: Metric = Metric {
 };
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 14] = [
+pub const METRICS: [Metric; 15] = [
     EXCHANGES,
     SETTLED,
+    LOST,
     STAGES,
     RUNNING,
     FAULTS,
@@ -117,6 +124,7 @@ pub struct Metrics {
     log: AccessLog,
     exchanges: IntCounterVec,
     settled: IntCounterVec,
+    lost: IntCounterVec,
     stages: [Histogram; 3],
     running: IntGauge,
     faults: IntCounterVec,
@@ -142,6 +150,7 @@ impl Metrics {
         Ok(Self {
             exchanges: kept(&registry, IntCounterVec::new(opts(EXCHANGES), EXCHANGES.labels)?)?,
             settled: kept(&registry, IntCounterVec::new(opts(SETTLED), SETTLED.labels)?)?,
+            lost: kept(&registry, IntCounterVec::new(opts(LOST), LOST.labels)?)?,
             stages: STAGE_NAMES.map(|stage| stages.with_label_values(&[stage])),
             running: kept(&registry, IntGauge::with_opts(opts(RUNNING))?)?,
             faults: kept(&registry, IntCounterVec::new(opts(FAULTS), FAULTS.labels)?)?,
@@ -170,8 +179,7 @@ impl Metrics {
         let route = observed.route.unwrap_or("none");
         self.exchanges.with_label_values(&[route, observed.outcome]).inc();
         if let Some(payment) = observed.payment.as_ref().filter(|payment| payment.moved) {
-            let amount = u64::try_from(payment.amount).unwrap_or(u64::MAX);
-            self.settled.with_label_values(&[route, payment.network]).inc_by(amount);
+            self.settled(route, payment.network, AtomicAmount::new(payment.amount));
         }
         if observed.payment.is_some() {
             let stages = observed.stages;
@@ -185,6 +193,16 @@ impl Metrics {
         if self.log.write(observed) == Written::Dropped {
             self.dropped.inc();
         }
+    }
+
+    /// Money has moved.
+    pub fn settled(&self, route: &str, network: &str, amount: AtomicAmount) {
+        self.settled.with_label_values(&[route, network]).inc_by(counted(amount));
+    }
+
+    /// An answer was given for money that did not move.
+    pub fn lost(&self, route: &str, network: &str, amount: AtomicAmount) {
+        self.lost.with_label_values(&[route, network]).inc_by(counted(amount));
     }
 
     /// Something broke.
@@ -251,6 +269,10 @@ impl Metrics {
 
 /// Labels of [`STAGES`], in the order of an exchange.
 const STAGE_NAMES: [&str; 3] = ["verify", "upstream", "settle"];
+
+fn counted(amount: AtomicAmount) -> u64 {
+    u64::try_from(amount.units()).unwrap_or(u64::MAX)
+}
 
 fn opts(metric: Metric) -> Opts {
     Opts::new(metric.name, metric.help)

@@ -83,6 +83,8 @@ enum Stage {
     Over,
     /// The money moved.
     Settled,
+    /// The answer goes out before the money has moved.
+    AtRisk,
     /// It had moved before, and the answer that it bought then is given again.
     Again,
 }
@@ -94,6 +96,8 @@ pub enum Served {
     Free,
     /// For money.
     Paid,
+    /// For money that was still to move.
+    AtRisk,
     /// The payment was let go: the upstream did not answer well, or the client left.
     Released,
     /// With the answer that the payment had bought before.
@@ -171,14 +175,19 @@ impl Exchange {
         }
     }
 
+    /// The answer goes out, and the money moves behind it.
+    pub fn at_risk(&mut self) {
+        self.stage = Stage::AtRisk;
+    }
+
     /// The answer of before is given again.
     pub fn again(&mut self) {
         self.stage = Stage::Again;
     }
 
-    /// Whether the money has moved.
+    /// Whether the money has moved, or is about to whatever becomes of the exchange.
     pub fn is_settled(&self) -> bool {
-        matches!(self.stage, Stage::Settled | Stage::Prepaid(_))
+        matches!(self.stage, Stage::Settled | Stage::AtRisk | Stage::Prepaid(_))
     }
 
     /// What the exchange came to, where it was not refused.
@@ -187,6 +196,7 @@ impl Exchange {
             Stage::Unpaid => Served::Free,
             Stage::Held(_) | Stage::Over => Served::Released,
             Stage::Settled | Stage::Prepaid(_) => Served::Paid,
+            Stage::AtRisk => Served::AtRisk,
             Stage::Again => Served::Again,
         }
     }
@@ -198,6 +208,7 @@ impl Served {
         match self {
             Self::Free => "free",
             Self::Paid => "paid",
+            Self::AtRisk => "at_risk",
             Self::Released => "released",
             Self::Again => "again",
         }

@@ -36,7 +36,7 @@ pub(super) fn terms() -> Terms {
         offer(84532, "base-sepolia", 0x12, 60_000),
         offer(8453, "base", 0x11, 50_000),
     ];
-    let by = |offer| OfferedBy { offer: Arc::new(offer), facilitators: names() };
+    let by = |offer| OfferedBy { offer: Arc::new(offer), facilitators: names(), risk: None };
     let url = "https://api.example.com/paid".into();
     Terms {
         resource: Resource { url, description: "".into(), mime_type: "".into() },
