@@ -322,7 +322,7 @@ fn fault(context: &'static str) -> Fault {
 }
 
 /// Verifications at once: what waits for a node is in memory twice.
-const VERIFYING_MAX: usize = 256;
+const VERIFYING_MAX: usize = 128;
 /// Settlements that wait for a signer.
 const JOBS_MAX: usize = 8_192;
 /// Looks in a row that may fail before it counts.
