@@ -8,7 +8,6 @@ mod head;
 mod job;
 pub mod keys;
 mod lane;
-mod left;
 mod payment;
 mod probe;
 mod reader;
@@ -263,25 +262,7 @@ impl Inner {
             let wei: Option<U256> = reply.ok().and_then(|wei| wei.as_str()?.parse().ok());
             lane.set_balance(wei.ok_or_else(|| fault("a balance cannot be read"))?);
         }
-        self.heads.fresh().await?;
-        for lane in &self.lanes {
-            self.make_way(lane).await;
-        }
-        Ok(())
-    }
-
-    /// Looks for what an earlier process has left. It keeps settlements waiting, not the look.
-    async fn make_way(&self, lane: &Lane) {
-        let patience = self.bounds.replace_after.saturating_mul(PATIENCE);
-        let made = match self.fees().await {
-            Ok(now) => {
-                lane.make_way(&self.rpc, (now, self.bounds.caps), (steady(), patience)).await
-            }
-            Err(fault) => Err(fault),
-        };
-        if let Err(fault) = made {
-            tracing::debug!(%fault, "what an earlier process has left cannot be seen");
-        }
+        self.heads.fresh().await.map(drop)
     }
 
     /// Whether a signer has less than the operator wants it to have.
@@ -327,9 +308,6 @@ const VERIFYING_MAX: usize = 128;
 const JOBS_MAX: usize = 8_192;
 /// Looks in a row that may fail before it counts.
 pub const LOOKS_FAILED_MAX: u32 = 3;
-/// A transaction of an earlier process is left alone for as many replacements: one that is
-/// stopping beside us may still follow it.
-const PATIENCE: u32 = 4;
 const WEI_PER_GWEI: u128 = 1_000_000_000;
 /// What one payment usually takes.
 const GAS_USUAL: u128 = 100_000;

@@ -222,13 +222,6 @@
 //! questions in each, as many as public nodes take. A node that refuses batches is asked one by
 //! one. Verifications are not put into one call: what one payment does would be seen by the next.
 //!
-//! # What an earlier process left makes way, and its payments do not move
-//!
-//! A transaction of an earlier process that offers too little keeps all behind it waiting, and its
-//! text cannot be had from every node. After four times `replace_after` an empty one takes its
-//! nonce. Its payments stay unused until recovery has seen their window close, and nobody is
-//! charged. Nobody was served for them either, but on a route with `risk`, which it is part of.
-//!
 //! # The allocator leaves huge pages alone
 //!
 //! pingora reserves 64 KiB for each body it reads and hardly fills them. With huge pages each was

@@ -51,8 +51,6 @@
 //! until it is cheaper or the cap is raised. `a transaction was replaced`: it was in no block for
 //! `replace_after`, and was sent again for an eighth more. `another program uses the signer's key`:
 //! give each gateway a signer of its own; two programs with one key take each other's nonces.
-//! `what an earlier process sent was replaced`: it was stuck for four times `replace_after`, and
-//! an empty transaction took its nonce; with `fee_max` behind it, the cap is too low for that.
 //! `tollgate_chain_nodes{state="down"}`: nodes that do not answer, are ten blocks behind, or are on
 //! another chain; the others are asked instead.
 //!

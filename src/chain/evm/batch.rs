@@ -300,7 +300,7 @@ impl Inner {
         }
     }
 
-    pub(super) async fn fees(&self) -> Result<Fees, Fault> {
+    async fn fees(&self) -> Result<Fees, Fault> {
         let head = self.heads.fresh().await?;
         Fees::quote(head.base_fee, head.tip, self.bounds.caps)
             .map_err(|dear| fault("gas is too dear").caused_by(dear))

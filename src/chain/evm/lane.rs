@@ -16,7 +16,6 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::fees::{Fees, Market};
-use super::left::Left;
 use super::payment::Call;
 use super::rpc::{Ask, Rpc, Taken, quantity};
 use crate::clock::steady;
@@ -30,7 +29,6 @@ pub(super) struct Lane {
     next: tokio::sync::Mutex<Option<u64>>,
     /// Nonces that were handed to a node and are in no block yet.
     flying: Mutex<BTreeSet<u64>>,
-    pub(super) left: tokio::sync::Mutex<Option<Left>>,
     places: Arc<Semaphore>,
     places_max: usize,
     /// In 10⁹ wei; `u64::MAX` until it is known.
@@ -50,9 +48,9 @@ pub(super) struct Flight {
     _place: OwnedSemaphorePermit,
 }
 
-pub(super) struct Signed {
+struct Signed {
     hash: B256,
-    pub(super) raw: Bytes,
+    raw: Bytes,
 }
 
 impl Lane {
@@ -63,7 +61,6 @@ impl Lane {
             chain_id,
             next: tokio::sync::Mutex::new(None),
             flying: Mutex::new(BTreeSet::new()),
-            left: tokio::sync::Mutex::new(None),
             places: Arc::new(Semaphore::new(places_max)),
             places_max,
             balance_gwei: AtomicU64::new(u64::MAX),
@@ -72,10 +69,6 @@ impl Lane {
 
     pub(super) fn address(&self) -> Address {
         self.signer.address()
-    }
-
-    pub(super) fn is_flying(&self, nonce: u64) -> bool {
-        self.flying.lock().contains(&nonce)
     }
 
     /// A place for one more transaction, if there is one.
@@ -161,13 +154,7 @@ impl Lane {
         Ok(told.max(after_last))
     }
 
-    pub(super) fn sign(
-        &self,
-        nonce: u64,
-        call: &Call,
-        gas: u64,
-        fees: Fees,
-    ) -> Result<Signed, Fault> {
+    fn sign(&self, nonce: u64, call: &Call, gas: u64, fees: Fees) -> Result<Signed, Fault> {
         let (to, input) = (TxKind::Call(call.to), call.data.clone());
         let (gas_limit, value) = (gas, U256::ZERO);
         let envelope = match fees.market {

@@ -96,6 +96,30 @@ fn taken() -> Act {
 }
 
 #[tokio::test]
+async fn where_there_is_one_price_it_is_offered_as_before_eip_1559() {
+    let (lane, node) = (lane(), Node::start([Act::Says(json!("0x7")), taken()]).await);
+    let call = Call { to: Address::repeat_byte(1), data: Bytes::new() };
+    let fees = Fees { market: Market::OnePrice, fee: 800, tip: 800 };
+    let place = lane.place().unwrap();
+    let flight = Arc::clone(&lane).send(&node.rpc, (call, 50_000, fees), place).await.unwrap();
+    let sent = node.sent.lock();
+    assert!(sent[0].is_legacy());
+    assert_eq!((sent[0].gas_price(), sent[0].chain_id()), (Some(800), Some(84532)));
+    assert_eq!(*sent[0].tx_hash(), flight.hash());
+}
+
+#[test]
+fn the_fewer_places_are_left_the_longer_a_batch_waits_for_company() {
+    let lane = lane();
+    let windows = |_| {
+        let place = lane.place().unwrap();
+        (lane.windows(), place)
+    };
+    let (windows, _places): (Vec<_>, Vec<_>) = (0..16).map(windows).unzip();
+    assert_eq!(windows, (1..=16).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn a_transaction_that_every_node_refuses_leaves_no_gap() {
     let script = [Act::Says(json!("0x7")), Act::Refuses("insufficient funds"), taken(), taken()];
     let (lane, node) = (lane(), Node::start(script).await);
@@ -143,51 +167,4 @@ async fn a_replacement_has_the_same_nonce_and_pays_an_eighth_more() {
     assert_eq!(offers, [(7, 800, Some(80)), (7, 900, Some(90)), (7, 900, Some(90))]);
     assert_eq!(flight.hashes().count(), 2);
     assert_eq!(flight.hash(), *sent[2].tx_hash());
-}
-
-#[tokio::test]
-async fn what_an_earlier_process_left_makes_way_when_it_was_stuck_for_long() {
-    const CAPS: FeeCaps = FeeCaps { fee_max: 10_000, tip_max: 1_000 };
-    let counts = || [Act::Says(json!("0x5")), Act::Says(json!("0x7"))];
-    let script = counts().into_iter().chain(counts()).chain(counts());
-    let dear = [Act::Refuses("replacement transaction underpriced"), taken()];
-    let (lane, node) = (lane(), Node::start(script.chain(dear)).await);
-    let (began, patience) = (steady(), Duration::from_secs(60));
-    for seconds in [0, 59, 60] {
-        assert!(node.nonces().is_empty());
-        let at = began + Duration::from_secs(seconds);
-        lane.make_way(&node.rpc, (FEES, CAPS), (at, patience)).await.unwrap();
-    }
-    let sent = node.sent.lock();
-    let offers: Vec<_> = sent.iter().map(|sent| (sent.nonce(), sent.max_fee_per_gas())).collect();
-    assert_eq!(offers, [(5, 900), (5, 1_013)]);
-    assert!(sent.iter().all(|sent| sent.to() == Some(lane.address()) && sent.input().is_empty()));
-}
-
-#[tokio::test]
-async fn our_own_transactions_and_those_that_move_on_are_left_alone() {
-    const CAPS: FeeCaps = FeeCaps { fee_max: 10_000, tip_max: 1_000 };
-    let count = |count: u64| Act::Says(json!(format!("{count:#x}")));
-    // Ours is first; then another's, then the one behind it.
-    let counts = [count(7), taken(), count(7), count(8), count(5), count(8), count(6), count(8)];
-    let (lane, node) = (lane(), Node::start(counts).await);
-    let _ours = send(&lane, &node).await.unwrap();
-    for seconds in [0, 100, 200] {
-        let at = steady() + Duration::from_secs(seconds);
-        lane.make_way(&node.rpc, (FEES, CAPS), (at, Duration::from_secs(60))).await.unwrap();
-    }
-    assert_eq!(node.nonces(), [7]);
-}
-
-#[tokio::test]
-async fn where_there_is_one_price_it_is_offered_as_before_eip_1559() {
-    let (lane, node) = (lane(), Node::start([Act::Says(json!("0x7")), taken()]).await);
-    let call = Call { to: Address::repeat_byte(1), data: Bytes::new() };
-    let fees = Fees { market: Market::OnePrice, fee: 800, tip: 800 };
-    let place = lane.place().unwrap();
-    let flight = Arc::clone(&lane).send(&node.rpc, (call, 50_000, fees), place).await.unwrap();
-    let sent = node.sent.lock();
-    assert!(sent[0].is_legacy());
-    assert_eq!((sent[0].gas_price(), sent[0].chain_id()), (Some(800), Some(84532)));
-    assert_eq!(*sent[0].tx_hash(), flight.hash());
 }
