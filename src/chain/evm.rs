@@ -275,7 +275,7 @@ impl Inner {
 
     /// Whether a signer cannot even pay for one payment at today's price.
     fn is_empty(&self, lane: &Lane) -> bool {
-        let base_fee = self.heads.known().map_or(0, |head| head.base_fee);
+        let base_fee = self.heads.known().map_or(0, |head| head.base_fee.unwrap_or(head.tip));
         let needed = base_fee.saturating_mul(GAS_USUAL);
         let wei = lane.balance_gwei().map(|gwei| u128::from(gwei).saturating_mul(WEI_PER_GWEI));
         wei.is_some_and(|wei| wei == 0 || wei < needed)
@@ -305,7 +305,7 @@ fn fault(context: &'static str) -> Fault {
 }
 
 /// Verifications at once: what waits for a node is in memory twice.
-const VERIFYING_MAX: usize = 256;
+const VERIFYING_MAX: usize = 128;
 /// Settlements that wait for a signer.
 const JOBS_MAX: usize = 8_192;
 /// Looks in a row that may fail before it counts.

@@ -145,7 +145,7 @@ pub const KEYS: &[Key] = keys! {
         "confirmations": "number", Is("`1`"),
             "blocks that make a payment settled, its own counted; 0: before one is sealed";
         "batch.window": "time", Is(r#"`"5ms"`"#),
-            "how long a settlement waits for others to share a transaction";
+            "how long a settlement waits for others to share a transaction; longer under load";
         "batch.max": "number, 1 to 64", Is("`50`"),
             "settlements in one transaction";
         "gas.max": "number", Is("`500000`"),

@@ -75,6 +75,12 @@
 //! a node; `ledger`, the disk; `ours`, a bug. The log line of the exchange carries the chain of
 //! causes in `fault`.
 //!
+//! # Memory
+//!
+//! Some 90 KiB for each paid exchange in flight. Where the system gives huge pages to everybody
+//! (`/sys/kernel/mm/transparent_hugepage/enabled` says `[always]`), set `MIMALLOC_ALLOW_THP=0`:
+//! else it is twice that.
+//!
 //! # Lost log lines
 //!
 //! `tollgate_log_lines_dropped_total` grows when standard output is not read fast enough. Requests

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
+use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope, TxLegacy};
 use alloy::eips::eip2718::Encodable2718;
-use alloy::primitives::TxKind;
+use alloy::primitives::{Signature, TxKind};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::fees::Fees;
+use super::fees::{Fees, Market};
 use super::payment::Call;
 use super::rpc::{Ask, Rpc, Taken, quantity};
 use crate::clock::steady;
@@ -155,25 +155,44 @@ impl Lane {
     }
 
     fn sign(&self, nonce: u64, call: &Call, gas: u64, fees: Fees) -> Result<Signed, Fault> {
-        let transaction = TxEip1559 {
-            chain_id: self.chain_id,
-            nonce,
-            gas_limit: gas,
-            max_fee_per_gas: fees.fee,
-            max_priority_fee_per_gas: fees.tip,
-            to: TxKind::Call(call.to),
-            value: U256::ZERO,
-            access_list: Default::default(),
-            input: call.data.clone(),
-        };
-        let signature = self.signer.sign_hash_sync(&transaction.signature_hash());
+        let (to, input) = (TxKind::Call(call.to), call.data.clone());
+        let (gas_limit, value) = (gas, U256::ZERO);
+        let envelope = match fees.market {
+            Market::BaseFee => self.envelope(TxEip1559 {
+                chain_id: self.chain_id,
+                nonce,
+                gas_limit,
+                max_fee_per_gas: fees.fee,
+                max_priority_fee_per_gas: fees.tip,
+                to,
+                value,
+                access_list: Default::default(),
+                input,
+            }),
+            Market::OnePrice => self.envelope(TxLegacy {
+                chain_id: Some(self.chain_id),
+                nonce,
+                gas_price: fees.fee,
+                gas_limit,
+                to,
+                value,
+                input,
+            }),
+        }?;
+        let (hash, raw) = (*envelope.tx_hash(), envelope.encoded_2718().into());
+        Ok(Signed { hash, raw })
+    }
+
+    fn envelope<T: SignableTransaction<Signature>>(&self, unsigned: T) -> Result<TxEnvelope, Fault>
+    where
+        TxEnvelope: From<alloy::consensus::Signed<T>>,
+    {
+        let signature = self.signer.sign_hash_sync(&unsigned.signature_hash());
         let signature = signature.map_err(|error| {
             let broken = Fault::new(Side::Ours, Retry::Never, "a transaction cannot be signed");
             broken.caused_by(error)
         })?;
-        let envelope = TxEnvelope::from(transaction.into_signed(signature));
-        let (hash, raw) = (*envelope.tx_hash(), envelope.encoded_2718().into());
-        Ok(Signed { hash, raw })
+        Ok(TxEnvelope::from(unsigned.into_signed(signature)))
     }
 }
 

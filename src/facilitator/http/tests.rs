@@ -61,7 +61,7 @@ fn word(outcome: Outcome) -> String {
 #[track_caller]
 fn settle(status: u16, body: &str, expected: &str) {
     let status = StatusCode::from_u16(status).unwrap();
-    let answer = Answer { status, body: body.as_bytes().to_vec() };
+    let answer = Answer { status, pause: None, body: body.as_bytes().to_vec() };
     assert_eq!(word(outcome(&answer, &order(1))), expected, "{status} {body}");
 }
 
@@ -160,7 +160,7 @@ fn what_is_no_answer_is_unknown() {
 #[track_caller]
 fn verify(status: u16, body: &Value, expected: Result<Verdict, ()>) {
     let status = StatusCode::from_u16(status).unwrap();
-    let answer = Answer { status, body: body.to_string().into_bytes() };
+    let answer = Answer { status, pause: None, body: body.to_string().into_bytes() };
     assert_eq!(verdict(&answer, &order(1)).map_err(drop), expected, "{status} {body}");
 }
 
@@ -460,5 +460,23 @@ fn a_base_url_is_one_that_paths_can_follow() {
         ("", false),
     ] {
         assert_eq!(Http::new(Settings::new(url)).is_ok(), good, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_that_it_asks_for_is_told_with_the_fault() {
+    let said = |status: u16, pause: &str| {
+        let head = format!("HTTP/1.1 {status} Said\r\nretry-after: {pause}\r\n");
+        Act::Say(format!("{head}content-length: 0\r\n\r\n"))
+    };
+    let asked = [(429, "7"), (503, "120"), (500, "7"), (429, "tomorrow")];
+    let fake = Fake::start(asked.map(|(status, pause)| said(status, pause))).await;
+    let http = facilitator(&fake.url, Duration::from_secs(5));
+    let seconds = |fault: &Fault| fault.pause().map(|pause| pause.as_secs());
+    assert_eq!(seconds(&http.verify(&order(1)).await.unwrap_err()), Some(7));
+    let Outcome::Unknown { fault, .. } = http.settle(&order(1)).await else { panic!("503") };
+    assert_eq!(seconds(&fault), Some(120));
+    for _ in 0..2 {
+        assert_eq!(seconds(&http.verify(&order(1)).await.unwrap_err()), None);
     }
 }
