@@ -70,7 +70,8 @@
 //!
 //! A published facilitator says so, with an empty transaction and status 200, when waiting for the
 //! receipt fails after the broadcast. Only reasons that are given before anything is sent count as
-//! rejections; every other refusal to settle leaves the outcome unknown.
+//! rejections; every other refusal to settle leaves the outcome unknown. So does "used before": a
+//! proxy between us that repeats an order whose answer was lost is told so of money that has moved.
 //!
 //! # A request to settle is never repeated by the HTTP client
 //!

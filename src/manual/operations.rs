@@ -37,7 +37,8 @@
 //! them: put another one before it in `facilitator = [...]`. The simulated chain is looked up every
 //! few seconds. For a hosted facilitator look the payment up by hand: `tollgate ledger list` names
 //! payer, nonce and transaction; the asset's `authorizationState(payer, nonce)` on a block explorer
-//! says whether the money moved.
+//! says whether it was used, and the event of its use for what. A payer who uses or cancels its own
+//! authorization between verify and settle makes one of these, too, and pays for gas to do so.
 //!
 //! Where the gateway settles by itself, or the network has `rpc`, the chain is looked at every few
 //! seconds: the named transaction, the authorization's state, the event of its use. A payment whose
