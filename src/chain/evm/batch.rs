@@ -215,13 +215,15 @@ impl Inner {
     /// Even if the money is there, it is not this exchange's to claim: another gateway may have
     /// served for it.
     async fn elsewhere(&self, sought: &Sought) -> Outcome {
-        let used = "the authorization was used in another transaction";
-        match self.reader.trace(sought).await {
-            Ok(Traced::NotMoved) => Outcome::Rejected(ErrorReason::TransactionState),
-            Ok(Traced::Moved { transaction }) => unknown(Some(transaction), used),
-            Ok(Traced::Open) => unknown(None, used),
-            Err(fault) => Outcome::Unknown { transaction: None, fault },
-        }
+        let used = fault("the authorization was used in another transaction");
+        let (transaction, fault) = match self.reader.trace(sought).await {
+            Ok(Traced::NotMoved) => return Outcome::Rejected(ErrorReason::TransactionState),
+            Ok(Traced::Moved { transaction }) => (Some(transaction), used),
+            Ok(Traced::Open) => (None, used),
+            Err(fault) => (None, fault),
+        };
+        // A payer uses or cancels its own as often as it likes.
+        Outcome::Unknown { transaction, fault: fault.of_one_payment() }
     }
 
     /// Waits for a transaction and reads from its events what became of each payment in it.
@@ -345,3 +347,6 @@ const GAS_BASE: u64 = 21_000;
 const GAS_PER_BYTE: u64 = 40;
 /// What Multicall3 takes for each call.
 const GAS_EACH: u64 = 8_000;
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,7 @@ pub(super) fn outcome(answer: &Answer, order: &Order) -> Outcome {
         // to the first was lost.
         Some(ErrorReason::DuplicateSettlement) => unknown(None, status, Disbelief::UsedBefore),
         Some(reason) if answered => Outcome::Rejected(reason),
-        Some(_) => unknown(None, status, Disbelief::Status(status)),
+        Some(_) => unknown(None, status, Disbelief::Named(status)),
         None => unknown(None, status, Disbelief::PerhapsSent),
     }
 }
@@ -123,6 +123,8 @@ enum Disbelief {
     PerhapsSent,
     #[error("it says that the payment was used before, and not by whom")]
     UsedBefore,
+    #[error("it names a reason, with status {}", .0.as_u16())]
+    Named(StatusCode),
 }
 
 /// The answer of `/verify`, as loosely as it is written in the field.
@@ -213,8 +215,10 @@ fn at_the_door(status: StatusCode) -> bool {
 fn unknown(transaction: Option<Box<str>>, status: StatusCode, cause: Disbelief) -> Outcome {
     let fault = match cause {
         // It works, and a payer whose account is empty by now can bring it to say so.
-        Disbelief::UsedBefore => disbelief(status, cause).of_one_payment(),
-        Disbelief::FailedTransaction | Disbelief::PerhapsSent if !status.is_server_error() => {
+        Disbelief::FailedTransaction | Disbelief::UsedBefore | Disbelief::Named(_) => {
+            disbelief(status, cause).of_one_payment()
+        }
+        Disbelief::PerhapsSent if !status.is_server_error() => {
             disbelief(status, cause).of_one_payment()
         }
         _ => disbelief(status, cause),

@@ -165,8 +165,10 @@ fn reach(status: u16, change: Value, expected: Reach) {
 fn what_a_payer_can_bring_about_says_nothing_of_the_facilitator() {
     for status in [200, 400, 500, 503] {
         reach(status, json!({"errorReason": "duplicate_settlement"}), Reach::OnePayment);
+        reach(status, json!({"transaction": HASH}), Reach::OnePayment);
     }
     reach(200, json!({"errorReason": "transaction_failed"}), Reach::OnePayment);
+    reach(500, json!({"errorReason": "insufficient_funds"}), Reach::OnePayment);
     reach(500, json!({"errorReason": "unexpected_settle_error"}), Reach::Everyone);
     reach(503, json!({}), Reach::Everyone);
 }
