@@ -225,7 +225,9 @@
 //!
 //! Anyone may send a signed authorization. When ours is found used in a transaction that we did
 //! not send, the money may be there, but another gateway with the same `pay_to` may have served for
-//! it: the outcome is unknown, and recovery writes down what the chain says.
+//! it: the outcome is unknown, and recovery writes down what the chain says. USDC says `expired`
+//! and `paused` before it looks at that, so then the authorization's state is asked for. A payer
+//! can do this to itself at will, so it says nothing of the chain and opens no circuit.
 //!
 //! # Our own transport under alloy's types
 //!

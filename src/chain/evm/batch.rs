@@ -163,6 +163,7 @@ impl Inner {
         let multicall = found.code_sizes.last().is_some_and(|size| *size > 0);
         self.has_multicall.store(multicall, std::sync::atomic::Ordering::Relaxed);
         let (mut good, mut results) = (Vec::new(), found.results.into_iter());
+        let clock = found.timestamp;
         for (mut job, size) in batch.into_iter().zip(found.code_sizes) {
             let deployed = job.payment.deploy().and_then(|_| results.next());
             // A wallet that is there is not deployed again.
@@ -175,7 +176,7 @@ impl Inner {
             if !alone && (foreign || !multicall) {
                 self.again(job);
             } else if !result.ok {
-                self.refuse(job, &result).await;
+                self.refuse(job, &result, clock).await;
             } else if gas > self.bounds.gas_max {
                 job.end(Outcome::Rejected(ErrorReason::TransactionState));
             } else if size == 0 && !multicall && job.payment.deploy().is_some() {
@@ -201,10 +202,20 @@ impl Inner {
         self.rpc.probe(At::Latest, &calls, &subjects, self.bounds.gas_max).await
     }
 
-    /// Ends a job whose simulation failed: nothing was sent, but another may have sent it.
-    async fn refuse(&self, job: Job, result: &Probed) {
+    /// Ends a job whose simulation failed at `clock`: nothing was sent, but another may have sent
+    /// it.
+    async fn refuse(&self, job: Job, result: &Probed, clock: u64) {
+        let sought = &job.sought;
         let outcome = match result.reason() {
-            ErrorReason::DuplicateSettlement => self.elsewhere(&job.sought).await,
+            ErrorReason::DuplicateSettlement => self.elsewhere(sought).await,
+            // So an asset says before it looks whether the authorization is used.
+            reason @ (ErrorReason::ValidBefore | ErrorReason::TransactionState) => {
+                match self.reader.is_unused(sought, clock).await {
+                    Ok(true) => Outcome::Rejected(reason),
+                    Ok(false) => self.elsewhere(sought).await,
+                    Err(fault) => Outcome::Unknown { transaction: None, fault },
+                }
+            }
             reason => Outcome::Rejected(reason),
         };
         job.end(outcome);
@@ -266,8 +277,8 @@ impl Inner {
     /// A payment that failed in a block: it is tried once more alone, or told why.
     async fn examine(self: &Arc<Self>, job: Job, was_alone: bool) {
         let found = self.simulate(std::iter::once(&job.payment)).await;
-        let result = match found {
-            Ok(found) => found.results.into_iter().next_back(),
+        let (result, clock) = match found {
+            Ok(found) => (found.results.into_iter().next_back(), found.timestamp),
             Err(fault) => return job.end(Outcome::Unknown { transaction: None, fault }),
         };
         match result {
@@ -276,7 +287,7 @@ impl Inner {
                 self.again(job);
             }
             Some(result) if result.ok => job.end(Outcome::Rejected(ErrorReason::TransactionState)),
-            Some(result) => self.refuse(job, &result).await,
+            Some(result) => self.refuse(job, &result, clock).await,
             None => job.end(unknown(None, "a failed payment cannot be examined")),
         }
     }

@@ -134,6 +134,8 @@ async fn check<const N: usize>(probes: [Bytes; N], used_by: Vec<Value>, expected
 const USER: B256 = B256::repeat_byte(0x77);
 const NOW: u64 = 1_000;
 const USED: &str = "FiatTokenV2: authorization is used or canceled";
+const EXPIRED: &str = "FiatTokenV2: authorization is expired";
+const PAUSED: &str = "Pausable: paused";
 const LONG: Duration = Duration::from_secs(20);
 const BOUNDS: Bounds = Bounds {
     confirmations: 1,
@@ -153,4 +155,26 @@ const BOUNDS: Bounds = Bounds {
 async fn what_a_payer_uses_or_cancels_itself_is_told_of_this_payment_alone() {
     check([reverts(NOW, USED), state(NOW, true)], cancelled(), "unknown to one").await;
     check([reverts(NOW, USED), state(NOW, true)], paid(), "unknown to one, named").await;
+}
+
+#[tokio::test]
+async fn a_window_that_is_over_is_no_proof_that_nothing_was_taken() {
+    for said in [EXPIRED, PAUSED] {
+        let used = [reverts(NOW, said), state(NOW, true), state(NOW, true)];
+        check(used, paid(), "unknown to one, named").await;
+    }
+}
+
+#[tokio::test]
+async fn an_unused_authorization_is_refused_for_what_the_asset_says() {
+    let expired = "invalid_exact_evm_payload_authorization_valid_before";
+    check([reverts(NOW, EXPIRED), state(NOW, false)], Vec::new(), expired).await;
+    let paused = "invalid_transaction_state";
+    check([reverts(NOW, PAUSED), state(NOW + 2, false)], Vec::new(), paused).await;
+}
+
+#[tokio::test]
+async fn a_node_that_lags_does_not_say_that_nothing_was_taken() {
+    let (said, lags) = (reverts(NOW, EXPIRED), state(NOW - 1, false));
+    check([said, lags, state(NOW, true)], paid(), "unknown to one, named").await;
 }
