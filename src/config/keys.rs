@@ -87,7 +87,7 @@ pub const KEYS: &[Key] = keys! {
         "url": "`sqlite://PATH`, `postgres://…` or `memory:`", Required,
             "a file for one gateway, a database for several; memory is for testnets only";
         "keep": r#"days or `"forever"`"#, Is(r#"`"400d"`"#),
-            "how long a payment is kept after its end, at least as long as it could be sent";
+            "how long a settled payment is kept, or while it could be sent; any other for a day";
     }
     "[answers]" {
         "max": r#"size or `"off"`"#, Is(r#"`"1MiB"`"#),

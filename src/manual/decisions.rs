@@ -10,7 +10,9 @@
 //! # A claim may be taken again after `released` and `refused`
 //!
 //! In both nothing has moved. The payer may top up its account and send the same authorization
-//! again; the asset's contract takes each nonce once, whatever we believe.
+//! again; the asset's contract takes each nonce once, whatever we believe. So these rows are
+//! forgotten after a day whatever `keep` says: a payer without money makes them at will, and chooses
+//! how long their windows are.
 //!
 //! # Work that must outlive a request takes its first step in place
 //!

@@ -116,9 +116,11 @@
 //!
 //! # How long payments are kept
 //!
-//! `[ledger] keep`, 400 days by default: payments that have ended, by success or not, are deleted
-//! so long after their end, and never before a day after their authorization has ended, so that
-//! none can be used twice. What is under way or unknown stays. Export before, or write `"forever"`.
+//! `[ledger] keep`, 400 days by default: settled payments are deleted so long after their end, and
+//! never before a day after their authorization has ended, so that none can be used twice. What was
+//! refused or released did not move: it is deleted after a day, however long its payer has made its
+//! window, so run `reconcile` once a day. What is under way or unknown stays. Export before, or
+//! write `"forever"`, which deletes nothing.
 //! Every ten minutes old payments are looked at, five hundred in a transaction; SQLite then gives
 //! the pages back to the system, PostgreSQL to its autovacuum.
 //!
