@@ -138,7 +138,7 @@ pub const KEYS: &[Key] = keys! {
             "who sends and pays for gas: 64 hex digits by `env` or `file`, or a keystore";
         "signers": "list of the same", Is("`[]`"),
             "several, that settle in parallel";
-        "confirmations": "number", Is("`1`"),
+        "confirmations": "number", Is("Base `1`, Polygon `5`, else **required**"),
             "blocks that make a payment settled, its own counted; 0: before one is sealed";
         "batch.window": "time", Is(r#"`"5ms"`"#),
             "how long a settlement waits for others to share a transaction";

@@ -201,7 +201,9 @@
 //!
 //! `latest` refuses fewest good payments, and a wrong `yes` costs an answer, not money. A payment
 //! is settled when its own events are in the receipt and its block is on the chain,
-//! `confirmations` deep: 1 by default, because a rollup's sequencer does not take blocks back.
+//! `confirmations` deep. That is 1 on Base, because a rollup's sequencer does not take blocks back,
+//! and 5 on Polygon, ten seconds, where blocks go away until validators agree on one, after five
+//! seconds as a rule. Of any other chain nobody here knows, so a file that settles on one must say.
 //! That a payment will never move is believed only of a block that stays (`safe`, or 64 below the
 //! head) whose clock is past the end of its window.
 //!
