@@ -91,7 +91,7 @@ pub const KEYS: &[Key] = keys! {
         "url": "`sqlite://PATH`, `postgres://…` or `memory:`", Required,
             "a file for one gateway, a database for several; memory is for testnets only";
         "keep": r#"days or `"forever"`"#, Is(r#"`"400d"`"#),
-            "how long a payment is kept after its end, at least as long as it could be sent";
+            "how long a settled payment is kept, or while it could be sent; any other for a day";
     }
     "[answers]" {
         "max": r#"size or `"off"`"#, Is(r#"`"1MiB"`"#),
@@ -142,7 +142,7 @@ pub const KEYS: &[Key] = keys! {
             "who sends and pays for gas: 64 hex digits by `env` or `file`, or a keystore";
         "signers": "list of the same", Is("`[]`"),
             "several, that settle in parallel";
-        "confirmations": "number", Is("`1`"),
+        "confirmations": "number", Is("Base `1`, Polygon `5`, else **required**"),
             "blocks that make a payment settled, its own counted; 0: before one is sealed";
         "batch.window": "time", Is(r#"`"5ms"`"#),
             "how long a settlement waits for others to share a transaction; longer under load";

@@ -10,7 +10,9 @@
 //! # A claim may be taken again after `released` and `refused`
 //!
 //! In both nothing has moved. The payer may top up its account and send the same authorization
-//! again; the asset's contract takes each nonce once, whatever we believe.
+//! again; the asset's contract takes each nonce once, whatever we believe. So these rows are
+//! forgotten after a day whatever `keep` says: a payer without money makes them at will, and chooses
+//! how long their windows are.
 //!
 //! # Work that must outlive a request takes its first step in place
 //!
@@ -70,7 +72,8 @@
 //!
 //! A published facilitator says so, with an empty transaction and status 200, when waiting for the
 //! receipt fails after the broadcast. Only reasons that are given before anything is sent count as
-//! rejections; every other refusal to settle leaves the outcome unknown.
+//! rejections; every other refusal to settle leaves the outcome unknown. So does "used before": a
+//! proxy between us that repeats an order whose answer was lost is told so of money that has moved.
 //!
 //! # A request to settle is never repeated by the HTTP client
 //!
@@ -198,7 +201,9 @@
 //!
 //! `latest` refuses fewest good payments, and a wrong `yes` costs an answer, not money. A payment
 //! is settled when its own events are in the receipt and its block is on the chain,
-//! `confirmations` deep: 1 by default, because a rollup's sequencer does not take blocks back.
+//! `confirmations` deep. That is 1 on Base, because a rollup's sequencer does not take blocks back,
+//! and 5 on Polygon, ten seconds, where blocks go away until validators agree on one, after five
+//! seconds as a rule. Of any other chain nobody here knows, so a file that settles on one must say.
 //! That a payment will never move is believed only of a block that stays (`safe`, or 64 below the
 //! head) whose clock is past the end of its window.
 //!
@@ -242,7 +247,9 @@
 //!
 //! Anyone may send a signed authorization. When ours is found used in a transaction that we did
 //! not send, the money may be there, but another gateway with the same `pay_to` may have served for
-//! it: the outcome is unknown, and recovery writes down what the chain says.
+//! it: the outcome is unknown, and recovery writes down what the chain says. USDC says `expired`
+//! and `paused` before it looks at that, so then the authorization's state is asked for. A payer
+//! can do this to itself at will, so it says nothing of the chain and opens no circuit.
 //!
 //! # Our own transport under alloy's types
 //!

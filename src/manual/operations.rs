@@ -50,7 +50,8 @@
 //! them: put another one before it in `facilitator = [...]`. The simulated chain is looked up every
 //! few seconds. For a hosted facilitator look the payment up by hand: `tollgate ledger list` names
 //! payer, nonce and transaction; the asset's `authorizationState(payer, nonce)` on a block explorer
-//! says whether the money moved.
+//! says whether it was used, and the event of its use for what. A payer who uses or cancels its own
+//! authorization between verify and settle makes one of these, too, and pays for gas to do so.
 //!
 //! Where the gateway settles by itself, or the network has `rpc`, the chain is looked at every few
 //! seconds: the named transaction, the authorization's state, the event of its use. A payment whose
@@ -136,9 +137,11 @@
 //!
 //! # How long payments are kept
 //!
-//! `[ledger] keep`, 400 days by default: payments that have ended, by success or not, are deleted
-//! so long after their end, and never before a day after their authorization has ended, so that
-//! none can be used twice. What is under way or unknown stays. Export before, or write `"forever"`.
+//! `[ledger] keep`, 400 days by default: settled payments are deleted so long after their end, and
+//! never before a day after their authorization has ended, so that none can be used twice. What was
+//! refused or released did not move: it is deleted after a day, however long its payer has made its
+//! window, so run `reconcile` once a day. What is under way or unknown stays. Export before, or
+//! write `"forever"`, which deletes nothing.
 //! Every ten minutes old payments are looked at, five hundred in a transaction; SQLite then gives
 //! the pages back to the system, PostgreSQL to its autovacuum.
 //!

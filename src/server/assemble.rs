@@ -159,5 +159,5 @@ pub(super) fn setting(
 }
 
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// Recovery is in no hurry.
-const READ_CONFIRMATIONS: u64 = 3;
+/// As deep as blocks stay on any of the built-in networks; recovery is in no hurry.
+const READ_CONFIRMATIONS: u64 = 5;

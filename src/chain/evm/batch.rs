@@ -174,6 +174,7 @@ impl Inner {
         let multicall = found.code_sizes.last().is_some_and(|size| *size > 0);
         self.has_multicall.store(multicall, std::sync::atomic::Ordering::Relaxed);
         let (mut good, mut results) = (Vec::new(), found.results.into_iter());
+        let clock = found.timestamp;
         for (mut job, size) in batch.into_iter().zip(found.code_sizes) {
             let deployed = job.payment.deploy().and_then(|_| results.next());
             // A wallet that is there is not deployed again.
@@ -186,7 +187,7 @@ impl Inner {
             if !alone && (foreign || !multicall) {
                 self.again(job);
             } else if !result.ok {
-                self.refuse(job, &result).await;
+                self.refuse(job, &result, clock).await;
             } else if gas > self.bounds.gas_max {
                 job.end(Outcome::Rejected(ErrorReason::TransactionState));
             } else if size == 0 && !multicall && job.payment.deploy().is_some() {
@@ -212,10 +213,20 @@ impl Inner {
         self.rpc.probe(At::Latest, &calls, &subjects, self.bounds.gas_max).await
     }
 
-    /// Ends a job whose simulation failed: nothing was sent, but another may have sent it.
-    async fn refuse(&self, job: Job, result: &Probed) {
+    /// Ends a job whose simulation failed at `clock`: nothing was sent, but another may have sent
+    /// it.
+    async fn refuse(&self, job: Job, result: &Probed, clock: u64) {
+        let sought = &job.sought;
         let outcome = match result.reason() {
-            ErrorReason::DuplicateSettlement => self.elsewhere(&job.sought).await,
+            ErrorReason::DuplicateSettlement => self.elsewhere(sought).await,
+            // So an asset says before it looks whether the authorization is used.
+            reason @ (ErrorReason::ValidBefore | ErrorReason::TransactionState) => {
+                match self.reader.is_unused(sought, clock).await {
+                    Ok(true) => Outcome::Rejected(reason),
+                    Ok(false) => self.elsewhere(sought).await,
+                    Err(fault) => Outcome::Unknown { transaction: None, fault },
+                }
+            }
             reason => Outcome::Rejected(reason),
         };
         job.end(outcome);
@@ -226,13 +237,15 @@ impl Inner {
     /// Even if the money is there, it is not this exchange's to claim: another gateway may have
     /// served for it.
     async fn elsewhere(&self, sought: &Sought) -> Outcome {
-        let used = "the authorization was used in another transaction";
-        match self.reader.trace(sought).await {
-            Ok(Traced::NotMoved) => Outcome::Rejected(ErrorReason::TransactionState),
-            Ok(Traced::Moved { transaction }) => unknown(Some(transaction), used),
-            Ok(Traced::Open) => unknown(None, used),
-            Err(fault) => Outcome::Unknown { transaction: None, fault },
-        }
+        let used = fault("the authorization was used in another transaction");
+        let (transaction, fault) = match self.reader.trace(sought).await {
+            Ok(Traced::NotMoved) => return Outcome::Rejected(ErrorReason::TransactionState),
+            Ok(Traced::Moved { transaction }) => (Some(transaction), used),
+            Ok(Traced::Open) => (None, used),
+            Err(fault) => (None, fault),
+        };
+        // A payer uses or cancels its own as often as it likes.
+        Outcome::Unknown { transaction, fault: fault.of_one_payment() }
     }
 
     /// Waits for a transaction and reads from its events what became of each payment in it.
@@ -275,8 +288,8 @@ impl Inner {
     /// A payment that failed in a block: it is tried once more alone, or told why.
     async fn examine(self: &Arc<Self>, job: Job, was_alone: bool) {
         let found = self.simulate(std::iter::once(&job.payment)).await;
-        let result = match found {
-            Ok(found) => found.results.into_iter().next_back(),
+        let (result, clock) = match found {
+            Ok(found) => (found.results.into_iter().next_back(), found.timestamp),
             Err(fault) => return job.end(Outcome::Unknown { transaction: None, fault }),
         };
         match result {
@@ -285,7 +298,7 @@ impl Inner {
                 self.again(job);
             }
             Some(result) if result.ok => job.end(Outcome::Rejected(ErrorReason::TransactionState)),
-            Some(result) => self.refuse(job, &result).await,
+            Some(result) => self.refuse(job, &result, clock).await,
             None => job.end(unknown(None, "a failed payment cannot be examined")),
         }
     }
@@ -362,3 +375,6 @@ const GAS_BASE: u64 = 21_000;
 const GAS_PER_BYTE: u64 = 40;
 /// What Multicall3 takes for each call.
 const GAS_EACH: u64 = 8_000;
+
+#[cfg(test)]
+mod tests;

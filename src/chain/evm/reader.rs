@@ -53,6 +53,13 @@ impl Reader {
         Self { rpc, confirmations }
     }
 
+    /// Whether nobody had used the authorization yet when the chain's clock was at `clock`.
+    pub(super) async fn is_unused(&self, sought: &Sought, clock: u64) -> Result<bool, Fault> {
+        let (used, at) = self.state(sought, At::Latest).await?;
+        // A node that lags does not know.
+        Ok(!used && at >= clock)
+    }
+
     /// Looks a payment up: the transaction that was named for it, then the state of its
     /// authorization, then the event of its use.
     ///

@@ -9,6 +9,7 @@ use super::answer::{outcome, verdict};
 use super::ask::{ANSWER_BYTES_MAX, Answer};
 use super::fake::{Act, Fake, http};
 use super::*;
+use crate::fault::Reach;
 use crate::x402::ErrorReason;
 
 const HASH: &str = "0x00000000000000000000000000000000000000000000000000000000000000Ab";
@@ -105,8 +106,6 @@ fn a_refusal_is_believed_when_it_was_found_before_sending() {
         let poor = failure(json!({"errorReason": "insufficient_funds"}));
         settle(status, &poor, "rejected insufficient_funds");
     }
-    let used = failure(json!({"errorReason": "invalid_exact_evm_nonce_already_used"}));
-    settle(200, &used, "rejected duplicate_settlement");
     let absent = failure(json!({"errorReason": "insufficient_funds", "transaction": null}));
     settle(200, &absent, "rejected insufficient_funds");
 }
@@ -133,6 +132,45 @@ fn a_refusal_that_may_come_after_sending_is_unknown() {
         settle(status, &failure(json!({"transaction": HASH})), "unknown, named");
         settle(status, &failure(json!({"transaction": "pending"})), "unknown");
     }
+}
+
+/// A proxy that repeats a question gets this for an order whose first answer was lost.
+#[test]
+fn a_payment_that_was_used_before_may_have_been_used_for_us() {
+    for reason in [
+        "duplicate_settlement",
+        "invalid_exact_evm_nonce_already_used",
+        "execution reverted: FiatTokenV2: authorization is used or canceled",
+    ] {
+        let used = json!({"errorReason": reason});
+        for status in [200, 400, 402, 409, 422, 500] {
+            settle(status, &failure(used.clone()), "unknown");
+        }
+        let refused = json!({"isValid": false, "invalidReason": reason});
+        verify(200, &refused, Ok(Verdict::Bad(ErrorReason::DuplicateSettlement)));
+    }
+}
+
+#[track_caller]
+fn reach(status: u16, change: Value, expected: Reach) {
+    let status = StatusCode::from_u16(status).unwrap();
+    let answer = Answer { status, body: failure(change.clone()).into_bytes() };
+    match outcome(&answer, &order(1)) {
+        Outcome::Unknown { fault, .. } => assert_eq!(fault.reach(), expected, "{status} {change}"),
+        known => panic!("{known:?}"),
+    }
+}
+
+#[test]
+fn what_a_payer_can_bring_about_says_nothing_of_the_facilitator() {
+    for status in [200, 400, 500, 503] {
+        reach(status, json!({"errorReason": "duplicate_settlement"}), Reach::OnePayment);
+        reach(status, json!({"transaction": HASH}), Reach::OnePayment);
+    }
+    reach(200, json!({"errorReason": "transaction_failed"}), Reach::OnePayment);
+    reach(500, json!({"errorReason": "insufficient_funds"}), Reach::OnePayment);
+    reach(500, json!({"errorReason": "unexpected_settle_error"}), Reach::Everyone);
+    reach(503, json!({}), Reach::Everyone);
 }
 
 #[test]
