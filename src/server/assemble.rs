@@ -56,8 +56,8 @@ pub(super) struct Named {
 type Address = Arc<ArcSwapOption<std::net::SocketAddr>>;
 
 impl House {
-    /// Opens the ledger, starts bundled services, looks names up once.
-    pub(super) async fn build(config: &Config) -> Result<Self, ServeError> {
+    /// Starts bundled services, looks names up once.
+    pub(super) async fn build(config: &Config, ledger: Ledger) -> Result<Self, ServeError> {
         let log = if config.server.access_log == Switch::On {
             AccessLog::to(std::io::stdout()).map_err(ServeError::Process)?
         } else {
@@ -66,7 +66,6 @@ impl House {
         let metrics = Arc::new(Metrics::new(log)?);
         let limiter = Arc::new(Limiter::new(&config.limits));
         let clock = Clock::System;
-        let ledger = Ledger::open(&config.ledger).await?;
         let facilitators = facilitators(config)?;
         let settlers = (facilitators, readers(config)?);
         let payments = Payments::with_readers(ledger, settlers, clock.clone())
