@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
 use sqlx::Error as ReadError;
+use sqlx::sqlite::SqliteRow;
 
 use super::lines::{self, BoxError, Line, key};
 use super::queue::{Advancing, Claiming};
@@ -34,18 +35,18 @@ impl WriteError {
 /// Claims a payment, under this number.
 pub(super) fn claim(to: &Connection, serial: i64, op: &Claiming) -> Result<Claimed, WriteError> {
     let claim = &op.claim;
-    let [payer, nonce, asset, network] = key(&claim.identity);
+    let PaymentIdentity { network, asset, payer, nonce } = &claim.identity;
     let written = to.prepare_cached(CLAIM)?.execute(params![
         serial,
-        payer,
-        nonce,
-        asset,
-        network,
-        claim.exchange.to_string(),
+        payer.as_slice(),
+        nonce.as_slice(),
+        asset.as_slice(),
+        network.as_str(),
+        claim.exchange.bytes(),
         claim.route,
         claim.facilitator,
         claim.amount.to_string(),
-        format!("{:#x}", claim.pay_to),
+        claim.pay_to.as_slice(),
         i64::try_from(claim.valid_before).unwrap_or(i64::MAX),
         op.now.millis(),
     ])?;
@@ -62,7 +63,7 @@ pub(super) fn advance(
     serial: Option<i64>,
     op: &Advancing,
 ) -> Result<Result<(), Misstep>, WriteError> {
-    let (exchange, step) = (op.exchange.to_string(), &op.step);
+    let (exchange, step) = (op.exchange.bytes(), &op.step);
     let [from_1, from_2, from_3] = step.sources().map(super::State::name);
     let (state, now) = (step.state().name(), op.now.millis());
     let (transaction, reason, facilitator) =
@@ -81,7 +82,7 @@ pub(super) fn advance(
             serial,
         ])?,
         None => {
-            let [payer, nonce, asset, network] = key(&op.identity);
+            let PaymentIdentity { network, asset, payer, nonce } = &op.identity;
             to.prepare_cached(ADVANCE)?.execute(params![
                 exchange,
                 from_1,
@@ -92,10 +93,10 @@ pub(super) fn advance(
                 reason,
                 facilitator,
                 now,
-                payer,
-                nonce,
-                asset,
-                network,
+                payer.as_slice(),
+                nonce.as_slice(),
+                asset.as_slice(),
+                network.as_str(),
             ])?
         }
     };
@@ -108,11 +109,15 @@ pub(super) fn advance(
 
 fn find(in_: &Connection, identity: &PaymentIdentity) -> Result<Option<Entry>, WriteError> {
     let read = |row: &Row<'_>| Ok(lines::entry(row));
-    let found = in_.prepare_cached(lines::GET)?.query_row(key(identity), read).optional()?;
+    let found = in_.prepare_cached(SqliteRow::GET)?.query_row(key(identity), read).optional()?;
     found.transpose().map_err(WriteError::Odd)
 }
 
 impl Line for Row<'_> {
+    const GET: &'static str = SqliteRow::GET;
+    const PAST: &'static str = SqliteRow::PAST;
+    const PAGE: &'static str = SqliteRow::PAGE;
+
     fn text(&self, column: usize) -> Result<&str, ReadError> {
         let value = self.get_ref(column).map_err(odd)?;
         value.as_str().map_err(odd)
@@ -145,7 +150,7 @@ ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET
     facilitator = excluded.facilitator, amount = excluded.amount, pay_to = excluded.pay_to,
     valid_before = excluded.valid_before, state = excluded.state,
     past = substr(coalesce(payments.past || ' ', '') || payments.state || '@'
-        || payments.changed_at || '/' || payments.exchange, -2000),
+        || payments.changed_at || '/' || lower(hex(payments.exchange)), -2000),
     "transaction" = NULL, reason = NULL,
     claimed_at = excluded.claimed_at, changed_at = excluded.changed_at
 WHERE payments.state IN ('released', 'refused')"#;

@@ -188,6 +188,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/migrations/sqlite");
 
 /// Reads what is in flight, oldest first, each with its number. Its condition is the index's.
 pub(super) const UNFINISHED: &str = select!(
+    bytes,
     ", serial FROM payments WHERE (state = 'held' OR state = 'settling' OR state = 'unknown')
     AND serial > $1 ORDER BY serial LIMIT $2"
 );

@@ -13,7 +13,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{ConnectOptions as _, Row as _};
+
+use super::lines::Line as _;
 
 use super::*;
 use crate::x402::{AtomicAmount, ErrorReason, Network};
@@ -399,7 +402,7 @@ async fn no_statement_reads_the_whole_table() {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
     let mut other = options.connect().await.unwrap();
     let written = [rows::CLAIM, rows::ADVANCE, rows::ADVANCE_CLAIM];
-    let read = [lines::GET, sqlite::UNFINISHED, lines::PAGE];
+    let read = [SqliteRow::GET, sqlite::UNFINISHED, SqliteRow::PAGE];
     for sql in written.into_iter().chain(read) {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
         let plan = sqlx::query(explain).fetch_all(&mut other).await.unwrap();

@@ -46,6 +46,11 @@ impl Writer {
             if taken.is_empty() && !elapsed {
                 break;
             }
+            if taken.len() < self.claims.len().min(GATHERED_ENOUGH) {
+                // Payments that are on their way come with their next steps: one commit for all.
+                std::thread::sleep(GATHER_WAIT);
+                ops.take_more(&mut taken, TAKE_MAX);
+            }
             taken.append(&mut self.late);
             for round in rounds(taken.drain(..)) {
                 self.write(round);
@@ -124,6 +129,12 @@ fn len<T>(list: &[T]) -> i64 {
 
 /// Ops that are taken from the queue at once.
 const TAKE_MAX: usize = 256;
+
+/// How long a commit waits for more to write: about as long as a disk takes for it.
+const GATHER_WAIT: Duration = Duration::from_micros(500);
+
+/// Ops that are worth a commit.
+const GATHERED_ENOUGH: usize = 32;
 
 /// How long a release that could not be written waits for the next attempt.
 const RETRY_WAIT: Duration = Duration::from_millis(500);
