@@ -10,6 +10,7 @@ pub mod receipt;
 pub mod reconcile;
 pub mod recover;
 pub mod reserve;
+pub mod risk;
 pub mod settle;
 pub mod verify;
 
@@ -30,6 +31,8 @@ pub use present::{Presented, present};
 pub use prove::{ContractWallets, Proven, SignedBy};
 pub use receipt::Receipt;
 pub use reserve::{Reserved, Standing};
+pub use risk::Risk;
+use risk::Risks;
 pub use settle::{Settled, Unsettled};
 pub use verify::{Unverified, Verified};
 
@@ -46,6 +49,7 @@ struct Inner {
     readers: HashMap<Network, Reader>,
     clock: Clock,
     under_way: AtomicUsize,
+    risks: Arc<Risks>,
 }
 
 impl Payments {
@@ -67,6 +71,7 @@ impl Payments {
                 readers,
                 clock,
                 under_way: AtomicUsize::new(0),
+                risks: Arc::default(),
             }),
             answers: Answers::off(),
         }

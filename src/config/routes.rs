@@ -10,7 +10,7 @@ use toml::Spanned;
 use crate::route::challenge::ChallengeError;
 use crate::route::upstream::Upstream;
 use crate::route::{BodyRules, Charge, OfferedBy, Pattern, Route, RouteTable, SettleMoment, Terms};
-use crate::x402::{AmountError, Resource};
+use crate::x402::{AmountError, AtomicAmount, Resource};
 
 use super::answers::Answers;
 use super::file::{FileBody, FileRoute};
@@ -65,9 +65,16 @@ pub(super) fn routes(
             Some(_) | None => routes.push(Arc::new(route)),
         }
     }
-    if let Err(conflict) = RouteTable::new(routes.clone()) {
-        let span = spans.remove(&conflict.second).unwrap_or_default();
-        reader.wrong(span, Mistake::Conflict(conflict));
+    match RouteTable::new(routes.clone()).map(|table| table.undercut()) {
+        Ok(None) => {}
+        Ok(Some(undercut)) => {
+            let span = spans.remove(&undercut.by).unwrap_or_default();
+            reader.wrong(span, Mistake::Undercut(undercut));
+        }
+        Err(conflict) => {
+            let span = spans.remove(&conflict.second).unwrap_or_default();
+            reader.wrong(span, Mistake::Conflict(conflict));
+        }
     }
     routes
 }
@@ -86,6 +93,8 @@ impl<'a> Around<'a> {
         let mime_type = reader.take_if(typed.mime_type).map(|MediaType(name)| name);
         let settle = typed.settle.as_ref().map(|settle| settle.span.clone());
         let moment = self.moment(typed.settle, reader);
+        let risk_span = typed.risk.as_ref().map(|risk| risk.span.clone());
+        let risk = reader.take_if(typed.risk).zip(risk_span.clone());
         let keep = typed.keep_answer.as_ref().map(|keep| keep.span.clone());
         let kept = match typed.keep_answer {
             Some(keep) => self.answers.keep(keep, reader),
@@ -98,7 +107,7 @@ impl<'a> Around<'a> {
         let price_span = typed.price.span.clone();
         let charge = match reader.take(typed.price)? {
             Price::Free => {
-                let spans = [networks_span, class_span, keep, settle];
+                let spans = [networks_span, class_span, keep, settle, risk_span];
                 free(spans, reader);
                 Charge::Free
             }
@@ -109,7 +118,11 @@ impl<'a> Around<'a> {
                     mime_type: mime_type.unwrap_or_default(),
                 };
                 let (pattern, answer_timeout) = (pattern.as_ref()?, answer_timeout?);
-                let price = Priced { dollars, span: price_span, about, answer_timeout };
+                if let (Some((_, span)), SettleMoment::BeforeUpstream) = (&risk, moment) {
+                    let beside = "beside `settle = \"before-upstream\"`";
+                    reader.wrong(span.clone(), Mistake::Meaningless { key: "risk", beside });
+                }
+                let price = Priced { dollars, span: price_span, about, answer_timeout, risk };
                 Charge::Exact(price.terms(&networks?, pattern, reader)?)
             }
         };
@@ -168,6 +181,8 @@ struct Priced {
     span: Range<usize>,
     about: Resource,
     answer_timeout: Duration,
+    /// What a payer may owe.
+    risk: Option<(Dollars, Range<usize>)>,
 }
 
 impl Priced {
@@ -181,7 +196,7 @@ impl Priced {
         for network in networks {
             match self.offer(network) {
                 Ok(offer) => offers.push(offer),
-                Err(mistake) => reader.wrong(self.span.clone(), mistake),
+                Err((span, mistake)) => reader.wrong(span.clone(), mistake),
             }
         }
         if offers.len() < networks.len() {
@@ -197,23 +212,37 @@ impl Priced {
         None
     }
 
-    fn offer(&self, network: &NetworkSettings) -> Result<OfferedBy, Mistake> {
-        let amount = self.dollars.amount(network.decimals).map_err(|error| match error {
-            AmountError::TooPrecise { places, decimals } => {
-                Mistake::PriceTooFine { places, decimals, network: network.name.clone() }
-            }
-            AmountError::NotDecimal(_) | AmountError::TooLarge => {
-                Mistake::not("an amount of money anyone has", &self.dollars.typed(), "\"$0.05\"")
-            }
-        })?;
+    fn offer(&self, network: &NetworkSettings) -> Result<OfferedBy, (&Range<usize>, Mistake)> {
+        let amount = amount(&self.dollars, network).map_err(|mistake| (&self.span, mistake))?;
+        let risk = self.risk.as_ref().map(|(risk, span)| match self::amount(risk, network) {
+            Ok(risk) if risk < amount => Err((span, Mistake::RiskTooSmall)),
+            Ok(risk) => Ok(risk),
+            Err(mistake) => Err((span, mistake)),
+        });
         let offer = offer(network, amount, self.answer_timeout);
-        Ok(OfferedBy { offer: Arc::new(offer), facilitators: Arc::clone(&network.facilitators) })
+        Ok(OfferedBy {
+            offer: Arc::new(offer),
+            facilitators: Arc::clone(&network.facilitators),
+            risk: risk.transpose()?,
+        })
     }
 }
 
+fn amount(dollars: &Dollars, network: &NetworkSettings) -> Result<AtomicAmount, Mistake> {
+    dollars.amount(network.decimals).map_err(|error| match error {
+        AmountError::TooPrecise { places, decimals } => {
+            Mistake::AmountTooFine { places, decimals, network: network.name.clone() }
+        }
+        AmountError::NotDecimal(_) | AmountError::TooLarge => {
+            Mistake::not("an amount of money anyone has", &dollars.typed(), "\"$0.05\"")
+        }
+    })
+}
+
 /// What only a priced route has.
-fn free(spans: [Option<Range<usize>>; 4], reader: &mut Reader<'_>) {
-    for (key, span) in ["networks", "class", "keep_answer", "settle"].into_iter().zip(spans) {
+fn free(spans: [Option<Range<usize>>; 5], reader: &mut Reader<'_>) {
+    let keys = ["networks", "class", "keep_answer", "settle", "risk"];
+    for (key, span) in keys.into_iter().zip(spans) {
         if let Some(span) = span {
             reader.wrong(span, Mistake::Meaningless { key, beside: "beside `price = \"free\"`" });
         }

@@ -6,6 +6,19 @@
 //! settlements that run are finished within `[server] grace`, the ledger is flushed, bundled
 //! workers end.
 //!
+//! # A changed configuration
+//! `tollgate reload`, `SIGHUP` and, with `watch = "on"`, the file itself have a running gateway
+//! read `gateway.toml` again: routes, prices, upstreams and limits, with their secrets, are
+//! exchanged all at once. What runs goes on with what it began with, streams too; no bucket is
+//! refilled where the rate stays. Payments for a price of before are taken for `price_grace` more.
+//! What is read at the start only (`[server]`, `[ledger]`, `[answers]`, `[networks]`,
+//! `[facilitators]`, bundled services) refuses the whole reload when it has changed, and is named:
+//! restart.
+//!
+//! A file with a mistake changes nothing. `tollgate reload` prints the mistake and ends with 1, the
+//! log has it too, and `tollgate_configuration_stale` is 1 until a reload succeeds: alert on it,
+//! for the next start would fail.
+//!
 //! # Health
 //!
 //! `/livez` answers while the process runs. `/readyz` is 200 when every upstream has an address and
@@ -130,3 +143,15 @@
 //! `too_long` beyond `max`;
 //! `no_room` when `memory` was used up: raise it; `broken_off` by the upstream or an HTTP/2 client;
 //! `part` answers with 206. The file does not shrink below what it once needed.
+//!
+//! # Answers before payment
+//! A route with `risk = "$1.00"` answers a payer whose payment is verified before it is settled, as
+//! long as what the payer has not paid for yet comes to no more on that network. The settlement
+//! runs behind the answer, which has no receipt; the same payment, sent again, gets answer and
+//! receipt once it is settled. In the log such an exchange is `at_risk`.
+//!
+//! `tollgate_lost_amount_total` rises: somebody was served whose payment did not settle, the log
+//! says who (`an answer was given and its payment did not settle`). One payer can cost the risk
+//! once a day, in each gateway; anybody can be many payers, so leave `risk` away where an answer is
+//! worth the trouble. A gateway that is killed loses what it was about to settle, and does not
+//! count it.

@@ -31,7 +31,8 @@
 //! - The client leaves an HTTP/1 exchange later: the exchange goes on, the payment is settled.
 //! - The upstream fails, refuses or is too slow: the payment is released, the upstream's answer (or
 //!   502, 503, 504) is passed on.
-//! - The facilitator refuses to settle: the client gets 402, nothing moved.
+//! - The facilitator refuses to settle: the client gets 402, nothing moved. On a route with a
+//!   `risk` the client may have its answer already: it is lost, and counted.
 //! - A facilitator cannot be reached: the next of the network is asked, for `verify` always, for
 //!   `settle` once the ledger names it. None can be: 503, nothing moved, the payment is released.
 //! - The facilitator's answer is lost or cannot be believed: 503 `outcome_unknown`. The ledger

@@ -9,7 +9,8 @@ use crate::facilitator::{Away, Order, Question};
 use crate::fault::Fault;
 use crate::ledger::{Claim, Claimed, ExchangeId, Ledger};
 use crate::refusal::Refusal;
-use crate::x402::{ErrorReason, PaymentIdentity};
+use crate::route::OfferedBy;
+use crate::x402::{AtomicAmount, ErrorReason, PaymentIdentity};
 
 /// A payment that the ledger holds for this exchange and no other.
 ///
@@ -20,6 +21,8 @@ pub struct Reserved {
     pub(super) order: Order,
     /// Whom to ask, in this order.
     pub(super) facilitators: Arc<[Arc<str>]>,
+    /// What its payer may owe before money has moved; nothing: nothing.
+    pub(super) risk: Option<AtomicAmount>,
 }
 
 /// Why a payment could not be reserved.
@@ -100,12 +103,9 @@ impl Payments {
             Err(fault) => return Err(Standing::Fault(fault)),
         }
         let hold = Hold { ledger, identity, exchange, clock, armed: Armed::Yes };
-        let order = Order {
-            version: presented.version,
-            offer: presented.offered.offer,
-            payment: presented.payment,
-        };
-        Ok(Reserved { hold, order, facilitators: presented.offered.facilitators })
+        let OfferedBy { offer, facilitators, risk } = presented.offered;
+        let order = Order { version: presented.version, offer, payment: presented.payment };
+        Ok(Reserved { hold, order, facilitators, risk })
     }
 
     /// Where a payment stands that nothing new can be bought with now: `otherwise`, if nobody has

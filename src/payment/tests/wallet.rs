@@ -36,11 +36,12 @@ pub(super) fn terms() -> Terms {
         offer(84532, "base-sepolia", 0x12, 60_000),
         offer(8453, "base", 0x11, 50_000),
     ];
-    let by = |offer| OfferedBy { offer: Arc::new(offer), facilitators: names() };
+    let by = |offer| OfferedBy { offer: Arc::new(offer), facilitators: names(), risk: None };
     let url = "https://api.example.com/paid".into();
     Terms {
         resource: Resource { url, description: "".into(), mime_type: "".into() },
         offers: offers.map(by).into(),
+        honoured: Vec::new(),
         challenge: Challenge { header: Bytes::new(), body: Bytes::new() },
         url: ResourceUrl::Fixed { path: "/paid".into() },
         ready: OnceLock::new(),
@@ -88,7 +89,7 @@ pub(super) fn presented(count: u64) -> Vec<Presented> {
     let offers = terms.offers.iter().map(|by| &by.offer).cycle();
     let one = |(nonce, offer): (u64, &Arc<Offer>)| {
         let value = header(Version::V2, offer, &sign(offer, nonce, |_| {}));
-        present(&headers(&[("payment-signature", &value)]), &terms).unwrap()
+        present(&headers(&[("payment-signature", &value)]), &terms, NOW).unwrap()
     };
     (0..count).zip(offers).map(one).collect()
 }

@@ -40,6 +40,7 @@ fn offered(network: &str) -> OfferedBy {
     OfferedBy {
         offer: Arc::new(Offer { requirements, v1, domain }),
         facilitators: [Arc::from("dev")].into(),
+        risk: None,
     }
 }
 
