@@ -58,7 +58,8 @@ enum Store {
 
 impl Ledger {
     /// Opens the ledger for the gateway, creates or migrates it where needed, and starts its writer
-    /// on the current tokio runtime, which must live as long as the ledger.
+    /// on the current tokio runtime, which must live as long as the ledger. SQLite's writer holds a
+    /// thread of it up while the disk works, so where others wait too, it has one of its own.
     ///
     /// # Errors
     /// Ledger, later: another gateway has the file, its lock file cannot be written, or the

@@ -38,12 +38,12 @@ where
     }
 
     pub(super) async fn get(&self, identity: &PaymentIdentity) -> Result<Option<Entry>, Fault> {
-        let found = self.find(lines::GET, identity).await.map_err(cannot_read)?;
+        let found = self.find(D::Row::GET, identity).await.map_err(cannot_read)?;
         found.as_ref().map(lines::entry).transpose().map_err(is_odd)
     }
 
     pub(super) async fn past(&self, entry: &Entry) -> Result<Vec<Past>, Fault> {
-        let found = self.find(lines::PAST, &entry.identity).await.map_err(cannot_read)?;
+        let found = self.find(D::Row::PAST, &entry.identity).await.map_err(cannot_read)?;
         let text = found.as_ref().map(|row| row.optional(0)).transpose();
         let text = text.map_err(cannot_read)?.flatten();
         Ok(text.map(|text| lines::past(text, entry.exchange)).unwrap_or_default())
@@ -52,7 +52,7 @@ where
     /// Lines before a mark, newest claim first.
     pub(super) async fn page(&self, before: Mark, limit: u32) -> Result<Vec<(Mark, Entry)>, Fault> {
         let read = |row: &D::Row| Ok((lines::mark(row)?, lines::entry(row)?));
-        self.lines(lines::PAGE, before, limit, read).await
+        self.lines(D::Row::PAGE, before, limit, read).await
     }
 
     /// What a statement with a mark and a limit finds.

@@ -1,6 +1,6 @@
 //! The payment that a request carries, and the offer of the route that it is for.
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 use http::{HeaderMap, HeaderName};
 
 use crate::clock::UnixMillis;
@@ -68,6 +68,11 @@ impl Presented {
     /// What makes this payment the same as another.
     pub fn identity(&self) -> PaymentIdentity {
         self.offered.offer.identity(&self.payment)
+    }
+
+    /// Who pays.
+    pub fn payer(&self) -> Address {
+        self.payment.authorization.from
     }
 
     /// The offer that the client took.

@@ -140,7 +140,7 @@ impl Gateway {
             other => other?,
         };
         exchange.paid = Some(Paid::of(proven.presented()));
-        let (payer, signed_by) = (proven.presented().identity().payer, proven.signed_by());
+        let (payer, signed_by) = (proven.presented().payer(), proven.signed_by());
         if signed_by == SignedBy::Key {
             take_class(&limiter, route, payer, client)?;
         }
@@ -167,7 +167,8 @@ impl Gateway {
             SettleMoment::AfterUpstream => exchange.hold(verified),
             SettleMoment::BeforeUpstream => self.prepay(exchange, route, verified).await?,
         }
-        exchange.keeping = route.keep_bytes_max.map(|_| Keeping::of(session.req_header()));
+        exchange.keeping =
+            route.keep_bytes_max.map(|_| Box::new(Keeping::of(session.req_header())));
         exchange.stages.verify = Some(began.elapsed());
         // A client that leaves an HTTP/1 exchange now does not stop it: it is served and settled.
         session.set_abort_on_close(false);

@@ -55,7 +55,7 @@ impl Gateway {
         exchange.paid = Some(Paid::before(&returning.entry));
         if let Some(prepaid) = self.owed(exchange, &returning).await? {
             exchange.prepaid(prepaid, Moved::NotNow);
-            exchange.keeping = Some(Keeping::of(session.req_header()));
+            exchange.keeping = Some(Box::new(Keeping::of(session.req_header())));
             session.set_abort_on_close(false);
             return Ok(Admitted::Forward);
         }

@@ -38,8 +38,8 @@ pub(super) struct House {
 }
 
 impl House {
-    /// Opens the ledger, starts bundled services, looks names up once.
-    pub(super) async fn build(config: &Config) -> Result<Self, ServeError> {
+    /// Starts bundled services, looks names up once.
+    pub(super) async fn build(config: &Config, ledger: Ledger) -> Result<Self, ServeError> {
         let log = if config.server.access_log == Switch::On {
             AccessLog::to(std::io::stdout()).map_err(ServeError::Process)?
         } else {
@@ -47,7 +47,6 @@ impl House {
         };
         let metrics = Arc::new(Metrics::new(log)?);
         let clock = Clock::System;
-        let ledger = Ledger::open(&config.ledger).await?;
         let facilitators = facilitators(config)?;
         let settlers = (facilitators, readers(config)?);
         let answers = answers(config, &ledger, &clock).await?;

@@ -28,6 +28,7 @@ pub(super) const LEAVE: &str = "DELETE FROM instances WHERE id = $1";
 
 /// Reads what is in flight, oldest first, each with its number and whether its gateway lives.
 pub(super) const UNFINISHED: &str = select!(
+    text,
     ", serial, EXISTS (SELECT 1 FROM instances
         WHERE instances.id = payments.instance AND lease_until > now())
     FROM payments WHERE state IN ('held', 'settling', 'unknown') AND serial > $1
@@ -84,6 +85,7 @@ SELECT (SELECT count(*) FROM claimed), (SELECT count(*) FROM stepped)";
 
 /// Reads the lines of payments, each with the number of its question.
 const FIND: &str = select!(
+    text,
     ", number FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
         AS find (number, payer, nonce, asset, network)
     JOIN payments ON payments.payer = find.payer AND payments.nonce = find.nonce
