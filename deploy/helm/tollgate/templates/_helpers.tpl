@@ -43,7 +43,7 @@ capabilities:
 
 {{- /* The gateway signs and sends transactions with a key of its own. */}}
 {{- define "tollgate.ownSigner" -}}
-{{- if regexMatch `(?m)^\s*(\[facilitators\.[^\]]+\.chain\]|signers?\s*=)` .Values.config }}yes{{ end }}
+{{- if regexMatch `(?m)^\s*(\[facilitators\.[^\]]+\.chain\b|chain\s*[.=]|signers?\s*[.=])` .Values.config }}yes{{ end }}
 {{- end }}
 
 {{- /* `[server] grace` in seconds, as gateway.toml has it. */}}
