@@ -175,3 +175,32 @@
 //! once a day, in each gateway; anybody can be many payers, so leave `risk` away where an answer is
 //! worth the trouble. A gateway that is killed loses what it was about to settle, and does not
 //! count it.
+//!
+//! # Running it in Kubernetes
+//!
+//! `deploy/kubernetes` and `deploy/helm` hold to what follows; so should manifests of your own.
+//!
+//! SIGTERM closes the listeners at once. A pod is still sent requests until every node has heard
+//! that it leaves, so `preStop` must sleep for some seconds before it (ten there; Kubernetes 1.30
+//! or later), and `terminationGracePeriodSeconds` must be longer than that sleep and `grace`.
+//! Probes come by the admin listener, which must be on `0.0.0.0` for them, and kept from others by
+//! a network policy: it asks for no password. A liveness probe is `/livez`; with `/readyz` an
+//! outage of a database would restart what cannot help it. The image has no shell: look with
+//! `kubectl exec POD -- /tollgate ledger list /etc/tollgate/gateway.toml`, or
+//! `kubectl debug --image`.
+//!
+//! The file system may be read-only but for the folder of a SQLite ledger. Such a ledger is on a
+//! disk of one pod: one replica and the strategy `Recreate`, so each rollout is a short break. Many
+//! replicas share PostgreSQL. A signer of our own belongs to one gateway: the strategy is
+//! `Recreate` again, and several are several Deployments behind one Service. Limits and `risk`
+//! count in each gateway.
+//!
+//! The configuration is read once: a changed ConfigMap must be a new rollout, by its hash in the
+//! name or in an annotation. `tollgate check` before it says what a rollout would stop at.
+//! `trusted_proxies` is the network of the Ingress controller's pods, without which all clients
+//! share one limit; and a controller must not send a request again by itself. An upstream is the
+//! name of a Service with an address: of a headless one only one pod is asked.
+//!
+//! In the API's own pod the gateway listens on the port that was the API's, and the API on
+//! `127.0.0.1`, which nobody gets around. It must end after the gateway: its `preStop` sleeps for
+//! as long as the gateway's and `grace` together.
