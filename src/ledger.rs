@@ -257,6 +257,8 @@ impl Ledger {
         match &self.store {
             Store::Postgres(postgres) => postgres.is_anothers(entry).await,
             Store::Sqlite(_) | Store::Memory(_) => Ok(false),
+            #[cfg(test)]
+            Store::Simulated(_) => Ok(false),
         }
     }
 
@@ -265,6 +267,8 @@ impl Ledger {
         match &self.store {
             Store::Postgres(postgres) => Some(postgres.instance()),
             Store::Sqlite(_) | Store::Memory(_) => None,
+            #[cfg(test)]
+            Store::Simulated(_) => None,
         }
     }
 

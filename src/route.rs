@@ -62,7 +62,7 @@ pub enum Charge {
     /// Nothing.
     Free,
     /// One fixed amount, payable in each of the offers.
-    Exact(Terms),
+    Exact(Box<Terms>),
 }
 
 /// The terms of a priced route. `offers` is never empty.

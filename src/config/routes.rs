@@ -115,7 +115,7 @@ impl<'a> Around<'a> {
                 }
                 let span = price_span;
                 let price = Priced { dollars, span, about, answer_timeout, risk, identifying };
-                Charge::Exact(price.terms(&networks?, pattern, reader)?)
+                Charge::Exact(Box::new(price.terms(&networks?, pattern, reader)?))
             }
         };
         let pattern = pattern?;

@@ -154,7 +154,7 @@ fn a_payment_that_was_used_before_may_have_been_used_for_us() {
 #[track_caller]
 fn reach(status: u16, change: Value, expected: Reach) {
     let status = StatusCode::from_u16(status).unwrap();
-    let answer = Answer { status, body: failure(change.clone()).into_bytes() };
+    let answer = Answer { status, pause: None, body: failure(change.clone()).into_bytes() };
     match outcome(&answer, &order(1)) {
         Outcome::Unknown { fault, .. } => assert_eq!(fault.reach(), expected, "{status} {change}"),
         known => panic!("{known:?}"),

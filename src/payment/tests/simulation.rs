@@ -342,7 +342,7 @@ pub(super) async fn visit(
     let settled = payments.settle(verified).await.map_err(|unsettled| unsettled.refusal())?;
     copying.head(200, Vec::new(), None);
     copying.add(body(request, settled.transaction()).as_bytes());
-    copying.end(asked, clock.now());
+    copying.end(asked);
     Ok(Served::Now(settled))
 }
 
@@ -355,10 +355,10 @@ fn open(runtime: &Runtime, url: &LedgerUrl, chain: &Arc<Scripted>, clock: &Clock
     let ledger = runtime.block_on(open_after_a_crash(url));
     let facilitator = Facilitator::Scripted(Arc::clone(chain));
     let both = FACILITATORS.map(|name| (name.into(), facilitator.clone()));
-    let payments = Payments::new(ledger, HashMap::from(both), clock.clone());
+    let payments = Payments::new(ledger.clone(), HashMap::from(both), clock.clone());
     match url {
         LedgerUrl::Memory => {
-            let answers = runtime.block_on(Answers::open(url, ANSWERS, clock.clone()));
+            let answers = runtime.block_on(Answers::open(url, &ledger, ANSWERS, clock.clone()));
             payments.keeping(answers.unwrap())
         }
         LedgerUrl::Sqlite(_) | LedgerUrl::Postgres(_) => payments,

@@ -25,7 +25,7 @@ pub(super) struct Law {
     /// The one call that each signature is good for.
     pub(super) signed: BTreeMap<Key, Bytes>,
     /// From then on it is good for nothing.
-    ends: BTreeMap<Key, U256>,
+    pub(super) ends: BTreeMap<Key, U256>,
     pub(super) has_multicall: bool,
 }
 
