@@ -208,7 +208,7 @@ const EXAMPLES: [(&str, &str); 15] = [
     ("asset", "\"0x…\", the contract of the asset"),
     ("by", "\"ip\""),
     ("chain_id", "8453"),
-    ("confirmations", "as many blocks as make one stay on this chain: 1 with one sequencer"),
+    ("confirmations", "1, or as many blocks as make one stay on this chain"),
     ("decimals", "6"),
     ("eip712", "{ name = \"USD Coin\", version = \"2\" }"),
     ("facilitator", "the name of a section of [facilitators]"),
