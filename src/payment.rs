@@ -12,6 +12,7 @@ pub mod reconcile;
 pub mod recover;
 pub mod reserve;
 pub mod risk;
+mod sender;
 pub mod settle;
 pub mod verify;
 
@@ -34,6 +35,8 @@ pub use receipt::Receipt;
 pub use reserve::{Reserved, Standing};
 pub use risk::Risk;
 use risk::Risks;
+pub use sender::ClientTag;
+use sender::Sender;
 pub use settle::{Settled, Unsettled};
 pub use verify::{Unverified, Verified};
 

@@ -17,6 +17,7 @@ mod reload;
 mod replay;
 mod risk;
 mod settlement;
+mod senders;
 mod several;
 mod shared;
 mod shutdown;

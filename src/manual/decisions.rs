@@ -11,8 +11,8 @@
 //!
 //! In both nothing has moved. The payer may top up its account and send the same authorization
 //! again; the asset's contract takes each nonce once, whatever we believe. So these rows are
-//! forgotten after a day whatever `keep` says: a payer without money makes them at will, and chooses
-//! how long their windows are.
+//! forgotten after a day whatever `keep` says: a payer without money makes them at will, and
+//! chooses how long their windows are.
 //!
 //! # Work that must outlive a request takes its first step in place
 //!
@@ -25,8 +25,8 @@
 //! # Requests run on threads that share no work
 //!
 //! Each piece of work is some microseconds long, a signature thirty: stealing it costs more than it
-//! brings. pingora's own threads without stealing take 5 % less. Recovery and what is tended now and
-//! then have a runtime of their own, the ledger has another, and both end last.
+//! brings. pingora's own threads without stealing take 5 % less. Recovery and what is tended now
+//! and then have a runtime of their own, the ledger has another, and both end last.
 //!
 //! # What the targets of the bench were measured against
 //!
@@ -374,8 +374,8 @@
 //! In sqlx a connection is another thread, and a statement a message there and back. A round was
 //! three messages and two statements of many rows, which SQLite first copies into a table of its
 //! own: 59 µs for each payment. One prepared statement for each change, on the thread that waits
-//! for the disk anyway, needs none of it. sqlx keeps the migrations, the readers and PostgreSQL, and
-//! both are over one copy of SQLite.
+//! for the disk anyway, needs none of it. sqlx keeps the migrations, the readers and PostgreSQL,
+//! and both are over one copy of SQLite.
 //!
 //! # A commit waits 500 µs for payments that are under way
 //!
@@ -396,3 +396,17 @@
 //! A row is half as long, its place in the index too, and so is what each change writes. It is a
 //! migration of its own, because files of before exist. What reads turns bytes into text again, so
 //! that rows of PostgreSQL and SQLite are read by one piece of code.
+//!
+//! # What was bought is given to whoever bought it
+//!
+//! Once settled, authorization and signature lie open on the chain, and most requests can be
+//! guessed. So a kept answer, and one that is owed, belong to a sender as well: the payer's own
+//! `payment-identifier`, else an `Idempotency-Key` of 16 characters or more, else the client's
+//! address (for IPv6 its /64). A payer who has none of the three any more gets 409 with the
+//! transaction. Behind a proxy that is not in `trusted_proxies` all clients have one address.
+//!
+//! # An outcome that was unknown leaves an answer owed
+//!
+//! Nobody has the upstream's answer any more when the chain says later that the money moved. The
+//! payer, who was told not to pay again, gets one by asking again: the upstream is asked a second
+//! time, and nothing is paid a second time.

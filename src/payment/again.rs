@@ -5,14 +5,14 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::present::read;
-use super::{Payments, Presented, Receipt, Verified, receipt};
+use super::{ClientTag, Payments, Presented, Receipt, Sender, Verified, receipt};
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
-use crate::ledger::answers::{Answer, Copying, Digest, Digesting, Found, Line, Missing, Opened};
+use crate::ledger::answers::{Answer, Copying, Digest, Found, Line, Missing, Opened};
 use crate::ledger::{Entry, State};
 use crate::refusal::{Refusal, Unkept};
 use crate::x402::payload::Choice;
-use crate::x402::{Offer, PaymentIdentity, PaymentPayload, SignedAuthorization, Version};
+use crate::x402::{Offer, PaymentPayload, Version};
 
 /// A proven payment that the ledger has under an exchange of before.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct Returning {
 /// What makes a payment of before the one that whoever asks may speak of.
 #[derive(Debug)]
 enum KnownBy {
-    /// It came again: the digest of the whole of it, as it came now.
+    /// It came again: the digest of the whole of it and of its sender, as it came now.
     Itself(Digest),
     /// The payer has signed another one under its name.
     Name,
@@ -72,8 +72,12 @@ impl Payments {
         &self,
         headers: &HeaderMap,
         known: &[Arc<Offer>],
+        client: ClientTag,
     ) -> Result<Option<Returning>, Fault> {
-        let Ok(PaymentPayload { choice, payment, .. }) = read(headers) else { return Ok(None) };
+        let Ok(PaymentPayload { choice, payment, identified }) = read(headers) else {
+            return Ok(None);
+        };
+        let sender = Sender::of(headers, &identified, client);
         let offers = known.iter().filter(|offer| names(&choice, offer)).take(PROOFS_MAX);
         for offer in offers {
             if payment.prove(&offer.domain).is_err() {
@@ -83,7 +87,8 @@ impl Payments {
             let entry = self.inner.ledger.get(&identity).await?;
             if let Some(entry) = entry.filter(|entry| !entry.state.is_free()) {
                 let (version, network) = (choice.version(), offer.network_in(choice.version()));
-                return Ok(Some(Returning::new(entry, &payment, version, network)));
+                let known_by = KnownBy::Itself(sender.with(&entry.identity, &payment));
+                return Ok(Some(Returning { entry, known_by, version, network: network.into() }));
             }
         }
         Ok(None)
@@ -94,7 +99,7 @@ impl Payments {
     pub fn copy(&self, verified: &Verified, bytes_max: usize) -> Copying {
         let reserved = &verified.reserved;
         let identity = reserved.hold.identity.clone();
-        let payment = digest(&identity, &reserved.order.payment);
+        let payment = reserved.sender.with(&identity, &reserved.order.payment);
         self.answers.begin(identity, reserved.hold.exchange).copy(payment, bytes_max)
     }
 
@@ -114,7 +119,7 @@ impl Payments {
         match found {
             Ok(Found::Line(line)) => match line.missing {
                 Some(missing) => Err(by.used(missing.into())),
-                None if by.is_of(&line) => Ok(Bought(*line)),
+                None if by.is_of(&line.payment) => Ok(Bought(*line)),
                 None => Err(by.of_another_request()),
             },
             Ok(Found::UnderWay) => Err(Withheld::for_now(by.under_way())),
@@ -165,15 +170,12 @@ impl Payments {
 }
 
 impl Returning {
-    fn new(entry: Entry, payment: &SignedAuthorization, version: Version, network: &str) -> Self {
-        let known_by = KnownBy::Itself(digest(&entry.identity, payment));
-        Self { entry, known_by, version, network: network.into() }
-    }
-
     /// A payment that was presented, and that the ledger has in this entry.
     pub(super) fn presented(entry: Entry, presented: &Presented) -> Self {
-        let network = presented.offered.offer.network_in(presented.version);
-        Self::new(entry, &presented.payment, presented.version, network)
+        let (version, network) = (presented.version, &presented.offered.offer);
+        let network = network.network_in(version).into();
+        let known_by = KnownBy::Itself(presented.sender.with(&entry.identity, &presented.payment));
+        Self { entry, known_by, version, network }
     }
 
     /// A payment whose name another one of its payer has, which is proven. Names are version 2's.
@@ -182,9 +184,10 @@ impl Returning {
         Self { entry, known_by: KnownBy::Name, version: Version::V2, network }
     }
 
-    fn is_of(&self, line: &Line) -> bool {
+    /// Whether it may have what the payment of this digest has bought.
+    pub(super) fn is_of(&self, bought_by: &Digest) -> bool {
         match &self.known_by {
-            KnownBy::Itself(payment) => line.payment.is(payment),
+            KnownBy::Itself(payment) => bought_by.is(payment),
             KnownBy::Name => true,
         }
     }
@@ -229,7 +232,8 @@ impl Returning {
         Refusal::AnswerUnderWay { transaction: self.transaction() }
     }
 
-    pub(super) fn unavailable(&self, fault: Option<Fault>) -> Withheld {
+    /// Its answer cannot be had now.
+    pub fn unavailable(&self, fault: Option<Fault>) -> Withheld {
         let refusal = Refusal::AnswerUnavailable { transaction: self.transaction() };
         Withheld { refusal, fault }
     }
@@ -254,14 +258,6 @@ impl From<Missing> for Unkept {
             Missing::NoRoom => Self::NoRoom,
         }
     }
-}
-
-/// The digest of everything that a payer has signed, and of the signature.
-pub(super) fn digest(identity: &PaymentIdentity, payment: &SignedAuthorization) -> Digest {
-    // No authorization fails to be written; one that did would match no other's identity.
-    let signed = serde_json::to_vec(&payment.authorization).unwrap_or_default();
-    let identity = identity.to_string();
-    Digesting::of(&[identity.as_bytes(), &signed, &payment.signature]).end()
 }
 
 /// Whether a client names the asset of an offer, at whatever price.

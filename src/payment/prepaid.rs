@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::again::{Returning, Withheld, digest};
+use super::again::{Returning, Withheld};
 use super::{Payments, Receipt, Unsettled, Verified};
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
@@ -60,7 +60,7 @@ impl Payments {
     pub async fn prepay(&self, verified: Verified, time: Duration) -> Result<Prepaid, Unprepaid> {
         let (hold, order) = (&verified.reserved.hold, &verified.reserved.order);
         let (identity, exchange) = (hold.identity.clone(), hold.exchange);
-        let payment = digest(&identity, &order.payment);
+        let payment = verified.reserved.sender.with(&identity, &order.payment);
         let now = self.inner.clock.now();
         let owing = self.answers.owe((&identity, exchange), payment, time, now);
         let turn = owing.await.map_err(Unprepaid::Fault)?;
@@ -87,6 +87,11 @@ impl Payments {
         now: UnixMillis,
     ) -> Result<Option<Prepaid>, Withheld> {
         let (identity, exchange) = (&by.entry.identity, by.entry.exchange);
+        match self.is_owed(by).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(fault) => return Err(by.unavailable(Some(fault))),
+        }
         match self.answers.collect(identity, exchange, time, now).await {
             Ok(Owed::Yours(turn)) => Ok(Some(Prepaid {
                 receipts: by.receipts(),
@@ -97,6 +102,18 @@ impl Payments {
             Ok(Owed::Nothing) => Ok(None),
             Err(fault) => Err(by.unavailable(Some(fault))),
         }
+    }
+
+    /// Whether an answer was owed to a payment of before when it was settled, and to this sender.
+    ///
+    /// # Errors
+    /// Ledger, later: it cannot be read.
+    ///
+    /// # Cancel safety
+    /// Nothing changes.
+    pub async fn is_owed(&self, by: &Returning) -> Result<bool, Fault> {
+        let bought_by = self.answers.owed_to(&by.entry.identity, by.entry.exchange).await?;
+        Ok(bought_by.is_some_and(|bought_by| by.is_of(&bought_by)))
     }
 
     fn debt(&self, identity: PaymentIdentity, exchange: ExchangeId, turn: Turn) -> Debt {

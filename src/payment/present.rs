@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, U256};
 use http::{HeaderMap, HeaderName};
 
+use super::{ClientTag, Sender};
 use crate::clock::UnixMillis;
 use crate::refusal::Refusal;
 use crate::route::{OfferedBy, Terms};
@@ -20,6 +21,7 @@ pub struct Presented {
     pub(super) payment: SignedAuthorization,
     /// What its payer calls what it buys.
     pub(super) id: Option<PaymentId>,
+    pub(super) sender: Sender,
 }
 
 /// The request headers that may carry a payment. Source: x402 v2 (HTTP transport), x402 v1; the
@@ -30,13 +32,18 @@ pub static PAYMENT_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("x-payment-response"),
 ];
 
-/// Reads the payment of a request for a route with these terms.
+/// Reads the payment of a request for a route with these terms, from this client.
 ///
 /// # Errors
 /// `PaymentMissing`: there is none. `PaymentMalformed`: it cannot be read. `PaymentsDisagree`: two
 /// that are not the same. `PaymentInvalid`: it is for no offer of this route.
 /// `PaymentIdMalformed`, `PaymentIdMissing`: it does not name what it buys, or names it badly.
-pub fn present(headers: &HeaderMap, terms: &Terms, now: UnixMillis) -> Result<Presented, Refusal> {
+pub fn present(
+    headers: &HeaderMap,
+    terms: &Terms,
+    client: ClientTag,
+    now: UnixMillis,
+) -> Result<Presented, Refusal> {
     let payload = read(headers)?;
     let id = match (terms.identifying, &payload.identified) {
         (Identifying::Off, _) | (Identifying::Optional, Identified::Not) => None,
@@ -45,8 +52,9 @@ pub fn present(headers: &HeaderMap, terms: &Terms, now: UnixMillis) -> Result<Pr
         (_, Identified::By(id)) => Some(id.clone()),
     };
     let offered = choose(&payload, terms, now).map_err(Refusal::PaymentInvalid)?.clone();
+    let sender = Sender::of(headers, &payload.identified, client);
     let PaymentPayload { choice, payment, .. } = payload;
-    Ok(Presented { version: choice.version(), offered, payment, id })
+    Ok(Presented { version: choice.version(), offered, payment, id, sender })
 }
 
 /// What a request's payment headers say, all of them together.

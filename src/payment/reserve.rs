@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::prove::Window;
-use super::{Payments, Presented, Proven, Returning};
+use super::{Payments, Presented, Proven, Returning, Sender};
 use crate::clock::{Clock, UnixMillis};
 use crate::facilitator::{Away, Order, Question};
 use crate::fault::Fault;
@@ -23,6 +23,7 @@ pub struct Reserved {
     pub(super) facilitators: Arc<[Arc<str>]>,
     /// What its payer calls what it buys.
     pub(super) id: Option<PaymentId>,
+    pub(super) sender: Sender,
     /// What its payer may owe before money has moved; nothing: nothing.
     pub(super) risk: Option<AtomicAmount>,
 }
@@ -105,9 +106,10 @@ impl Payments {
             Err(fault) => return Err(Standing::Fault(fault)),
         }
         let hold = Hold { ledger, identity, exchange, clock, armed: Armed::Yes };
-        let Presented { version, offered, payment, id } = presented;
+        let Presented { version, offered, payment, id, sender } = presented;
         let OfferedBy { offer, facilitators, risk } = offered;
-        Ok(Reserved { hold, order: Order { version, offer, payment }, facilitators, id, risk })
+        let order = Order { version, offer, payment };
+        Ok(Reserved { hold, order, facilitators, id, sender, risk })
     }
 
     /// Where a payment stands that nothing new can be bought with now: `otherwise`, if nobody has

@@ -112,7 +112,8 @@ impl Gateway {
     ) -> Result<(), Declined> {
         let client = ClientKey::from(exchange.client.unwrap_or(IpAddr::from([0, 0, 0, 0])));
         let limiter = Arc::clone(&exchange.now.limiter);
-        let presented = match present(&session.req_header().headers, terms, self.clock.now()) {
+        let headers = &session.req_header().headers;
+        let presented = match present(headers, terms, client.into(), self.clock.now()) {
             Err(Refusal::PaymentMissing) => {
                 limiter.take_unpaid(client).map_err(|many| limited(Limit::Unpaid, many))?;
                 return Err(Refusal::PaymentMissing.into());

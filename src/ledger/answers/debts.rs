@@ -8,7 +8,7 @@ use super::digest::Digest;
 use super::keeper::Op;
 use super::rows::of_payment;
 use super::store::{Store, Value};
-use super::{Answers, ExchangeId, cannot_write};
+use super::{Answers, ExchangeId, cannot_read, cannot_write};
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
 use crate::x402::PaymentIdentity;
@@ -75,6 +75,26 @@ impl Answers {
         values.extend([payment.bytes().into(), turn.tries.into(), busy, age]);
         inner.store.run(OWE, values).await.map_err(cannot_write)?;
         Ok(turn)
+    }
+
+    /// The digest of the payment and sender that an answer was owed to; nothing when none was, or
+    /// no longer is.
+    ///
+    /// # Errors
+    /// Ledger, later: it cannot be read.
+    ///
+    /// # Cancel safety
+    /// Nothing changes.
+    pub async fn owed_to(
+        &self,
+        identity: &PaymentIdentity,
+        exchange: ExchangeId,
+    ) -> Result<Option<Digest>, Fault> {
+        let Some(inner) = &self.0 else { return Ok(None) };
+        let about = inner.store.about(identity, exchange, UnixMillis::new(0));
+        let row = inner.store.row(OWED_TO, about).await.map_err(cannot_read)?;
+        let Some(row) = row else { return Ok(None) };
+        row.bytes(0).map(Digest::from_bytes).map_err(cannot_read)
     }
 
     /// Takes an answer up that is owed; for `time` nobody else can, as long as this process lives.
@@ -216,6 +236,8 @@ const PAID_OFF: &str = of_payment!("UPDATE debts SET tries = -1", "AND tries = $
 
 const TAKEN: &str = of_payment!("SELECT tries FROM debts", "");
 
+const OWED_TO: &str = of_payment!("SELECT payment FROM debts", "");
+
 const GIVE_BACK: &str = of_payment!("UPDATE debts SET busy_until = 0", "AND tries = $8");
 
 const GIVING: &str =
@@ -223,4 +245,4 @@ const GIVING: &str =
 
 /// How often an answer that is owed is tried. A request that the upstream never answers well must
 /// not be worked on for ever for one payment.
-const TRIES_MAX: i64 = 10;
+const TRIES_MAX: i64 = 60;

@@ -10,7 +10,7 @@ use http::HeaderMap;
 
 use crate::clock::UnixMillis;
 use crate::facilitator::fixture::offer;
-use crate::payment::{Presented, present};
+use crate::payment::{ClientTag, Presented, present};
 use crate::route::{Challenge, OfferedBy, ResourceUrl, Terms};
 use crate::x402::payload::OutgoingPayload;
 use crate::x402::{
@@ -18,6 +18,8 @@ use crate::x402::{
 };
 
 /// A moment inside the window of every authorization: 100 s after its start, 300 s before its end.
+/// Where requests come from.
+pub(super) const CLIENT: ClientTag = [7; 16];
 pub(super) const NOW: UnixMillis = UnixMillis::new(1_700_000_100_000);
 /// Unix seconds; the first moment of the window.
 pub(super) const VALID_AFTER: u64 = 1_700_000_000;
@@ -92,7 +94,7 @@ pub(super) fn presented(count: u64) -> Vec<Presented> {
     let offers = terms.offers.iter().map(|by| &by.offer).cycle();
     let one = |(nonce, offer): (u64, &Arc<Offer>)| {
         let value = header(Version::V2, offer, &sign(offer, nonce, |_| {}));
-        present(&headers(&[("payment-signature", &value)]), &terms, NOW).unwrap()
+        present(&headers(&[("payment-signature", &value)]), &terms, CLIENT, NOW).unwrap()
     };
     (0..count).zip(offers).map(one).collect()
 }

@@ -359,7 +359,7 @@ impl Signed {
     fn of((offer, signed): &(Arc<Offer>, SignedAuthorization)) -> Self {
         let value = wallet::header(Version::V2, offer, signed);
         let headers = wallet::headers(&[("payment-signature", &value)]);
-        let presented = present(&headers, &wallet::terms(), NOW).unwrap();
+        let presented = present(&headers, &wallet::terms(), wallet::CLIENT, NOW).unwrap();
         Self { presented, key: key(offer, signed) }
     }
 }
