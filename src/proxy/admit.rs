@@ -121,16 +121,7 @@ impl Gateway {
             other => other,
         };
         if !exchange.backend().is_some_and(Backend::is_up) {
-            // Looking back costs a signature's check, so it is bounded like any other.
-            limiter.take_refused(client).map_err(|many| limited(Limit::Refused, many))?;
-            let declined = self.back_or(session, exchange, client, Refusal::UpstreamAway).await;
-            if let (Declined::Refused(_), Ok(presented)) = (&declined, presented) {
-                // A good payment is not counted against its client. The others are.
-                if self.judge(presented, route).is_ok() {
-                    limiter.give_back_refused(client);
-                }
-            }
-            return Err(declined);
+            return Err(self.while_away(session, exchange, presented, client).await);
         }
         self.screen(session, route)?;
         let began = clock::steady();
@@ -142,19 +133,7 @@ impl Gateway {
         };
         exchange.paid = Some(Paid::of(proven.presented()));
         let (payer, signed_by) = (proven.presented().payer(), proven.signed_by());
-        if signed_by == SignedBy::Key {
-            take_class(&limiter, route, payer, client)?;
-        }
-        let reserved = match self.claim(proven, exchange, route, client).await {
-            Ok(reserved) => reserved,
-            Err(declined) => {
-                // Who sends a payer's payment of before once more takes nothing from the payer.
-                if let (SignedBy::Key, Some(class)) = (signed_by, &route.class) {
-                    limiter.give_back_class(class, payer.into_array(), client);
-                }
-                return Err(declined);
-            }
-        };
+        let reserved = self.claim(proven, exchange, route, client).await?;
         let verified = match self.payments.verify(reserved).await {
             Ok(verified) => verified,
             Err(unverified) => return Err(self.unverified(exchange, client, &unverified).into()),
@@ -196,7 +175,31 @@ impl Gateway {
         presented.prove(self.clock.now(), route.answer_timeout, contracts)
     }
 
-    /// Reserves a payment, and binds its name to it where its payer is proven already.
+    /// What a payment is told whose upstream is away: what it has bought before, if it has.
+    async fn while_away(
+        &self,
+        session: &Session,
+        exchange: &mut Exchange,
+        presented: Result<Presented, Refusal>,
+        client: ClientKey,
+    ) -> Declined {
+        let limiter = Arc::clone(&exchange.now.limiter);
+        // Looking back costs a signature's check, so it is bounded like any other.
+        if let Err(many) = limiter.take_refused(client) {
+            return limited(Limit::Refused, many).into();
+        }
+        let declined = self.back_or(session, exchange, client, Refusal::UpstreamAway).await;
+        let refused = matches!(declined, Declined::Refused(_));
+        if let (true, Some(route), Ok(presented)) = (refused, &exchange.route, presented) {
+            // A good payment is not counted against its client. The others are.
+            if self.judge(presented, route).is_ok() {
+                limiter.give_back_refused(client);
+            }
+        }
+        declined
+    }
+
+    /// Reserves a payment, in its class and under its name where its payer is proven already.
     async fn claim(
         &self,
         proven: Proven,
@@ -204,12 +207,22 @@ impl Gateway {
         route: &Route,
         client: ClientKey,
     ) -> Result<Reserved, Declined> {
-        let signed_by = proven.signed_by();
-        let reserved = self.reserve(proven, exchange, client).await?;
-        if signed_by == SignedBy::Key {
-            self.identify(&reserved, exchange, route, client).await?;
+        if proven.signed_by() == SignedBy::Contract {
+            return self.reserve(proven, exchange, client).await;
         }
-        Ok(reserved)
+        let (limiter, payer) = (Arc::clone(&exchange.now.limiter), proven.presented().payer());
+        take_class(&limiter, route, payer, client)?;
+        let claimed = async {
+            let reserved = self.reserve(proven, exchange, client).await?;
+            self.identify(&reserved, exchange, route, client).await?;
+            Ok(reserved)
+        };
+        let claimed = claimed.await;
+        if let (Err(_), Some(class)) = (&claimed, &route.class) {
+            // Who sends a payer's payment of before once more takes nothing from the payer.
+            limiter.give_back_class(class, payer.into_array(), client);
+        }
+        claimed
     }
 
     async fn reserve(
