@@ -195,8 +195,10 @@
 //! `Recreate` again, and several are several Deployments behind one Service. Limits and `risk`
 //! count in each gateway.
 //!
-//! The configuration is read once: a changed ConfigMap must be a new rollout, by its hash in the
-//! name or in an annotation. `tollgate check` before it says what a rollout would stop at.
+//! A changed ConfigMap is a new rollout, by its hash in the name or in an annotation: a pod that
+//! does not like it never gets ready, and the old ones go on. `tollgate check` says so before. A
+//! new pod knows no price of before, so payments signed for it are refused: where prices change
+//! often, leave the hash away and set `watch = "on"`.
 //! `trusted_proxies` is the network of the Ingress controller's pods, without which all clients
 //! share one limit; and a controller must not send a request again by itself. An upstream is the
 //! name of a Service with an address: of a headless one only one pod is asked.

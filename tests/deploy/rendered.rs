@@ -29,6 +29,7 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("own-signer", &["--set=ledger.kind=postgres"], "two gateways with one signer"),
     ("one", &["--set=image.tag=latest"], "image/tag"),
     ("one", &["--set=replica.min=3"], "replica"),
+    ("one", &["--set=rolloutOnChange=false"], "without rolloutOnChange"),
     ("one", &["--set=env[0].name=A,env[0].value=b"], "env"),
 ];
 

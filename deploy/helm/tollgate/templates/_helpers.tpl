@@ -72,6 +72,9 @@ capabilities:
 {{- if and (include "tollgate.ownSigner" .) (include "tollgate.several" .) }}
 {{- fail "two gateways with one signer take each other's nonces: set replicas.min=1 and replicas.max=1, and install a release for each signer" }}
 {{- end }}
+{{- if and (not .Values.rolloutOnChange) (not (regexMatch `(?m)^\s*watch\s*=\s*"on"` $config)) }}
+{{- fail "without rolloutOnChange nobody reads a changed configuration: write watch = \"on\" under [server]" }}
+{{- end }}
 {{- if gt (int .Values.replicas.min) (int .Values.replicas.max) }}
 {{- fail "replicas.min is above replicas.max" }}
 {{- end }}
