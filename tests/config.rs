@@ -54,7 +54,7 @@ fn blocks_are_believed_as_deep_as_they_stay_on_their_chain() {
         ("polygon", "confirmations = 2", 2),
     ] {
         let text = text.replace("base-sepolia", network).replace("confirmations = 0", typed);
-        let config = Config::parse(&text, &path, &|_| None).unwrap();
+        let config = Config::parse(&text, &path, &|_: &str| None).unwrap();
         let FacilitatorSettings::Chain(own) = &config.facilitators["own"] else { panic!() };
         assert_eq!(own.bounds.confirmations, deep, "{network} {typed}");
     }
