@@ -37,7 +37,7 @@ impl Payments {
             if let Some(entry) = entry.filter(|entry| !entry.state.is_free()) {
                 return Err(Standing::Taken(Box::new(Returning::named(entry))));
             }
-            let rebound = self.answers.rebind(id, &other, &mine, time, now).await;
+            let rebound = self.answers.rebind(id, (&other, &mine), time, now).await;
             bound = rebound.map_err(Standing::Fault)?;
         }
         let told = "a payment identifier is wanted by too many at once";

@@ -61,8 +61,7 @@ impl Answers {
     pub async fn rebind(
         &self,
         id: &PaymentId,
-        from: &Named,
-        to: &Named,
+        (from, to): (&Named, &Named),
         time: Duration,
         now: UnixMillis,
     ) -> Result<Bound, Fault> {

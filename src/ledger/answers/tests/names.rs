@@ -18,7 +18,7 @@ async fn bind(answers: &Answers, to: &Named, now: UnixMillis) -> Bound {
 }
 
 async fn rebind(answers: &Answers, from: &Named, to: &Named) -> Bound {
-    answers.rebind(&id(), from, to, TIME, NOW).await.unwrap()
+    answers.rebind(&id(), (from, to), TIME, NOW).await.unwrap()
 }
 
 #[tokio::test]
