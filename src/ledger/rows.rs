@@ -107,9 +107,9 @@ pub(super) fn advance(
     Ok(find(to, &op.identity)?.map_or(Err(Misstep::NoEntry), stands))
 }
 
-fn find(in_: &Connection, identity: &PaymentIdentity) -> Result<Option<Entry>, WriteError> {
+fn find(from: &Connection, identity: &PaymentIdentity) -> Result<Option<Entry>, WriteError> {
     let read = |row: &Row<'_>| Ok(lines::entry(row));
-    let found = in_.prepare_cached(SqliteRow::GET)?.query_row(key(identity), read).optional()?;
+    let found = from.prepare_cached(SqliteRow::GET)?.query_row(key(identity), read).optional()?;
     found.transpose().map_err(WriteError::Odd)
 }
 
