@@ -24,8 +24,10 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use alloy_primitives::{B256, keccak256};
 
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit;
@@ -36,7 +38,7 @@ use crate::x402::network::Worth;
 use self::facilitators::moved_by;
 use self::file::FileConfig;
 use self::reader::{Environment, Kind, Reader};
-use self::routes::{Around, Books};
+use self::routes::Around;
 use self::text::Text;
 
 pub use self::answers::Answers;
@@ -50,6 +52,8 @@ pub use self::transfer::Transfer;
 /// A configuration without a mistake: everything in it refers to something that is there.
 #[derive(Debug)]
 pub struct Config {
+    /// The file that it was read from.
+    pub origin: PathBuf,
     /// Where the gateway listens, and its bounds.
     pub server: Server,
     /// Where payments are kept.
@@ -71,6 +75,8 @@ pub struct Config {
     pub routes: Vec<Arc<Route>>,
     /// What is odd, but no mistake.
     pub warnings: Vec<Finding>,
+    /// A digest of each section of [`READ_ONCE`]: the text itself may hold secrets.
+    read_once: [B256; READ_ONCE.len()],
 }
 
 impl Config {
@@ -110,10 +116,18 @@ impl Config {
             }])
         })?;
         let mut reader = Reader::new(origin, text, env);
-        match config(typed, &mut reader) {
+        match config(typed, text, &mut reader) {
             Some(config) if reader.wrong.is_empty() => Ok(config),
             Some(_) | None => Err(ConfigError::new(reader.wrong)),
         }
+    }
+
+    /// The sections in which another configuration differs from this one and that are read once,
+    /// when a gateway starts.
+    pub fn changed_for_good(&self, other: &Self) -> Vec<&'static str> {
+        let both = self.read_once.iter().zip(&other.read_once);
+        let differs = READ_ONCE.iter().zip(both).filter(|(_, (here, there))| here != there);
+        differs.map(|(section, _)| *section).collect()
     }
 
     /// Writes what it means: what each route charges, where it goes and the 402 it would send, and
@@ -127,7 +141,7 @@ impl Config {
 }
 
 /// Reads section after section. Nothing only when `reader` has noted why.
-fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
+fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Config> {
     let FileConfig { server, ledger, answers, networks, facilitators, .. } = typed;
     let (limits, upstreams, routes) = (typed.limits, typed.upstreams, typed.routes);
     let answers = answers::answers(answers, reader);
@@ -143,11 +157,7 @@ fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
     let limits = limits::limits((limits.unpaid, limits.refused), classes, reader);
     let upstreams = upstreams::upstreams(upstreams, reader);
     let public_url = server.public_url.as_deref();
-    let books = match &ledger.url.said {
-        Ok(LedgerUrl::Postgres(_)) => Books::Shared,
-        Ok(LedgerUrl::Sqlite(_) | LedgerUrl::Memory) | Err(_) => Books::Own,
-    };
-    let around = Around { public_url, networks: &networks, upstreams: &upstreams, answers, books };
+    let around = Around { public_url, networks: &networks, upstreams: &upstreams, answers };
     let routes = routes::routes(routes, &around, reader);
     if public_url.is_none() && routes.iter().any(|route| matches!(route.charge, Charge::Exact(_))) {
         reader.wrong(listen.unwrap_or_default(), Mistake::NoPublicUrl);
@@ -159,6 +169,8 @@ fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
         reader.warn_of_file(Mistake::NoRoutes);
     }
     Some(Config {
+        origin: reader.origin().to_owned(),
+        read_once: digests(text),
         server,
         ledger: ledger?,
         keep,
@@ -170,6 +182,15 @@ fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
         routes,
         warnings: std::mem::take(&mut reader.warnings),
     })
+}
+
+/// Sections that a reload does not read again.
+const READ_ONCE: [&str; 5] = ["server", "ledger", "answers", "networks", "facilitators"];
+
+fn digests(text: &str) -> [B256; READ_ONCE.len()] {
+    let typed: toml::Table = toml::from_str(text).unwrap_or_default();
+    let section = |name| typed.get(name).map(ToString::to_string).unwrap_or_default();
+    READ_ONCE.map(|name| keccak256(section(name)))
 }
 
 /// A ledger that forgets nothing where money is real.

@@ -35,7 +35,7 @@ pub struct Observed<'a> {
     pub client: IpAddr,
     /// HTTP status that was sent; 0: none.
     pub status: u16,
-    /// `free`, `paid`, `released`, `client_gone`, or the code of a refusal.
+    /// `free`, `paid`, `at_risk`, `released`, `again`, `client_gone`, or the code of a refusal.
     pub outcome: &'a str,
     /// The protocol's reason for a refused payment.
     #[serde(skip_serializing_if = "Option::is_none")]

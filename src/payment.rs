@@ -2,6 +2,7 @@
 //! `Presented → Proven → Reserved → Verified → Settled → Receipt`.
 
 pub mod again;
+mod identify;
 mod outlive;
 pub mod prepaid;
 pub mod present;
@@ -10,6 +11,8 @@ pub mod receipt;
 pub mod reconcile;
 pub mod recover;
 pub mod reserve;
+pub mod risk;
+mod sender;
 pub mod settle;
 pub mod verify;
 
@@ -30,6 +33,10 @@ pub use present::{Presented, present};
 pub use prove::{ContractWallets, Proven, SignedBy};
 pub use receipt::Receipt;
 pub use reserve::{Reserved, Standing};
+pub use risk::Risk;
+use risk::Risks;
+pub use sender::ClientTag;
+use sender::Sender;
 pub use settle::{Settled, Unsettled};
 pub use verify::{Unverified, Verified};
 
@@ -46,6 +53,7 @@ struct Inner {
     readers: HashMap<Network, Reader>,
     clock: Clock,
     under_way: AtomicUsize,
+    risks: Arc<Risks>,
 }
 
 impl Payments {
@@ -67,6 +75,7 @@ impl Payments {
                 readers,
                 clock,
                 under_way: AtomicUsize::new(0),
+                risks: Arc::default(),
             }),
             answers: Answers::off(),
         }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::x402::{Offer, Resource};
+use crate::clock::UnixMillis;
+use crate::x402::{AtomicAmount, Identifying, Offer, Resource};
 
 mod body;
 pub mod challenge;
@@ -20,7 +21,7 @@ pub use challenge::ChallengeError;
 pub use method::{Methods, Verb};
 pub use path::{CanonicalPath, CanonicalQuery, NotCanonical};
 pub use pattern::{PathPattern, Pattern, PatternError};
-pub use table::{Found, RouteConflict, RouteTable};
+pub use table::{Found, RouteConflict, RouteTable, Undercut};
 
 /// One entry of `[[routes]]`, checked and ready to serve.
 #[derive(Debug)]
@@ -57,11 +58,15 @@ pub enum SettleMoment {
 
 /// What a route costs.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each route, and most routes have a price"
+)]
 pub enum Charge {
     /// Nothing.
     Free,
     /// One fixed amount, payable in each of the offers.
-    Exact(Terms),
+    Exact(Box<Terms>),
 }
 
 /// The terms of a priced route. `offers` is never empty.
@@ -71,6 +76,10 @@ pub struct Terms {
     pub resource: Resource,
     /// Ways to pay, in the order of the configuration.
     pub offers: Vec<OfferedBy>,
+    /// Whether clients name what they buy.
+    pub identifying: Identifying,
+    /// Ways to pay of before a reload, which are still taken for a while and not told.
+    pub honoured: Vec<Honoured>,
     /// The 402 of a request without payment, with the URL of `resource`.
     pub challenge: Challenge,
     /// Which URL the 402 names.
@@ -102,6 +111,18 @@ pub struct OfferedBy {
     pub offer: Arc<Offer>,
     /// Names of facilitators, the one to ask first before the others. Never empty.
     pub facilitators: Arc<[Arc<str>]>,
+    /// The most that one payer may owe on its network when an answer goes out before its money has
+    /// moved; nothing: none does.
+    pub risk: Option<AtomicAmount>,
+}
+
+/// An offer of before a reload: whoever has signed for it has not seen the new one.
+#[derive(Clone, Debug)]
+pub struct Honoured {
+    /// The offer and who settles it.
+    pub by: OfferedBy,
+    /// Until when it is taken.
+    pub until: UnixMillis,
 }
 
 /// The two halves of a 402, ready to send.

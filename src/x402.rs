@@ -5,6 +5,7 @@ pub mod encoding;
 pub mod evm;
 mod exact;
 pub mod extensions;
+pub mod identifier;
 pub mod message;
 pub mod network;
 pub mod offer;
@@ -15,6 +16,7 @@ pub mod requirements;
 
 pub use amount::{AmountError, AtomicAmount};
 pub use evm::{Authorization, Eip712Domain, Form, SignatureError, SignedAuthorization};
+pub use identifier::{Identified, Identifying, PaymentId};
 pub use message::{SettleResponse, SupportedKind, SupportedResponse, VerifyResponse};
 pub use network::{KnownNetwork, NETWORKS, Network, NetworkError};
 pub use offer::{Offer, PaymentIdentity};

@@ -88,6 +88,10 @@ fn the_terms(config: &Config, terms: &Terms, out: &mut impl Write) -> io::Result
         for (at, name) in offered.facilitators.iter().enumerate() {
             row(out, if at == 0 { "  by" } else { "  else by" }, &facilitator(config, name))?;
         }
+        if let Some(risk) = offered.risk {
+            let most = risk.to_decimal(decimals);
+            row(out, "  at risk", &format!("up to ${most} of each payer, answered first"))?;
+        }
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ use super::server::Switch;
 use super::text::{OneOrMany, Text};
 use super::transfer::GasSponsoring;
 use super::units::{Delay, Dollars, Price, Size, Timeout};
-use super::words::{MediaType, Name, Origin, PublicUrl, Settle, WebUrl};
+use super::words::{Identify, MediaType, Name, Origin, PublicUrl, Settle, WebUrl};
 
 /// Sections by name; the name's place is kept.
 pub(super) type Sections<T> = BTreeMap<Spanned<Box<str>>, T>;
@@ -72,6 +72,8 @@ pub(super) struct FileServer {
     pub(super) connections_max: Option<NonZeroUsize>,
     pub(super) keepalive: Option<Text<Timeout>>,
     pub(super) client_timeout: Option<Text<Timeout>>,
+    pub(super) watch: Option<Text<Switch>>,
+    pub(super) price_grace: Option<Text<Delay>>,
 }
 
 #[derive(Deserialize)]
@@ -217,7 +219,9 @@ pub(super) struct FileRoute {
     pub(super) body: Option<FileBody>,
     pub(super) timeout: Option<Text<Timeout>>,
     pub(super) settle: Option<Text<Settle>>,
+    pub(super) risk: Option<Text<Dollars>>,
     pub(super) keep_answer: Option<Text<KeepAnswer>>,
+    pub(super) payment_identifier: Option<Text<Identify>>,
 }
 
 #[derive(Deserialize)]

@@ -97,8 +97,8 @@ impl Mistake {
             }
             Self::UnknownName { known, .. } => format!("there are {}", listed(known)),
             Self::Not { instead, .. } => format!("write {instead} instead"),
-            Self::PriceTooFine { decimals, .. } => {
-                format!("write a price with at most {decimals} decimals instead")
+            Self::AmountTooFine { decimals, .. } => {
+                format!("write an amount with at most {decimals} decimals instead")
             }
             Self::SimulatedUnknown { network } => {
                 format!("write worth = \"testnet\" under [networks.{network}] if it is one")
@@ -125,6 +125,7 @@ impl Mistake {
             Self::Neither(..) => "write one of them",
             Self::Meaningless { .. } => "remove it",
             Self::KeepTooMuch => "raise `total` and `memory` under [answers], or lower this",
+            Self::RiskTooSmall => "raise it, or leave the key out",
             Self::NotYet(_, instead) => instead,
             Self::NetworkKnown { key: "worth", .. } => "remove it",
             Self::NetworkKnown { .. } => "remove it, or give the section a name of your own",
@@ -136,6 +137,9 @@ impl Mistake {
             Self::CdpKey(CdpKeyError::Id) => "copy the key's id again, as CDP shows it",
             Self::CdpKey(_) => "copy the secret again, as CDP has handed it out",
             Self::NoPublicUrl => "write public_url = \"https://api.example.com\" under [server]",
+            Self::Undercut(_) => {
+                "give it the same price, or an upstream of its own, if need be with the same url"
+            }
             Self::Conflict(_) => "remove one of the two routes",
             Self::Twice(_) => "remove one of the two",
             Self::NoNetworks => "write networks = [\"base\"], or price = \"free\"",
@@ -199,11 +203,12 @@ fn distance(from: &str, to: &str) -> usize {
 }
 
 /// What to write for a key that is missing.
-const EXAMPLES: [(&str, &str); 14] = [
+const EXAMPLES: [(&str, &str); 15] = [
     ("ledger", "{ url = \"sqlite://tollgate.db\" }"),
     ("asset", "\"0x…\", the contract of the asset"),
     ("by", "\"ip\""),
     ("chain_id", "8453"),
+    ("confirmations", "1, or as many blocks as make one stay on this chain"),
     ("decimals", "6"),
     ("eip712", "{ name = \"USD Coin\", version = \"2\" }"),
     ("facilitator", "the name of a section of [facilitators]"),

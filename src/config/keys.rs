@@ -61,7 +61,7 @@ pub const KEYS: &[Key] = keys! {
         "listen": "address and port", Is(r#"`"127.0.0.1:8402"`"#),
             "where clients come; port 0 takes a free one";
         "admin": "address and port", Is(r#"`"127.0.0.1:9402"`"#),
-            "where operators come: `/metrics`, `/livez`, `/readyz`";
+            "where operators come: `/metrics`, `/livez`, `/readyz`, `/reload`";
         "public_url": "URL", Is("`listen`, if only this machine reaches it"),
             "what a 402 calls this gateway; never the client's `Host`";
         "trusted_proxies": "list of address blocks", Is("`[]`"),
@@ -82,12 +82,16 @@ pub const KEYS: &[Key] = keys! {
             "how long an idle client connection is kept";
         "client_timeout": "time", Is(r#"`"30s"`"#),
             "the longest pause of a client within a request or an answer";
+        "watch": r#"`"on"` or `"off"`"#, Is(r#"`"off"`"#),
+            "whether the file is looked at every few seconds, and reloaded when it has changed";
+        "price_grace": "time", Is(r#"`"60s"`"#),
+            "how long payments for the price of before a reload are taken";
     }
     "[ledger]" {
         "url": "`sqlite://PATH`, `postgres://…` or `memory:`", Required,
             "a file for one gateway, a database for several; memory is for testnets only";
         "keep": r#"days or `"forever"`"#, Is(r#"`"400d"`"#),
-            "how long a payment is kept after its end, at least as long as it could be sent";
+            "how long a settled payment is kept, or while it could be sent; any other for a day";
     }
     "[answers]" {
         "max": r#"size or `"off"`"#, Is(r#"`"1MiB"`"#),
@@ -142,10 +146,10 @@ pub const KEYS: &[Key] = keys! {
             "who sends and pays for gas: 64 hex digits by `env` or `file`, or a keystore";
         "signers": "list of the same", Is("`[]`"),
             "several, that settle in parallel";
-        "confirmations": "number", Is("`1`"),
+        "confirmations": "number", Is("Base `1`, Polygon `5`, else **required**"),
             "blocks that make a payment settled, its own counted; 0: before one is sealed";
         "batch.window": "time", Is(r#"`"5ms"`"#),
-            "how long a settlement waits for others to share a transaction";
+            "how long a settlement waits for others to share a transaction; longer under load";
         "batch.max": "number, 1 to 64", Is("`50`"),
             "settlements in one transaction";
         "gas.max": "number", Is("`500000`"),
@@ -255,8 +259,13 @@ pub const KEYS: &[Key] = keys! {
             "from the request's last byte to the answer's first, else 504";
         "settle": r#"`"after-upstream"` or `"before-upstream"`"#, Is(r#"`"after-upstream"`"#),
             "when money moves: once the upstream has answered well, or before it is asked";
+        "risk": "amount", Nothing,
+            "what one payer may owe on a network when answers go out before their money has moved";
         "keep_answer": r#"size or `"off"`"#, Is("`answers.max`"),
             "longest answer of this route that is kept for its payer's return";
+        "payment_identifier": r#"`"optional"`, `"required"` or `"off"`"#,
+            Is(r#"`"optional"` where answers are kept"#),
+            "whether a client may name what it buys, and pays once for what has one name";
     }
 };
 

@@ -6,7 +6,7 @@ use crate::facilitator::chain::keys::KeyError;
 use crate::facilitator::http::cdp::CdpKeyError;
 use crate::ledger::LedgerUrlError;
 use crate::limit::RateError;
-use crate::route::{PatternError, RouteConflict};
+use crate::route::{PatternError, RouteConflict, Undercut};
 
 /// What is wrong with a value, or a whole file. Displayed as one line without a full stop.
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +58,8 @@ pub enum Mistake {
         instead: Box<str>,
     },
     /// A price finer than the asset.
-    #[error("the price has {places} decimals, the asset of `{network}` has {decimals}")]
-    PriceTooFine {
+    #[error("the amount has {places} decimals, the asset of `{network}` has {decimals}")]
+    AmountTooFine {
         /// Of the price.
         places: usize,
         /// Of the asset.
@@ -99,6 +99,9 @@ pub enum Mistake {
     /// An answer that would be longer than all together may be.
     #[error("an answer of this length would not be kept: `[answers]` allows less for all of them")]
     KeepTooMuch,
+    /// A risk that no payment fits into.
+    #[error("a risk below the price is none: no answer would go out before its payment")]
+    RiskTooSmall,
     /// Planned, not built.
     #[error("{0} cannot be used yet")]
     NotYet(&'static str, &'static str),
@@ -160,6 +163,9 @@ pub enum Mistake {
     /// Two routes for one request.
     #[error("{0}")]
     Conflict(#[source] RouteConflict),
+    /// A price that another host gets around.
+    #[error("{0}: a client can send any Host")]
+    Undercut(#[source] Undercut),
     /// The same word twice.
     #[error("`{0}` is here twice")]
     Twice(Box<str>),

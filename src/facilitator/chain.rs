@@ -71,12 +71,12 @@ impl Chain {
         self.0.refresh().await
     }
 
-    /// Whether nodes answer and a signer has gas.
+    /// Whether nodes answer and a signer has gas, as [`Self::refresh`] has found.
     ///
     /// # Errors
     /// Why not.
-    pub async fn ready(&self) -> Result<(), Fault> {
-        self.0.ready().await
+    pub fn ready(&self) -> Result<(), Fault> {
+        self.0.ready()
     }
 
     /// What is left to each signer.

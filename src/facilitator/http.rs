@@ -130,7 +130,7 @@ impl Http {
     pub async fn verify(&self, order: &Order) -> Result<Verdict, Fault> {
         let body = self.question(order)?;
         let answer = self.verify.ask(Some(body)).await.map_err(Unanswered::into_fault)?;
-        answer::verdict(&answer, order)
+        answer::verdict(&answer, order).map_err(|fault| fault.pausing(answer.pause))
     }
 
     /// Asks to move the money, once.
@@ -143,7 +143,13 @@ impl Http {
             Err(fault) => return Outcome::NotSent(fault),
         };
         match self.settle.ask(Some(body)).await {
-            Ok(answer) => answer::outcome(&answer, order),
+            Ok(answer) => match answer::outcome(&answer, order) {
+                Outcome::NotSent(fault) => Outcome::NotSent(fault.pausing(answer.pause)),
+                Outcome::Unknown { transaction, fault } => {
+                    Outcome::Unknown { transaction, fault: fault.pausing(answer.pause) }
+                }
+                told @ (Outcome::Settled { .. } | Outcome::Rejected(_)) => told,
+            },
             Err(Unanswered::NotSent(fault)) => Outcome::NotSent(fault),
             Err(Unanswered::Perhaps(fault)) => Outcome::Unknown { transaction: None, fault },
         }

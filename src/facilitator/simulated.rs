@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_primitives::{Address, B256, Keccak256, U256};
 
 use self::book::Book;
 pub use self::book::{TRANSFERS_KEPT_MAX, Transfer, USED_NONCES_MAX};
@@ -281,8 +281,14 @@ fn due(order: &Order) -> AtomicAmount {
 /// The transfer that an order becomes, under the hash of its identity and its place in the chain.
 fn executed(order: &Order, identity: PaymentIdentity, place: u64) -> Transfer {
     let authorization = &order.payment.authorization;
+    let mut hash = Keccak256::new();
+    hash.update(identity.network.as_str());
+    hash.update(identity.contract);
+    hash.update(identity.payer);
+    hash.update(identity.nonce);
+    hash.update(place.to_be_bytes());
     Transfer {
-        transaction: keccak256(format!("{identity}/{place}")),
+        transaction: hash.finalize(),
         network: identity.network,
         asset: asset(order),
         contract: Some(identity.contract).filter(|contract| *contract != asset(order)),

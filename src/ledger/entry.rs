@@ -38,6 +38,13 @@ impl ExchangeId {
     }
 }
 
+impl ExchangeId {
+    /// As it is kept where bytes are.
+    pub(super) const fn bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+}
+
 impl fmt::Display for ExchangeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)

@@ -9,34 +9,44 @@ use super::{Claim, Entry, ExchangeId, Mark, Past, State};
 use crate::clock::UnixMillis;
 use crate::x402::PaymentIdentity;
 
-/// `SELECT` with the columns that [`entry`] reads, then the rest of a statement.
+/// `SELECT` with the columns that [`entry`] reads, then the rest of a statement. PostgreSQL keeps
+/// them as `text`, SQLite what is hex in them as `bytes`.
 macro_rules! select {
-    ($rest:literal) => {
+    (text, $rest:literal) => {
         concat!(
             "SELECT payments.network, payments.asset, payments.payer, payments.nonce, exchange, ",
-            "route, facilitator, amount, pay_to, valid_before, state, \"transaction\", reason, ",
+            "route, facilitator, amount, pay_to, valid_before, state, transaction, reason, ",
             "claimed_at, changed_at, token",
+            $rest
+        )
+    };
+    (bytes, $rest:literal) => {
+        concat!(
+            "SELECT network, '0x' || lower(hex(asset)), '0x' || lower(hex(payer)), ",
+            "'0x' || lower(hex(nonce)), lower(hex(exchange)), route, facilitator, amount, ",
+            "'0x' || lower(hex(pay_to)), valid_before, state, \"transaction\", reason, ",
+            "claimed_at, changed_at, ",
+            "CASE WHEN token IS NOT NULL THEN '0x' || lower(hex(token)) END",
             $rest
         )
     };
 }
 pub(super) use select;
 
-/// Reads the line of a payment.
-pub(super) const GET: &str =
-    select!(" FROM payments WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4");
-
-/// Reads where a payment stood before.
-pub(super) const PAST: &str =
-    "SELECT past FROM payments WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4";
-
-/// Reads a page of lines, newest claim first, each with its number.
-pub(super) const PAGE: &str =
-    select!(", serial FROM payments WHERE serial < $1 ORDER BY serial DESC LIMIT $2");
+/// The condition that finds the payment of [`key`].
+macro_rules! of_key {
+    (text) => {
+        " FROM payments WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4"
+    };
+    (bytes) => {
+        " FROM payments WHERE payer = unhex(substr($1, 3)) AND nonce = unhex(substr($2, 3))
+            AND asset = unhex(substr($3, 3)) AND network = $4"
+    };
+}
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What is bound for a payment in [`GET`] and [`PAST`], in order.
+/// What is bound for a payment in [`Line::GET`] and [`Line::PAST`], in order.
 pub(super) fn key(identity: &PaymentIdentity) -> [String; 4] {
     [
         format!("{:#x}", identity.payer),
@@ -47,21 +57,34 @@ pub(super) fn key(identity: &PaymentIdentity) -> [String; 4] {
 }
 
 /// What is bound for the asset of a claim, where it is not that of the identity.
-pub(super) fn token(claim: &Claim) -> Option<String> {
-    let other = claim.asset != claim.identity.contract;
-    other.then(|| format!("{:#x}", claim.asset))
+pub(super) fn token(claim: &Claim) -> Option<Address> {
+    (claim.asset != claim.identity.contract).then_some(claim.asset)
 }
 
-/// A row of either engine.
+/// A row of either engine, and the statements that read rows there.
 pub(super) trait Line {
+    /// Reads the line of a payment.
+    const GET: &'static str;
+    /// Reads where a payment stood before.
+    const PAST: &'static str;
+    /// Reads a page of lines, newest claim first, each with its number.
+    const PAGE: &'static str;
+
     fn text(&self, column: usize) -> Result<&str, Error>;
     fn optional(&self, column: usize) -> Result<Option<&str>, Error>;
     fn number(&self, column: usize) -> Result<i64, Error>;
 }
 
 macro_rules! line {
-    ($row:ty) => {
+    ($row:ty, $form:tt) => {
         impl Line for $row {
+            const GET: &'static str = concat!(select!($form, ""), of_key!($form));
+            const PAST: &'static str = concat!("SELECT past", of_key!($form));
+            const PAGE: &'static str = select!(
+                $form,
+                ", serial FROM payments WHERE serial < $1 ORDER BY serial DESC LIMIT $2"
+            );
+
             fn text(&self, column: usize) -> Result<&str, Error> {
                 self.try_get(column)
             }
@@ -77,8 +100,8 @@ macro_rules! line {
     };
 }
 
-line!(SqliteRow);
-line!(PgRow);
+line!(SqliteRow, bytes);
+line!(PgRow, text);
 
 /// Reads a line.
 ///

@@ -10,7 +10,9 @@
 //! # A claim may be taken again after `released` and `refused`
 //!
 //! In both nothing has moved. The payer may top up its account and send the same authorization
-//! again; the asset's contract takes each nonce once, whatever we believe.
+//! again; the asset's contract takes each nonce once, whatever we believe. So these rows are
+//! forgotten after a day whatever `keep` says: a payer without money makes them at will, and
+//! chooses how long their windows are.
 //!
 //! # Work that must outlive a request takes its first step in place
 //!
@@ -23,8 +25,8 @@
 //! # Requests run on threads that share no work
 //!
 //! Each piece of work is some microseconds long, a signature thirty: stealing it costs more than it
-//! brings. pingora's own threads without stealing take 5 % less. The ledger's writer, recovery and
-//! what is tended now and then have a runtime of their own, which ends last.
+//! brings. pingora's own threads without stealing take 5 % less. Recovery and what is tended now
+//! and then have a runtime of their own, the ledger has another, and both end last.
 //!
 //! # What the targets of the bench were measured against
 //!
@@ -70,7 +72,8 @@
 //!
 //! A published facilitator says so, with an empty transaction and status 200, when waiting for the
 //! receipt fails after the broadcast. Only reasons that are given before anything is sent count as
-//! rejections; every other refusal to settle leaves the outcome unknown.
+//! rejections; every other refusal to settle leaves the outcome unknown. So does "used before": a
+//! proxy between us that repeats an order whose answer was lost is told so of money that has moved.
 //!
 //! # A request to settle is never repeated by the HTTP client
 //!
@@ -198,7 +201,9 @@
 //!
 //! `latest` refuses fewest good payments, and a wrong `yes` costs an answer, not money. A payment
 //! is settled when its own events are in the receipt and its block is on the chain,
-//! `confirmations` deep: 1 by default, because a rollup's sequencer does not take blocks back.
+//! `confirmations` deep. That is 1 on Base, because a rollup's sequencer does not take blocks back,
+//! and 5 on Polygon, ten seconds, where blocks go away until validators agree on one, after five
+//! seconds as a rule. Of any other chain nobody here knows, so a file that settles on one must say.
 //! That a payment will never move is believed only of a block that stays (`safe`, or 64 below the
 //! head) whose clock is past the end of its window.
 //!
@@ -209,10 +214,28 @@
 //!
 //! # Settlements wait five milliseconds for each other
 //!
-//! That is lost in any block time, and under load the wait is for a free signer anyway: while
-//! sixteen transactions of each are in no block, payments gather and leave fifty at a time. One
-//! fails without the others (`aggregate3` with failures allowed), and goes alone once more before
-//! it is refused.
+//! That is lost in any block time. The fewer of a signer's places are left (sixteen transactions in
+//! no block), the longer a batch waits for company, up to seventeen times as long: places then last
+//! for a block, and fewer transactions pay their base. When none is left, payments gather and leave
+//! fifty at a time. One fails without the others (`aggregate3` with failures allowed), and goes
+//! alone once more before it is refused.
+//!
+//! # Questions that come together go to a node together
+//!
+//! A thousand payments in flight were a thousand connections to a node, each with its buffers. At
+//! most eight requests are under way to one node; what comes meanwhile leaves together, ten
+//! questions in each, as many as public nodes take. A node that refuses batches is asked one by
+//! one. Verifications are not put into one call: what one payment does would be seen by the next.
+//!
+//! # The allocator leaves huge pages alone
+//!
+//! pingora reserves 64 KiB for each body it reads and hardly fills them. With huge pages each was
+//! held whole: 170 KiB for an exchange in flight instead of 90.
+//!
+//! # A facilitator's pause opens its circuit
+//!
+//! 429 and 503 with `Retry-After` in seconds: the question is not asked for that long, a second at
+//! least, a minute at most, and payers are told the same. A date would need clocks that agree.
 //!
 //! # Code of others goes alone
 //!
@@ -224,7 +247,9 @@
 //!
 //! Anyone may send a signed authorization. When ours is found used in a transaction that we did
 //! not send, the money may be there, but another gateway with the same `pay_to` may have served for
-//! it: the outcome is unknown, and recovery writes down what the chain says.
+//! it: the outcome is unknown, and recovery writes down what the chain says. USDC says `expired`
+//! and `paused` before it looks at that, so then the authorization's state is asked for. A payer
+//! can do this to itself at will, so it says nothing of the chain and opens no circuit.
 //!
 //! # Our own transport under alloy's types
 //!
@@ -237,6 +262,16 @@
 //! somebody's answer must not stand before a claim. It is synced less strictly: a killed process
 //! loses what was not yet handed over, a power cut the last moment; the payer then hears 409 with
 //! the transaction. The ledger itself never depends on it.
+//!
+//! With the ledger in PostgreSQL they lie in its database: what one gateway has given, another
+//! finds. There they are written as durably as payments, because a server commits many gateways'
+//! writes together. Ages and turns are by the server's clock.
+//!
+//! # Whether another gateway is still giving an answer is read from the ledger
+//!
+//! Nothing is written for an answer that begins: that would be one more write for each payment.
+//! Where a settled payment has no line yet, and whoever claimed it is another gateway whose lease
+//! lasts, the answer is taken to be under way, for as long as answers are kept.
 //!
 //! # The answer is copied beside the stream and written behind it
 //!
@@ -257,6 +292,20 @@
 //! host, path, query and body. The receipt is written anew from the ledger, in the asker's version.
 //! 206 is not kept: `Range` is not part of what is compared.
 //!
+//! # A payer's name for what it buys is bound after the claim and before anyone is asked
+//!
+//! `payment-identifier`. The payment is claimed first, then (payer, name) is bound to payment and
+//! exchange, or found bound. Whoever finds another's payment there that is not let go or refused is
+//! released, and answered with what became of the other: its answer for the same request, 409 for
+//! another, 409 or 503 with `Retry-After` while it is under way. Whether the other one still counts
+//! is read from the ledger, never from the name: a payment that was let go frees its name without a
+//! further write. The name is taken over by compare-and-swap, so of many who see it free one has
+//! it. Where only the chain proves the payer (ERC-1271), the name is bound after it has, because an
+//! answer is given to nobody else. A name lasts for `answers.age` and the longest time that its
+//! exchange may take; a debt under a name is given to whatever is signed under it, and a power cut
+//! may lose the name of the last moment with the answer, where a file keeps them. The specification
+//! speaks of the same payload; a client that signs anew must not pay twice for that.
+//!
 //! # A payment that the route would refuse now is looked up if its signature is good
 //!
 //! Prices and payees change between a payment and its return. It is proven under any asset that
@@ -265,9 +314,102 @@
 //! # What was settled before the upstream was asked is owed
 //!
 //! The debt is written before the settlement and counts only while the ledger calls the payment
-//! settled. It is collected by one exchange at a time, ten times at most, on the route it was made
-//! on, within `answers.age`; a good head ends it before its first byte goes out. An upstream's 4xx
-//! is passed on with the receipt and leaves the debt standing.
+//! settled. It is collected by one exchange at a time, ten times more at most, on the route it was
+//! made on, within `answers.age`; a good head ends it before its first byte goes out. An upstream's
+//! 4xx is passed on with the receipt and leaves the debt standing.
+//!
+//! Each time it is taken up it has a new number, and only the last number may end it: an exchange
+//! that was so slow that another has taken its place, or whose gateway was taken for dead, does not
+//! give a second answer.
+//!
+//! # A loss counts against its payer for a day
+//! A `risk` that only bounded what runs at one moment would bound nothing: whoever empties an
+//! account between verification and settlement could do so a hundred times an hour. So a settlement
+//! that failed, or whose outcome is unknown, takes its amount from what its payer may owe for 24
+//! hours.
+//! Nobody waits for such a settlement, so one that nobody takes is tried again for five minutes,
+//! which is less than recovery takes for abandoned. The answer has no `PAYMENT-RESPONSE`: one that
+//! says `success` without a transaction would be believed.
+//!
+//! # A reload exchanges what has no memory
+//! Routes, upstreams and limits are one snapshot behind one pointer, and an exchange keeps the one
+//! that it began with. What a route took before is part of its terms, with the moment until which
+//! it does: so routes know the clock's type, and no more of it. Facilitators with circuits, signers
+//! with nonces, networks that the ledger's recovery reads by, and the ledger itself are not in the
+//! snapshot: to exchange them under payments that run is to make two of what must be one. So a file
+//! in which they differ is refused as a whole, with the sections named, instead of being taken over
+//! in part.
+//!
+//! The operators' listener is not for the public, and asks for a header with `POST /reload` all the
+//! same: a page in an operator's browser can send a plain `POST` to any address it can name.
+//!
+//! # What a node's refusal of a transaction proves
+//!
+//! That it is nowhere, and its payments may be let go: only if every node that was asked has
+//! refused it in words that mean so. A time-out or an internal error comes from nodes that have
+//! taken it, and `nonce too low` from the second node when the first has taken it and its answer
+//! was lost. Then it is followed like one that was taken, until the chain tells.
+//!
+//! # The height comes from the node that knows the block
+//!
+//! Two nodes may follow two branches. Counted from one's block to the other's head, a branch that
+//! dies looks as deep as the one that lives. What is deep enough is told by one node in one answer.
+//!
+//! # A lost nonce is used up by a transaction that does nothing
+//!
+//! A block that is taken back, or an earlier life of the gateway whose transaction pays too little,
+//! leaves a nonce that nobody sends again, and everything behind it waits for ever. The lowest of
+//! what flies notices it after `replace_after` and fills it, at today's price and rising. Payments
+//! that waited there are let go by recovery when their window has closed.
+//!
+//! # Our own settlement is simulated with the real code around a chain in the process
+//!
+//! The seam is the body that is posted to a node. Luck falls by what is asked, not in the order in
+//! which tasks run, so that a seed tells the same story although tokio wakes tasks at random. With
+//! reorganizations deeper than `confirmations` the chain may take back what was served: the checks
+//! excuse just those payments.
+//!
+//! # SQLite's writer is rusqlite on a thread of the ledger's own
+//!
+//! In sqlx a connection is another thread, and a statement a message there and back. A round was
+//! three messages and two statements of many rows, which SQLite first copies into a table of its
+//! own: 59 µs for each payment. One prepared statement for each change, on the thread that waits
+//! for the disk anyway, needs none of it. sqlx keeps the migrations, the readers and PostgreSQL,
+//! and both are over one copy of SQLite.
+//!
+//! # A commit waits 500 µs for payments that are under way
+//!
+//! A commit costs the same for one change and for thirty. Whoever holds a payment will hand in its
+//! next step, so while more are held than have handed in, waiting a little makes fewer commits; a
+//! payer alone waits for nobody. A whole millisecond was tried: timers that coarse halved what went
+//! through.
+//!
+//! # The answer waits until `settled` is on the disk
+//!
+//! It need not: `settling` is there, and recovery would read the chain. But behind a hosted
+//! facilitator nobody can, and a process that is killed in that moment would turn a payment that
+//! was settled and answered into one that a person must look up; and who comes back at once would
+//! hear that nothing is known.
+//!
+//! # In SQLite hex is kept as bytes
+//!
+//! A row is half as long, its place in the index too, and so is what each change writes. It is a
+//! migration of its own, because files of before exist. What reads turns bytes into text again, so
+//! that rows of PostgreSQL and SQLite are read by one piece of code.
+//!
+//! # What was bought is given to whoever bought it
+//!
+//! Once settled, authorization and signature lie open on the chain, and most requests can be
+//! guessed. So a kept answer, and one that is owed, belong to a sender as well: the payer's own
+//! `payment-identifier`, else an `Idempotency-Key` of 16 characters or more, else the client's
+//! address (for IPv6 its /64). A payer who has none of the three any more gets 409 with the
+//! transaction. Behind a proxy that is not in `trusted_proxies` all clients have one address.
+//!
+//! # An outcome that was unknown leaves an answer owed
+//!
+//! Nobody has the upstream's answer any more when the chain says later that the money moved. The
+//! payer, who was told not to pay again, gets one by asking again: the upstream is asked a second
+//! time, and nothing is paid a second time.
 //!
 //! # Both ways to move an asset are one authorization with two forms
 //!
@@ -291,8 +433,9 @@
 //! asset's `Transfer` stands right before the proxy's `Settled`, and two payments whose events
 //! would be the same never share one. In any other transaction the arguments of `settle` must also
 //! stand in its data. A number that is used in a block that stays, with no such transfer since the
-//! payment was first seen, was spent on something else: the payment is released. The payer could put another's arguments into a transaction beside
-//! a payment of its own and so confuse which of its two payments was paid for, not how many.
+//! payment was first seen, was spent on something else: the payment is released. The payer could
+//! put another's arguments into a transaction beside a payment of its own and so confuse which of
+//! its two payments was paid for, not how many.
 //!
 //! # An approval is judged before anyone is asked, its number by the simulation
 //!

@@ -18,6 +18,7 @@
 //! | prove | `payment/prove.rs` | `Presented` → `Proven`: payee, amount, window, signature |
 //! | class | `limit.rs` | the payer's bucket of the route's class |
 //! | reserve | `payment/reserve.rs` | `Proven` → `Reserved`: claimed in the ledger, durable |
+//! | identify | `payment/identify.rs` | a `Reserved` with a name → the one that has it |
 //! | verify | `payment/verify.rs` | `Reserved` → `Verified`: a facilitator would settle it now |
 //! | upstream | `proxy/upstream.rs` | payment headers off, payer and exchange on |
 //! | settle | `payment/settle.rs` | `Verified` → `Settled`, on the final 2xx head only |
@@ -31,7 +32,8 @@
 //! - The client leaves an HTTP/1 exchange later: the exchange goes on, the payment is settled.
 //! - The upstream fails, refuses or is too slow: the payment is released, the upstream's answer (or
 //!   502, 503, 504) is passed on.
-//! - The facilitator refuses to settle: the client gets 402, nothing moved.
+//! - The facilitator refuses to settle: the client gets 402, nothing moved. On a route with a
+//!   `risk` the client may have its answer already: it is lost, and counted.
 //! - A facilitator cannot be reached: the next of the network is asked, for `verify` always, for
 //!   `settle` once the ledger names it. None can be: 503, nothing moved, the payment is released.
 //! - The facilitator's answer is lost or cannot be believed: 503 `outcome_unknown`. The ledger

@@ -9,6 +9,7 @@ use prometheus::{
 use super::{AccessLog, Observed, access::Written};
 use crate::fault::Side;
 use crate::ledger::answers::Counted;
+use crate::x402::AtomicAmount;
 
 /// A row of the README's table of metrics.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,11 @@ const SETTLED: Metric = Metric {
     name: "tollgate_settled_amount_total",
     labels: &["route", "network"],
     help: "Money settled, in atomic units of the asset",
+};
+const LOST: Metric = Metric {
+    name: "tollgate_lost_amount_total",
+    labels: &["route", "network"],
+    help: "Money of answers given at a `risk` whose payment did not settle, in atomic units",
 };
 const STAGES: Metric = Metric {
     name: "tollgate_stage_seconds",
@@ -76,6 +82,16 @@ const NODES: Metric = Metric {
     labels: &["facilitator", "state"],
     help: "Nodes of a chain that answer (up) and that do not (down)",
 };
+const RELOADS: Metric = Metric {
+    name: "tollgate_reloads_total",
+    labels: &["outcome"],
+    help: "Reloads of the configuration: `done`, or `refused` for what was wrong with it",
+};
+const STALE: Metric = Metric {
+    name: "tollgate_configuration_stale",
+    labels: &[],
+    help: "1 while the last reload was refused, and what is served is not what the file says",
+};
 const DROPPED: Metric = Metric {
     name: "tollgate_log_lines_dropped_total",
     labels: &[],
@@ -93,9 +109,10 @@ const ANSWERS_BYTES: Metric = Metric {
 };
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 14] = [
+pub const METRICS: [Metric; 17] = [
     EXCHANGES,
     SETTLED,
+    LOST,
     STAGES,
     RUNNING,
     FAULTS,
@@ -105,6 +122,8 @@ pub const METRICS: [Metric; 14] = [
     CIRCUIT,
     PURSE,
     NODES,
+    RELOADS,
+    STALE,
     DROPPED,
     ANSWERS,
     ANSWERS_BYTES,
@@ -117,6 +136,7 @@ pub struct Metrics {
     log: AccessLog,
     exchanges: IntCounterVec,
     settled: IntCounterVec,
+    lost: IntCounterVec,
     stages: [Histogram; 3],
     running: IntGauge,
     faults: IntCounterVec,
@@ -126,6 +146,8 @@ pub struct Metrics {
     circuit: IntGaugeVec,
     purse: IntGaugeVec,
     nodes: IntGaugeVec,
+    reloads: IntCounterVec,
+    stale: IntGauge,
     dropped: IntCounter,
     answers: IntCounterVec,
     answers_bytes: IntGauge,
@@ -142,6 +164,7 @@ impl Metrics {
         Ok(Self {
             exchanges: kept(&registry, IntCounterVec::new(opts(EXCHANGES), EXCHANGES.labels)?)?,
             settled: kept(&registry, IntCounterVec::new(opts(SETTLED), SETTLED.labels)?)?,
+            lost: kept(&registry, IntCounterVec::new(opts(LOST), LOST.labels)?)?,
             stages: STAGE_NAMES.map(|stage| stages.with_label_values(&[stage])),
             running: kept(&registry, IntGauge::with_opts(opts(RUNNING))?)?,
             faults: kept(&registry, IntCounterVec::new(opts(FAULTS), FAULTS.labels)?)?,
@@ -151,6 +174,8 @@ impl Metrics {
             circuit: kept(&registry, IntGaugeVec::new(opts(CIRCUIT), CIRCUIT.labels)?)?,
             purse: kept(&registry, IntGaugeVec::new(opts(PURSE), PURSE.labels)?)?,
             nodes: kept(&registry, IntGaugeVec::new(opts(NODES), NODES.labels)?)?,
+            reloads: kept(&registry, IntCounterVec::new(opts(RELOADS), RELOADS.labels)?)?,
+            stale: kept(&registry, IntGauge::with_opts(opts(STALE))?)?,
             dropped: kept(&registry, IntCounter::with_opts(opts(DROPPED))?)?,
             answers: kept(&registry, IntCounterVec::new(opts(ANSWERS), ANSWERS.labels)?)?,
             answers_bytes: kept(&registry, IntGauge::with_opts(opts(ANSWERS_BYTES))?)?,
@@ -170,8 +195,7 @@ impl Metrics {
         let route = observed.route.unwrap_or("none");
         self.exchanges.with_label_values(&[route, observed.outcome]).inc();
         if let Some(payment) = observed.payment.as_ref().filter(|payment| payment.moved) {
-            let amount = u64::try_from(payment.amount).unwrap_or(u64::MAX);
-            self.settled.with_label_values(&[route, payment.network]).inc_by(amount);
+            self.settled(route, payment.network, AtomicAmount::new(payment.amount));
         }
         if observed.payment.is_some() {
             let stages = observed.stages;
@@ -185,6 +209,16 @@ impl Metrics {
         if self.log.write(observed) == Written::Dropped {
             self.dropped.inc();
         }
+    }
+
+    /// Money has moved.
+    pub fn settled(&self, route: &str, network: &str, amount: AtomicAmount) {
+        self.settled.with_label_values(&[route, network]).inc_by(counted(amount));
+    }
+
+    /// An answer was given for money that did not move.
+    pub fn lost(&self, route: &str, network: &str, amount: AtomicAmount) {
+        self.lost.with_label_values(&[route, network]).inc_by(counted(amount));
     }
 
     /// Something broke.
@@ -214,6 +248,12 @@ impl Metrics {
             counter.inc_by(answers.saturating_sub(counter.get()));
         }
         self.answers_bytes.set(i64::try_from(counted.bytes).unwrap_or(i64::MAX));
+    }
+
+    /// The configuration was read again, and taken over or not.
+    pub fn reloaded(&self, done: bool) {
+        self.reloads.with_label_values(&[if done { "done" } else { "refused" }]).inc();
+        self.stale.set(i64::from(!done));
     }
 
     /// Whether an upstream can be reached.
@@ -251,6 +291,10 @@ impl Metrics {
 
 /// Labels of [`STAGES`], in the order of an exchange.
 const STAGE_NAMES: [&str; 3] = ["verify", "upstream", "settle"];
+
+fn counted(amount: AtomicAmount) -> u64 {
+    u64::try_from(amount.units()).unwrap_or(u64::MAX)
+}
 
 fn opts(metric: Metric) -> Opts {
     Opts::new(metric.name, metric.help)

@@ -1,13 +1,16 @@
 //! The payment that a request carries, and the offer of the route that it is for.
 
+use alloy_primitives::{Address, U256};
 use http::{HeaderMap, HeaderName};
 
+use super::{ClientTag, Sender};
+use crate::clock::UnixMillis;
 use crate::refusal::Refusal;
 use crate::route::{OfferedBy, Terms};
 use crate::x402::payload::{Choice, PayloadError};
 use crate::x402::{
-    AssetTransferMethod, ErrorReason, Offer, PaymentIdentity, PaymentPayload, SignedAuthorization,
-    Version,
+    ErrorReason, Identified, Identifying, Offer, PaymentId, PaymentIdentity, PaymentPayload,
+    SignedAuthorization, Version,
 };
 
 /// A payment for one offer of the route. Nothing in it is proven.
@@ -16,6 +19,9 @@ pub struct Presented {
     pub(super) version: Version,
     pub(super) offered: OfferedBy,
     pub(super) payment: SignedAuthorization,
+    /// What its payer calls what it buys.
+    pub(super) id: Option<PaymentId>,
+    pub(super) sender: Sender,
 }
 
 /// The request headers that may carry a payment. Source: x402 v2 (HTTP transport), x402 v1; the
@@ -26,20 +32,33 @@ pub static PAYMENT_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("x-payment-response"),
 ];
 
-/// Reads the payment of a request for a route with these terms.
+/// Reads the payment of a request for a route with these terms, from this client.
 ///
 /// # Errors
 /// `PaymentMissing`: there is none. `PaymentMalformed`: it cannot be read. `PaymentsDisagree`: two
 /// that are not the same. `PaymentInvalid`: it is for no offer of this route.
-pub fn present(headers: &HeaderMap, terms: &Terms) -> Result<Presented, Refusal> {
-    let PaymentPayload { choice, mut payment } = read(headers)?;
-    let method = payment.authorization.method();
-    let offered = choose(&choice, method, terms).map_err(Refusal::PaymentInvalid)?.clone();
+/// `PaymentIdMalformed`, `PaymentIdMissing`: it does not name what it buys, or names it badly.
+pub fn present(
+    headers: &HeaderMap,
+    terms: &Terms,
+    client: ClientTag,
+    now: UnixMillis,
+) -> Result<Presented, Refusal> {
+    let payload = read(headers)?;
+    let id = match (terms.identifying, &payload.identified) {
+        (Identifying::Off, _) | (Identifying::Optional, Identified::Not) => None,
+        (Identifying::Required, Identified::Not) => return Err(Refusal::PaymentIdMissing),
+        (_, Identified::Badly) => return Err(Refusal::PaymentIdMalformed),
+        (_, Identified::By(id)) => Some(id.clone()),
+    };
+    let offered = choose(&payload, terms, now).map_err(Refusal::PaymentInvalid)?.clone();
+    let sender = Sender::of(headers, &payload.identified, client);
+    let PaymentPayload { choice, mut payment, .. } = payload;
     if offered.offer.approvals.is_none() {
         // Nobody asked for it: an extension that is not known.
         payment.approval = None;
     }
-    Ok(Presented { version: choice.version(), offered, payment })
+    Ok(Presented { version: choice.version(), offered, payment, id, sender })
 }
 
 /// What a request's payment headers say, all of them together.
@@ -63,6 +82,11 @@ impl Presented {
         self.offered.offer.identity(&self.payment)
     }
 
+    /// Who pays.
+    pub fn payer(&self) -> Address {
+        self.payment.authorization.from
+    }
+
     /// The offer that the client took.
     pub fn offer(&self) -> &Offer {
         &self.offered.offer
@@ -70,12 +94,15 @@ impl Presented {
 }
 
 /// The offer that the client names. In version 2 it echoes the offer's terms: they must be the
-/// ones of now, so that nobody pays a price that they did not see.
+/// ones of now, or of a short while ago, so that nobody pays a price that they did not see. In
+/// version 1 only what was signed tells an offer of a while ago from the one of now.
 fn choose<'a>(
-    choice: &Choice,
-    method: AssetTransferMethod,
+    PaymentPayload { choice, payment, .. }: &PaymentPayload,
     terms: &'a Terms,
+    now: UnixMillis,
 ) -> Result<&'a OfferedBy, ErrorReason> {
+    let honoured = terms.honoured.iter().filter(|past| now < past.until).map(|past| &past.by);
+    let all = || terms.offers.iter().chain(honoured.clone());
     let (scheme, network) = match choice {
         Choice::V1 { scheme, network } | Choice::V2 { scheme, network, .. } => (scheme, network),
     };
@@ -83,24 +110,32 @@ fn choose<'a>(
         Choice::V1 { network, .. } => offer.v1.as_ref().is_some_and(|v1| v1.network == *network),
         Choice::V2 { network, .. } => offer.requirements.network.as_str() == &**network,
     };
-    if !terms.offers.iter().any(|by| by.offer.requirements.scheme == *scheme) {
+    if !all().any(|by| by.offer.requirements.scheme == *scheme) {
         return Err(ErrorReason::Scheme);
     }
-    if network.is_empty() || !terms.offers.iter().any(|by| named(&by.offer)) {
+    if network.is_empty() || !all().any(|by| named(&by.offer)) {
         return Err(ErrorReason::Network);
     }
     let agreed = |offer: &Offer| match choice {
         Choice::V1 { .. } => true,
         Choice::V2 { amount, asset, pay_to, .. } => {
-            let now = &offer.requirements;
-            (now.amount, now.asset, now.pay_to) == (*amount, *asset, *pay_to)
+            let due = &offer.requirements;
+            (due.amount, due.asset, due.pay_to) == (*amount, *asset, *pay_to)
         }
     };
-    terms
-        .offers
-        .iter()
-        .find(|by| named(&by.offer) && agreed(&by.offer) && by.offer.method() == method)
-        .ok_or(ErrorReason::Requirements)
+    let signed = |by: &&OfferedBy| {
+        let (due, signed) = (&by.offer.requirements, &payment.authorization);
+        (U256::from(due.amount.units()), due.pay_to) == (signed.value, signed.to)
+    };
+    let method = payment.authorization.method();
+    let fits =
+        |by: &&OfferedBy| named(&by.offer) && agreed(&by.offer) && by.offer.method() == method;
+    let mut fits = all().filter(fits);
+    let first = fits.next().ok_or(ErrorReason::Requirements)?;
+    if terms.honoured.is_empty() || signed(&first) {
+        return Ok(first);
+    }
+    Ok(fits.find(signed).unwrap_or(first))
 }
 
 fn told(error: &PayloadError) -> Refusal {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::prove::Window;
-use super::{Payments, Presented, Proven, Returning};
+use super::{Payments, Presented, Proven, Returning, Sender};
 use crate::clock::{Clock, UnixMillis};
 use crate::facilitator::{Away, Order, Question};
 use crate::fault::Fault;
 use crate::ledger::{Claim, Claimed, ExchangeId, Ledger};
 use crate::refusal::Refusal;
-use crate::x402::{ErrorReason, PaymentIdentity};
+use crate::route::OfferedBy;
+use crate::x402::{AtomicAmount, ErrorReason, PaymentId, PaymentIdentity};
 
 /// A payment that the ledger holds for this exchange and no other.
 ///
@@ -20,12 +21,17 @@ pub struct Reserved {
     pub(super) order: Order,
     /// Whom to ask, in this order.
     pub(super) facilitators: Arc<[Arc<str>]>,
+    /// What its payer calls what it buys.
+    pub(super) id: Option<PaymentId>,
+    pub(super) sender: Sender,
+    /// What its payer may owe before money has moved; nothing: nothing.
+    pub(super) risk: Option<AtomicAmount>,
 }
 
 /// Why a payment could not be reserved.
 #[derive(Debug)]
 pub enum Standing {
-    /// The ledger has it under another exchange.
+    /// The ledger has it under another exchange, or has another under its name.
     Taken(Box<Returning>),
     /// Nobody has it, and its window closes before it could be settled.
     TooLate,
@@ -101,12 +107,10 @@ impl Payments {
             Err(fault) => return Err(Standing::Fault(fault)),
         }
         let hold = Hold { ledger, identity, exchange, clock, armed: Armed::Yes };
-        let order = Order {
-            version: presented.version,
-            offer: presented.offered.offer,
-            payment: presented.payment,
-        };
-        Ok(Reserved { hold, order, facilitators: presented.offered.facilitators })
+        let Presented { version, offered, payment, id, sender } = presented;
+        let OfferedBy { offer, facilitators, risk } = offered;
+        let order = Order { version, offer, payment };
+        Ok(Reserved { hold, order, facilitators, id, sender, risk })
     }
 
     /// Where a payment stands that nothing new can be bought with now: `otherwise`, if nobody has

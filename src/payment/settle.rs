@@ -1,11 +1,15 @@
 //! The moment the money moves, written down before and after.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use alloy_primitives::U256;
+
 use super::outlive::outlive;
-use super::{Payments, Verified};
+use super::{Payments, Reserved, Sender, Verified};
+use crate::clock::UnixMillis;
 use crate::facilitator::{Away, Order, Outcome, Question};
 use crate::fault::{Fault, Retry, Side};
 use crate::ledger::{ExchangeId, Ledger, Step};
@@ -36,14 +40,18 @@ pub enum Unsettled {
 }
 
 /// One settlement: whose, and where it is written.
-struct Settlement {
+pub(super) struct Settlement {
     payments: Payments,
     ledger: Ledger,
     identity: PaymentIdentity,
     exchange: ExchangeId,
     order: Order,
+    sender: Sender,
     /// Whom to ask, in this order.
     facilitators: Vec<Arc<str>>,
+    /// Until when they are asked again, where none has taken the order.
+    patient_until: Option<UnixMillis>,
+    _counted: Counted,
 }
 
 impl Payments {
@@ -60,17 +68,7 @@ impl Payments {
     /// # Cancel safety
     /// The settlement and its ledger entries go on when this future is dropped.
     pub async fn settle(&self, verified: Verified) -> Result<Settled, Unsettled> {
-        let Verified { reserved, by } = verified;
-        let mut facilitators = vec![Arc::clone(&by)];
-        facilitators.extend(reserved.facilitators.iter().filter(|name| **name != by).cloned());
-        let (hold, order, payments) = (reserved.hold, reserved.order, self.clone());
-        let settling = async move {
-            let counted = payments.clone();
-            let _counted = Counted::begin(&counted);
-            let (ledger, identity, exchange) = hold.keep();
-            Settlement { payments, ledger, identity, exchange, order, facilitators }.run().await
-        };
-        outlive(settling).await.unwrap_or_else(|error| {
+        outlive(Settlement::of(self, verified).run()).await.unwrap_or_else(|error| {
             let fault = Fault::new(Side::Ours, Retry::Later, "a settlement was cut off");
             Err(Unsettled::Unknown { transaction: None, fault: fault.caused_by(error) })
         })
@@ -78,25 +76,78 @@ impl Payments {
 }
 
 /// One settlement under way, for whoever waits for the last one.
-struct Counted<'a>(&'a Payments);
+struct Counted(Payments);
 
-impl<'a> Counted<'a> {
-    fn begin(payments: &'a Payments) -> Self {
+impl Counted {
+    fn begin(payments: &Payments) -> Self {
         payments.inner.under_way.fetch_add(1, Ordering::AcqRel);
-        Self(payments)
+        Self(payments.clone())
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.inner.under_way.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 impl Settlement {
-    async fn run(self) -> Result<Settled, Unsettled> {
-        let payments = self.payments.clone();
-        let (pool, clock) = (payments.pool(), payments.clock());
+    /// From here on only an answer or recovery ends the payment.
+    pub(super) fn of(payments: &Payments, verified: Verified) -> Self {
+        let Verified { reserved, by } = verified;
+        let Reserved { hold, order, facilitators: all, sender, .. } = reserved;
+        let mut facilitators = vec![Arc::clone(&by)];
+        facilitators.extend(all.iter().filter(|name| **name != by).cloned());
+        let (ledger, identity, exchange) = hold.keep();
+        let (payments, _counted) = (payments.clone(), Counted::begin(payments));
+        let patient_until = None;
+        Self {
+            payments,
+            ledger,
+            identity,
+            exchange,
+            order,
+            sender,
+            facilitators,
+            patient_until,
+            _counted,
+        }
+    }
+
+    /// The same, which does not give up before `until` as long as nobody has taken the order and
+    /// the payment is good.
+    pub(super) fn patient(self, until: UnixMillis) -> Self {
+        Self { patient_until: Some(until), ..self }
+    }
+
+    pub(super) async fn run(self) -> Result<Settled, Unsettled> {
+        loop {
+            let last = match self.ask_all().await {
+                ControlFlow::Break(Ok(transaction)) => {
+                    return Ok(Settled { order: self.order, transaction });
+                }
+                ControlFlow::Break(Err(unsettled)) => return Err(unsettled),
+                ControlFlow::Continue(last) => last,
+            };
+            let now = self.payments.clock().now();
+            if !self.may_wait(now) {
+                self.note(Step::Released).await;
+                let away = self.payments.pool().away(&self.facilitators, last, now);
+                return Err(Unsettled::NotSent(away));
+            }
+            tokio::time::sleep(ASK_AGAIN_AFTER).await;
+        }
+    }
+
+    fn may_wait(&self, now: UnixMillis) -> bool {
+        let next = now.plus(ASK_AGAIN_AFTER);
+        let good = self.order.payment.authorization.window().end > U256::from(next.seconds());
+        good && self.patient_until.is_some_and(|until| next < until)
+    }
+
+    /// Asks one after another, until one has taken the order; continues when none has.
+    async fn ask_all(&self) -> ControlFlow<Result<Box<str>, Unsettled>, Option<Fault>> {
+        let (pool, clock) = (self.payments.pool(), self.payments.clock());
         let mut last = None;
         let (names, now) = (&self.facilitators, clock.now());
         for member in pool.in_turn(names, &self.order.offer, Question::Settle, now) {
@@ -106,33 +157,50 @@ impl Settlement {
             if let Err(fault) = self.write(step).await {
                 // Nothing was sent, nor is under way elsewhere. If the write went through after
                 // all, recovery finds that out.
-                self.ledger.release_later(self.identity, self.exchange, clock.now());
-                return Err(Unsettled::NotSent(Away::new(fault)));
+                let identity = self.identity.clone();
+                self.ledger.release_later(identity, self.exchange, clock.now());
+                return ControlFlow::Break(Err(Unsettled::NotSent(Away::new(fault))));
             }
-            match member.settle(pass, &self.order, clock).await {
+            let settled = match member.settle(pass, &self.order, clock).await {
                 Outcome::NotSent(fault) => {
                     tracing::warn!(
                         facilitator = &**member.name(), payment = %self.identity, %fault,
                         "it did not take a settlement"
                     );
                     last = Some(fault);
+                    continue;
                 }
                 Outcome::Settled { transaction } => {
                     self.note(Step::Settled { transaction: transaction.clone() }).await;
-                    return Ok(Settled { order: self.order, transaction });
+                    Ok(transaction)
                 }
                 Outcome::Rejected(reason) => {
                     self.note(Step::Refused(reason)).await;
-                    return Err(Unsettled::Rejected(reason));
+                    Err(Unsettled::Rejected(reason))
                 }
                 Outcome::Unknown { transaction, fault } => {
+                    self.owe().await;
                     self.note(Step::Unknown { transaction: transaction.clone() }).await;
-                    return Err(Unsettled::Unknown { transaction, fault });
+                    Err(Unsettled::Unknown { transaction, fault })
                 }
-            }
+            };
+            return ControlFlow::Break(settled);
         }
-        self.note(Step::Released).await;
-        Err(Unsettled::NotSent(pool.away(&self.facilitators, last, clock.now())))
+        ControlFlow::Continue(last)
+    }
+
+    /// Nobody has the answer if the money turns out to have moved: it is owed then, and the
+    /// upstream is asked once more. Behind an answer that was given nothing is owed.
+    async fn owe(&self) {
+        if self.patient_until.is_some() {
+            return;
+        }
+        let digest = self.sender.with(&self.identity, &self.order.payment);
+        let (about, now) = ((&self.identity, self.exchange), self.payments.clock().now());
+        let owing = self.payments.answers.owe(about, digest, Duration::ZERO, now);
+        if let Err(fault) = owing.await {
+            tracing::error!(payment = %self.identity, %fault, "what may be owed is not written");
+        }
     }
 
     async fn write(&self, step: Step) -> Result<(), Fault> {
@@ -165,6 +233,9 @@ impl Settlement {
         }
     }
 }
+
+/// Between two rounds in which nobody took an order, where there is patience.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Between two attempts to write down an outcome.
 const WRITE_AGAIN_AFTER: Duration = Duration::from_millis(500);

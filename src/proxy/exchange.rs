@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use alloy_primitives::Address;
 
+use super::Snapshot;
 use super::keeping::Keeping;
+use super::upstream::Backend;
 use crate::clock::{self, UnixMillis};
 use crate::ledger::{Entry, ExchangeId};
 use crate::observe::Stages;
@@ -20,6 +22,8 @@ use crate::x402::{AtomicAmount, Network};
 pub struct Exchange {
     /// Its id.
     pub id: ExchangeId,
+    /// What was served when it began.
+    pub now: Arc<Snapshot>,
     /// When it began.
     pub began: UnixMillis,
     /// The same moment on the steady clock.
@@ -41,7 +45,7 @@ pub struct Exchange {
     /// When the request was handed to the upstream.
     pub forwarded: Option<Instant>,
     /// The copy of its answer, if one is kept.
-    pub keeping: Option<Keeping>,
+    pub keeping: Option<Box<Keeping>>,
     /// Whether its money has moved in it.
     pub moved: Moved,
     stage: Stage,
@@ -83,6 +87,8 @@ enum Stage {
     Over,
     /// The money moved.
     Settled,
+    /// The answer goes out before the money has moved.
+    AtRisk,
     /// It had moved before, and the answer that it bought then is given again.
     Again,
 }
@@ -94,6 +100,8 @@ pub enum Served {
     Free,
     /// For money.
     Paid,
+    /// For money that was still to move.
+    AtRisk,
     /// The payment was let go: the upstream did not answer well, or the client left.
     Released,
     /// With the answer that the payment had bought before.
@@ -102,9 +110,10 @@ pub enum Served {
 
 impl Exchange {
     /// An exchange that begins now.
-    pub fn begin(id: ExchangeId, began: UnixMillis) -> Self {
+    pub fn begin(id: ExchangeId, began: UnixMillis, now: Arc<Snapshot>) -> Self {
         Self {
             id,
+            now,
             began,
             started: clock::steady(),
             client: None,
@@ -119,6 +128,11 @@ impl Exchange {
             moved: Moved::NotNow,
             stage: Stage::Unpaid,
         }
+    }
+
+    /// The upstream of its route.
+    pub fn backend(&self) -> Option<&Backend> {
+        self.now.backends.get(&*self.route.as_ref()?.upstream).map(|backend| &**backend)
     }
 
     /// Keeps a verified payment until the upstream has answered.
@@ -171,14 +185,19 @@ impl Exchange {
         }
     }
 
+    /// The answer goes out, and the money moves behind it.
+    pub fn at_risk(&mut self) {
+        self.stage = Stage::AtRisk;
+    }
+
     /// The answer of before is given again.
     pub fn again(&mut self) {
         self.stage = Stage::Again;
     }
 
-    /// Whether the money has moved.
+    /// Whether the money has moved, or is about to whatever becomes of the exchange.
     pub fn is_settled(&self) -> bool {
-        matches!(self.stage, Stage::Settled | Stage::Prepaid(_))
+        matches!(self.stage, Stage::Settled | Stage::AtRisk | Stage::Prepaid(_))
     }
 
     /// What the exchange came to, where it was not refused.
@@ -187,6 +206,7 @@ impl Exchange {
             Stage::Unpaid => Served::Free,
             Stage::Held(_) | Stage::Over => Served::Released,
             Stage::Settled | Stage::Prepaid(_) => Served::Paid,
+            Stage::AtRisk => Served::AtRisk,
             Stage::Again => Served::Again,
         }
     }
@@ -198,6 +218,7 @@ impl Served {
         match self {
             Self::Free => "free",
             Self::Paid => "paid",
+            Self::AtRisk => "at_risk",
             Self::Released => "released",
             Self::Again => "again",
         }
@@ -219,7 +240,7 @@ impl Paid {
     pub fn of(presented: &Presented) -> Self {
         let requirements = &presented.offer().requirements;
         Self {
-            payer: presented.identity().payer,
+            payer: presented.payer(),
             network: requirements.network.clone(),
             amount: requirements.amount,
             transaction: None,

@@ -141,7 +141,14 @@ impl AsyncRead for Patient {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        match read {
+            // Who resets its connection has left as one who closes it: what runs is not ended.
+            Poll::Ready(Err(_)) if self.leash.swallows.load(Ordering::Relaxed) => {
+                Poll::Ready(Ok(()))
+            }
+            read => read,
+        }
     }
 }
 

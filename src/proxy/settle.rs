@@ -1,5 +1,6 @@
 //! Where money moves: on the upstream's good head, or before the upstream is asked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{StatusCode, header};
@@ -10,9 +11,9 @@ use super::exchange::{Exchange, Moved};
 use super::{Gateway, answer};
 use crate::clock;
 use crate::facilitator::Away;
-use crate::ledger::answers::Copying;
+use crate::ledger::answers::{Copying, Giver};
 use crate::limit::ClientKey;
-use crate::payment::{Prepaid, Receipt, Unprepaid, Unsettled, Verified};
+use crate::payment::{Prepaid, Receipt, Risk, Unprepaid, Unsettled, Verified};
 use crate::refusal::Refusal;
 use crate::route::Route;
 
@@ -27,6 +28,14 @@ impl Gateway {
     ) -> pingora::Result<()> {
         let began = clock::steady();
         let copying = self.copying(exchange, head, |max| self.payments.copy(&verified, max));
+        if let Some(risk) = self.payments.risk(&verified) {
+            self.settle_behind(exchange, verified, risk);
+            if let Some((keeping, copying)) = exchange.keeping.as_mut().zip(copying) {
+                keeping.begins(session, head, copying);
+            }
+            // Nothing is said of a settlement that is not known.
+            return put_receipts(head, Vec::new());
+        }
         let settled = self.payments.settle(verified).await;
         exchange.stages.settle = Some(began.elapsed());
         match settled {
@@ -44,6 +53,38 @@ impl Gateway {
                 Err(self.stop(exchange, refusal))
             }
         }
+    }
+
+    /// Lets the answer go, and settles its payment behind it.
+    fn settle_behind(&self, exchange: &mut Exchange, verified: Verified, risk: Risk) {
+        exchange.at_risk();
+        let Some((paid, route)) = exchange.paid.clone().zip(exchange.route.clone()) else { return };
+        let settling = self.payments.settle_behind(verified, risk);
+        let (metrics, limiter) = (Arc::clone(&self.metrics), Arc::clone(&exchange.now.limiter));
+        let (client, id) = (exchange.client, exchange.id);
+        tokio::spawn(async move {
+            let (route, network, amount) = (&*route.name, paid.network.as_str(), paid.amount);
+            match settling.await {
+                Ok(_) => {
+                    metrics.settled(route, network, amount);
+                    if let Some(client) = client {
+                        limiter.earn_unpaid(ClientKey::from(client));
+                    }
+                }
+                // Recovery finds out; the metric of unknown payments shows it.
+                Err(Unsettled::Unknown { fault, .. }) => metrics.fault(fault.side()),
+                Err(unsettled @ (Unsettled::Rejected(_) | Unsettled::NotSent(_))) => {
+                    if let (Unsettled::Rejected(_), Some(client)) = (unsettled, client) {
+                        let _ = limiter.take_refused(ClientKey::from(client));
+                    }
+                    metrics.lost(route, network, amount);
+                    tracing::warn!(
+                        exchange = %id, payer = %paid.payer, %amount, network, route,
+                        "an answer was given and its payment did not settle"
+                    );
+                }
+            }
+        });
     }
 
     /// The copy of the answer that begins with this head, where the route keeps one.
@@ -103,8 +144,14 @@ impl Gateway {
         }
         if answered_well(head) {
             let copying = self.copying(exchange, head, |bytes_max| prepaid.copy(bytes_max));
-            if let Err(fault) = prepaid.served().await {
-                self.broke(exchange, &fault);
+            let transaction = prepaid.transaction.clone();
+            match prepaid.served().await {
+                Ok(Giver::You) => {}
+                Ok(Giver::Another) => {
+                    session.set_keepalive(None);
+                    return Err(self.stop(exchange, Refusal::AnswerUnderWay { transaction }));
+                }
+                Err(fault) => self.broke(exchange, &fault),
             }
             if let Some((keeping, copying)) = exchange.keeping.as_mut().zip(copying) {
                 keeping.begins(session, head, copying);
@@ -115,7 +162,7 @@ impl Gateway {
 
     fn earned(&self, exchange: &Exchange) {
         if let Some(client) = exchange.client {
-            self.limiter.earn_unpaid(ClientKey::from(client));
+            exchange.now.limiter.earn_unpaid(ClientKey::from(client));
         }
     }
 
@@ -124,7 +171,12 @@ impl Gateway {
             Unsettled::NotSent(Away { fault, .. }) | Unsettled::Unknown { fault, .. } => {
                 self.broke(exchange, fault);
             }
-            Unsettled::Rejected(_) => {}
+            // Verified, served and not paid: that counts as refused.
+            Unsettled::Rejected(_) => {
+                if let Some(client) = exchange.client {
+                    let _ = exchange.now.limiter.take_refused(ClientKey::from(client));
+                }
+            }
         }
         unsettled.refusal()
     }

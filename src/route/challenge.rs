@@ -4,10 +4,12 @@ use std::sync::{Arc, OnceLock};
 
 use super::path::CanonicalPath;
 use super::pattern::PathPattern;
-use super::{Challenge, OfferedBy, ResourceUrl, Terms};
+use super::{Challenge, Honoured, OfferedBy, ResourceUrl, Terms};
+use crate::clock::UnixMillis;
 use crate::x402::extensions::{Extensions, GasSponsoring};
 use crate::x402::{
-    Offer, PaymentRequired, PaymentRequiredV1, PaymentRequirementsV1, Resource, Version, encoding,
+    Identifying, Offer, PaymentRequired, PaymentRequiredV1, PaymentRequirementsV1, Resource,
+    Version, encoding,
 };
 
 /// Why a 402 cannot be made.
@@ -44,6 +46,7 @@ impl Challenge {
     pub fn new(
         resource: &Resource,
         offers: &[Arc<Offer>],
+        identifying: Identifying,
         error: &str,
     ) -> Result<Self, ChallengeError> {
         if offers.is_empty() {
@@ -58,6 +61,7 @@ impl Challenge {
                 eip2612_gas_sponsoring: offers
                     .iter()
                     .find_map(|offer| offer.approvals.map(|_| GasSponsoring)),
+                payment_identifier: identifying.declared(),
             },
         })?;
         if header.len() > HEADER_BYTES_MAX {
@@ -81,6 +85,7 @@ impl Terms {
         about: Resource,
         path: &PathPattern,
         offers: Vec<OfferedBy>,
+        identifying: Identifying,
     ) -> Result<Self, ChallengeError> {
         let origin: Box<str> = about.url.trim_end_matches('/').into();
         let resource = Resource { url: format!("{origin}{path}").into(), ..about };
@@ -89,8 +94,28 @@ impl Terms {
         } else {
             ResourceUrl::OfRequest { origin }
         };
-        let challenge = Challenge::new(&resource, &bare(&offers), PAYMENT_REQUIRED)?;
-        Ok(Self { resource, offers, challenge, url, ready: OnceLock::new() })
+        let challenge = Challenge::new(&resource, &bare(&offers), identifying, PAYMENT_REQUIRED)?;
+        let honoured = Vec::new();
+        let ready = OnceLock::new();
+        Ok(Self { resource, offers, honoured, identifying, challenge, url, ready })
+    }
+
+    /// Takes what `before` offered, and these do not, until this moment; what `before` took from
+    /// its own past as long as it did.
+    pub fn honour(&mut self, before: &Self, until: UnixMillis, now: UnixMillis) {
+        let offered = before.offers.iter().map(|by| Honoured { by: by.clone(), until });
+        let past = before.honoured.iter().filter(|past| now < past.until).cloned();
+        let due = |by: &OfferedBy| {
+            let due = &by.offer.requirements;
+            (due.network.clone(), due.asset, due.pay_to, due.amount, due.extra.method)
+        };
+        for past in offered.chain(past) {
+            let known = |by: &OfferedBy| due(by) == due(&past.by);
+            let told = self.offers.iter().any(known);
+            if !told && !self.honoured.iter().any(|other| known(&other.by)) {
+                self.honoured.push(past);
+            }
+        }
     }
 
     /// The path of the route's one URL; nothing where it has several.
@@ -123,10 +148,10 @@ impl Terms {
     ///
     /// Never fails: a URL that would make the header too long is named by the route's pattern.
     pub fn challenge_for(&self, url: &str, error: &str) -> Challenge {
-        let offers = bare(&self.offers);
+        let (offers, identifying) = (bare(&self.offers), self.identifying);
         let named = Resource { url: url.into(), ..self.resource.clone() };
-        Challenge::new(&named, &offers, error)
-            .or_else(|_| Challenge::new(&self.resource, &offers, error))
+        Challenge::new(&named, &offers, identifying, error)
+            .or_else(|_| Challenge::new(&self.resource, &offers, identifying, error))
             .unwrap_or_else(|_| self.challenge.clone())
     }
 }

@@ -276,20 +276,24 @@ fn signature(text: &str) -> Box<[u8]> {
     hex::decode(text).unwrap_or_default().into()
 }
 
+/// A text that is copied only where it has escapes; a `Cow` alone always is.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// Fixed bytes as `0x` and two hex digits a byte.
 pub(super) fn hex_text<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: alloy_primitives::hex::FromHex,
     D: Deserializer<'de>,
 {
-    let text = Cow::<str>::deserialize(deserializer)?;
+    let Text(text) = Text::deserialize(deserializer)?;
     let digits = text.strip_prefix("0x").ok_or_else(|| D::Error::custom("no 0x"))?;
     T::from_hex(digits).map_err(|_| D::Error::custom("not the right number of hex digits"))
 }
 
 /// A number as decimal digits in a string: no sign, no exponent, no leading zero, at most 2²⁵⁶−1.
 fn decimal_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<U256, D::Error> {
-    let text = Cow::<str>::deserialize(deserializer)?;
+    let Text(text) = Text::deserialize(deserializer)?;
     let canonical = text == "0" || !text.starts_with('0');
     if text.is_empty() || !canonical || !text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(D::Error::custom("not a decimal number"));

@@ -1,6 +1,7 @@
 //! What a 402 offers besides ways to pay: the extensions that this gateway knows.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// The object `extensions` of a 402. Source: x402 v2 §5.1.
@@ -10,6 +11,9 @@ pub struct Extensions {
     /// Whoever settles pays for the approval that Permit2 needs, where the asset has EIP-2612.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eip2612_gas_sponsoring: Option<GasSponsoring>,
+    /// Whether the client may, or must, name what it buys.
+    #[serde(default, rename = "payment-identifier", skip_serializing_if = "Option::is_none")]
+    pub payment_identifier: Option<Value>,
 }
 
 /// That approvals by EIP-2612 are taken. Nothing of it varies.
@@ -20,7 +24,7 @@ pub struct GasSponsoring;
 
 impl Extensions {
     pub(super) fn is_empty(&self) -> bool {
-        self.eip2612_gas_sponsoring.is_none()
+        self.eip2612_gas_sponsoring.is_none() && self.payment_identifier.is_none()
     }
 }
 

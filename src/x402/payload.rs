@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::evm::SignedAuthorization;
 pub use super::exact::{OutgoingExact, OutgoingExtensions};
 use super::exact::{WireExact, hex_text};
-use super::{AtomicAmount, PaymentRequirements, PaymentRequirementsV1, encoding};
+use super::{AtomicAmount, Identified, PaymentRequirements, PaymentRequirementsV1, encoding};
 
 /// A version of the protocol; on the wire the number 1 or 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub struct PaymentPayload {
     pub choice: Choice,
     /// What it signed.
     pub payment: SignedAuthorization,
+    /// What it calls what it buys; version 1 has no word for that.
+    pub identified: Identified,
 }
 
 /// The client's word on which offer it took.
@@ -94,12 +96,14 @@ impl PaymentPayload {
     /// `Json` or `Version`.
     pub fn from_json(json: &[u8]) -> Result<Self, PayloadError> {
         let wire: WirePayload<'_> = serde_json::from_slice(json).map_err(PayloadError::Json)?;
+        let mut identified = Identified::Not;
         let choice = match wire.x402_version {
             1 => Choice::V1 {
                 scheme: present(wire.scheme, "scheme")?.into(),
                 network: present(wire.network, "network")?.into(),
             },
             2 => {
+                identified = Identified::read(wire.extensions);
                 let accepted = present(wire.accepted, "accepted")?;
                 let accepted: WireAccepted<'_> =
                     serde_json::from_str(accepted.get()).map_err(PayloadError::Json)?;
@@ -116,7 +120,7 @@ impl PaymentPayload {
         let exact: WireExact<'_> =
             serde_json::from_str(wire.payload.get()).map_err(PayloadError::Json)?;
         let payment = exact.signed(wire.extensions).map_err(PayloadError::Json)?;
-        Ok(Self { choice, payment })
+        Ok(Self { choice, payment, identified })
     }
 
     /// The version the client speaks, and wants to be answered in.

@@ -1,5 +1,7 @@
 //! Payers who come back: the answer that they have bought is given again, to them, once paid for.
 
+use std::time::Duration;
+
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
@@ -34,7 +36,7 @@ async fn upstream() -> Upstream {
 }
 
 /// Waits until an answer is kept, and not only handed in.
-async fn is_written(gateway: &Gateway) {
+pub async fn is_written(gateway: &Gateway) {
     eventually("it is written", async || {
         (gateway.metric("tollgate_answers_bytes").await? != "0").then_some(())
     })
@@ -423,6 +425,24 @@ async fn a_client_that_leaves_while_it_reads_finds_its_answer() {
     }
     stream.end().await;
     finds(&gateway, &payment, &format!("first {}", "more ".repeat(50))).await;
+}
+
+/// A connection is reset where a client leaves with bytes unread.
+#[tokio::test]
+async fn a_client_that_resets_its_connection_finds_its_answer() {
+    let mut upstream = Server::start().await;
+    let gateway = Plan::to(upstream.address).start().await;
+    let payment = Wallet::new(1).pays();
+    let mut raw = paid(&gateway, &payment).await;
+    let mut stream = upstream.call().await.stream(Reply::new(200)).await;
+    stream.send("first ").await;
+    assert_eq!(raw.head().await.unwrap().status, 200);
+    raw.reset();
+    // The gateway hears of it before there is something to write.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    stream.send("last").await;
+    stream.end().await;
+    finds(&gateway, &payment, "first last").await;
 }
 
 /// Who stops reading without leaving is taken for gone after a while, and finds its answer too.

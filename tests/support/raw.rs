@@ -24,6 +24,11 @@ impl Raw {
         Self(BufReader::new(stream))
     }
 
+    /// Leaves without a word: the other side's next read is an error and not an end.
+    pub fn reset(self) {
+        self.0.get_ref().set_zero_linger().unwrap();
+    }
+
     /// Sends bytes as they are. A connection that the other side has closed is no mistake.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = in_time("room to send", self.0.write_all(bytes.as_ref())).await;

@@ -55,6 +55,13 @@ impl Reader {
         Self { rpc, confirmations }
     }
 
+    /// Whether nobody had used the authorization yet when the chain's clock was at `clock`.
+    pub(super) async fn is_unused(&self, sought: &Sought, clock: u64) -> Result<bool, Fault> {
+        let (used, at) = self.state(sought, At::Latest).await?;
+        // A node that lags does not know.
+        Ok(!used && at >= clock)
+    }
+
     /// Looks a payment up: the transaction that was named for it, then the state of its
     /// authorization, then the event of its use.
     ///
@@ -64,7 +71,8 @@ impl Reader {
     /// # Cancel safety
     /// Only reads.
     pub async fn trace(&self, sought: &Sought) -> Result<Traced, Fault> {
-        let (head, named) = self.named(sought).await?;
+        let named = sought.transaction.as_deref().and_then(|text| text.parse().ok());
+        let (head, named) = self.receipt(named).await?;
         if let Some(receipt) = named
             && self.is_moved_in(&receipt, sought).await?
         {
@@ -107,10 +115,11 @@ impl Reader {
     /// How a number was used.
     async fn use_of(&self, sought: &Sought, head: u64) -> Result<Traced, Fault> {
         match (self.search(sought, head).await?, sought.identity.method()) {
-            (Some(receipt), _) if self.is_moved_in(&receipt, sought).await? => {
+            // Its height is that of the node that told of it.
+            (Some((head, receipt)), _) if self.is_moved_in(&receipt, sought).await? => {
                 Ok(self.when_deep(&receipt, head))
             }
-            (Some(receipt), _) => {
+            (Some((head, receipt)), _) => {
                 let stays = receipt.block.saturating_add(SAFE_DEPTH) <= head;
                 Ok(if stays { Traced::NotMoved } else { Traced::Open })
             }
@@ -151,7 +160,7 @@ impl Reader {
 
     /// The transaction in which a number was used or cancelled, looked for from the last block back
     /// to when the payment was first seen. Of Permit2, only one that has moved the money.
-    async fn search(&self, sought: &Sought, head: u64) -> Result<Option<Receipt>, Fault> {
+    async fn search(&self, sought: &Sought, head: u64) -> Result<Option<(u64, Receipt)>, Fault> {
         let since = sought.since.seconds().saturating_sub(CLOCKS_APART_MAX.as_secs());
         let (mut last, mut span) = (head, BLOCKS_EACH_MAX);
         for _ in 0..SEARCHES_MAX {
@@ -173,8 +182,8 @@ impl Reader {
                 span = (span / 10).max(BLOCKS_EACH_MIN);
                 continue;
             };
-            if let Some(receipt) = self.first_of(logs, sought).await? {
-                return Ok(Some(receipt));
+            if let Some(found) = self.first_of(logs, sought).await? {
+                return Ok(Some(found));
             }
             let block = block.as_ref().ok().and_then(|block| block.get("timestamp"));
             let clock = block.map(quantity).transpose()?;
@@ -186,8 +195,12 @@ impl Reader {
         Err(fault("a used authorization was not found in so many searches"))
     }
 
-    /// The transaction of the first event that is about this payment.
-    async fn first_of(&self, logs: &Value, sought: &Sought) -> Result<Option<Receipt>, Fault> {
+    /// The transaction of the first event that is about this payment, with the height of the chain.
+    async fn first_of(
+        &self,
+        logs: &Value,
+        sought: &Sought,
+    ) -> Result<Option<(u64, Receipt)>, Fault> {
         let mut last = None;
         let logs = logs.as_array().map_or(&[][..], Vec::as_slice);
         if logs.len() > EVENTS_EACH_MAX {
@@ -200,21 +213,21 @@ impl Reader {
                 continue;
             }
             last = Some(transaction);
-            let receipt = self.receipt(transaction).await?;
+            // Another node may tell now, which has another height.
+            let (head, receipt) = self.receipt(Some(transaction)).await?;
             let receipt = receipt.ok_or_else(|| fault("an event has no transaction"))?;
             if by_number || self.is_moved_in(&receipt, sought).await? {
-                return Ok(Some(receipt));
+                return Ok(Some((head, receipt)));
             }
         }
         Ok(None)
     }
 
-    /// The height of the chain, and the transaction that was named for the payment, if it is in a
-    /// block.
-    async fn named(&self, sought: &Sought) -> Result<(u64, Option<Receipt>), Fault> {
-        let named = sought.transaction.as_deref().and_then(|text| text.parse::<B256>().ok());
+    /// The height of the chain, and a transaction's receipt if it is in a block: both from one
+    /// node.
+    async fn receipt(&self, transaction: Option<B256>) -> Result<(u64, Option<Receipt>), Fault> {
         let mut asks = vec![Ask::new("eth_blockNumber", json!([]))];
-        asks.extend(named.map(receipt_of));
+        asks.extend(transaction.map(receipt_of));
         let replies = self.rpc.ask(&asks).await?;
         let mut replies = replies.into_iter();
         let refused = |error| fault("a node refused a question").caused_by(error);
@@ -222,10 +235,6 @@ impl Reader {
         let receipt = replies.next().transpose().map_err(refused)?;
         let receipt = receipt.map(|value| Receipt::read(&value)).transpose()?.flatten();
         Ok((quantity(&head)?, receipt))
-    }
-
-    async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, Fault> {
-        Receipt::read(&self.rpc.ask_for(receipt_of(transaction)).await?)
     }
 }
 

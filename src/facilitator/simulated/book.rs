@@ -137,10 +137,10 @@ impl Book {
     pub(super) fn enter(&mut self, transfer: Transfer) {
         let Transfer { network, asset, from, to, value, .. } = &transfer;
         // Only a journal from before a lower starting balance can take an account below zero.
-        let left = self.balance(network, *asset, *from).checked_sub(*value);
-        self.set(network, *asset, *from, left.unwrap_or(AtomicAmount::ZERO));
-        let sum = self.balance(network, *asset, *to).checked_add(*value);
-        self.set(network, *asset, *to, sum.unwrap_or(AtomicAmount::new(u128::MAX)));
+        let balance = self.moving(network, *asset, *from);
+        *balance = balance.checked_sub(*value).unwrap_or(AtomicAmount::ZERO);
+        let balance = self.moving(network, *asset, *to);
+        *balance = balance.checked_add(*value).unwrap_or(AtomicAmount::new(u128::MAX));
 
         let identity = PaymentIdentity {
             network: network.clone(),
@@ -188,8 +188,10 @@ impl Book {
         self.latest.iter().cloned().collect()
     }
 
-    fn set(&mut self, network: &Network, asset: Address, owner: Address, balance: AtomicAmount) {
-        self.moved.insert(Account { network: network.clone(), asset, owner }, balance);
+    fn moving(&mut self, network: &Network, asset: Address, owner: Address) -> &mut AtomicAmount {
+        let account = Account { network: network.clone(), asset, owner };
+        let at_start = || self.balances.get(&owner).copied().unwrap_or(self.balance);
+        self.moved.entry(account).or_insert_with(at_start)
     }
 }
 

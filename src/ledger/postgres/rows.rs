@@ -28,11 +28,18 @@ pub(super) const LEAVE: &str = "DELETE FROM instances WHERE id = $1";
 
 /// Reads what is in flight, oldest first, each with its number and whether its gateway lives.
 pub(super) const UNFINISHED: &str = select!(
+    text,
     ", serial, EXISTS (SELECT 1 FROM instances
         WHERE instances.id = payments.instance AND lease_until > now())
     FROM payments WHERE state IN ('held', 'settling', 'unknown') AND serial > $1
     ORDER BY serial LIMIT $2"
 );
+
+/// Whether the gateway that has claimed a payment is another one that lives.
+pub(super) const ANOTHERS: &str = "SELECT 1 FROM payments
+    JOIN instances ON instances.id = payments.instance AND lease_until > now()
+    WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4 AND exchange = $5
+        AND instance <> $6";
 
 /// Claims payments that nobody has or that somebody let go, and advances payments that stand where
 /// the step starts. Each payment is named once. Says how many of both it has done.
@@ -80,6 +87,7 @@ SELECT (SELECT count(*) FROM claimed), (SELECT count(*) FROM stepped)";
 
 /// Reads the lines of payments, each with the number of its question.
 const FIND: &str = select!(
+    text,
     ", number FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
         AS find (number, payer, nonce, asset, network)
     JOIN payments ON payments.payer = find.payer AND payments.nonce = find.nonce
@@ -176,7 +184,8 @@ fn values(
     values.add(steps.iter().map(|op| op.step.reason()).collect::<Vec<_>>())?;
     values.add(steps.iter().map(|op| op.step.facilitator()).collect::<Vec<_>>())?;
     values.add(steps.iter().map(|op| op.now.millis()).collect::<Vec<_>>())?;
-    values.add(claims.iter().map(|(_, op)| token(&op.claim)).collect::<Vec<_>>())?;
+    let token = |op: &Claiming| token(&op.claim).map(|token| format!("{token:#x}"));
+    values.add(claims.iter().map(|(_, op)| token(op)).collect::<Vec<_>>())?;
     Ok(values)
 }
 

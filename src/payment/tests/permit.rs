@@ -6,10 +6,10 @@ use alloy_primitives::{Address, B256, U256};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::wallet::{NOW, VALID_AFTER, VALID_BEFORE, header, headers, sign, terms};
+use super::wallet::{CLIENT, NOW, VALID_AFTER, VALID_BEFORE, header, headers, sign, terms};
 use crate::clock::UnixMillis;
 use crate::payment::prove::{SETTLE_MARGIN, SKEW_MAX, Window};
-use crate::payment::{ContractWallets, present};
+use crate::payment::{ContractWallets, Sender, present};
 use crate::route::Terms;
 use crate::x402::permit2::{Approval, EXACT_PROXY, PERMIT2, Permit};
 use crate::x402::requirements::{AssetTransferMethod, Extra};
@@ -80,7 +80,8 @@ fn judged(
     now: UnixMillis,
 ) -> Result<Window, ErrorReason> {
     let value = header(Version::V2, &terms.offers[0].offer, signed);
-    let presented = present(&headers(&[("payment-signature", &value)]), terms).unwrap();
+    let presented =
+        present(&headers(&[("payment-signature", &value)]), terms, CLIENT, NOW).unwrap();
     let proven = presented.prove(now, ANSWER_TIMEOUT, ContractWallets::Refused);
     proven.map(|proven| proven.into_parts().1).map_err(|refusal| refusal.reason().unwrap())
 }
@@ -200,7 +201,8 @@ fn a_payment_of_the_other_method_is_for_no_offer() {
         (&by_asset, permit(&by_asset.offers[0].offer, |_| {}, None)),
     ] {
         let value = header(Version::V2, &terms.offers[0].offer, &signed);
-        let refused = present(&headers(&[("payment-signature", &value)]), terms).unwrap_err();
+        let refused =
+            present(&headers(&[("payment-signature", &value)]), terms, CLIENT, NOW).unwrap_err();
         assert_eq!(refused.reason(), Some(ErrorReason::Requirements));
     }
 }
@@ -215,4 +217,47 @@ fn one_number_of_a_payer_is_one_payment_whatever_the_asset() {
     assert_eq!(identity(&one), identity(&two));
     assert_eq!(identity(&one).contract, PERMIT2);
     assert_ne!(identity(&one), one.identity(&sign(&one, 1, |_| {})));
+}
+
+#[test]
+fn of_two_offers_of_an_asset_a_payment_takes_the_one_of_its_method() {
+    let mut terms = terms();
+    terms.offers.truncate(1);
+    terms.offers.extend(permitted().offers);
+    let offers = [&terms.offers[0].offer, &terms.offers[1].offer];
+    for (offer, signed) in
+        [(offers[0], sign(offers[0], 1, |_| {})), (offers[1], permit(offers[1], |_| {}, None))]
+    {
+        let lines = header(Version::V2, offer, &signed);
+        let lines = headers(&[("payment-signature", &lines)]);
+        let presented = present(&lines, &terms, CLIENT, NOW).unwrap();
+        assert_eq!(presented.offer().method(), offer.method());
+    }
+}
+
+#[test]
+fn what_a_permit_has_bought_belongs_to_all_that_was_signed_for_it() {
+    let terms = permitted();
+    let offer = &terms.offers[0].offer;
+    let digest =
+        |signed: &SignedAuthorization| Sender::At(CLIENT).with(&offer.identity(signed), signed);
+    let good = permit(offer, |_| {}, None);
+    let changed = |change: fn(&mut SignedAuthorization)| {
+        let mut signed = good.clone();
+        change(&mut signed);
+        assert!(!digest(&signed).is(&digest(&good)));
+    };
+    let form = |token, spender| Form::Permit2(Permit { token, spender });
+    let other = permit(offer, |it| it.form = form(Address::ZERO, EXACT_PROXY), None);
+    let unlike = SignedAuthorization { signature: good.signature.clone(), ..other };
+    assert!(!digest(&unlike).is(&digest(&good)));
+    changed(|signed| signed.signature[3] ^= 1);
+    changed(|signed| signed.authorization.value += U256::ONE);
+    changed(|signed| signed.authorization.to = Address::ZERO);
+    changed(|signed| signed.authorization.valid_after += U256::ONE);
+    changed(|signed| signed.authorization.valid_before += U256::ONE);
+    changed(|signed| signed.authorization.form = Form::Eip3009);
+    // Whoever comes back need not bring the approval again.
+    let approved = SignedAuthorization { approval: Some(approval(offer).into()), ..good.clone() };
+    assert!(digest(&approved).is(&digest(&good)));
 }

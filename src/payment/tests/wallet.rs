@@ -10,11 +10,15 @@ use http::HeaderMap;
 
 use crate::clock::UnixMillis;
 use crate::facilitator::fixture::offer;
-use crate::payment::{Presented, present};
+use crate::payment::{ClientTag, Presented, present};
 use crate::route::{Challenge, OfferedBy, ResourceUrl, Terms};
 use crate::x402::payload::OutgoingPayload;
-use crate::x402::{Authorization, Form, Offer, Resource, SignedAuthorization, Version, encoding};
+use crate::x402::{
+    Authorization, Form, Identifying, Offer, Resource, SignedAuthorization, Version, encoding,
+};
 
+/// Where requests come from.
+pub(super) const CLIENT: ClientTag = [7; 16];
 /// A moment inside the window of every authorization: 100 s after its start, 300 s before its end.
 pub(super) const NOW: UnixMillis = UnixMillis::new(1_700_000_100_000);
 /// Unix seconds; the first moment of the window.
@@ -36,11 +40,13 @@ pub(super) fn terms() -> Terms {
         offer(84532, "base-sepolia", 0x12, 60_000),
         offer(8453, "base", 0x11, 50_000),
     ];
-    let by = |offer| OfferedBy { offer: Arc::new(offer), facilitators: names() };
+    let by = |offer| OfferedBy { offer: Arc::new(offer), facilitators: names(), risk: None };
     let url = "https://api.example.com/paid".into();
     Terms {
         resource: Resource { url, description: "".into(), mime_type: "".into() },
         offers: offers.map(by).into(),
+        honoured: Vec::new(),
+        identifying: Identifying::Optional,
         challenge: Challenge { header: Bytes::new(), body: Bytes::new() },
         url: ResourceUrl::Fixed { path: "/paid".into() },
         ready: OnceLock::new(),
@@ -89,7 +95,7 @@ pub(super) fn presented(count: u64) -> Vec<Presented> {
     let offers = terms.offers.iter().map(|by| &by.offer).cycle();
     let one = |(nonce, offer): (u64, &Arc<Offer>)| {
         let value = header(Version::V2, offer, &sign(offer, nonce, |_| {}));
-        present(&headers(&[("payment-signature", &value)]), &terms).unwrap()
+        present(&headers(&[("payment-signature", &value)]), &terms, CLIENT, NOW).unwrap()
     };
     (0..count).zip(offers).map(one).collect()
 }

@@ -89,10 +89,34 @@ async fn send(lane: &Arc<Lane>, node: &Node) -> Result<Flight, Fault> {
     Arc::clone(lane).send(&node.rpc, (call, 50_000, FEES), place).await
 }
 
-const FEES: Fees = Fees { fee: 800, tip: 80 };
+const FEES: Fees = Fees { market: Market::BaseFee, fee: 800, tip: 80 };
 
 fn taken() -> Act {
     Act::Says(json!(format!("{:#x}", B256::ZERO)))
+}
+
+#[tokio::test]
+async fn where_there_is_one_price_it_is_offered_as_before_eip_1559() {
+    let (lane, node) = (lane(), Node::start([Act::Says(json!("0x7")), taken()]).await);
+    let call = Call { to: Address::repeat_byte(1), data: Bytes::new() };
+    let fees = Fees { market: Market::OnePrice, fee: 800, tip: 800 };
+    let place = lane.place().unwrap();
+    let flight = Arc::clone(&lane).send(&node.rpc, (call, 50_000, fees), place).await.unwrap();
+    let sent = node.sent.lock();
+    assert!(sent[0].is_legacy());
+    assert_eq!((sent[0].gas_price(), sent[0].chain_id()), (Some(800), Some(84532)));
+    assert_eq!(*sent[0].tx_hash(), flight.hash());
+}
+
+#[test]
+fn the_fewer_places_are_left_the_longer_a_batch_waits_for_company() {
+    let lane = lane();
+    let windows = |_| {
+        let place = lane.place().unwrap();
+        (lane.windows(), place)
+    };
+    let (windows, _places): (Vec<_>, Vec<_>) = (0..16).map(windows).unzip();
+    assert_eq!(windows, (1..=16).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -143,4 +167,21 @@ async fn a_replacement_has_the_same_nonce_and_pays_an_eighth_more() {
     assert_eq!(offers, [(7, 800, Some(80)), (7, 900, Some(90)), (7, 900, Some(90))]);
     assert_eq!(flight.hashes().count(), 2);
     assert_eq!(flight.hash(), *sent[2].tx_hash());
+}
+
+#[tokio::test]
+async fn what_flies_lowest_fills_the_lost_nonce_below_it() {
+    let script = [Act::Says(json!("0x7")), taken(), taken(), taken()];
+    let (lane, node) = (lane(), Node::start(script).await);
+    let (low, high) = (send(&lane, &node).await.unwrap(), send(&lane, &node).await.unwrap());
+    // Nothing is lost, or it is for another to fill.
+    low.fill(&node.rpc, 7).await;
+    high.fill(&node.rpc, 6).await;
+    assert_eq!(node.nonces(), [7, 8]);
+    low.fill(&node.rpc, 6).await;
+    let sent = node.sent.lock();
+    assert_eq!(
+        (sent[2].nonce(), sent[2].to(), sent[2].gas_limit()),
+        (6, Some(lane.address()), 21_000)
+    );
 }
