@@ -142,3 +142,11 @@
 //! once a day, in each gateway; anybody can be many payers, so leave `risk` away where an answer is
 //! worth the trouble. A gateway that is killed loses what it was about to settle, and does not
 //! count it.
+//!
+//! # Bounds of the background remover
+//! `tollgate worker background-removal` decodes nothing before the header's sides, the kind of file
+//! and its end are known. What an image will take is predicted from its header and taken from
+//! `--memory` (2000 MB); who needs more than is left waits, and the largest photo (10,000 × 10,000)
+//! fits. `--queue` images wait, one more is answered 503 with `Retry-After`, and so is one that is
+//! not done `--deadline` (50 s) after its last byte. An image whose client has gone is given up
+//! before its next stage.
