@@ -4,6 +4,7 @@ pub mod check;
 pub mod demo;
 pub mod ledger;
 pub mod pay;
+pub mod reload;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,8 @@ enum Command {
         #[arg(long)]
         online: bool,
     },
+    /// Have a running gateway read its configuration again; exit code 1 if it does not take it
+    Reload(reload::Arguments),
     /// Request a URL and pay for it, whatever x402 server is behind it
     Pay(Box<pay::Arguments>),
     /// Show a paid request from end to end on this machine: no network, no chain, no account
@@ -100,6 +103,16 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             }
             Err(wrong) => return Ok(wrong),
         },
+        Command::Reload(reload::Arguments { config, admin }) => {
+            let admin = match admin {
+                Some(admin) => admin,
+                None => match load(&config) {
+                    Ok(config) => config.server.admin,
+                    Err(wrong) => return Ok(wrong),
+                },
+            };
+            return block_on(reload::run(admin, out));
+        }
         Command::Pay(arguments) => return block_on(pay(*arguments)),
         Command::Demo(arguments) => return block_on(demo(arguments)),
         #[cfg(feature = "worker")]

@@ -23,8 +23,10 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use alloy_primitives::{B256, keccak256};
 
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit;
@@ -48,6 +50,8 @@ pub use self::server::{Server, Switch};
 /// A configuration without a mistake: everything in it refers to something that is there.
 #[derive(Debug)]
 pub struct Config {
+    /// The file that it was read from.
+    pub origin: PathBuf,
     /// Where the gateway listens, and its bounds.
     pub server: Server,
     /// Where payments are kept.
@@ -69,6 +73,8 @@ pub struct Config {
     pub routes: Vec<Arc<Route>>,
     /// What is odd, but no mistake.
     pub warnings: Vec<Finding>,
+    /// A digest of each section of [`READ_ONCE`]: the text itself may hold secrets.
+    read_once: [B256; READ_ONCE.len()],
 }
 
 impl Config {
@@ -108,10 +114,18 @@ impl Config {
             }])
         })?;
         let mut reader = Reader::new(origin, text, env);
-        match config(typed, &mut reader) {
+        match config(typed, text, &mut reader) {
             Some(config) if reader.wrong.is_empty() => Ok(config),
             Some(_) | None => Err(ConfigError::new(reader.wrong)),
         }
+    }
+
+    /// The sections in which another configuration differs from this one and that are read once,
+    /// when a gateway starts.
+    pub fn changed_for_good(&self, other: &Self) -> Vec<&'static str> {
+        let both = self.read_once.iter().zip(&other.read_once);
+        let differs = READ_ONCE.iter().zip(both).filter(|(_, (here, there))| here != there);
+        differs.map(|(section, _)| *section).collect()
     }
 
     /// Writes what it means: what each route charges, where it goes and the 402 it would send, and
@@ -125,7 +139,7 @@ impl Config {
 }
 
 /// Reads section after section. Nothing only when `reader` has noted why.
-fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
+fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Config> {
     let FileConfig { server, ledger, answers, networks, facilitators, .. } = typed;
     let (limits, upstreams, routes) = (typed.limits, typed.upstreams, typed.routes);
     let answers = answers::answers(answers, reader);
@@ -157,6 +171,8 @@ fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
         reader.warn_of_file(Mistake::NoRoutes);
     }
     Some(Config {
+        origin: reader.origin().to_owned(),
+        read_once: digests(text),
         server,
         ledger: ledger?,
         keep,
@@ -168,6 +184,15 @@ fn config(typed: FileConfig, reader: &mut Reader<'_>) -> Option<Config> {
         routes,
         warnings: std::mem::take(&mut reader.warnings),
     })
+}
+
+/// Sections that a reload does not read again.
+const READ_ONCE: [&str; 5] = ["server", "ledger", "answers", "networks", "facilitators"];
+
+fn digests(text: &str) -> [B256; READ_ONCE.len()] {
+    let typed: toml::Table = toml::from_str(text).unwrap_or_default();
+    let section = |name| typed.get(name).map(ToString::to_string).unwrap_or_default();
+    READ_ONCE.map(|name| keccak256(section(name)))
 }
 
 /// A ledger that forgets nothing where money is real.

@@ -1,6 +1,7 @@
 //! How many requests, refused payments and paid requests are let through, and for whom.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -21,8 +22,8 @@ pub use ticks::Ticks;
 /// All buckets of the process. A new one starts with full buckets.
 #[derive(Debug)]
 pub struct Limiter {
-    unpaid: Option<Table>,
-    refused: Option<Table>,
+    unpaid: Option<Arc<Table>>,
+    refused: Option<Arc<Table>>,
     classes: BTreeMap<Box<str>, Class>,
 }
 
@@ -89,10 +90,10 @@ pub struct Sizes {
     pub classes: Vec<(Box<str>, usize)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Class {
     by: By,
-    table: Table,
+    table: Arc<Table>,
 }
 
 impl Limiter {
@@ -103,7 +104,7 @@ impl Limiter {
 
     /// The same with another clock, and about `keys_max` buckets in each table.
     pub fn with(settings: &Settings, ticks: &Ticks, keys_max: usize) -> Self {
-        let table = |rate| Table::new(rate, ticks.clone(), keys_max);
+        let table = |rate| Arc::new(Table::new(rate, ticks.clone(), keys_max));
         let class =
             |ClassSettings { rate, by }: &ClassSettings| Class { by: *by, table: table(*rate) };
         Self {
@@ -111,6 +112,22 @@ impl Limiter {
             refused: settings.refused.map(table),
             classes: settings.classes.iter().map(|(name, it)| (name.clone(), class(it))).collect(),
         }
+    }
+
+    /// Other limits, with the buckets of these where the rate is the same: a reload refills none.
+    pub fn changed(&self, settings: &Settings) -> Self {
+        let mut next = Self::new(settings);
+        for (new, old) in [(&mut next.unpaid, &self.unpaid), (&mut next.refused, &self.refused)] {
+            if let (Some(new), Some(old)) = (new, old) {
+                Table::keep(new, old);
+            }
+        }
+        for (name, class) in &mut next.classes {
+            if let Some(old) = self.classes.get(name).filter(|old| old.by == class.by) {
+                Table::keep(&mut class.table, &old.table);
+            }
+        }
+        next
     }
 
     /// Takes one unpaid request. Nothing where they are not limited.
@@ -164,6 +181,15 @@ impl Limiter {
         }
     }
 
+    /// Undoes one [`Limiter::take_class`]: the payment bought nothing.
+    pub fn give_back_class(&self, class: &str, payer: [u8; 20], client: ClientKey) {
+        match self.classes.get(class) {
+            Some(Class { by: By::Ip, table }) => table.give_back(client),
+            Some(Class { by: By::Payer, table }) => table.give_back(payer),
+            None => {}
+        }
+    }
+
     /// Drops full buckets and gives their memory back. To be called every few seconds.
     pub fn tend(&self) {
         let classes = self.classes.values().map(|class| &class.table);
@@ -175,8 +201,8 @@ impl Limiter {
     /// How many buckets are kept now.
     pub fn sizes(&self) -> Sizes {
         Sizes {
-            unpaid: self.unpaid.as_ref().map_or(0, Table::len),
-            refused: self.refused.as_ref().map_or(0, Table::len),
+            unpaid: self.unpaid.as_ref().map_or(0, |table| table.len()),
+            refused: self.refused.as_ref().map_or(0, |table| table.len()),
             classes: self.classes.iter().map(|(name, it)| (name.clone(), it.table.len())).collect(),
         }
     }

@@ -45,12 +45,8 @@ use upstream::Backend;
 
 /// Everything an exchange needs. One for the process; its parts are shared or snapshots.
 pub struct Gateway {
-    /// The routes of now.
-    pub routes: ArcSwap<RouteTable>,
-    /// Upstreams by name.
-    pub backends: HashMap<Box<str>, Backend>,
-    /// Buckets.
-    pub limiter: Arc<Limiter>,
+    /// What is served now. An exchange keeps the one that it began with.
+    pub now: Arc<ArcSwap<Snapshot>>,
     /// The money.
     pub payments: Payments,
     /// Counters and the log.
@@ -61,6 +57,17 @@ pub struct Gateway {
     pub settings: Settings,
     /// Exchange ids.
     pub ids: Ids,
+}
+
+/// What a reload exchanges, all at once.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// What is served, and for how much.
+    pub routes: RouteTable,
+    /// Upstreams by name.
+    pub backends: HashMap<Box<str>, Arc<Backend>>,
+    /// Buckets.
+    pub limiter: Arc<Limiter>,
 }
 
 /// Bounds and trust at the listener.
@@ -103,7 +110,7 @@ impl ProxyHttp for Gateway {
 
     fn new_ctx(&self) -> Exchange {
         self.metrics.began();
-        Exchange::begin(self.ids.next(), self.clock.now())
+        Exchange::begin(self.ids.next(), self.clock.now(), self.now.load_full())
     }
 
     /// None: pingora's compression would touch bodies.
@@ -136,9 +143,8 @@ impl ProxyHttp for Gateway {
         _: &mut Session,
         exchange: &mut Exchange,
     ) -> pingora::Result<Box<HttpPeer>> {
-        let route = exchange.route.as_ref();
-        let peer =
-            route.and_then(|route| self.backends.get(&*route.upstream)?.peer(route.answer_timeout));
+        let peer = exchange.backend().zip(exchange.route.as_ref());
+        let peer = peer.and_then(|(backend, route)| backend.peer(route.answer_timeout));
         peer.ok_or_else(|| self.stop(exchange, Refusal::UpstreamAway))
     }
 
@@ -154,8 +160,7 @@ impl ProxyHttp for Gateway {
         if let Some(keeping) = &mut exchange.keeping {
             keeping.forwarded();
         }
-        let route = exchange.route.as_ref();
-        match route.and_then(|route| self.backends.get(&*route.upstream)) {
+        match exchange.backend() {
             Some(backend) => backend.prepare(request, exchange),
             None => Err(self.stop(exchange, Refusal::Internal)),
         }
@@ -163,11 +168,15 @@ impl ProxyHttp for Gateway {
 
     async fn request_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         last: bool,
         exchange: &mut Exchange,
     ) -> pingora::Result<()> {
+        // What follows an upgrade is no body any more.
+        if session.was_upgraded() {
+            return Ok(());
+        }
         if let Some(keeping) = &mut exchange.keeping {
             keeping.sent(body.as_deref().unwrap_or_default(), last);
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::clock::UnixMillis;
 use crate::x402::{AtomicAmount, Offer, Resource};
 
 mod body;
@@ -20,7 +21,7 @@ pub use challenge::ChallengeError;
 pub use method::{Methods, Verb};
 pub use path::{CanonicalPath, CanonicalQuery, NotCanonical};
 pub use pattern::{PathPattern, Pattern, PatternError};
-pub use table::{Found, RouteConflict, RouteTable};
+pub use table::{Found, RouteConflict, RouteTable, Undercut};
 
 /// One entry of `[[routes]]`, checked and ready to serve.
 #[derive(Debug)]
@@ -71,6 +72,8 @@ pub struct Terms {
     pub resource: Resource,
     /// Ways to pay, in the order of the configuration.
     pub offers: Vec<OfferedBy>,
+    /// Ways to pay of before a reload, which are still taken for a while and not told.
+    pub honoured: Vec<Honoured>,
     /// The 402 of a request without payment, with the URL of `resource`.
     pub challenge: Challenge,
     /// Which URL the 402 names.
@@ -105,6 +108,15 @@ pub struct OfferedBy {
     /// The most that one payer may owe on its network when an answer goes out before its money has
     /// moved; nothing: none does.
     pub risk: Option<AtomicAmount>,
+}
+
+/// An offer of before a reload: whoever has signed for it has not seen the new one.
+#[derive(Clone, Debug)]
+pub struct Honoured {
+    /// The offer and who settles it.
+    pub by: OfferedBy,
+    /// Until when it is taken.
+    pub until: UnixMillis,
 }
 
 /// The two halves of a 402, ready to send.

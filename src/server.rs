@@ -5,9 +5,11 @@ mod books;
 mod listen;
 mod look;
 pub mod online;
+mod reload;
 mod resolve;
 pub mod supervise;
 mod tend;
+mod upstreams;
 mod watch;
 
 use std::io::Write;
@@ -21,17 +23,19 @@ use pingora::server::configuration::ServerConf;
 use pingora_runtime::Runtime as Threads;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch as channel;
+use tokio::sync::{mpsc, watch as channel};
 
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::observe::Metrics;
 use crate::payment::Payments;
 use crate::payment::recover::Recovery;
+pub use crate::proxy::admin::RELOAD_HEADER;
 use crate::proxy::admin::{Admin, Readiness};
 use crate::proxy::{Door, Gateway};
 use assemble::House;
 pub use books::books;
+use reload::{Occasions, Reloader};
 
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -92,15 +96,21 @@ async fn run(
 
     let door = door(house.gateway, &config);
     let serving = public.serve("gateway", door, stopped.clone(), traffic.get_handle());
-    let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready));
+    let (reloads, requests) = mpsc::channel(1);
+    let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready, reloads));
     let shown = admin.serve("admin", app, stopped, traffic.get_handle());
+    let (grace, occasions) = (config.server.grace, Occasions::new(&config, requests)?);
+    let (now, upstreams) = (house.now, house.upstreams);
+    let reloader = Reloader { now, config, upstreams, metrics: Arc::clone(&metrics) };
+    let reloading = tokio::spawn(reloader.keep_reloading(occasions));
     announce(out, addresses).map_err(ServeError::Process)?;
 
     wait_for_signal().await.map_err(ServeError::Process)?;
+    reloading.abort();
     tracing::info!("stopping: nothing new is accepted, what runs is finished");
     // Whoever listens for the end may be gone already; then there is nothing to tell.
     let _ = stop.send(true);
-    finish(&metrics, &payments, config.server.grace).await;
+    finish(&metrics, &payments, grace).await;
     serving.abort();
     shown.abort();
     tending.abort();

@@ -12,6 +12,7 @@ mod paid;
 mod paths;
 mod prepaid;
 pub mod refusals;
+mod reload;
 mod replay;
 mod risk;
 mod settlement;

@@ -10,7 +10,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("fault", &[]),
     ("refusal", &["x402", "fault"]),
     ("limit", &["clock"]),
-    ("route", &["x402", "limit", "refusal"]),
+    ("route", &["x402", "clock", "limit", "refusal"]),
     ("chain", &["x402", "clock", "fault"]),
     ("facilitator", &["x402", "clock", "fault", "chain"]),
     ("ledger", &["x402", "clock", "fault"]),

@@ -70,6 +70,8 @@ pub(super) struct FileServer {
     pub(super) connections_max: Option<NonZeroUsize>,
     pub(super) keepalive: Option<Text<Timeout>>,
     pub(super) client_timeout: Option<Text<Timeout>>,
+    pub(super) watch: Option<Text<Switch>>,
+    pub(super) price_grace: Option<Text<Delay>>,
 }
 
 #[derive(Deserialize)]

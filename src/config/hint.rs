@@ -137,6 +137,9 @@ impl Mistake {
             Self::CdpKey(CdpKeyError::Id) => "copy the key's id again, as CDP shows it",
             Self::CdpKey(_) => "copy the secret again, as CDP has handed it out",
             Self::NoPublicUrl => "write public_url = \"https://api.example.com\" under [server]",
+            Self::Undercut(_) => {
+                "give it the same price, or an upstream of its own, if need be with the same url"
+            }
             Self::Conflict(_) => "remove one of the two routes",
             Self::Twice(_) => "remove one of the two",
             Self::NoNetworks => "write networks = [\"base\"], or price = \"free\"",

@@ -61,7 +61,7 @@ pub const KEYS: &[Key] = keys! {
         "listen": "address and port", Is(r#"`"127.0.0.1:8402"`"#),
             "where clients come; port 0 takes a free one";
         "admin": "address and port", Is(r#"`"127.0.0.1:9402"`"#),
-            "where operators come: `/metrics`, `/livez`, `/readyz`";
+            "where operators come: `/metrics`, `/livez`, `/readyz`, `/reload`";
         "public_url": "URL", Is("`listen`, if only this machine reaches it"),
             "what a 402 calls this gateway; never the client's `Host`";
         "trusted_proxies": "list of address blocks", Is("`[]`"),
@@ -82,6 +82,10 @@ pub const KEYS: &[Key] = keys! {
             "how long an idle client connection is kept";
         "client_timeout": "time", Is(r#"`"30s"`"#),
             "the longest pause of a client within a request or an answer";
+        "watch": r#"`"on"` or `"off"`"#, Is(r#"`"off"`"#),
+            "whether the file is looked at every few seconds, and reloaded when it has changed";
+        "price_grace": "time", Is(r#"`"60s"`"#),
+            "how long payments for the price of before a reload are taken";
     }
     "[ledger]" {
         "url": "`sqlite://PATH`, `postgres://…` or `memory:`", Required,

@@ -6,7 +6,7 @@ use crate::facilitator::chain::keys::KeyError;
 use crate::facilitator::http::cdp::CdpKeyError;
 use crate::ledger::LedgerUrlError;
 use crate::limit::RateError;
-use crate::route::{PatternError, RouteConflict};
+use crate::route::{PatternError, RouteConflict, Undercut};
 
 /// What is wrong with a value, or a whole file. Displayed as one line without a full stop.
 #[derive(Debug, thiserror::Error)]
@@ -163,6 +163,9 @@ pub enum Mistake {
     /// Two routes for one request.
     #[error("{0}")]
     Conflict(#[source] RouteConflict),
+    /// A price that another host gets around.
+    #[error("{0}: a client can send any Host")]
+    Undercut(#[source] Undercut),
     /// The same word twice.
     #[error("`{0}` is here twice")]
     Twice(Box<str>),

@@ -49,6 +49,13 @@ pub(super) enum Kind {
     Class,
 }
 
+impl Reader<'_> {
+    /// The file that is read.
+    pub(super) fn origin(&self) -> &Path {
+        self.file
+    }
+}
+
 impl Kind {
     const fn name(self) -> &'static str {
         match self {

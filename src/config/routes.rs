@@ -65,9 +65,16 @@ pub(super) fn routes(
             Some(_) | None => routes.push(Arc::new(route)),
         }
     }
-    if let Err(conflict) = RouteTable::new(routes.clone()) {
-        let span = spans.remove(&conflict.second).unwrap_or_default();
-        reader.wrong(span, Mistake::Conflict(conflict));
+    match RouteTable::new(routes.clone()).map(|table| table.undercut()) {
+        Ok(None) => {}
+        Ok(Some(undercut)) => {
+            let span = spans.remove(&undercut.by).unwrap_or_default();
+            reader.wrong(span, Mistake::Undercut(undercut));
+        }
+        Err(conflict) => {
+            let span = spans.remove(&conflict.second).unwrap_or_default();
+            reader.wrong(span, Mistake::Conflict(conflict));
+        }
     }
     routes
 }

@@ -39,6 +39,10 @@ pub struct Server {
     pub keepalive: Duration,
     /// The longest pause of a client within a request or an answer.
     pub client_timeout: Duration,
+    /// Whether the file is looked at for changes.
+    pub watch: Switch,
+    /// How long payments for a price of before a reload are taken.
+    pub price_grace: Duration,
 }
 
 /// Whether something is done.
@@ -77,6 +81,8 @@ pub(super) fn server(typed: FileServer, reader: &mut Reader<'_>) -> Server {
         connections_max: typed.connections_max.unwrap_or(CONNECTIONS),
         keepalive: time(reader.take_if(typed.keepalive), 60),
         client_timeout: time(reader.take_if(typed.client_timeout), 30),
+        watch: reader.take_if(typed.watch).unwrap_or(Switch::Off),
+        price_grace: reader.take_if(typed.price_grace).map_or(PRICE_GRACE, |Delay(grace)| grace),
     }
 }
 
@@ -95,6 +101,7 @@ fn cores() -> NonZeroUsize {
 
 const LISTEN_PORT: u16 = 8402;
 const ADMIN_PORT: u16 = 9402;
+const PRICE_GRACE: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(30);
 const HEADER_BYTES: u64 = 32 * 1024;
 const BODY_BYTES: u64 = 32_000_000;

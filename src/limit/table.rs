@@ -1,6 +1,7 @@
 //! One rate for many keys.
 
 use std::hash::Hash;
+use std::sync::Arc;
 
 use governor::RateLimiter;
 use governor::clock::Clock;
@@ -23,6 +24,13 @@ impl Table {
         let store = Store::new(keys_max);
         let buckets = RateLimiter::new(rate.quota(), store.clone(), ticks);
         Self { rate, store, buckets }
+    }
+
+    /// Puts the buckets of `old` in the place of new ones, if they are of the same rate.
+    pub(super) fn keep(new: &mut Arc<Self>, old: &Arc<Self>) {
+        if new.rate == old.rate {
+            *new = Arc::clone(old);
+        }
     }
 
     /// Takes one from the key's bucket.

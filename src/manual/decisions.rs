@@ -290,3 +290,15 @@
 //! Nobody waits for such a settlement, so one that nobody takes is tried again for five minutes,
 //! which is less than recovery takes for abandoned. The answer has no `PAYMENT-RESPONSE`: one that
 //! says `success` without a transaction would be believed.
+//!
+//! # A reload exchanges what has no memory
+//! Routes, upstreams and limits are one snapshot behind one pointer, and an exchange keeps the one
+//! that it began with. What a route took before is part of its terms, with the moment until which
+//! it does: so routes know the clock's type, and no more of it. Facilitators with circuits, signers
+//! with nonces, networks that the ledger's recovery reads by, and the ledger itself are not in the
+//! snapshot: to exchange them under payments that run is to make two of what must be one. So a file
+//! in which they differ is refused as a whole, with the sections named, instead of being taken over
+//! in part.
+//!
+//! The operators' listener is not for the public, and asks for a header with `POST /reload` all the
+//! same: a page in an operator's browser can send a plain `POST` to any address it can name.

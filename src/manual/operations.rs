@@ -6,6 +6,19 @@
 //! settlements that run are finished within `[server] grace`, the ledger is flushed, bundled
 //! workers end.
 //!
+//! # A changed configuration
+//! `tollgate reload`, `SIGHUP` and, with `watch = "on"`, the file itself have a running gateway
+//! read `gateway.toml` again: routes, prices, upstreams and limits, with their secrets, are
+//! exchanged all at once. What runs goes on with what it began with, streams too; no bucket is
+//! refilled where the rate stays. Payments for a price of before are taken for `price_grace` more.
+//! What is read at the start only (`[server]`, `[ledger]`, `[answers]`, `[networks]`,
+//! `[facilitators]`, bundled services) refuses the whole reload when it has changed, and is named:
+//! restart.
+//!
+//! A file with a mistake changes nothing. `tollgate reload` prints the mistake and ends with 1, the
+//! log has it too, and `tollgate_configuration_stale` is 1 until a reload succeeds: alert on it,
+//! for the next start would fail.
+//!
 //! # Health
 //!
 //! `/livez` answers while the process runs. `/readyz` is 200 when every upstream has an address and

@@ -82,6 +82,16 @@ const NODES: Metric = Metric {
     labels: &["facilitator", "state"],
     help: "Nodes of a chain that answer (up) and that do not (down)",
 };
+const RELOADS: Metric = Metric {
+    name: "tollgate_reloads_total",
+    labels: &["outcome"],
+    help: "Reloads of the configuration: `done`, or `refused` for what was wrong with it",
+};
+const STALE: Metric = Metric {
+    name: "tollgate_configuration_stale",
+    labels: &[],
+    help: "1 while the last reload was refused, and what is served is not what the file says",
+};
 const DROPPED: Metric = Metric {
     name: "tollgate_log_lines_dropped_total",
     labels: &[],
@@ -99,7 +109,7 @@ const ANSWERS_BYTES: Metric = Metric {
 };
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 15] = [
+pub const METRICS: [Metric; 17] = [
     EXCHANGES,
     SETTLED,
     LOST,
@@ -112,6 +122,8 @@ pub const METRICS: [Metric; 15] = [
     CIRCUIT,
     PURSE,
     NODES,
+    RELOADS,
+    STALE,
     DROPPED,
     ANSWERS,
     ANSWERS_BYTES,
@@ -134,6 +146,8 @@ pub struct Metrics {
     circuit: IntGaugeVec,
     purse: IntGaugeVec,
     nodes: IntGaugeVec,
+    reloads: IntCounterVec,
+    stale: IntGauge,
     dropped: IntCounter,
     answers: IntCounterVec,
     answers_bytes: IntGauge,
@@ -160,6 +174,8 @@ impl Metrics {
             circuit: kept(&registry, IntGaugeVec::new(opts(CIRCUIT), CIRCUIT.labels)?)?,
             purse: kept(&registry, IntGaugeVec::new(opts(PURSE), PURSE.labels)?)?,
             nodes: kept(&registry, IntGaugeVec::new(opts(NODES), NODES.labels)?)?,
+            reloads: kept(&registry, IntCounterVec::new(opts(RELOADS), RELOADS.labels)?)?,
+            stale: kept(&registry, IntGauge::with_opts(opts(STALE))?)?,
             dropped: kept(&registry, IntCounter::with_opts(opts(DROPPED))?)?,
             answers: kept(&registry, IntCounterVec::new(opts(ANSWERS), ANSWERS.labels)?)?,
             answers_bytes: kept(&registry, IntGauge::with_opts(opts(ANSWERS_BYTES))?)?,
@@ -232,6 +248,12 @@ impl Metrics {
             counter.inc_by(answers.saturating_sub(counter.get()));
         }
         self.answers_bytes.set(i64::try_from(counted.bytes).unwrap_or(i64::MAX));
+    }
+
+    /// The configuration was read again, and taken over or not.
+    pub fn reloaded(&self, done: bool) {
+        self.reloads.with_label_values(&[if done { "done" } else { "refused" }]).inc();
+        self.stale.set(i64::from(!done));
     }
 
     /// Whether an upstream can be reached.

@@ -1,7 +1,9 @@
 //! The payment that a request carries, and the offer of the route that it is for.
 
+use alloy_primitives::U256;
 use http::{HeaderMap, HeaderName};
 
+use crate::clock::UnixMillis;
 use crate::refusal::Refusal;
 use crate::route::{OfferedBy, Terms};
 use crate::x402::payload::{Choice, PayloadError};
@@ -30,9 +32,10 @@ pub static PAYMENT_HEADERS: [HeaderName; 3] = [
 /// # Errors
 /// `PaymentMissing`: there is none. `PaymentMalformed`: it cannot be read. `PaymentsDisagree`: two
 /// that are not the same. `PaymentInvalid`: it is for no offer of this route.
-pub fn present(headers: &HeaderMap, terms: &Terms) -> Result<Presented, Refusal> {
-    let PaymentPayload { choice, payment } = read(headers)?;
-    let offered = choose(&choice, terms).map_err(Refusal::PaymentInvalid)?.clone();
+pub fn present(headers: &HeaderMap, terms: &Terms, now: UnixMillis) -> Result<Presented, Refusal> {
+    let payload = read(headers)?;
+    let offered = choose(&payload, terms, now).map_err(Refusal::PaymentInvalid)?.clone();
+    let PaymentPayload { choice, payment } = payload;
     Ok(Presented { version: choice.version(), offered, payment })
 }
 
@@ -64,8 +67,15 @@ impl Presented {
 }
 
 /// The offer that the client names. In version 2 it echoes the offer's terms: they must be the
-/// ones of now, so that nobody pays a price that they did not see.
-fn choose<'a>(choice: &Choice, terms: &'a Terms) -> Result<&'a OfferedBy, ErrorReason> {
+/// ones of now, or of a short while ago, so that nobody pays a price that they did not see. In
+/// version 1 only what was signed tells an offer of a while ago from the one of now.
+fn choose<'a>(
+    PaymentPayload { choice, payment }: &PaymentPayload,
+    terms: &'a Terms,
+    now: UnixMillis,
+) -> Result<&'a OfferedBy, ErrorReason> {
+    let honoured = terms.honoured.iter().filter(|past| now < past.until).map(|past| &past.by);
+    let all = || terms.offers.iter().chain(honoured.clone());
     let (scheme, network) = match choice {
         Choice::V1 { scheme, network } | Choice::V2 { scheme, network, .. } => (scheme, network),
     };
@@ -73,24 +83,29 @@ fn choose<'a>(choice: &Choice, terms: &'a Terms) -> Result<&'a OfferedBy, ErrorR
         Choice::V1 { network, .. } => offer.v1.network == *network,
         Choice::V2 { network, .. } => offer.requirements.network.as_str() == &**network,
     };
-    if !terms.offers.iter().any(|by| by.offer.requirements.scheme == *scheme) {
+    if !all().any(|by| by.offer.requirements.scheme == *scheme) {
         return Err(ErrorReason::Scheme);
     }
-    if network.is_empty() || !terms.offers.iter().any(|by| named(&by.offer)) {
+    if network.is_empty() || !all().any(|by| named(&by.offer)) {
         return Err(ErrorReason::Network);
     }
     let agreed = |offer: &Offer| match choice {
         Choice::V1 { .. } => true,
         Choice::V2 { amount, asset, pay_to, .. } => {
-            let now = &offer.requirements;
-            (now.amount, now.asset, now.pay_to) == (*amount, *asset, *pay_to)
+            let due = &offer.requirements;
+            (due.amount, due.asset, due.pay_to) == (*amount, *asset, *pay_to)
         }
     };
-    terms
-        .offers
-        .iter()
-        .find(|by| named(&by.offer) && agreed(&by.offer))
-        .ok_or(ErrorReason::Requirements)
+    let signed = |by: &&OfferedBy| {
+        let (due, signed) = (&by.offer.requirements, &payment.authorization);
+        (U256::from(due.amount.units()), due.pay_to) == (signed.value, signed.to)
+    };
+    let mut fits = all().filter(|by| named(&by.offer) && agreed(&by.offer));
+    let first = fits.next().ok_or(ErrorReason::Requirements)?;
+    if terms.honoured.is_empty() || signed(&first) {
+        return Ok(first);
+    }
+    Ok(fits.find(signed).unwrap_or(first))
 }
 
 fn told(error: &PayloadError) -> Refusal {

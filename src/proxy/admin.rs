@@ -1,4 +1,4 @@
-//! The admin listener: `/metrics`, `/livez`, `/readyz`. Not for the public.
+//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/reload`. Not for the public.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use http::{Response, StatusCode, header};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::observe::Metrics;
 
@@ -23,12 +23,45 @@ pub enum Readiness {
 pub struct Admin {
     metrics: Arc<Metrics>,
     readiness: watch::Receiver<Readiness>,
+    reloads: mpsc::Sender<Reload>,
+}
+
+/// An operator asks for the configuration to be read again.
+#[derive(Debug)]
+pub struct Reload {
+    /// Is told what was done, or why nothing was.
+    pub told: oneshot::Sender<Result<String, String>>,
 }
 
 impl Admin {
-    /// An admin listener that shows these.
-    pub fn new(metrics: Arc<Metrics>, readiness: watch::Receiver<Readiness>) -> Self {
-        Self { metrics, readiness }
+    /// An admin listener that shows these, and hands on what it is asked for.
+    pub fn new(
+        metrics: Arc<Metrics>,
+        readiness: watch::Receiver<Readiness>,
+        reloads: mpsc::Sender<Reload>,
+    ) -> Self {
+        Self { metrics, readiness, reloads }
+    }
+
+    /// Waits for the reload. `asked` is the header that no page of a browser can send.
+    async fn reload(&self, method: &str, asked: bool) -> (StatusCode, String) {
+        if method != "POST" {
+            return (StatusCode::METHOD_NOT_ALLOWED, "POST only\n".to_owned());
+        }
+        if !asked {
+            return (StatusCode::FORBIDDEN, format!("send `{RELOAD_HEADER}: yes` with it\n"));
+        }
+        let (told, done) = oneshot::channel();
+        // Nobody reloads when the gateway is about to end.
+        let ending = || (StatusCode::SERVICE_UNAVAILABLE, "the gateway ends\n".to_owned());
+        if self.reloads.send(Reload { told }).await.is_err() {
+            return ending();
+        }
+        match done.await {
+            Ok(Ok(what)) => (StatusCode::OK, format!("reloaded: {what}\n")),
+            Ok(Err(why)) => (StatusCode::CONFLICT, format!("{why}\n")),
+            Err(_) => ending(),
+        }
     }
 
     fn answer(&self, method: &str, path: &str) -> (StatusCode, String) {
@@ -47,7 +80,10 @@ impl Admin {
                 Ok(page) => (StatusCode::OK, page),
                 Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
             },
-            _ => (StatusCode::NOT_FOUND, "here are /metrics, /livez and /readyz\n".to_owned()),
+            _ => (
+                StatusCode::NOT_FOUND,
+                "here are /metrics, /livez, /readyz and POST /reload\n".to_owned(),
+            ),
         }
     }
 }
@@ -60,7 +96,11 @@ fn lines(first: &str, more: &[String]) -> String {
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let request = session.req_header();
-        let (status, text) = self.answer(request.method.as_str(), request.uri.path());
+        let (method, path) = (request.method.as_str(), request.uri.path());
+        let (status, text) = match path {
+            "/reload" => self.reload(method, request.headers.contains_key(RELOAD_HEADER)).await,
+            _ => self.answer(method, path),
+        };
         let mut answer = Response::new(text.into_bytes());
         *answer.status_mut() = status;
         let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
@@ -70,3 +110,6 @@ impl ServeHttp for Admin {
         answer
     }
 }
+
+/// A page of another origin may send a simple `POST`, but no header of its own.
+pub const RELOAD_HEADER: &str = "x-tollgate-reload";

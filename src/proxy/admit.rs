@@ -9,15 +9,16 @@ use pingora::proxy::Session;
 
 use super::exchange::{Exchange, Paid};
 use super::keeping::Keeping;
+use super::upstream::Backend;
 use super::{Gateway, inspect};
 use crate::clock;
 use crate::facilitator::Away;
-use crate::limit::{ClientKey, TooMany, client_address, rate_limit_headers};
+use crate::limit::{ClientKey, Limiter, TooMany, client_address, rate_limit_headers};
 use crate::payment::{
     Given, Presented, Proven, Reserved, Returning, SignedBy, Standing, Unverified, present,
 };
 use crate::refusal::{Limit, RateLimitHeaders, Refusal};
-use crate::route::{CanonicalPath, Charge, Found, Route, SettleMoment, Terms};
+use crate::route::{CanonicalPath, Charge, Found, Route, RouteTable, SettleMoment, Terms};
 
 /// What to do with a request that was not refused.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Gateway {
     ) -> Result<Admitted, Refusal> {
         exchange.client = Some(self.client(session));
         inspect::inspect(session.req_header(), self.settings.header_bytes_max)?;
-        let route = match self.find(session)? {
+        let route = match find(session, &exchange.now.routes)? {
             Found::Route(route) => route,
             Found::Options { allow } => return Ok(Admitted::Preflight { allow }),
             Found::MethodNotAllowed { allow } => return Err(Refusal::MethodNotAllowed { allow }),
@@ -79,16 +80,6 @@ impl Gateway {
                 Err(Declined::Back(returning)) => self.again(session, exchange, *returning).await,
             },
         }
-    }
-
-    fn find(&self, session: &Session) -> Result<Found, Refusal> {
-        let request = session.req_header();
-        let (path, query) = inspect::target(request);
-        let path = CanonicalPath::new(path).map_err(|_| Refusal::PathNotCanonical)?;
-        if query.is_some_and(|query| !query.iter().all(u8::is_ascii_graphic)) {
-            return Err(Refusal::RequestMalformed("the query has bytes that must be escaped"));
-        }
-        Ok(self.routes.load().find(&request.method, inspect::host(request), &path))
     }
 
     fn client(&self, session: &Session) -> IpAddr {
@@ -119,25 +110,29 @@ impl Gateway {
         terms: &Terms,
     ) -> Result<(), Declined> {
         let client = ClientKey::from(exchange.client.unwrap_or(IpAddr::from([0, 0, 0, 0])));
-        let presented = match present(&session.req_header().headers, terms) {
+        let limiter = Arc::clone(&exchange.now.limiter);
+        let presented = match present(&session.req_header().headers, terms, self.clock.now()) {
             Err(Refusal::PaymentMissing) => {
-                self.limiter.take_unpaid(client).map_err(|many| limited(Limit::Unpaid, many))?;
+                limiter.take_unpaid(client).map_err(|many| limited(Limit::Unpaid, many))?;
                 return Err(Refusal::PaymentMissing.into());
             }
             other => other,
         };
-        if !self.backends.get(&*route.upstream).is_some_and(super::upstream::Backend::is_up) {
+        if !exchange.backend().is_some_and(Backend::is_up) {
             // Looking back costs a signature's check, so it is bounded like any other.
-            self.limiter.take_refused(client).map_err(|many| limited(Limit::Refused, many))?;
+            limiter.take_refused(client).map_err(|many| limited(Limit::Refused, many))?;
             let declined = self.back_or(session, exchange, client, Refusal::UpstreamAway).await;
-            if let Declined::Refused(_) = &declined {
-                self.limiter.give_back_refused(client);
+            if let (Declined::Refused(_), Ok(presented)) = (&declined, presented) {
+                // A good payment is not counted against its client. The others are.
+                if self.judge(presented, route).is_ok() {
+                    limiter.give_back_refused(client);
+                }
             }
             return Err(declined);
         }
         self.screen(session, route)?;
         let began = clock::steady();
-        let proven = match self.prove(presented, client, route) {
+        let proven = match self.prove(presented, &limiter, client, route) {
             Err(refusal @ Refusal::PaymentInvalid(_)) => {
                 return Err(self.back_or(session, exchange, client, refusal).await);
             }
@@ -146,16 +141,25 @@ impl Gateway {
         exchange.paid = Some(Paid::of(proven.presented()));
         let (payer, signed_by) = (proven.presented().identity().payer, proven.signed_by());
         if signed_by == SignedBy::Key {
-            self.take_class(route, payer, client)?;
+            take_class(&limiter, route, payer, client)?;
         }
-        let reserved = self.reserve(proven, exchange, client).await?;
+        let reserved = match self.reserve(proven, exchange, client).await {
+            Ok(reserved) => reserved,
+            Err(declined) => {
+                // Who sends a payer's payment of before once more takes nothing from the payer.
+                if let (SignedBy::Key, Some(class)) = (signed_by, &route.class) {
+                    limiter.give_back_class(class, payer.into_array(), client);
+                }
+                return Err(declined);
+            }
+        };
         let verified = match self.payments.verify(reserved).await {
             Ok(verified) => verified,
             Err(unverified) => return Err(self.unverified(exchange, client, &unverified).into()),
         };
         // Before the chain had said so, anyone could have named this payer.
         if signed_by == SignedBy::Contract {
-            self.take_class(route, payer, client)?;
+            take_class(&limiter, route, payer, client)?;
         }
         match route.settle {
             SettleMoment::AfterUpstream => exchange.hold(verified),
@@ -168,26 +172,24 @@ impl Gateway {
         Ok(())
     }
 
-    fn take_class(&self, route: &Route, payer: Address, client: ClientKey) -> Result<(), Refusal> {
-        let Some(class) = &route.class else { return Ok(()) };
-        let taken = self.limiter.take_class(class, payer.into_array(), client);
-        taken.map(drop).map_err(|many| limited(Limit::Class, many))
-    }
-
     /// The own check, in the brackets of the bucket for refused payments: a payment that is good
     /// gives its place back.
     fn prove(
         &self,
         presented: Result<Presented, Refusal>,
+        limiter: &Limiter,
         client: ClientKey,
         route: &Route,
     ) -> Result<Proven, Refusal> {
-        self.limiter.take_refused(client).map_err(|many| limited(Limit::Refused, many))?;
-        let presented = presented?;
-        let contracts = self.payments.contract_wallets(&presented);
-        let proven = presented.prove(self.clock.now(), route.answer_timeout, contracts)?;
-        self.limiter.give_back_refused(client);
+        limiter.take_refused(client).map_err(|many| limited(Limit::Refused, many))?;
+        let proven = self.judge(presented?, route)?;
+        limiter.give_back_refused(client);
         Ok(proven)
+    }
+
+    fn judge(&self, presented: Presented, route: &Route) -> Result<Proven, Refusal> {
+        let contracts = self.payments.contract_wallets(&presented);
+        presented.prove(self.clock.now(), route.answer_timeout, contracts)
     }
 
     async fn reserve(
@@ -206,7 +208,7 @@ impl Gateway {
                     self.broke(exchange, fault);
                 }
                 // Well signed and too late: refused like any other, so it counts as one.
-                Standing::TooLate => drop(self.limiter.take_refused(client)),
+                Standing::TooLate => drop(exchange.now.limiter.take_refused(client)),
             }
             standing.refusal().into()
         })
@@ -221,11 +223,32 @@ impl Gateway {
         match unverified {
             // It was good by itself and bad on the chain: that counts as refused all the same. The
             // answer is the refusal either way, so an empty bucket changes nothing here.
-            Unverified::Bad(_) => drop(self.limiter.take_refused(client)),
+            Unverified::Bad(_) => drop(exchange.now.limiter.take_refused(client)),
             Unverified::Away(Away { fault, .. }) => self.broke(exchange, fault),
         }
         unverified.refusal()
     }
+}
+
+fn find(session: &Session, routes: &RouteTable) -> Result<Found, Refusal> {
+    let request = session.req_header();
+    let (path, query) = inspect::target(request);
+    let path = CanonicalPath::new(path).map_err(|_| Refusal::PathNotCanonical)?;
+    if query.is_some_and(|query| !query.iter().all(u8::is_ascii_graphic)) {
+        return Err(Refusal::RequestMalformed("the query has bytes that must be escaped"));
+    }
+    Ok(routes.find(&request.method, inspect::host(request), &path))
+}
+
+fn take_class(
+    limiter: &Limiter,
+    route: &Route,
+    payer: Address,
+    client: ClientKey,
+) -> Result<(), Refusal> {
+    let Some(class) = &route.class else { return Ok(()) };
+    let taken = limiter.take_class(class, payer.into_array(), client);
+    taken.map(drop).map_err(|many| limited(Limit::Class, many))
 }
 
 fn limited(limit: Limit, many: TooMany) -> Refusal {

@@ -1,5 +1,7 @@
 //! Requests whose payment has been here before: found, compared, and given what they have bought.
 
+use std::sync::Arc;
+
 use pingora::proxy::Session;
 
 use super::admit::{Admitted, Declined};
@@ -23,12 +25,12 @@ impl Gateway {
         client: ClientKey,
         refusal: Refusal,
     ) -> Declined {
-        let routes = self.routes.load_full();
+        let now = Arc::clone(&exchange.now);
         let headers = &session.req_header().headers;
-        match self.payments.look_back(headers, routes.assets()).await {
+        match self.payments.look_back(headers, now.routes.assets()).await {
             Ok(Some(returning)) => {
                 // It was good once: no reason to count it as refused.
-                self.limiter.give_back_refused(client);
+                now.limiter.give_back_refused(client);
                 Declined::Back(Box::new(returning))
             }
             Ok(None) => Declined::Refused(refusal),

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use alloy_primitives::Address;
 
+use super::Snapshot;
 use super::keeping::Keeping;
+use super::upstream::Backend;
 use crate::clock::{self, UnixMillis};
 use crate::ledger::{Entry, ExchangeId};
 use crate::observe::Stages;
@@ -20,6 +22,8 @@ use crate::x402::{AtomicAmount, Network};
 pub struct Exchange {
     /// Its id.
     pub id: ExchangeId,
+    /// What was served when it began.
+    pub now: Arc<Snapshot>,
     /// When it began.
     pub began: UnixMillis,
     /// The same moment on the steady clock.
@@ -106,9 +110,10 @@ pub enum Served {
 
 impl Exchange {
     /// An exchange that begins now.
-    pub fn begin(id: ExchangeId, began: UnixMillis) -> Self {
+    pub fn begin(id: ExchangeId, began: UnixMillis, now: Arc<Snapshot>) -> Self {
         Self {
             id,
+            now,
             began,
             started: clock::steady(),
             client: None,
@@ -123,6 +128,11 @@ impl Exchange {
             moved: Moved::NotNow,
             stage: Stage::Unpaid,
         }
+    }
+
+    /// The upstream of its route.
+    pub fn backend(&self) -> Option<&Backend> {
+        self.now.backends.get(&*self.route.as_ref()?.upstream).map(|backend| &**backend)
     }
 
     /// Keeps a verified payment until the upstream has answered.

@@ -68,8 +68,9 @@ pub(super) fn target(request: &RequestHeader) -> (&[u8], Option<&[u8]>) {
     (parts.next().unwrap_or_default(), parts.next())
 }
 
-/// Names that a client may not send on: proofs of payment, and what only we may say. A server
-/// behind us may read `_` as `-`, so both are one here.
+/// Names that a client may not send on: proofs of payment, what only we may say, and what some
+/// servers read another path or method from than the one that was priced. A server behind us may
+/// read `_` as `-`, so both are one here.
 pub(super) fn ours_alone(headers: &HeaderMap) -> Vec<HeaderName> {
     headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect()
 }
@@ -101,12 +102,17 @@ enum Extent {
     Prefix,
 }
 
-const OURS: [(&str, Extent); 5] = [
+const OURS: [(&str, Extent); 10] = [
     ("payment-signature", Extent::Whole),
     ("payment-required", Extent::Whole),
     ("payment-response", Extent::Whole),
     ("x-payment", Extent::Prefix),
     ("x-tollgate-", Extent::Prefix),
+    ("x-original-url", Extent::Whole),
+    ("x-rewrite-url", Extent::Whole),
+    ("x-http-method", Extent::Whole),
+    ("x-http-method-override", Extent::Whole),
+    ("x-method-override", Extent::Whole),
 ];
 
 /// What one walk over the headers finds.
@@ -185,9 +191,16 @@ mod tests {
 
     #[test]
     fn proofs_and_our_own_words_do_not_pass_in_any_spelling() {
-        for name in
-            ["x-payment", "x_payment", "payment_signature", "x-tollgate-payer", "x_tollgate_payer"]
-        {
+        for name in [
+            "x-payment",
+            "x_payment",
+            "payment_signature",
+            "x-tollgate-payer",
+            "x_tollgate_payer",
+            "x-original-url",
+            "x_rewrite_url",
+            "x-http-method-override",
+        ] {
             assert!(is_ours(name), "{name}");
         }
         for name in ["x-paymen", "payment-signatures", "x-tollgat", "host", "x-tollgated"] {

@@ -60,7 +60,7 @@ impl Gateway {
         exchange.at_risk();
         let Some((paid, route)) = exchange.paid.clone().zip(exchange.route.clone()) else { return };
         let settling = self.payments.settle_behind(verified, risk);
-        let (metrics, limiter) = (Arc::clone(&self.metrics), Arc::clone(&self.limiter));
+        let (metrics, limiter) = (Arc::clone(&self.metrics), Arc::clone(&exchange.now.limiter));
         let (client, id) = (exchange.client, exchange.id);
         tokio::spawn(async move {
             let (route, network, amount) = (&*route.name, paid.network.as_str(), paid.amount);
@@ -73,7 +73,10 @@ impl Gateway {
                 }
                 // Recovery finds out; the metric of unknown payments shows it.
                 Err(Unsettled::Unknown { fault, .. }) => metrics.fault(fault.side()),
-                Err(Unsettled::Rejected(_) | Unsettled::NotSent(_)) => {
+                Err(unsettled @ (Unsettled::Rejected(_) | Unsettled::NotSent(_))) => {
+                    if let (Unsettled::Rejected(_), Some(client)) = (unsettled, client) {
+                        let _ = limiter.take_refused(ClientKey::from(client));
+                    }
                     metrics.lost(route, network, amount);
                     tracing::warn!(
                         exchange = %id, payer = %paid.payer, %amount, network, route,
@@ -153,7 +156,7 @@ impl Gateway {
 
     fn earned(&self, exchange: &Exchange) {
         if let Some(client) = exchange.client {
-            self.limiter.earn_unpaid(ClientKey::from(client));
+            exchange.now.limiter.earn_unpaid(ClientKey::from(client));
         }
     }
 
@@ -162,7 +165,12 @@ impl Gateway {
             Unsettled::NotSent(Away { fault, .. }) | Unsettled::Unknown { fault, .. } => {
                 self.broke(exchange, fault);
             }
-            Unsettled::Rejected(_) => {}
+            // Verified, served and not paid: that counts as refused.
+            Unsettled::Rejected(_) => {
+                if let Some(client) = exchange.client {
+                    let _ = exchange.now.limiter.take_refused(ClientKey::from(client));
+                }
+            }
         }
         unsettled.refusal()
     }

@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use super::path::CanonicalPath;
 use super::pattern::PathPattern;
-use super::{Challenge, OfferedBy, ResourceUrl, Terms};
+use super::{Challenge, Honoured, OfferedBy, ResourceUrl, Terms};
+use crate::clock::UnixMillis;
 use crate::x402::{
     Offer, PaymentRequired, PaymentRequiredV1, PaymentRequirementsV1, Resource, Version, encoding,
 };
@@ -84,7 +85,26 @@ impl Terms {
             ResourceUrl::OfRequest { origin }
         };
         let challenge = Challenge::new(&resource, &bare(&offers), PAYMENT_REQUIRED)?;
-        Ok(Self { resource, offers, challenge, url, ready: OnceLock::new() })
+        let honoured = Vec::new();
+        Ok(Self { resource, offers, honoured, challenge, url, ready: OnceLock::new() })
+    }
+
+    /// Takes what `before` offered, and these do not, until this moment; what `before` took from
+    /// its own past as long as it did.
+    pub fn honour(&mut self, before: &Self, until: UnixMillis, now: UnixMillis) {
+        let offered = before.offers.iter().map(|by| Honoured { by: by.clone(), until });
+        let past = before.honoured.iter().filter(|past| now < past.until).cloned();
+        let due = |by: &OfferedBy| {
+            let due = &by.offer.requirements;
+            (due.network.clone(), due.asset, due.pay_to, due.amount)
+        };
+        for past in offered.chain(past) {
+            let known = |by: &OfferedBy| due(by) == due(&past.by);
+            let told = self.offers.iter().any(known);
+            if !told && !self.honoured.iter().any(|other| known(&other.by)) {
+                self.honoured.push(past);
+            }
+        }
     }
 
     /// The path of the route's one URL; nothing where it has several.

@@ -1,5 +1,7 @@
 //! The table of all routes, and the look-up of the one that a request is for.
 
+mod undercut;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use super::pattern::{HOST_BYTES_MAX, PathPattern, Pattern, Segment, Spelled};
 use super::trie::Node;
 use super::{Charge, OfferedBy, Route};
 use crate::x402::Offer;
+
+pub use undercut::Undercut;
 
 /// All routes. A snapshot: a reload makes a new one.
 ///

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use http::HeaderValue;
+use arc_swap::ArcSwap;
 
-use super::supervise::{Patience, Program, Supervisor};
-use super::{ServeError, resolve};
+use super::ServeError;
+use super::upstreams::{Upstreams, Workers};
 use crate::clock::Clock;
 use crate::config::{Config, FacilitatorSettings, NetworkSettings, Switch};
 use crate::facilitator::Facilitator;
@@ -21,9 +20,7 @@ use crate::ledger::{Keep, Ledger};
 use crate::limit::Limiter;
 use crate::observe::{AccessLog, Metrics};
 use crate::payment::Payments;
-use crate::proxy::upstream::Backend;
-use crate::proxy::{Gateway, Ids, Settings};
-use crate::route::upstream::{Kind, Tls, Upstream};
+use crate::proxy::{Gateway, Ids, Settings, Snapshot};
 use crate::route::{Charge, Route, RouteTable, SettleMoment};
 use crate::x402::Network;
 
@@ -34,26 +31,11 @@ pub(super) struct House {
     pub(super) payments: Payments,
     /// How long the ledger keeps them.
     pub(super) keep: Keep,
-    pub(super) limiter: Arc<Limiter>,
+    /// What a reload exchanges.
+    pub(super) now: Arc<ArcSwap<Snapshot>>,
+    pub(super) upstreams: Upstreams,
     pub(super) workers: Workers,
-    /// Upstreams with a name that must be looked up.
-    pub(super) named: Vec<Named>,
-    /// Every upstream's address, to be shown.
-    pub(super) addresses: Vec<(Box<str>, Address)>,
 }
-
-/// The bundled services that this process has started.
-#[derive(Default)]
-pub(super) struct Workers(pub(super) Vec<(Supervisor, Address)>);
-
-/// An upstream whose name points somewhere.
-pub(super) struct Named {
-    pub(super) host: Box<str>,
-    pub(super) port: u16,
-    pub(super) address: Address,
-}
-
-type Address = Arc<ArcSwapOption<std::net::SocketAddr>>;
 
 impl House {
     /// Opens the ledger, starts bundled services, looks names up once.
@@ -64,96 +46,52 @@ impl House {
             AccessLog::Off
         };
         let metrics = Arc::new(Metrics::new(log)?);
-        let limiter = Arc::new(Limiter::new(&config.limits));
         let clock = Clock::System;
         let ledger = Ledger::open(&config.ledger).await?;
         let facilitators = facilitators(config)?;
         let settlers = (facilitators, readers(config)?);
         let payments = Payments::with_readers(ledger, settlers, clock.clone())
             .keeping(answers(config, &clock).await?);
-        let mut parts = Parts::default();
-        let mut backends = HashMap::new();
-        for (name, upstream) in &config.upstreams {
-            backends.insert(name.clone(), parts.backend(name, upstream).await?);
-        }
-        let routes = RouteTable::new(config.routes.clone());
-        let routes = routes.map_err(|error| setting("the routes clash", error))?;
+        let (upstreams, workers) = Upstreams::start(&config.upstreams).await?;
+        let now = Arc::new(ArcSwap::from_pointee(Snapshot {
+            routes: table(config)?,
+            backends: upstreams.backends(),
+            limiter: Arc::new(Limiter::new(&config.limits)),
+        }));
         let gateway = Gateway {
-            routes: ArcSwap::from_pointee(routes),
-            backends,
-            limiter: Arc::clone(&limiter),
+            now: Arc::clone(&now),
             payments: payments.clone(),
             metrics: Arc::clone(&metrics),
             clock,
             settings: settings(config),
             ids: Ids::new(process_id()?),
         };
-        let Parts { workers, named, addresses } = parts;
         let keep = config.keep;
-        Ok(Self { gateway, metrics, payments, keep, limiter, workers, named, addresses })
+        Ok(Self { gateway, metrics, payments, keep, now, upstreams, workers })
     }
 }
 
-#[derive(Default)]
-struct Parts {
-    workers: Workers,
-    named: Vec<Named>,
-    addresses: Vec<(Box<str>, Address)>,
-}
-
-impl Parts {
-    async fn backend(&mut self, name: &str, upstream: &Upstream) -> Result<Backend, ServeError> {
-        let address = Address::default();
-        let (authority, server_name) = match &upstream.kind {
-            Kind::Url { host, port, tls, sni } => {
-                resolve::resolve_once(host, *port, &address).await;
-                let (name, address) = (host.clone(), Arc::clone(&address));
-                self.named.push(Named { host: name, port: *port, address });
-                let server_name = (*tls == Tls::Verified).then(|| sni.clone());
-                (authority(host, *port, *tls), server_name)
-            }
-            Kind::Bundled { service, parallel, queue } => {
-                let program = Program::bundled(service.name(), *parallel, *queue)
-                    .map_err(ServeError::Process)?;
-                let supervisor = Supervisor::start(program, Patience::default());
-                self.workers.0.push((supervisor, Arc::clone(&address)));
-                (service.name().to_owned(), None)
-            }
-        };
-        let authority = HeaderValue::try_from(authority)
-            .map_err(|error| setting("an upstream's host is not a header value", error))?;
-        self.addresses.push((name.into(), Arc::clone(&address)));
-        let headers = upstream.headers.iter();
-        Ok(Backend {
-            address,
-            authority,
-            server_name,
-            headers: headers.map(|(name, value)| (name.clone(), value.value().clone())).collect(),
-            connect_timeout: upstream.connect_timeout,
-        })
-    }
-}
-
-impl Workers {
-    /// Stops them all and waits for it.
-    pub(super) async fn stop(self) {
-        for (supervisor, _) in self.0 {
-            supervisor.stop().await;
-        }
-    }
+/// The table of a configuration's routes.
+pub(super) fn table(config: &Config) -> Result<RouteTable, ServeError> {
+    RouteTable::new(config.routes.clone()).map_err(|error| setting("the routes clash", error))
 }
 
 /// Where answers are kept, if some route keeps any or owes one.
 async fn answers(config: &Config, clock: &Clock) -> Result<Answers, Fault> {
+    if !needs_answers(config) {
+        return Ok(Answers::off());
+    }
+    Answers::open(&config.ledger, config.answers.bounds, clock.clone()).await
+}
+
+/// Whether some route keeps an answer or may owe one.
+pub(super) fn needs_answers(config: &Config) -> bool {
     let needs = |route: &Arc<Route>| {
         let priced = matches!(route.charge, Charge::Exact(_));
         let early = route.settle == SettleMoment::BeforeUpstream;
         priced && (early || route.keep_bytes_max.is_some())
     };
-    if !config.routes.iter().any(needs) {
-        return Ok(Answers::off());
-    }
-    Answers::open(&config.ledger, config.answers.bounds, clock.clone()).await
+    config.routes.iter().any(needs)
 }
 
 pub(super) fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilitator>, ServeError> {
@@ -207,16 +145,6 @@ fn settings(config: &Config) -> Settings {
         client_timeout: server.client_timeout,
         keepalive_seconds: server.keepalive.as_secs(),
     }
-}
-
-/// `host:port`, without the port that its scheme has anyway.
-fn authority(host: &str, port: u16, tls: Tls) -> String {
-    let usual = match tls {
-        Tls::Plain => 80,
-        Tls::Verified => 443,
-    };
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    if port == usual { host } else { format!("{host}:{port}") }
 }
 
 fn process_id() -> Result<u64, ServeError> {

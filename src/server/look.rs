@@ -1,16 +1,17 @@
 //! Whether requests can be served well, as `/readyz` and the gauges tell it.
 
-use std::net::SocketAddr;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::assemble::House;
 use crate::facilitator::Question;
 use crate::observe::Metrics;
 use crate::payment::Payments;
+use crate::proxy::Snapshot;
 use crate::proxy::admin::Readiness;
 use crate::route::{Charge, Route};
 
@@ -18,31 +19,25 @@ use crate::route::{Charge, Route};
 pub(super) struct Look {
     payments: Payments,
     metrics: Arc<Metrics>,
-    addresses: Vec<(Box<str>, Arc<ArcSwapOption<SocketAddr>>)>,
-    routes: Vec<Served>,
+    now: Arc<ArcSwap<Snapshot>>,
+    start: Start,
 }
 
-/// A route, and whether it could ever be served.
-struct Served {
-    route: Arc<Route>,
-    since_start: Ever,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ever {
-    Never,
-    Once,
+/// How far the start has come.
+enum Start {
+    /// Routes of these names could be served once.
+    Begun(HashSet<Box<str>>),
+    /// Each could.
+    Over,
 }
 
 impl Look {
     pub(super) fn at(house: &House) -> Self {
-        let served =
-            |route: &Arc<Route>| Served { route: Arc::clone(route), since_start: Ever::Never };
         Self {
             payments: house.payments.clone(),
             metrics: Arc::clone(&house.metrics),
-            addresses: house.addresses.clone(),
-            routes: house.gateway.routes.load().routes().iter().map(served).collect(),
+            now: Arc::clone(&house.now),
+            start: Start::Begun(HashSet::new()),
         }
     }
 
@@ -65,7 +60,8 @@ impl Look {
     }
 
     async fn look(&mut self) -> Readiness {
-        let mut reasons = self.upstreams();
+        let now = self.now.load_full();
+        let mut reasons = self.upstreams(&now);
         if let Err(fault) = self.payments.ledger().ready() {
             reasons.push(fault.to_string());
         }
@@ -73,31 +69,32 @@ impl Look {
         let (away, troubles) = self.facilitators().await;
         // A facilitator that is away must not take down what does not need it. So once everything
         // has been well, its trouble is only told, until nothing can be served any more.
-        let mut some_served = self.routes.is_empty();
-        let mut all_served_once = true;
-        for served in &mut self.routes {
-            if is_served(&served.route, &away) {
-                served.since_start = Ever::Once;
-                some_served = true;
+        let routes = now.routes.routes();
+        let mut served = routes.iter().filter(|route| is_served(route, &away)).peekable();
+        let some_served = routes.is_empty() || served.peek().is_some();
+        if let Start::Begun(once) = &mut self.start {
+            once.extend(served.map(|route| route.name.clone()));
+            if routes.iter().all(|route| once.contains(&route.name)) {
+                self.start = Start::Over;
             }
-            all_served_once &= served.since_start == Ever::Once;
         }
-        if reasons.is_empty() && some_served && all_served_once {
+        if reasons.is_empty() && some_served && matches!(self.start, Start::Over) {
             return Readiness::Ready(troubles);
         }
         reasons.extend(troubles);
         Readiness::Not(reasons)
     }
 
-    fn upstreams(&self) -> Vec<String> {
+    fn upstreams(&self, now: &Snapshot) -> Vec<String> {
         let mut reasons = Vec::new();
-        for (name, address) in &self.addresses {
-            let up = address.load().is_some();
+        for (name, backend) in &now.backends {
+            let up = backend.is_up();
             self.metrics.set_upstream_up(name, up);
             if !up {
                 reasons.push(format!("upstream {name} has no address"));
             }
         }
+        reasons.sort();
         reasons
     }
 

@@ -1,24 +1,23 @@
 //! What goes on beside the requests: addresses, recovery, the limiter's housekeeping.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
 
 use super::assemble::House;
 use super::look::Look;
-use super::{resolve, watch};
+use super::watch;
 use crate::clock::Clock;
 use crate::facilitator::Facilitator;
 use crate::facilitator::chain::{Chain, Purse};
 use crate::ledger::{Forgetting, Round};
-use crate::limit::Limiter;
 use crate::observe::Metrics;
 use crate::payment::Payments;
 use crate::payment::recover::Recovery;
+use crate::proxy::Snapshot;
 use crate::proxy::admin::Readiness;
 
 /// The tasks beside the requests. Dropping them ends them.
@@ -38,13 +37,6 @@ pub(super) fn tend(
     stopped: channel::Receiver<bool>,
 ) -> Tending {
     let mut tasks = JoinSet::new();
-    for named in &house.named {
-        let (host, port) = (named.host.clone(), named.port);
-        tasks.spawn(resolve::keep_resolved(host, port, Arc::clone(&named.address)));
-    }
-    for (supervisor, address) in &house.workers.0 {
-        tasks.spawn(follow(supervisor.address(), Arc::clone(address)));
-    }
     for member in house.payments.pool().members() {
         tasks.spawn(watch::watch(house.payments.clone(), Arc::clone(member.name())));
         if let Facilitator::Chain(chain) = member.facilitator() {
@@ -52,7 +44,7 @@ pub(super) fn tend(
             tasks.spawn(watch_chain(name, chain, Arc::clone(&house.metrics)));
         }
     }
-    tasks.spawn(keep_house(Arc::clone(&house.limiter), Arc::clone(&house.metrics)));
+    tasks.spawn(keep_house(Arc::clone(&house.now), Arc::clone(&house.metrics)));
     tasks.spawn(forget(house.payments.ledger().forgetting(house.keep)));
     tasks.spawn(recover(house.payments.clone(), recovery, Arc::clone(&house.metrics)));
     tasks.spawn(Look::at(house).keep_looking(readiness, stopped));
@@ -77,25 +69,11 @@ async fn watch_chain(name: String, chain: Arc<Chain>, metrics: Arc<Metrics>) {
     }
 }
 
-/// Copies a worker's address to where requests look for it.
-async fn follow(
-    mut from: channel::Receiver<Option<SocketAddr>>,
-    to: Arc<ArcSwapOption<SocketAddr>>,
-) {
-    loop {
-        let address = *from.borrow_and_update();
-        to.store(address.map(Arc::new));
-        if from.changed().await.is_err() {
-            to.store(None);
-            return;
-        }
-    }
-}
-
-async fn keep_house(limiter: Arc<Limiter>, metrics: Arc<Metrics>) {
+async fn keep_house(now: Arc<ArcSwap<Snapshot>>, metrics: Arc<Metrics>) {
     let mut every = tokio::time::interval(TEND_EVERY);
     loop {
         every.tick().await;
+        let limiter = Arc::clone(&now.load().limiter);
         limiter.tend();
         let sizes = limiter.sizes();
         let classes = sizes.classes.iter().map(|(name, keys)| (&**name, *keys));

@@ -2,7 +2,7 @@
 
 use super::refusals::refused;
 use crate::support::client::Answer;
-use crate::support::facilitator::Facilitator;
+use crate::support::facilitator::{Facilitator, Habit};
 use crate::support::gateway::Gateway;
 use crate::support::plan::{PRICED, Plan};
 use crate::support::upstream::Upstream;
@@ -152,6 +152,56 @@ class.ai = { rate = "2/h", by = "payer" }"#;
         refused(&gateway.ask("POST", "/ai").pays(&forged).send().await, "payment_invalid");
     }
     assert_eq!(gateway.ask("POST", "/ai").pays(&wallet.pays()).send().await.status, 200);
+}
+
+/// What a payer has paid with lies open on the chain, for anybody to send again.
+#[tokio::test]
+async fn a_payment_of_before_takes_nothing_from_its_payers_class() {
+    let upstream = Upstream::start().await;
+    let limits = "unpaid = \"off\"\nclass.ai = { rate = \"2/h\", by = \"payer\" }";
+    let ai = format!("{PRICED}\nclass = \"ai\"");
+    let plan = Plan::to(upstream.address).limits(limits);
+    let gateway = plan.route("match = \"POST /ai\"", &ai).start().await;
+    let first = Wallet::new(1).pays();
+    assert_eq!(gateway.ask("POST", "/ai").pays(&first).send().await.status, 200);
+    for _ in 0..5 {
+        let again = gateway.ask("POST", "/ai").pays(&first).body("something else").send().await;
+        refused(&again, "payment_used");
+    }
+    let second = Wallet::new(1).pays();
+    assert_eq!(gateway.ask("POST", "/ai").pays(&second).send().await.status, 200);
+    let third = Wallet::new(1).pays();
+    limited(&gateway.ask("POST", "/ai").pays(&third).send().await, "class");
+}
+
+/// An account with money for one payment must not have a thousand worked for.
+#[tokio::test]
+async fn payments_that_are_served_and_do_not_settle_count_as_refused() {
+    let (upstream, facilitator) = (Upstream::start().await, Facilitator::start().await);
+    let refusal = r#"{"success":false,"errorReason":"insufficient_funds","transaction":""}"#;
+    facilitator.on_settle(Habit::Says(200, refusal.into()));
+    let gateway = Plan::to(upstream.address).settled_by(&facilitator).limits(SLOW).start().await;
+    for _ in 0..3 {
+        let answer = gateway.ask("POST", "/paid").pays(&Wallet::new(1).pays()).send().await;
+        refused(&answer, "settlement_rejected");
+    }
+    let answer = gateway.ask("POST", "/paid").pays(&Wallet::new(1).pays()).send().await;
+    limited(&answer, "refused");
+    assert_eq!(upstream.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn while_an_upstream_is_away_only_good_payments_are_not_counted() {
+    let gateway = Plan::to_upstream("url = \"http://nowhere.invalid:9000\"").limits(SLOW);
+    let gateway = gateway.start().await;
+    for _ in 0..5 {
+        let good = Wallet::new(1).pays();
+        refused(&gateway.ask("POST", "/paid").pays(&good).send().await, "upstream_away");
+    }
+    for _ in 0..3 {
+        refused(&gateway.ask("POST", "/paid").pays(&forged()).send().await, "upstream_away");
+    }
+    limited(&gateway.ask("POST", "/paid").pays(&forged()).send().await, "refused");
 }
 
 #[tokio::test]

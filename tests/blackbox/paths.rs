@@ -147,7 +147,7 @@ async fn the_most_specific_route_wins() {
         .route("match = \"GET /v1/{id}\"", &free("param"))
         .route("match = \"GET /v1/list\"", PRICED)
         .route("match = \"GET /v1/{id}/parts/{part}\"", &free("parts"))
-        .route("match = \"GET api.example.com/v1/list\"", &free("host"))
+        .route("match = \"GET api.example.com/v1/list\"", &format!("name = \"host\"\n{PRICED}"))
         .route("match = \"* api.example.com/any\"", &free("any"))
         .start()
         .await;
@@ -156,8 +156,8 @@ async fn the_most_specific_route_wins() {
         ("a", "/v1/7/8", 200, "rest"),
         ("a", "/v1/7/parts/8", 200, "parts"),
         ("a", "/v1/list", 402, "GET /v1/list"),
-        ("API.Example.com:8402", "/v1/list", 200, "host"),
-        ("api.example.com.", "/v1/list", 200, "host"),
+        ("API.Example.com:8402", "/v1/list", 402, "host"),
+        ("api.example.com.", "/v1/list", 402, "host"),
         ("api.example.com", "/v1/other", 200, "param"),
         ("api.example.com", "/any", 200, "any"),
     ] {

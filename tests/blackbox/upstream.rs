@@ -152,6 +152,35 @@ async fn early_hints_settle_nothing() {
     assert_eq!(facilitator.asked(), (1, 1));
 }
 
+/// A paid upgrade is settled on its 101, and what follows is no body that a bound could be on.
+#[tokio::test]
+async fn an_upgrade_is_paid_for_and_goes_on() {
+    let mut upstream = Server::start().await;
+    let facilitator = Facilitator::start().await;
+    let short = format!("{PRICED}\nbody = {{ max = \"1KB\" }}");
+    let plan = Plan::to(upstream.address).settled_by(&facilitator);
+    let gateway = plan.route("match = \"GET /socket\"", &short).start().await;
+    let payment = Wallet::new(1).pays();
+    let mut raw = Raw::open(gateway.public).await;
+    raw.send(format!(
+        "GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         PAYMENT-SIGNATURE: {}\r\n\r\n",
+        payment.v2()
+    ))
+    .await;
+    let echoes = tokio::spawn(upstream.call().await.echo("websocket"));
+    let answer = raw.head().await.unwrap();
+    assert_eq!(answer.status, 101);
+    assert!(answer.head.to_ascii_lowercase().contains("payment-response"), "{}", answer.head);
+    assert_eq!(facilitator.asked(), (1, 1));
+    let long = "0123456789".repeat(500);
+    raw.send(&long).await;
+    assert_eq!(raw.read(long.len()).await, long.as_bytes());
+    drop(raw);
+    echoes.await.unwrap();
+    assert_eq!(gateway.state(&payment).await, "settled");
+}
+
 /// The upstream sees 100-continue and its client waits for it, with the payment held between.
 #[tokio::test]
 async fn a_paid_upload_that_waits_for_100_is_served() {

@@ -121,12 +121,26 @@ impl Gateway {
         Self::start(dir).await
     }
 
+    /// Changes its configuration, and has it read again: the status and what it says.
+    pub async fn reloaded(&self, change: impl FnOnce(String) -> String) -> (u16, String) {
+        self.rewritten(change);
+        let url = format!("http://{}/reload", self.admin);
+        let ask = Ask::new(&self.client, "POST", &url).header("x-tollgate-reload", "yes");
+        let answer = ask.send().await;
+        (answer.status, answer.text())
+    }
+
+    /// Changes the file of its configuration.
+    pub fn rewritten(&self, change: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(self.file()).unwrap();
+        std::fs::write(self.file(), change(text)).unwrap();
+    }
+
     /// Ends it as a power cut would, and starts another with a configuration that was changed.
     pub async fn restarted_with(self, change: impl FnOnce(String) -> String) -> Self {
-        let (dir, file) = (Rc::clone(&self.dir), self.file());
+        let dir = Rc::clone(&self.dir);
+        self.rewritten(change);
         self.killed().await;
-        let text = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(&file, change(text)).unwrap();
         Self::start(dir).await
     }
 
@@ -148,6 +162,11 @@ impl Gateway {
     /// Kills it now; [`Gateway::killed`] or [`Gateway::killed_and_restarted`] waits for its end.
     pub fn kill(&self) {
         kill(self.pid(), Signal::SIGKILL).unwrap();
+    }
+
+    /// Tells it that its configuration has changed, as an operator would.
+    pub fn hang_up(&self) {
+        kill(self.pid(), Signal::SIGHUP).unwrap();
     }
 
     /// Asks it to end, as an operator would.

@@ -200,6 +200,16 @@ impl Call {
         }
     }
 
+    /// Switches protocols, and sends back what comes until the other side closes.
+    pub async fn echo(mut self, protocol: &str) {
+        let switching = Reply::new(101).header("connection", "upgrade").header("upgrade", protocol);
+        self.connection.write_all(switching.head("").as_bytes()).await.unwrap();
+        let mut piece = vec![0; 4096];
+        while let Ok(read @ 1..) = self.connection.read(&mut piece).await {
+            self.connection.write_all(&piece[..read]).await.unwrap();
+        }
+    }
+
     /// Sends bytes as they are and closes the connection.
     pub async fn say_and_close(mut self, bytes: &[u8]) {
         self.connection.write_all(bytes).await.unwrap();

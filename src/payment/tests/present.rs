@@ -1,6 +1,6 @@
 //! Which offer a request pays, and which requests pay none.
 
-use super::wallet::{header, headers, sign, terms};
+use super::wallet::{NOW, header, headers, sign, terms};
 use crate::payment::present;
 use crate::x402::{AtomicAmount, ErrorReason, Offer, Version, encoding};
 
@@ -10,7 +10,7 @@ type Taken = Result<usize, (&'static str, Option<ErrorReason>)>;
 #[track_caller]
 fn check(lines: &[(&'static str, &str)], expected: Taken) {
     let terms = terms();
-    let taken = present(&headers(lines), &terms);
+    let taken = present(&headers(lines), &terms, NOW);
     let number = |offer: &Offer| terms.offers.iter().position(|by| *by.offer == *offer).unwrap();
     let taken = taken
         .map(|presented| number(presented.offer()))

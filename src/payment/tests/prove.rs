@@ -31,7 +31,7 @@ fn check(
         payment.signature[3] ^= 1;
     }
     let value = header(Version::V2, offer, &payment);
-    let presented = present(&headers(&[("payment-signature", &value)]), &terms).unwrap();
+    let presented = present(&headers(&[("payment-signature", &value)]), &terms, NOW).unwrap();
     let proven = presented.prove(now, ANSWER_TIMEOUT, ContractWallets::Refused);
     let found = proven.map(|proven| proven.into_parts().1).map_err(|refusal| {
         assert_eq!(refusal.row().code, "payment_invalid");

@@ -41,6 +41,7 @@ pub(super) fn terms() -> Terms {
     Terms {
         resource: Resource { url, description: "".into(), mime_type: "".into() },
         offers: offers.map(by).into(),
+        honoured: Vec::new(),
         challenge: Challenge { header: Bytes::new(), body: Bytes::new() },
         url: ResourceUrl::Fixed { path: "/paid".into() },
         ready: OnceLock::new(),
@@ -88,7 +89,7 @@ pub(super) fn presented(count: u64) -> Vec<Presented> {
     let offers = terms.offers.iter().map(|by| &by.offer).cycle();
     let one = |(nonce, offer): (u64, &Arc<Offer>)| {
         let value = header(Version::V2, offer, &sign(offer, nonce, |_| {}));
-        present(&headers(&[("payment-signature", &value)]), &terms).unwrap()
+        present(&headers(&[("payment-signature", &value)]), &terms, NOW).unwrap()
     };
     (0..count).zip(offers).map(one).collect()
 }

@@ -1,0 +1,162 @@
+//! A changed `gateway.toml`, taken over while requests run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy_primitives::{B256, keccak256};
+use arc_swap::ArcSwap;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Interval, interval};
+
+use super::ServeError;
+use super::assemble::{needs_answers, table};
+use super::upstreams::Upstreams;
+use crate::clock::Clock;
+use crate::config::{Config, Switch};
+use crate::observe::Metrics;
+use crate::proxy::Snapshot;
+use crate::proxy::admin::Reload;
+use crate::route::Charge;
+
+/// What is served, and what it was made from.
+pub(super) struct Reloader {
+    pub(super) now: Arc<ArcSwap<Snapshot>>,
+    pub(super) config: Config,
+    pub(super) upstreams: Upstreams,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// What asks for a reload.
+pub(super) struct Occasions {
+    signal: Signal,
+    requests: mpsc::Receiver<Reload>,
+    watch: Option<Watch>,
+}
+
+/// The file, looked at now and then.
+struct Watch {
+    every: Interval,
+    seen: Option<B256>,
+}
+
+impl Occasions {
+    /// Reloads are asked for by `SIGHUP`, by operators, and, where that is configured, by the file.
+    ///
+    /// # Errors
+    /// The signal cannot be listened to.
+    pub(super) fn new(
+        config: &Config,
+        requests: mpsc::Receiver<Reload>,
+    ) -> Result<Self, ServeError> {
+        let signal = signal(SignalKind::hangup()).map_err(ServeError::Process)?;
+        let watched = config.server.watch == Switch::On;
+        let watch =
+            watched.then(|| Watch { every: interval(WATCH_EVERY), seen: fingerprint(config) });
+        Ok(Self { signal, requests, watch })
+    }
+
+    /// Waits for the next one; who asked for it, if somebody waits for what becomes of it.
+    async fn next(&mut self, config: &Config) -> Option<oneshot::Sender<Result<String, String>>> {
+        let Self { signal, requests, watch } = self;
+        let changed = async {
+            match watch {
+                Some(watch) => watch.changed(config).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = signal.recv() => None,
+            () = changed => None,
+            Some(Reload { told }) = requests.recv() => Some(told),
+        }
+    }
+}
+
+impl Watch {
+    async fn changed(&mut self, config: &Config) {
+        loop {
+            self.every.tick().await;
+            // A file that is not there is about to be: editors and mounts exchange it.
+            let found = fingerprint(config);
+            if found.is_some() && found != self.seen {
+                self.seen = found;
+                return;
+            }
+        }
+    }
+}
+
+fn fingerprint(config: &Config) -> Option<B256> {
+    std::fs::read(&config.origin).ok().map(keccak256)
+}
+
+impl Reloader {
+    /// Takes over what has changed, whenever that is asked for.
+    pub(super) async fn keep_reloading(mut self, mut occasions: Occasions) {
+        loop {
+            let asked = occasions.next(&self.config).await;
+            let done = self.reload().await;
+            self.metrics.reloaded(done.is_ok());
+            match &done {
+                Ok(what) => tracing::info!(what, "the configuration was reloaded"),
+                Err(why) => tracing::error!(why, "the configuration was not reloaded"),
+            }
+            if let Some(asked) = asked {
+                // Who has asked may be gone by now.
+                let _ = asked.send(done);
+            }
+        }
+    }
+
+    /// Reads the file again, and exchanges everything at once or nothing.
+    async fn reload(&mut self) -> Result<String, String> {
+        let origin = self.config.origin.clone();
+        let loaded = tokio::task::spawn_blocking(move || Config::load(&origin)).await;
+        let mut next = match loaded {
+            Ok(Ok(config)) => config,
+            Ok(Err(wrong)) => return Err(wrong.to_string().trim_end().to_owned()),
+            Err(error) => return Err(error.to_string()),
+        };
+        let fixed = self.config.changed_for_good(&next);
+        if !fixed.is_empty() {
+            let sections = fixed.join("], [");
+            return Err(format!("[{sections}] changed, and is read at the start only: restart"));
+        }
+        if needs_answers(&next) && !needs_answers(&self.config) {
+            return Err("no route kept answers before, and one does now: restart".to_owned());
+        }
+        self.honour(&mut next);
+        let upstreams = self.upstreams.changed(&next.upstreams).await;
+        let upstreams = upstreams.map_err(|error| format!("{error}: restart"))?;
+        let snapshot = Snapshot {
+            routes: table(&next).map_err(|error| error.to_string())?,
+            backends: upstreams.backends(),
+            limiter: Arc::new(self.now.load().limiter.changed(&next.limits)),
+        };
+        self.now.store(Arc::new(snapshot));
+        self.upstreams = upstreams;
+        self.config = next;
+        let (routes, warnings) = (self.config.routes.len(), self.config.warnings.len());
+        Ok(format!("{routes} routes, {warnings} warnings"))
+    }
+
+    /// Lets the routes of `next` take the prices of now for a while.
+    fn honour(&self, next: &mut Config) {
+        let now = Clock::System.now();
+        let until = now.plus(next.server.price_grace);
+        for route in &mut next.routes {
+            let before = self.config.routes.iter().find(|before| before.name == route.name);
+            // Nobody else holds a route that was just read.
+            let Some((route, before)) = Arc::get_mut(route).zip(before) else { continue };
+            if let (Charge::Exact(terms), Charge::Exact(before)) =
+                (&mut route.charge, &before.charge)
+            {
+                terms.honour(before, until, now);
+            }
+        }
+    }
+}
+
+/// Between two looks at the file.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
