@@ -62,9 +62,9 @@ pub enum ServeError {
 /// Serves until a signal says to stop, then finishes what runs within the grace period.
 ///
 /// `out` is told once where it listens. Requests run on threads of their own, which share no work:
-/// stealing it costs more than it brings where each piece is some microseconds long. The ledger has a
-/// thread of its own, which waits for the disk; what is tended now and then runs on other threads,
-/// and both outlive the requests.
+/// stealing it costs more than it brings where each piece is some microseconds long. The ledger has
+/// a thread of its own, which waits for the disk; what is tended now and then runs on others. Both
+/// outlive the requests.
 ///
 /// # Errors
 /// What keeps it from starting; nothing listens then.

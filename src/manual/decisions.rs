@@ -23,8 +23,8 @@
 //! # Requests run on threads that share no work
 //!
 //! Each piece of work is some microseconds long, a signature thirty: stealing it costs more than it
-//! brings. pingora's own threads without stealing take 5 % less. Recovery and what is tended now and
-//! then have a runtime of their own, the ledger has another, and both end last.
+//! brings. pingora's own threads without stealing take 5 % less. Recovery and what is tended now
+//! and then have a runtime of their own, the ledger has another, and both end last.
 //!
 //! # What the targets of the bench were measured against
 //!
@@ -295,8 +295,8 @@
 //! In sqlx a connection is another thread, and a statement a message there and back. A round was
 //! three messages and two statements of many rows, which SQLite first copies into a table of its
 //! own: 59 µs for each payment. One prepared statement for each change, on the thread that waits
-//! for the disk anyway, needs none of it. sqlx keeps the migrations, the readers and PostgreSQL, and
-//! both are over one copy of SQLite.
+//! for the disk anyway, needs none of it. sqlx keeps the migrations, the readers and PostgreSQL,
+//! and both are over one copy of SQLite.
 //!
 //! # A commit waits 500 µs for payments that are under way
 //!
