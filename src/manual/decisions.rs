@@ -107,8 +107,8 @@
 //!
 //! An ICC profile is used up: colours are converted to sRGB and the profile is left away, rather
 //! than carried. So `background=%23ffffff` means one colour whatever camera took the photo, a mask
-//! of ours and a model see the colours that people see, and no metadata comes back. Colours
-//! outside of sRGB are lost. CMYK files are decoded to RGB by formula and their profile is not used.
+//! of ours and a model see the colours that people see, and no metadata comes back. Colours outside
+//! of sRGB are lost. CMYK files are decoded to RGB by formula and their profile is not used.
 //!
 //! # What was asked for too late is not finished
 //!
@@ -354,7 +354,9 @@
 //! in part.
 //!
 //! The operators' listener is not for the public, and asks for a header with `POST /reload` all the
-//! same: a page in an operator's browser can send a plain `POST` to any address it can name.
+//! same: a page in an operator's browser can send a plain `POST` to any address it can name. It is
+//! heard from the gateway's own machine only, because in Kubernetes the listener is on all
+//! addresses for its probes.
 //!
 //! # What a node's refusal of a transaction proves
 //!

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use alloy_primitives::B256;
 
+use super::super::simulation::Served;
 use super::world::{Answer, Signed};
 use crate::chain::evm::tests::{Key, Shared};
 use crate::ledger::State;
@@ -37,7 +38,8 @@ impl Checks {
         let payment = presented.identity();
         tracing::debug!(nonce = %payment.nonce, ?result, moves, "told");
         match result {
-            Ok(settled) => {
+            Ok(Served::Again(given)) => panic!("nobody keeps answers here: {given:?}"),
+            Ok(Served::Now(settled)) => {
                 let transaction: B256 = settled.transaction().parse().unwrap();
                 (key, "served", transaction).hash(&mut self.told);
                 let moved = self.ground.lock().has_moved(transaction, &key);

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::super::simulation::visit;
+use super::super::simulation::{Served, visit};
 use super::checks::Checks;
 use super::gateway::{CHAIN_ID, Gateway, Site, clock};
 use super::wallet::{self, NOW, VALID_BEFORE};
@@ -18,7 +18,7 @@ use crate::chain::evm::tests::{
 use crate::facilitator::scripted::Dice;
 use crate::ledger::tests::simulated::Books;
 use crate::ledger::{ExchangeId, Holder};
-use crate::payment::{Payments, Presented, Settled, present};
+use crate::payment::{Payments, Presented, present};
 use crate::refusal::Refusal;
 use crate::x402::{Offer, SignedAuthorization, Version};
 
@@ -35,13 +35,13 @@ type Door = (Payments, Arc<Power>);
 /// What a client was told.
 pub(super) struct Answer {
     pub(super) signed: Signed,
-    pub(super) result: Result<Settled, Refusal>,
+    pub(super) result: Result<Served, Refusal>,
     /// Whether, when it was told so, the payment had moved or could still move.
     pub(super) moves: bool,
 }
 
 impl Answer {
-    fn now(signed: &Signed, result: Result<Settled, Refusal>, ground: &Shared) -> Self {
+    fn now(signed: &Signed, result: Result<Served, Refusal>, ground: &Shared) -> Self {
         let ground = ground.lock();
         let moves = ground.mover(&signed.key).is_some() || ground.may_still_move(&signed.key);
         Self { signed: signed.clone(), result, moves }
@@ -180,7 +180,7 @@ impl World {
                     if fails { Err(Refusal::UpstreamUnavailable) } else { Ok(()) }
                 };
                 let presented = signed.presented.clone();
-                let result = visit(&payments, presented, exchange, upstream).await;
+                let result = visit(&payments, presented, (exchange, PAID), upstream).await;
                 if !power.is_off() {
                     let _over = tell.send(Answer::now(&signed, result, &ground));
                 }
@@ -269,7 +269,7 @@ impl World {
                 let upstream = async { panic!("served after its window") };
                 let exchange = ExchangeId::new(u128::MAX);
                 let presented = signed.presented.clone();
-                let result = visit(payments, presented, exchange, upstream).await;
+                let result = visit(payments, presented, (exchange, PAID), upstream).await;
                 self.checks.answer(Answer::now(signed, result, &self.site.ground));
             }
         }
@@ -313,7 +313,7 @@ impl World {
             *self.exchanges.lock() += 1;
             let exchange = ExchangeId::new(*self.exchanges.lock());
             let presented = signed.presented.clone();
-            let result = visit(payments, presented, exchange, async { Ok(()) }).await;
+            let result = visit(payments, presented, (exchange, PAID), async { Ok(()) }).await;
             let code = result.as_ref().err().map(|refusal| refusal.row().code);
             self.checks.answer(Answer::now(signed, result, &self.site.ground));
             match code {
@@ -377,4 +377,6 @@ fn size(number: u64) -> usize {
 const PAYMENTS: u64 = 6;
 /// For each gateway at the end.
 const FRESH: u64 = 8;
+/// What is asked for.
+const PAID: &str = "paid";
 const STRANGER: Address = Address::repeat_byte(0x99);
