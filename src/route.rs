@@ -58,10 +58,6 @@ pub enum SettleMoment {
 
 /// What a route costs.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one for each route, and most routes have a price"
-)]
 pub enum Charge {
     /// Nothing.
     Free,

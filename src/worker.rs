@@ -4,8 +4,8 @@
 //! one, watches it and starts it again. It knows nothing of payments.
 //!
 //! ```text
-//! head ─ place ─ body ─ header ─ desk ─ decode ─ segment ─ encode
-//! 4xx    503     413    400                 400       500
+//! head ─ place ─ body ─ header ─ desk ─ decode ─ segment ─ finish ─ encode
+//! 4xx    503     413    400      503    400      500               500
 //! ```
 
 use std::io::{self, Write};
@@ -19,14 +19,18 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use self::admission::{Admission, Mebibytes};
+use self::http::Service;
 use self::lifeline::Lifeline;
 
 mod admission;
 mod body;
+mod colour;
 mod container;
 mod cutout;
 mod decode;
 mod encode;
+mod errand;
+mod finish;
 mod http;
 mod lifeline;
 mod problem;
@@ -51,6 +55,9 @@ pub struct Options {
     /// Memory for the images worked on, in MB; they wait rather than take more
     #[arg(long, value_name = "MB", default_value_t = MEMORY_MB)]
     pub memory: u32,
+    /// Longest time from an image's last byte to its answer, such as `30s` or `500ms`
+    #[arg(long, value_name = "TIME", value_parser = patience, default_value = PATIENCE)]
+    pub deadline: Duration,
 }
 
 /// Why the worker could not start, or had to stop.
@@ -106,7 +113,8 @@ async fn serve(options: &Options, parallel: usize) -> Result<(), WorkerError> {
     let admission =
         Admission::new(parallel, options.queue, Mebibytes::within_megabytes(options.memory));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = axum::serve(listener, http::router(admission))
+    let service = Service { admission, patience: options.deadline };
+    let serving = axum::serve(listener, http::router(service))
         .with_graceful_shutdown(async { drop(stopped.await) });
     let mut serving = tokio::spawn(serving.into_future());
     tokio::select! {
@@ -142,6 +150,15 @@ fn runtime(parallel: usize) -> io::Result<Runtime> {
         .build()
 }
 
+fn patience(text: &str) -> Result<Duration, &'static str> {
+    let parsed = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(number), _) => number.parse().map(Duration::from_millis),
+        (None, Some(number)) => number.parse().map(Duration::from_secs),
+        (None, None) => return Err("a number followed by s or ms"),
+    };
+    parsed.map_err(|_| "a number followed by s or ms")
+}
+
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
@@ -151,6 +168,9 @@ const QUEUE: usize = 16;
 
 /// Memory for the images worked on unless told otherwise.
 const MEMORY_MB: u32 = 2000;
+
+/// Time for one image unless told otherwise: a gateway waits a minute.
+const PATIENCE: &str = "50s";
 
 /// Threads that speak HTTP; the images have their own.
 const SERVING_THREADS: usize = 2;

@@ -14,6 +14,8 @@ const WITHOUT_ALERT: &[(&str, &str)] = &[
     ("The ledger in SQLite", "its faults are counted as any ledger's: Faults by side"),
     ("Looking into the ledger", "commands"),
     ("How long payments are kept", "a setting"),
+    ("Memory", "what to give it"),
+    ("Bounds of the background remover", "what to give it; one that is full answers 503"),
     ("Running it in Kubernetes", "what to set up; what goes wrong there is in Health"),
 ];
 

@@ -11,13 +11,14 @@ use std::io::{BufRead, BufReader, Cursor, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use image::metadata::Orientation;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
+
+mod pictures;
 
 /// A running worker; ended with the test.
 struct Worker {
@@ -163,22 +164,6 @@ fn crc(bytes: &[u8]) -> u32 {
     })
 }
 
-/// A JPEG of `upright` as a camera held otherwise stores it.
-fn turned(upright: &RgbImage, exif: u8) -> Vec<u8> {
-    let inverse = match Orientation::from_exif(exif).unwrap() {
-        Orientation::Rotate90 => Orientation::Rotate270,
-        Orientation::Rotate270 => Orientation::Rotate90,
-        same => same,
-    };
-    let mut stored = DynamicImage::from(upright.clone());
-    stored.apply_orientation(inverse);
-    let mut segment =
-        b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01".to_vec();
-    segment.extend([0, exif, 0, 0, 0, 0, 0, 0]);
-    let file = file(&stored, ImageFormat::Jpeg);
-    [&file[..2], &segment, &file[2..]].concat()
-}
-
 /// The patches are where they are in [`photo`], and what is around them is gone.
 #[track_caller]
 fn is_cut_photo(image: &DynamicImage) {
@@ -202,55 +187,6 @@ async fn each_kind_of_file_comes_back_as_png() {
     is_cut_photo(&worker.cut(PATH, "image/png", png()).await);
     is_cut_photo(&worker.cut(PATH, "image/jpeg", jpeg()).await);
     is_cut_photo(&worker.cut(PATH, "image/webp; q=1", webp()).await);
-}
-
-#[tokio::test]
-async fn webp_comes_back_when_asked_for() {
-    let worker = Worker::start(&[]);
-    let path = format!("{PATH}?format=webp");
-    is_cut_photo(&worker.cut(&path, "image/png", png()).await);
-}
-
-#[tokio::test]
-async fn each_kind_of_colour_is_read() {
-    let worker = Worker::start(&[]);
-    let photo = DynamicImage::from(photo());
-    for image in [photo.to_rgba8().into(), photo.to_rgb16().into(), photo.to_rgba16().into()] {
-        is_cut_photo(&worker.cut(PATH, "image/png", file(&image, ImageFormat::Png)).await);
-    }
-    for image in [photo.to_luma8().into(), photo.to_luma16().into(), photo.to_luma_alpha8().into()]
-    {
-        let cut = worker.cut(PATH, "image/png", file(&image, ImageFormat::Png)).await;
-        assert_eq!((cut.width(), cut.height()), (128, 96));
-    }
-}
-
-#[tokio::test]
-async fn what_was_transparent_stays_transparent() {
-    let mut image = DynamicImage::from(photo()).to_rgba8();
-    image.enumerate_pixels_mut().for_each(|(x, _, pixel)| pixel[3] = if x < 48 { 255 } else { 0 });
-    let worker = Worker::start(&[]);
-    let cut = worker.cut(PATH, "image/png", file(&image.into(), ImageFormat::Png)).await.to_rgba8();
-    assert_eq!(cut.get_pixel(36, 40)[3], 255);
-    assert_eq!(cut.get_pixel(60, 40)[3], 0);
-}
-
-#[tokio::test]
-async fn each_orientation_is_turned_upright() {
-    let worker = Worker::start(&[]);
-    for exif in 1..=8 {
-        is_cut_photo(&worker.cut(PATH, "image/jpeg", turned(&photo(), exif)).await);
-    }
-}
-
-#[tokio::test]
-async fn nothing_but_pixels_comes_back() {
-    let worker = Worker::start(&[]);
-    let response = worker.send(PATH, "image/jpeg", turned(&photo(), 6)).await;
-    let file = response.bytes().await.unwrap();
-    for name in [&b"eXIf"[..], b"tEXt", b"iTXt", b"zTXt", b"iCCP", b"tIME"] {
-        assert!(!file.windows(4).any(|four| four == name));
-    }
 }
 
 #[tokio::test]
@@ -306,11 +242,24 @@ async fn a_billion_pixels_are_refused_by_their_header() {
 }
 
 #[tokio::test]
-async fn a_format_or_parameter_that_is_not_known_is_refused() {
-    let gif = format!("{PATH}?format=gif");
-    check(&gif, "image/png", png(), (BAD, "bad_query")).await;
-    let size = format!("{PATH}?size=small");
-    check(&size, "image/png", png(), (BAD, "bad_query")).await;
+async fn a_parameter_or_value_that_is_not_known_is_refused_and_named() {
+    let worker = Worker::start(&[]);
+    for (query, parameter) in [
+        ("format=gif", "format"),
+        ("size=small", "size"),
+        ("output=both", "output"),
+        ("background=white", "background"),
+        ("crop=yes", "crop"),
+        ("crop=subject&crop=subject", "crop"),
+        ("output=mask&background=%23ffffff", "background"),
+    ] {
+        let response = worker.send(&format!("{PATH}?{query}"), "image/png", png()).await;
+        assert_eq!(response.status(), BAD, "{query}");
+        let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+        assert_eq!(body["error"], "bad_query", "{body}");
+        assert_eq!(body["parameter"], parameter, "{body}");
+        assert_eq!(body["retryable"], false, "{body}");
+    }
 }
 
 #[tokio::test]
@@ -381,6 +330,17 @@ async fn who_finds_the_queue_full_is_told_when_to_come_back() {
     while worker.get("/readyz").await.status() != StatusCode::OK {}
     is_cut_photo(&worker.cut(PATH, "image/png", png()).await);
     drop(second);
+}
+
+#[tokio::test]
+async fn who_is_not_served_by_the_deadline_is_told_when_to_come_back() {
+    let worker = Worker::start(&["--deadline", "1ms"]);
+    let response = worker.send(PATH, "image/png", png()).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(response.headers().contains_key(RETRY_AFTER));
+    is_problem(response, "processor_unavailable", true).await;
+    // The image was given up, and its place is free.
+    while worker.get("/readyz").await.status() != StatusCode::OK {}
 }
 
 #[tokio::test]

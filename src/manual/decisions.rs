@@ -103,6 +103,19 @@
 //! Saliency, GrabCut and a guided filter, because nothing may be downloaded and the smallest
 //! network tried scored lower. `tests/bench/cutouts` prints its scores on the sample photos.
 //!
+//! # Cut-outs are sRGB
+//!
+//! An ICC profile is used up: colours are converted to sRGB and the profile is left away, rather
+//! than carried. So `background=%23ffffff` means one colour whatever camera took the photo, a mask
+//! of ours and a model see the colours that people see, and no metadata comes back. Colours outside
+//! of sRGB are lost. CMYK files are decoded to RGB by formula and their profile is not used.
+//!
+//! # What was asked for too late is not finished
+//!
+//! A photo that nobody waits for any more, because its client has gone or its deadline has passed,
+//! is given up between two stages (decode, cut out, encode), never within one: a stage holds no
+//! lock and takes seconds at worst.
+//!
 //! # What the line counter of `tests/tidy.rs` leaves out
 //!
 //! Literals that cannot be broken, and the tests of a file.
@@ -189,44 +202,6 @@
 //! released and the answer is withheld. To send it anyway would turn a lost answer into an unknown
 //! payment.
 //!
-//! # What happens on a chain is simulated by code that is never deployed
-//!
-//! One `eth_call` runs `chain/evm/Probe.sol` as creation code: balance, authorization and the very
-//! transfer are made in order at one block, with the gas of each. A wallet that is not deployed yet
-//! is deployed in the simulation first (ERC-6492), and its contract is asked by the asset itself
-//! (ERC-1271), so what is verified is what will be executed. A list of questions would answer from
-//! several blocks and could not simulate one call after another.
-//!
-//! # Verified at `latest`, settled at `confirmations`, given up at `safe`
-//!
-//! `latest` refuses fewest good payments, and a wrong `yes` costs an answer, not money. A payment
-//! is settled when its own events are in the receipt and its block is on the chain,
-//! `confirmations` deep. That is 1 on Base, because a rollup's sequencer does not take blocks back,
-//! and 5 on Polygon, ten seconds, where blocks go away until validators agree on one, after five
-//! seconds as a rule. Of any other chain nobody here knows, so a file that settles on one must say.
-//! That a payment will never move is believed only of a block that stays (`safe`, or 64 below the
-//! head) whose clock is past the end of its window.
-//!
-//! # The chain's clock decides, ours only warns
-//!
-//! The simulation runs at the last block's own time. Our clock is used before it, with five
-//! seconds of skew, so that most mistakes cost no question.
-//!
-//! # Settlements wait five milliseconds for each other
-//!
-//! That is lost in any block time. The fewer of a signer's places are left (sixteen transactions in
-//! no block), the longer a batch waits for company, up to seventeen times as long: places then last
-//! for a block, and fewer transactions pay their base. When none is left, payments gather and leave
-//! fifty at a time. One fails without the others (`aggregate3` with failures allowed), and goes
-//! alone once more before it is refused.
-//!
-//! # Questions that come together go to a node together
-//!
-//! A thousand payments in flight were a thousand connections to a node, each with its buffers. At
-//! most eight requests are under way to one node; what comes meanwhile leaves together, ten
-//! questions in each, as many as public nodes take. A node that refuses batches is asked one by
-//! one. Verifications are not put into one call: what one payment does would be seen by the next.
-//!
 //! # The allocator leaves huge pages alone
 //!
 //! pingora reserves 64 KiB for each body it reads and hardly fills them. With huge pages each was
@@ -236,91 +211,6 @@
 //!
 //! 429 and 503 with `Retry-After` in seconds: the question is not asked for that long, a second at
 //! least, a minute at most, and payers are told the same. A date would need clocks that agree.
-//!
-//! # Code of others goes alone
-//!
-//! A payer's contract, or an account with delegated code (EIP-7702), may take any gas once it is on
-//! the chain, and with it the gas of whoever shares its transaction. So do factories of ERC-6492.
-//! They are called by Multicall3, which owns nothing, never by the signer itself.
-//!
-//! # An authorization that somebody else has used is not claimed
-//!
-//! Anyone may send a signed authorization. When ours is found used in a transaction that we did
-//! not send, the money may be there, but another gateway with the same `pay_to` may have served for
-//! it: the outcome is unknown, and recovery writes down what the chain says. USDC says `expired`
-//! and `paused` before it looks at that, so then the authorization's state is asked for. A payer
-//! can do this to itself at will, so it says nothing of the chain and opens no circuit.
-//!
-//! # Our own transport under alloy's types
-//!
-//! alloy's provider brings its own HTTP client, polls receipts every seven seconds and has no
-//! failover with health. A batch of JSON is small; what is signed and encoded is alloy's.
-//!
-//! # Paid answers are kept in a file of their own
-//!
-//! `LEDGER.answers` beside the ledger's file. SQLite has one writer per file, and a megabyte of
-//! somebody's answer must not stand before a claim. It is synced less strictly: a killed process
-//! loses what was not yet handed over, a power cut the last moment; the payer then hears 409 with
-//! the transaction. The ledger itself never depends on it.
-//!
-//! With the ledger in PostgreSQL they lie in its database: what one gateway has given, another
-//! finds. There they are written as durably as payments, because a server commits many gateways'
-//! writes together. Ages and turns are by the server's clock.
-//!
-//! # Whether another gateway is still giving an answer is read from the ledger
-//!
-//! Nothing is written for an answer that begins: that would be one more write for each payment.
-//! Where a settled payment has no line yet, and whoever claimed it is another gateway whose lease
-//! lasts, the answer is taken to be under way, for as long as answers are kept.
-//!
-//! # The answer is copied beside the stream and written behind it
-//!
-//! No byte waits for the copy. Until it is written it is found in memory; until it is whole,
-//! whoever comes back hears `answer_under_way`. What does not fit the bounds is remembered as
-//! missing.
-//!
-//! # A client connection swallows what its client does not take
-//!
-//! pingora drops the upstream when a write to the client fails, at the latest on the answer's
-//! second write. `proxy/patient.rs` lets writes succeed into the void while a copy is made, and
-//! only then: an answer that is not kept, or has grown too long to be, is given up with its client.
-//! HTTP/2 requests share a connection, so one that is taken back aborts as before.
-//!
-//! # Who asks for a kept answer proves everything again
-//!
-//! The signature, and, in constant time, the digests of the whole signed payment and of method,
-//! host, path, query and body. The receipt is written anew from the ledger, in the asker's version.
-//! 206 is not kept: `Range` is not part of what is compared.
-//!
-//! # A payer's name for what it buys is bound after the claim and before anyone is asked
-//!
-//! `payment-identifier`. The payment is claimed first, then (payer, name) is bound to payment and
-//! exchange, or found bound. Whoever finds another's payment there that is not let go or refused is
-//! released, and answered with what became of the other: its answer for the same request, 409 for
-//! another, 409 or 503 with `Retry-After` while it is under way. Whether the other one still counts
-//! is read from the ledger, never from the name: a payment that was let go frees its name without a
-//! further write. The name is taken over by compare-and-swap, so of many who see it free one has
-//! it. Where only the chain proves the payer (ERC-1271), the name is bound after it has, because an
-//! answer is given to nobody else. A name lasts for `answers.age` and the longest time that its
-//! exchange may take; a debt under a name is given to whatever is signed under it, and a power cut
-//! may lose the name of the last moment with the answer, where a file keeps them. The specification
-//! speaks of the same payload; a client that signs anew must not pay twice for that.
-//!
-//! # A payment that the route would refuse now is looked up if its signature is good
-//!
-//! Prices and payees change between a payment and its return. It is proven under any asset that
-//! some route takes; of an asset that no route takes any more nothing can be proven: 402.
-//!
-//! # What was settled before the upstream was asked is owed
-//!
-//! The debt is written before the settlement and counts only while the ledger calls the payment
-//! settled. It is collected by one exchange at a time, ten times more at most, on the route it was
-//! made on, within `answers.age`; a good head ends it before its first byte goes out. An upstream's
-//! 4xx is passed on with the receipt and leaves the debt standing.
-//!
-//! Each time it is taken up it has a new number, and only the last number may end it: an exchange
-//! that was so slow that another has taken its place, or whose gateway was taken for dead, does not
-//! give a second answer.
 //!
 //! # A loss counts against its payer for a day
 //! A `risk` that only bounded what runs at one moment would bound nothing: whoever empties an
@@ -341,33 +231,9 @@
 //! in part.
 //!
 //! The operators' listener is not for the public, and asks for a header with `POST /reload` all the
-//! same: a page in an operator's browser can send a plain `POST` to any address it can name.
-//!
-//! # What a node's refusal of a transaction proves
-//!
-//! That it is nowhere, and its payments may be let go: only if every node that was asked has
-//! refused it in words that mean so. A time-out or an internal error comes from nodes that have
-//! taken it, and `nonce too low` from the second node when the first has taken it and its answer
-//! was lost. Then it is followed like one that was taken, until the chain tells.
-//!
-//! # The height comes from the node that knows the block
-//!
-//! Two nodes may follow two branches. Counted from one's block to the other's head, a branch that
-//! dies looks as deep as the one that lives. What is deep enough is told by one node in one answer.
-//!
-//! # A lost nonce is used up by a transaction that does nothing
-//!
-//! A block that is taken back, or an earlier life of the gateway whose transaction pays too little,
-//! leaves a nonce that nobody sends again, and everything behind it waits for ever. The lowest of
-//! what flies notices it after `replace_after` and fills it, at today's price and rising. Payments
-//! that waited there are let go by recovery when their window has closed.
-//!
-//! # Our own settlement is simulated with the real code around a chain in the process
-//!
-//! The seam is the body that is posted to a node. Luck falls by what is asked, not in the order in
-//! which tasks run, so that a seed tells the same story although tokio wakes tasks at random. With
-//! reorganizations deeper than `confirmations` the chain may take back what was served: the checks
-//! excuse just those payments.
+//! same: a page in an operator's browser can send a plain `POST` to any address it can name. It is
+//! heard from the gateway's own machine only, because in Kubernetes the listener is on all
+//! addresses for its probes.
 //!
 //! # SQLite's writer is rusqlite on a thread of the ledger's own
 //!
@@ -396,53 +262,6 @@
 //! A row is half as long, its place in the index too, and so is what each change writes. It is a
 //! migration of its own, because files of before exist. What reads turns bytes into text again, so
 //! that rows of PostgreSQL and SQLite are read by one piece of code.
-//!
-//! # What was bought is given to whoever bought it
-//!
-//! Once settled, authorization and signature lie open on the chain, and most requests can be
-//! guessed. So a kept answer, and one that is owed, belong to a sender as well: the payer's own
-//! `payment-identifier`, else an `Idempotency-Key` of 16 characters or more, else the client's
-//! address (for IPv6 its /64). A payer who has none of the three any more gets 409 with the
-//! transaction. Behind a proxy that is not in `trusted_proxies` all clients have one address.
-//!
-//! # An outcome that was unknown leaves an answer owed
-//!
-//! Nobody has the upstream's answer any more when the chain says later that the money moved. The
-//! payer, who was told not to pay again, gets one by asking again: the upstream is asked a second
-//! time, and nothing is paid a second time.
-//!
-//! # Both ways to move an asset are one authorization with two forms
-//!
-//! Payer, payee, amount, window and number are in both; only who is told differs, so that is the
-//! closed enum (`Form`), and every rule but four lines is written once. The window's ends differ by
-//! a second: EIP-3009's are outside, Permit2's inside. Version 1 has no words for Permit2, so its
-//! offers are left out of the body of a 402, which may then list none. A method that fits no offer
-//! is `invalid_payment_requirements`. Rules that both share keep EIP-3009's codes; only what is
-//! Permit2's own has a code of its own, as in the published facilitators.
-//!
-//! # A permit's identity is Permit2's number, not the asset's
-//!
-//! Permit2 keeps one bitmap of numbers for each owner, whatever the asset: two permits with one
-//! number are one payment, of which one can be settled. So the identity names Permit2 where it
-//! names the asset under EIP-3009, and the asset is a column beside it (`token`; NULL where it is
-//! the same, so that gateways of the version before can share the database meanwhile).
-//!
-//! # What has moved by Permit2 is told by the call, the transfer and the proxy's word
-//!
-//! Permit2 has no event that tells the number. In our own transaction a payment has moved when the
-//! asset's `Transfer` stands right before the proxy's `Settled`, and two payments whose events
-//! would be the same never share one. In any other transaction the arguments of `settle` must also
-//! stand in its data. A number that is used in a block that stays, with no such transfer since the
-//! payment was first seen, was spent on something else: the payment is released. The payer could
-//! put another's arguments into a transaction beside a payment of its own and so confuse which of
-//! its two payments was paid for, not how many.
-//!
-//! # An approval is judged before anyone is asked, its number by the simulation
-//!
-//! With `gas_sponsoring` the 402 declares `eip2612GasSponsoring`, and what comes along must be the
-//! payer's own signature for this asset, Permit2 and exactly the amount, as the proxy demands; it
-//! is sent with `settleWithPermit` even if the allowance would do. Where nobody pays for approvals
-//! it is an unknown extension and not looked at. Somebody may send the approval before us: the
-//! proxy goes on when it fails. Missing allowance is 402 with `permit2_allowance_required`; the 412
-//! of the specification is what facilitators answer. A Python client of version 2.25 without
-//! `x402[extensions]` cannot pay by Permit2 where a 402 declares any extension.
+
+pub mod answers;
+pub mod chain;

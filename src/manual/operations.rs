@@ -216,3 +216,11 @@
 //! In the API's own pod the gateway listens on the port that was the API's, and the API on
 //! `127.0.0.1`, which nobody gets around. It must end after the gateway: its `preStop` sleeps for
 //! as long as the gateway's and `grace` together.
+//!
+//! # Bounds of the background remover
+//! `tollgate worker background-removal` decodes nothing before the header's sides, the kind of file
+//! and its end are known. What an image will take is predicted from its header and taken from
+//! `--memory` (2000 MB); who needs more than is left waits, and the largest photo (10,000 × 10,000)
+//! fits. `--queue` images wait, one more is answered 503 with `Retry-After`, and so is one that is
+//! not done `--deadline` (50 s) after its last byte. An image whose client has gone is given up
+//! before its next stage.

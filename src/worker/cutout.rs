@@ -6,19 +6,24 @@ use tracing::{error, warn};
 
 use super::decode::Header;
 use super::encode::encode;
+use super::errand::Errand;
+use super::finish::finish;
 use super::problem::Problem;
-use super::request::Output;
+use super::request::Order;
 use super::segment::cut_out;
 
-/// Decodes, cuts out and encodes.
+/// Decodes, cuts out, finishes and encodes, as long as somebody waits.
 ///
 /// # Errors
-/// `Undecodable`, `Failed`.
-pub(super) fn process(header: Header, output: Output) -> Result<Vec<u8>, Problem> {
+/// `Undecodable`, `Failed`, `Late`.
+pub(super) fn process(header: Header, order: Order, errand: &Errand) -> Result<Vec<u8>, Problem> {
     contained(|| {
+        errand.go_on()?;
         let mut photo = header.decode()?;
+        errand.go_on()?;
         cut_out(&mut photo).map_err(|fault| failed(&fault))?;
-        encode(&photo, output).map_err(|fault| failed(&fault))
+        errand.go_on()?;
+        encode(&finish(photo, order), order.format).map_err(|fault| failed(&fault))
     })
 }
 
@@ -40,7 +45,25 @@ fn failed(fault: &(dyn std::error::Error + 'static)) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::super::container::Kind;
+    use super::super::errand::errand;
     use super::*;
+
+    #[test]
+    fn nothing_is_done_for_who_has_gone() {
+        // A header, and pixels that no decoder takes: it would be `Undecodable` if anyone looked.
+        let file = Bytes::from_static(include_bytes!("../../tests/photos/odd/no-pixels.png"));
+        let header = || Header::read(file.clone(), Kind::Png).unwrap();
+        let (client, errand) = errand(Duration::from_secs(60));
+        let order = Order::default();
+        assert_eq!(process(header(), order, &errand), Err(Problem::Undecodable));
+        drop(client);
+        assert_eq!(process(header(), order, &errand), Err(Problem::Late));
+    }
 
     #[test]
     fn a_panic_is_one_failure() {

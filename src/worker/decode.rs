@@ -11,6 +11,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageResult, Limits, RgbaImage};
 
 use super::admission::Mebibytes;
+use super::colour::Profile;
 use super::container::Kind;
 use super::problem::Problem;
 
@@ -25,6 +26,7 @@ pub(super) struct Header {
     /// Of one pixel as the decoder gives it.
     pixel_bytes: u8,
     orientation: Orientation,
+    profile: Option<Profile>,
 }
 
 impl Header {
@@ -43,15 +45,16 @@ impl Header {
             Kind::WebP => Self::of(&bytes, found, webp(&bytes)),
         };
         // A file that ends in its header is truncated rather than damaged.
-        let whole = if found.is_whole(&bytes) { Ok(()) } else { Err(Problem::Truncated) };
+        let whole = found.is_whole(&bytes);
         let header = header.map_err(|fault| match fault {
             ImageError::Limits(limit) if limit.kind() == DimensionError => Problem::Dimensions,
-            _ => whole.err().unwrap_or(Problem::Undecodable),
+            _ if whole => Problem::Undecodable,
+            _ => Problem::Truncated,
         })?;
         if header.width > SIDE_MAX || header.height > SIDE_MAX {
             return Err(Problem::Dimensions);
         }
-        whole.map(|()| header)
+        if whole { Ok(header) } else { Err(Problem::Truncated) }
     }
 
     fn of<D: ImageDecoder>(
@@ -64,7 +67,10 @@ impl Header {
         let pixel_bytes = decoder.color_type().bytes_per_pixel();
         // Orientation is a courtesy: an image whose EXIF is damaged is still an image.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        Ok(Self { bytes: bytes.clone(), kind, width, height, pixel_bytes, orientation })
+        // So is colour: a profile that is damaged counts as none.
+        let profile = decoder.icc_profile().ok().flatten().and_then(|icc| Profile::read(&icc));
+        let bytes = bytes.clone();
+        Ok(Self { bytes, kind, width, height, pixel_bytes, orientation, profile })
     }
 
     /// The most memory that decoding, cutting out and encoding will take.
@@ -80,7 +86,7 @@ impl Header {
         Mebibytes::holding(pixels.saturating_mul(most).saturating_add(file) + SEGMENTING_BYTES)
     }
 
-    /// Decodes the pixels and turns them upright.
+    /// Decodes the pixels, turns them upright and makes them sRGB.
     ///
     /// # Errors
     /// `Undecodable`.
@@ -92,7 +98,11 @@ impl Header {
         };
         let mut image = decoded.map_err(|_| Problem::Undecodable)?;
         image.apply_orientation(self.orientation);
-        Ok(image.into_rgba8())
+        let mut photo = image.into_rgba8();
+        if let Some(profile) = self.profile {
+            profile.to_srgb(&mut photo);
+        }
+        Ok(photo)
     }
 }
 
@@ -135,7 +145,8 @@ mod tests {
     fn header(side: u32, pixel_bytes: u8) -> Header {
         let (bytes, kind) = (Bytes::from_static(&[0; 99]), Kind::Png);
         let orientation = Orientation::NoTransforms;
-        Header { bytes, kind, width: side, height: side, pixel_bytes, orientation }
+        let profile = None;
+        Header { bytes, kind, width: side, height: side, pixel_bytes, orientation, profile }
     }
 
     #[test]

@@ -1,29 +1,26 @@
-//! Encoding: cut-outs as files, without loss and without metadata.
+//! Encoding: pictures as files, without loss and without metadata.
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::codecs::webp::WebPEncoder;
-use image::{ExtendedColorType, ImageEncoder, ImageResult, RgbaImage};
+use image::{DynamicImage, ImageResult};
 
-use super::request::Output;
+use super::request::Format;
 
 /// The whole file.
 ///
 /// # Errors
 /// What the encoder says; nothing in an image of at most 10,000 × 10,000 pixels gives it cause.
-pub(super) fn encode(image: &RgbaImage, output: Output) -> ImageResult<Vec<u8>> {
+pub(super) fn encode(picture: &DynamicImage, format: Format) -> ImageResult<Vec<u8>> {
     let mut file = Vec::new();
-    let (width, height) = image.dimensions();
-    let (pixels, colour) = (image.as_raw(), ExtendedColorType::Rgba8);
-    match output {
+    match format {
         // Fast compression with one good filter: half as long again as the best, in a tenth of
         // the time.
-        Output::Png => {
-            PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Adaptive)
-                .write_image(pixels, width, height, colour)?
-        }
-        Output::WebP => {
-            WebPEncoder::new_lossless(&mut file).write_image(pixels, width, height, colour)?;
-        }
+        Format::Png => picture.write_with_encoder(PngEncoder::new_with_quality(
+            &mut file,
+            CompressionType::Fast,
+            FilterType::Adaptive,
+        ))?,
+        Format::WebP => picture.write_with_encoder(WebPEncoder::new_lossless(&mut file))?,
     }
     Ok(file)
 }

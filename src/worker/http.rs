@@ -1,5 +1,7 @@
 //! The worker's HTTP: two probes and one path.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -8,60 +10,84 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout_at;
 
 use super::admission::{Admission, Place};
 use super::body;
 use super::container::Kind;
 use super::cutout::{contained, process};
 use super::decode::Header;
+use super::errand::{Errand, errand};
 use super::problem::Problem;
 use super::request::{BODY_BYTES_MAX, Wanted};
 
+/// What every request needs.
+#[derive(Clone)]
+pub(super) struct Service {
+    pub(super) admission: Admission,
+    /// From the last byte of an image to the first of its answer.
+    pub(super) patience: Duration,
+}
+
 /// Everything the worker answers to.
-pub(super) fn router(admission: Admission) -> Router {
+pub(super) fn router(service: Service) -> Router {
     Router::new()
         .route("/v1/remove-background", post(remove_background))
         .route("/livez", get(|| async { StatusCode::OK }))
         .route("/readyz", get(ready))
         .fallback(|| async { Problem::NoSuchPath })
         .method_not_allowed_fallback(|| async { Problem::Method })
-        .with_state(admission)
+        .with_state(service)
 }
 
-async fn ready(State(admission): State<Admission>) -> StatusCode {
-    if admission.has_room() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+async fn ready(State(service): State<Service>) -> StatusCode {
+    if service.admission.has_room() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 /// Judges the head, takes a place, reads the body, waits for a desk, works.
 ///
 /// # Cancel safety
 /// When the client leaves, hyper drops this: a body half read and a place in the queue are freed
-/// at once; an image at work is finished and thrown away.
-async fn remove_background(State(admission): State<Admission>, request: Request) -> Response {
+/// at once; an image at work is given up before its next stage.
+async fn remove_background(State(service): State<Service>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let wanted = match Wanted::read(&head.uri, &head.headers) {
         Ok(wanted) => wanted,
         Err(problem) => return refuse(problem, body, &head.headers),
     };
-    let Some(place) = admission.enter() else {
+    let media_type = wanted.order.format.media_type();
+    let Some(place) = service.admission.enter() else {
         return refuse(Problem::Busy, body, &head.headers);
     };
     let answer = async {
         let bytes = body::read(body, BODY_BYTES_MAX).await?;
-        let (header, place) = read_header(bytes, wanted.kind, place).await?;
-        let desk = place.work(header.memory()).await.ok_or(Problem::Failed)?;
-        let work = move || {
-            // The desk goes with the work, so that it is free when the work is done and not when
-            // the client has gone.
-            let _desk = desk;
-            process(header, wanted.output)
-        };
-        spawn_blocking(work).await.unwrap_or(Err(Problem::Failed))
+        let (_client, errand) = errand(service.patience);
+        let deadline = errand.deadline();
+        let work = work(bytes, place, wanted, errand);
+        timeout_at(deadline, work).await.unwrap_or(Err(Problem::Late))
     };
     match answer.await {
-        Ok(file) => ([(header::CONTENT_TYPE, wanted.output.media_type())], file).into_response(),
+        Ok(file) => ([(header::CONTENT_TYPE, media_type)], file).into_response(),
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Waits for a desk and works there.
+async fn work(
+    bytes: Bytes,
+    place: Place,
+    wanted: Wanted,
+    errand: Errand,
+) -> Result<Vec<u8>, Problem> {
+    let (header, place) = read_header(bytes, wanted.kind, place).await?;
+    let desk = place.work(header.memory()).await.ok_or(Problem::Failed)?;
+    let work = move || {
+        // The desk goes with the work, so that it is free when the work is done and not when
+        // the client has gone.
+        let _desk = desk;
+        process(header, wanted.order, &errand)
+    };
+    spawn_blocking(work).await.unwrap_or(Err(Problem::Failed))
 }
 
 /// Headers are parsed off the threads that serve, because compressed metadata can take a while.

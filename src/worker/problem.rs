@@ -5,12 +5,13 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::container::Kind;
+use super::request::BadQuery;
 
 /// Why a request got no image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// The query asks for something else than `format=png` or `format=webp`.
-    Query,
+    /// The query asks for what there is not.
+    Query(BadQuery),
     /// The body starts like no image that is taken.
     NotAnImage,
     /// The body starts like another kind of image than the one its type names.
@@ -35,20 +36,25 @@ pub(super) enum Problem {
     Failed,
     /// As many requests wait as may.
     Busy,
+    /// The image was not done by its deadline.
+    Late,
 }
 
 #[derive(Serialize)]
-struct Body {
+struct Body<'a> {
     error: &'static str,
     message: String,
+    /// Which parameter of the query is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'a str>,
     retryable: bool,
 }
 
 impl Problem {
     /// Status and code, side by side.
-    fn row(self) -> (StatusCode, &'static str) {
+    fn row(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::Query => (StatusCode::BAD_REQUEST, "bad_query"),
+            Self::Query(_) => (StatusCode::BAD_REQUEST, "bad_query"),
             Self::NotAnImage => (StatusCode::BAD_REQUEST, "not_an_image"),
             Self::TypeDisagrees { .. } => (StatusCode::BAD_REQUEST, "type_disagrees"),
             Self::Truncated => (StatusCode::BAD_REQUEST, "truncated"),
@@ -60,13 +66,13 @@ impl Problem {
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::Type => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type"),
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "processing_failed"),
-            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "processor_unavailable"),
+            Self::Busy | Self::Late => (StatusCode::SERVICE_UNAVAILABLE, "processor_unavailable"),
         }
     }
 
-    fn message(self) -> String {
+    fn message(&self) -> String {
         match self {
-            Self::Query => "the query may only be format=png or format=webp".into(),
+            Self::Query(wrong) => wrong.to_string(),
             Self::NotAnImage => "the body is no PNG, JPEG or WebP image".into(),
             Self::TypeDisagrees { named, found } => {
                 format!(
@@ -85,11 +91,12 @@ impl Problem {
             Self::Type => "Content-Type must be image/png, image/jpeg or image/webp".into(),
             Self::Failed => "the image could not be processed; try again".into(),
             Self::Busy => "too many images are waiting; try again".into(),
+            Self::Late => "the image was not done in time; try again".into(),
         }
     }
 
     /// Whether the same request may succeed later.
-    fn retryable(self) -> bool {
+    fn retryable(&self) -> bool {
         self.row().0.is_server_error()
     }
 }
@@ -97,12 +104,16 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, error) = self.row();
-        let body = Body { error, message: self.message(), retryable: self.retryable() };
-        // Three plain fields: serialising them cannot fail.
+        let parameter = match &self {
+            Self::Query(wrong) => Some(wrong.parameter()),
+            _ => None,
+        };
+        let body = Body { error, message: self.message(), parameter, retryable: self.retryable() };
+        // Plain fields: serialising them cannot fail.
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let json = [(header::CONTENT_TYPE, "application/json")];
         let mut response = (status, json, body).into_response();
-        if self == Self::Busy {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         response

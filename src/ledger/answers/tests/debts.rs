@@ -78,12 +78,12 @@ async fn a_debt_that_somebody_is_at_does_not_grow_too_old() {
 }
 
 #[tokio::test]
-async fn a_debt_is_tried_ten_times_more() {
+async fn a_debt_is_tried_sixty_times_more() {
     for place in durable().await {
         let answers = place.open(BOUNDS).await;
         let first = owe(&answers, NOW).await;
         gives_back(&answers, first);
-        for _ in 0..10 {
+        for _ in 0..60 {
             let next = turn(&answers, NOW).await;
             gives_back(&answers, next);
         }

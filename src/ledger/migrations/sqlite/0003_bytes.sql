@@ -31,7 +31,7 @@ CREATE TABLE payments (
     claimed_at   INTEGER NOT NULL,
     changed_at   INTEGER NOT NULL,
     -- Where the payment stood before, for whoever looks into one: `state@ms` for each change, the
-    -- last one of an exchange that let go with `/` and the exchange. What is longest ago is cut off.
+    -- last one of an exchange that let go with `/` and the exchange. What is oldest is cut off.
     past         TEXT CHECK (length(past) <= 2000),
     -- A payer's payments lie together, and the first column tells most pairs apart.
     UNIQUE (payer, nonce, asset, network)
