@@ -27,7 +27,7 @@ pub enum OutgoingExact<'a> {
         /// `0x` and hex.
         signature: String,
         /// What was signed.
-        permit2_authorization: OutgoingPermit,
+        permit2_authorization: Box<OutgoingPermit>,
     },
 }
 
@@ -81,14 +81,14 @@ impl<'a> From<&'a SignedAuthorization> for OutgoingExact<'a> {
             Form::Eip3009 => Self::Eip3009 { signature, authorization },
             Form::Permit2(Permit { token, spender }) => Self::Permit2 {
                 signature,
-                permit2_authorization: OutgoingPermit {
+                permit2_authorization: Box::new(OutgoingPermit {
                     permitted: Permitted { token, amount: value },
                     from,
                     spender,
                     nonce: nonce.into(),
                     deadline: valid_before,
                     witness: Witness { to, valid_after },
-                },
+                }),
             },
         }
     }

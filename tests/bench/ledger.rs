@@ -104,6 +104,7 @@ fn claim(payer: Address, exchange: ExchangeId) -> Claim {
         exchange,
         route: "POST /v1/remove-background".into(),
         facilitator: "dev".into(),
+        asset: Address::repeat_byte(0x0a),
         amount: AtomicAmount::new(50_000),
         pay_to: Address::repeat_byte(0x0c),
         valid_before: Clock::System.now().seconds() + 600,

@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_permit_has_one_bit_in_one_word() {
-        let nonce = B256::from(U256::from(0x1234_05_u64));
+        let nonce = B256::from(U256::from(0x0012_3405_u64));
         let method = AssetTransferMethod::Permit2;
         let number = Number { method, contract: PERMIT2, payer: Address::repeat_byte(3), nonce };
         let Call { to, data } = number.question();

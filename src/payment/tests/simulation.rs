@@ -312,7 +312,7 @@ impl Visitor {
 #[derive(Debug)]
 pub(super) enum Served {
     /// A new answer, for money that has just moved.
-    Now(Settled),
+    Now(Box<Settled>),
     /// The answer of before, word for word, and what the payer is told of its payment.
     Again(Given),
 }
@@ -343,7 +343,7 @@ pub(super) async fn visit(
     copying.head(200, Vec::new(), None);
     copying.add(body(request, settled.transaction()).as_bytes());
     copying.end(asked);
-    Ok(Served::Now(settled))
+    Ok(Served::Now(settled.into()))
 }
 
 /// What the upstream answers.
