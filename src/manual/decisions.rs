@@ -247,8 +247,7 @@
 //!
 //! A commit costs the same for one change and for thirty. Whoever holds a payment will hand in its
 //! next step, so while more are held than have handed in, waiting a little makes fewer commits; a
-//! payer alone waits for nobody. A whole millisecond was tried: timers that coarse halved what went
-//! through.
+//! payer alone waits for nobody. A whole millisecond was tried, and halved what went through.
 //!
 //! # The answer waits until `settled` is on the disk
 //!

@@ -79,9 +79,9 @@
 //! # Our own settlement is simulated with the real code around a chain in the process
 //!
 //! The seam is the body that is posted to a node. Luck falls by what is asked, not in the order in
-//! which tasks run, so that a seed tells the same story although tokio wakes tasks at random. With
-//! reorganizations deeper than `confirmations` the chain may take back what was served: the checks
-//! excuse just those payments.
+//! which tasks run, because tokio wakes those who wait for the next block at random: a seed repeats
+//! its faults, and now and then not their order. With reorganizations deeper than `confirmations`
+//! the chain may take back what was served: the checks excuse just those payments.
 //!
 //! # Both ways to move an asset are one authorization with two forms
 //!

@@ -7,16 +7,19 @@ mod gateway;
 mod world;
 
 use tokio::runtime::Builder;
+use tracing::level_filters::LevelFilter;
 
 use self::world::World;
 use super::wallet;
 use crate::ledger::tests::seeds;
 
-/// What became of the world of one seed, in a number. `RUST_LOG=tollgate=debug` shows how.
-fn story(seed: u64) -> u64 {
+/// Lives through the world of one seed. `RUST_LOG=tollgate=debug` tells what becomes of it.
+fn live_through(seed: u64) {
     eprintln!("SEED={seed}");
-    let filter = tracing_subscriber::EnvFilter::from_default_env();
-    let _there = tracing_subscriber::fmt().with_env_filter(filter).without_time().try_init();
+    let filter =
+        tracing_subscriber::EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
+    let told = tracing_subscriber::fmt().with_env_filter(filter.from_env_lossy()).without_time();
+    let _told = tracing::subscriber::set_default(told.finish());
     let _there = rustls::crypto::ring::default_provider().install_default();
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
@@ -31,14 +34,7 @@ fn story(seed: u64) -> u64 {
 #[test]
 fn in_a_simulation_of_a_chain_the_promises_are_kept() {
     for seed in seeds(150) {
-        story(seed);
-    }
-}
-
-#[test]
-fn in_a_simulation_a_seed_tells_the_same_story_again() {
-    for seed in 1..=3 {
-        assert_eq!(story(seed), story(seed));
+        live_through(seed);
     }
 }
 
