@@ -15,6 +15,7 @@ const WITHOUT_ALERT: &[(&str, &str)] = &[
     ("Looking into the ledger", "commands"),
     ("How long payments are kept", "a setting"),
     ("Memory", "what to give it"),
+    ("Payers that are told `permit2_allowance_required`", "what payers lack, not the gateway"),
     ("Bounds of the background remover", "what to give it; one that is full answers 503"),
     ("Running it in Kubernetes", "what to set up; what goes wrong there is in Health"),
 ];
