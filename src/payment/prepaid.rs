@@ -87,7 +87,7 @@ impl Payments {
         now: UnixMillis,
     ) -> Result<Option<Prepaid>, Withheld> {
         let (identity, exchange) = (&by.entry.identity, by.entry.exchange);
-        match self.is_owed(by).await {
+        match self.is_owed(by, now).await {
             Ok(true) => {}
             Ok(false) => return Ok(None),
             Err(fault) => return Err(by.unavailable(Some(fault))),
@@ -104,15 +104,16 @@ impl Payments {
         }
     }
 
-    /// Whether an answer was owed to a payment of before when it was settled, and to this sender.
+    /// Whether an answer is owed to a payment of before, and to this sender.
     ///
     /// # Errors
     /// Ledger, later: it cannot be read.
     ///
     /// # Cancel safety
     /// Nothing changes.
-    pub async fn is_owed(&self, by: &Returning) -> Result<bool, Fault> {
-        let bought_by = self.answers.owed_to(&by.entry.identity, by.entry.exchange).await?;
+    pub async fn is_owed(&self, by: &Returning, now: UnixMillis) -> Result<bool, Fault> {
+        let (identity, exchange) = (&by.entry.identity, by.entry.exchange);
+        let bought_by = self.answers.owed_to(identity, exchange, now).await?;
         Ok(bought_by.is_some_and(|bought_by| by.is_of(&bought_by)))
     }
 

@@ -96,7 +96,7 @@ impl Gateway {
         }
         // It is not tried where it is known to fail.
         if !exchange.backend().is_some_and(Backend::is_up) {
-            return match self.payments.is_owed(returning).await {
+            return match self.payments.is_owed(returning, now).await {
                 Ok(false) => Ok(None),
                 Ok(true) => Err(returning.unavailable(None).refusal),
                 Err(fault) => Err(self.withheld(exchange, returning.unavailable(Some(fault)))),

@@ -97,4 +97,7 @@ async fn what_is_owed_waits_for_an_upstream_that_is_known_to_be_away() {
     }
     assert_eq!(gateway.reloaded(|text| text.replace(away, &here)).await.0, 200);
     is_served(&gateway, &mut upstream, &payment).await;
+    // What was given is not owed any more, and is there while the upstream is away again.
+    assert_eq!(gateway.reloaded(|text| text.replace(&here, away)).await.0, 200);
+    again(&asks(&gateway, &payment, PAYER, "").send().await);
 }

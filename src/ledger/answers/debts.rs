@@ -77,8 +77,8 @@ impl Answers {
         Ok(turn)
     }
 
-    /// The digest of the payment and sender that an answer was owed to; nothing when none was, or
-    /// no longer is.
+    /// The digest of the payment and sender that an answer is owed to; nothing when none is, or it
+    /// has been given.
     ///
     /// # Errors
     /// Ledger, later: it cannot be read.
@@ -89,9 +89,10 @@ impl Answers {
         &self,
         identity: &PaymentIdentity,
         exchange: ExchangeId,
+        now: UnixMillis,
     ) -> Result<Option<Digest>, Fault> {
         let Some(inner) = &self.0 else { return Ok(None) };
-        let about = inner.store.about(identity, exchange, UnixMillis::new(0));
+        let about = inner.store.about(identity, exchange, now);
         let row = inner.store.row(OWED_TO, about).await.map_err(cannot_read)?;
         let Some(row) = row else { return Ok(None) };
         row.bytes(0).map(Digest::from_bytes).map_err(cannot_read)
@@ -236,7 +237,8 @@ const PAID_OFF: &str = of_payment!("UPDATE debts SET tries = -1", "AND tries = $
 
 const TAKEN: &str = of_payment!("SELECT tries FROM debts", "");
 
-const OWED_TO: &str = of_payment!("SELECT payment FROM debts", "");
+const OWED_TO: &str =
+    of_payment!("SELECT payment FROM debts", "AND tries >= 0 AND expires_at > {now}");
 
 const GIVE_BACK: &str = of_payment!("UPDATE debts SET busy_until = 0", "AND tries = $8");
 
