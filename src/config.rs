@@ -77,6 +77,8 @@ pub struct Config {
     pub warnings: Vec<Finding>,
     /// A digest of each section of [`READ_ONCE`]: the text itself may hold secrets.
     read_once: [B256; READ_ONCE.len()],
+    /// A digest of the whole text.
+    pub digest: B256,
 }
 
 impl Config {
@@ -171,6 +173,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     Some(Config {
         origin: reader.origin().to_owned(),
         read_once: digests(text),
+        digest: keccak256(text),
         server,
         ledger: ledger?,
         keep,
