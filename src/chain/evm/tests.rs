@@ -4,6 +4,7 @@ mod block;
 mod ground;
 mod node;
 mod power;
+pub(crate) mod socket;
 mod token;
 
 pub(crate) use self::block::Deed;

@@ -7,13 +7,13 @@ use alloy::sol_types::{Revert, SolError, SolEvent, SolValue};
 use alloy_primitives::{Bytes, U256, hex};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::chain::evm::abi::{ProbeResult, Token};
 use crate::chain::evm::payment::tests::payment;
 use crate::chain::evm::receipt::tests::sought;
+use crate::chain::evm::tests::socket::{heard, say};
 use crate::chain::evm::{Bounds, Evm, FeeCaps, Settings};
 use crate::fault::Reach;
 
@@ -90,10 +90,7 @@ impl Script {
                     Some(several) => several.iter().map(|one| answers.lock().answer(one)).collect(),
                     None => answers.lock().answer(&asked),
                 };
-                let body = answer.to_string();
-                let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ";
-                let text = format!("{head}{}\r\n\r\n{body}", body.len());
-                socket.write_all(text.as_bytes()).await.unwrap();
+                say(&mut socket, &answer.to_string()).await.unwrap();
             }
         });
         let signers = vec![PrivateKeySigner::from_bytes(&B256::repeat_byte(0x43)).unwrap()];
@@ -101,21 +98,6 @@ impl Script {
         let outcome = Evm::start(settings).unwrap().settle(payment(1), sought(1)).await;
         assert!(script.lock().probes.is_empty());
         outcome
-    }
-}
-
-/// The JSON of one request.
-async fn heard(socket: &mut TcpStream) -> Value {
-    let mut text = Vec::new();
-    loop {
-        let mut buffer = [0; 4096];
-        let count = socket.read(&mut buffer).await.unwrap();
-        assert_ne!(count, 0, "a request that ends early");
-        text.extend_from_slice(&buffer[..count]);
-        let end = text.windows(4).position(|four| four == b"\r\n\r\n");
-        if let Some(value) = end.and_then(|end| serde_json::from_slice(&text[end + 4..]).ok()) {
-            return value;
-        }
     }
 }
 

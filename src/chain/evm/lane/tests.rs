@@ -6,11 +6,11 @@ use std::time::Duration;
 use alloy::consensus::Transaction;
 use alloy::eips::eip2718::Decodable2718;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::chain::evm::fees::FeeCaps;
+use crate::chain::evm::tests::socket::{heard, say};
 
 /// What a node does with one question.
 enum Act {
@@ -33,14 +33,14 @@ impl Node {
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let mut script: VecDeque<Act> = script.into_iter().collect();
         let sent = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&sent);
+        let taken = Arc::clone(&sent);
         tokio::spawn(async move {
             while let Some(act) = script.pop_front() {
                 let (mut socket, _) = listener.accept().await.unwrap();
-                let question = read(&mut socket).await;
+                let question = heard(&mut socket).await;
                 if question["method"] == "eth_sendRawTransaction" {
                     let raw: Bytes = question["params"][0].as_str().unwrap().parse().unwrap();
-                    heard.lock().push(TxEnvelope::decode_2718(&mut raw.as_ref()).unwrap());
+                    taken.lock().push(TxEnvelope::decode_2718(&mut raw.as_ref()).unwrap());
                 }
                 let answer = match act {
                     Act::Says(result) => json!({ "id": 0, "result": result }),
@@ -49,10 +49,7 @@ impl Node {
                     }
                     Act::Closes => continue,
                 };
-                let body = answer.to_string();
-                let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ";
-                let text = format!("{head}{}\r\n\r\n{body}", body.len());
-                socket.write_all(text.as_bytes()).await.unwrap();
+                say(&mut socket, &answer.to_string()).await.unwrap();
             }
         });
         Self { rpc: Rpc::new(vec![url], Duration::from_secs(5)).unwrap(), sent }
@@ -60,21 +57,6 @@ impl Node {
 
     fn nonces(&self) -> Vec<u64> {
         self.sent.lock().iter().map(Transaction::nonce).collect()
-    }
-}
-
-/// The JSON of one request.
-async fn read(socket: &mut TcpStream) -> Value {
-    let mut text = Vec::new();
-    loop {
-        let mut buffer = [0; 4096];
-        let count = socket.read(&mut buffer).await.unwrap();
-        assert_ne!(count, 0, "a request that ends early");
-        text.extend_from_slice(&buffer[..count]);
-        let end = text.windows(4).position(|four| four == b"\r\n\r\n");
-        if let Some(value) = end.and_then(|end| serde_json::from_slice(&text[end + 4..]).ok()) {
-            return value;
-        }
     }
 }
 

@@ -3,10 +3,11 @@
 use std::task::Poll;
 
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
 
 use super::*;
+use crate::chain::evm::tests::socket::{heard, say};
 
 /// Answers every connection's first request with the same text, and counts them.
 async fn node(answer: &'static str) -> (RpcUrl, Arc<AtomicU32>) {
@@ -20,10 +21,7 @@ async fn node(answer: &'static str) -> (RpcUrl, Arc<AtomicU32>) {
             count.fetch_add(1, Ordering::Relaxed);
             let mut buffer = [0; 4096];
             let _ = socket.read(&mut buffer).await;
-            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ";
-            let _ = socket
-                .write_all(format!("{head}{}\r\n\r\n{answer}", answer.len()).as_bytes())
-                .await;
+            let _ = say(&mut socket, answer).await;
         }
     });
     (url, asked)
@@ -53,7 +51,7 @@ impl Clerk {
                 let (mut socket, _) = listener.accept().await.unwrap();
                 let counts = Arc::clone(&counts);
                 tokio::spawn(async move {
-                    let question = question(&mut socket).await;
+                    let question = heard(&mut socket).await;
                     let several = question.as_array().cloned();
                     let count = several.as_ref().map_or(1, Vec::len);
                     counts.lock().push(count);
@@ -65,10 +63,7 @@ impl Clerk {
                         Some(asks) => asks.iter().rev().map(one).collect(),
                         None => one(&question),
                     };
-                    let body = answer.to_string();
-                    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ";
-                    let text = format!("{head}{}\r\n\r\n{body}", body.len());
-                    socket.write_all(text.as_bytes()).await.unwrap();
+                    say(&mut socket, &answer.to_string()).await.unwrap();
                 });
             }
         });
@@ -104,21 +99,6 @@ async fn futures<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
     })
     .await;
     all.into_iter().filter_map(|(_, done)| done).collect()
-}
-
-async fn question(socket: &mut TcpStream) -> Value {
-    let mut heard = Vec::new();
-    loop {
-        let mut buffer = [0; 4096];
-        let read = socket.read(&mut buffer).await.unwrap();
-        assert!(read > 0);
-        heard.extend_from_slice(&buffer[..read]);
-        let text = String::from_utf8_lossy(&heard);
-        let body = text.split_once("\r\n\r\n").map(|(_, body)| body);
-        if let Some(question) = body.and_then(|body| serde_json::from_str(body).ok()) {
-            return question;
-        }
-    }
 }
 
 #[tokio::test]
