@@ -21,5 +21,6 @@ mod settlement;
 mod several;
 mod shared;
 mod shutdown;
+mod tls;
 mod unpaid;
 mod upstream;

@@ -235,6 +235,15 @@
 //! heard from the gateway's own machine only, because in Kubernetes the listener is on all
 //! addresses for its probes.
 //!
+//! # Certificates are a section of their own, and read with the file
+//!
+//! `[[certificates]]`, so that a reload may exchange them while `[server]` stays. A chain whose key
+//! is another's is a mistake of the file, found by `check` and before anything is exchanged. Which
+//! names a certificate is for is read from itself: a list beside it would be wrong one day. A
+//! client that names none of them, or nothing, is shown the first: it refuses it, and its user
+//! sees why. There is no plain listener beside: the 402 would go out in the clear, and a redirect
+//! teaches clients to send payments there first.
+//!
 //! # SQLite's writer is rusqlite on a thread of the ledger's own
 //!
 //! In sqlx a connection is another thread, and a statement a message there and back. A round was
