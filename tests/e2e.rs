@@ -3,7 +3,7 @@
 mod chain;
 mod install;
 mod own;
-mod permit;
+mod permit2;
 mod process;
 mod sdk;
 mod storm;

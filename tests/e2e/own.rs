@@ -41,26 +41,31 @@ pub(super) const KEY_FILE: &str = "signer.key";
 
 /// A gateway in front of `upstream` that settles on these nodes.
 async fn gateway(upstream: &Upstream, nodes: &[String], more: &str) -> Gateway {
-    let plan = Plan::to(upstream.address).facilitator(&settles_itself(nodes, more));
+    settles(Plan::to(upstream.address), nodes, more).await
+}
+
+/// A gateway of this plan that settles on these nodes.
+pub(super) async fn settles(plan: Plan, nodes: &[String], more: &str) -> Gateway {
+    let plan = plan.facilitator(&settles_itself(nodes, more));
     let gateway = plan.start_after(|dir| fs::write(dir.join(KEY_FILE), SIGNER_KEY).unwrap()).await;
     gateway.ready().await;
     gateway
 }
 
-async fn pay(gateway: &Gateway, payment: &Payment) -> Answer {
+pub(super) async fn pay(gateway: &Gateway, payment: &Payment) -> Answer {
     gateway.ask("GET", "/paid").pays(payment).send().await
 }
 
 /// The transaction of a receipt that says that the payment was settled.
 #[track_caller]
-fn transaction(answer: &Answer) -> String {
+pub(super) fn transaction(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let receipt = answer.object("payment-response");
     assert_eq!(receipt["success"], true, "{receipt}");
     receipt["transaction"].as_str().unwrap().to_owned()
 }
 
-fn of(payer: Address) -> Transfer {
+pub(super) fn of(payer: Address) -> Transfer {
     Transfer { from: payer, to: PAY_TO, value: U256::from(PRICE) }
 }
 
@@ -179,7 +184,7 @@ async fn a_node_that_dies_is_replaced_by_the_next() {
 }
 
 /// Pays, and leaves as soon as the transaction waits at the node.
-async fn pay_and_leave(gateway: &Gateway, chain: &Chain, payment: &Payment) {
+pub(super) async fn pay_and_leave(gateway: &Gateway, chain: &Chain, payment: &Payment) {
     let sent = async {
         eventually("sent", async || (chain.waiting().await > U256::ZERO).then_some(())).await;
     };

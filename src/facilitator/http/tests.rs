@@ -1,16 +1,18 @@
 //! What is sent to a facilitator, and every way in which it can misbehave.
 
 use ::http::StatusCode;
+use alloy_primitives::U256;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::super::fixture::order;
+use super::super::fixture::{order, permitted};
 use super::answer::{outcome, verdict};
 use super::ask::{ANSWER_BYTES_MAX, Answer};
 use super::fake::{Act, Fake, http};
 use super::*;
 use crate::fault::Reach;
 use crate::x402::ErrorReason;
+use crate::x402::permit2::{Approval, PERMIT2};
 
 const HASH: &str = "0x00000000000000000000000000000000000000000000000000000000000000Ab";
 
@@ -356,6 +358,45 @@ async fn each_version_is_asked_in_its_own_words() {
         let authorization = &body["paymentPayload"]["payload"]["authorization"];
         assert_eq!(authorization["validBefore"], "1700000300");
     }
+}
+
+#[tokio::test]
+async fn a_permit_is_handed_through_with_its_approval_in_version_2() {
+    let fake = Fake::start([
+        kinds(&[(1, "base-sepolia")]),
+        kinds(&[(2, "eip155:84532")]),
+        Act::Say(http(200, r#"{"isValid":false,"invalidReason":"permit2_allowance_required"}"#)),
+    ])
+    .await;
+    let facilitator = facilitator(&fake.url, Duration::from_secs(20));
+    let mut order = permitted(1, 0x11);
+    order.payment.approval = Some(Box::new(Approval {
+        owner: order.identity().payer,
+        token: order.offer.requirements.asset,
+        spender: PERMIT2,
+        value: U256::from(50_000),
+        nonce: U256::from(3),
+        deadline: U256::from(1_700_000_300),
+        signature: vec![7; 65].into(),
+    }));
+    facilitator.refresh().await.unwrap();
+    assert!(!facilitator.settles(&order.offer), "version 1 has no words for it");
+    facilitator.refresh().await.unwrap();
+    assert!(facilitator.settles(&order.offer));
+    let verdict = facilitator.verify(&order).await.unwrap();
+    assert_eq!(verdict, Verdict::Bad(ErrorReason::AllowanceRequired));
+
+    let request = fake.requests().pop().unwrap();
+    let body: Value = serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let payload = &body["paymentPayload"];
+    assert_eq!((&body["x402Version"], &payload["x402Version"]), (&json!(2), &json!(2)));
+    assert_eq!(body["paymentRequirements"]["extra"], json!({"assetTransferMethod": "permit2"}));
+    assert_eq!(payload["accepted"], body["paymentRequirements"]);
+    let permit = &payload["payload"]["permit2Authorization"];
+    assert_eq!(permit["deadline"], "1700000300");
+    assert_eq!(permit["permitted"]["amount"], "50000");
+    let info = &payload["extensions"]["eip2612GasSponsoring"]["info"];
+    assert_eq!((&info["amount"], &info["version"]), (&json!("50000"), &json!("1")));
 }
 
 fn kinds(kinds: &[(u8, &str)]) -> Act {
