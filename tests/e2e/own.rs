@@ -235,6 +235,48 @@ async fn a_payment_that_was_never_sent_is_released_when_its_window_has_closed() 
     assert_eq!(chain.balance(PAY_TO).await, U256::ZERO);
 }
 
+/// What anybody may tell the asset about a payment.
+fn transfer(payment: &Payment) -> Vec<u8> {
+    let Authorization { from, to, value, valid_after, valid_before, nonce, .. } =
+        payment.signed.authorization.clone();
+    let signature = payment.signed.signature.to_vec().into();
+    let call = transferWithAuthorizationCall {
+        from,
+        to,
+        value,
+        validAfter: valid_after,
+        validBefore: valid_before,
+        nonce,
+        signature,
+    };
+    call.abi_encode()
+}
+
+/// A facilitator says so too when somebody between us has repeated an order that was good.
+#[tokio::test]
+async fn a_hosted_facilitator_that_misses_money_is_right_where_the_chain_says_so() {
+    let (rich, poor) = (Wallet::new(1), Wallet::new(2));
+    let chain = Chain::start_alone(&[rich.address()]).await;
+    let upstream = Upstream::start().await;
+    let peer = Facilitator::start().await;
+    let said = r#"{"success":false,"errorReason":"insufficient_funds","transaction":""}"#;
+    peer.on_settle(Habit::Says(200, said.to_owned()));
+    let node = format!("rpc = [\"{}\"]", chain.url());
+    let gateway = Plan::to(upstream.address).settled_by(&peer).network(&node).start().await;
+
+    let refused = poor.pays();
+    let answer = pay(&gateway, &refused).await;
+    assert_eq!((answer.status, gateway.state(&refused).await), (402, "refused".to_owned()));
+    assert_eq!(answer.json()["reason"], "insufficient_funds");
+
+    let payment = rich.pays();
+    assert_eq!(pay(&gateway, &payment).await.status, 503);
+    assert_eq!(gateway.state(&payment).await, "unknown");
+    let moved = chain.send(ASSET, transfer(&payment)).await;
+    chain.mine(5).await;
+    assert_eq!(gateway.comes_to(&payment, "settled").await.transaction(), moved);
+}
+
 #[tokio::test]
 async fn what_a_hosted_facilitator_does_not_tell_is_read_from_the_chain() {
     let wallet = Wallet::new(1);
@@ -248,19 +290,7 @@ async fn what_a_hosted_facilitator_does_not_tell_is_read_from_the_chain() {
     assert_eq!(pay(&gateway, &payment).await.status, 503);
     assert_eq!(gateway.state(&payment).await, "unknown");
 
-    let Authorization { from, to, value, valid_after, valid_before, nonce, .. } =
-        payment.signed.authorization.clone();
-    let signature = payment.signed.signature.to_vec().into();
-    let call = transferWithAuthorizationCall {
-        from,
-        to,
-        value,
-        validAfter: valid_after,
-        validBefore: valid_before,
-        nonce,
-        signature,
-    };
-    let moved = chain.send(ASSET, call.abi_encode()).await;
+    let moved = chain.send(ASSET, transfer(&payment)).await;
     chain.mine(5).await;
     assert_eq!(gateway.comes_to(&payment, "settled").await.transaction(), moved);
     // The answer of then is gone, so the payer is owed one, and gets it once.

@@ -53,7 +53,10 @@ fn word(outcome: Outcome) -> String {
         }
         Outcome::Rejected(reason) => format!("rejected {}", reason.code()),
         Outcome::NotSent(_) => "not sent".to_owned(),
-        Outcome::Unknown { transaction: None, .. } => "unknown".to_owned(),
+        Outcome::Unknown { transaction: None, said: None, .. } => "unknown".to_owned(),
+        Outcome::Unknown { transaction: None, said: Some(reason), .. } => {
+            format!("unknown, said {}", reason.code())
+        }
         Outcome::Unknown { transaction: Some(named), .. } => {
             assert_eq!(*named, *HASH.to_lowercase());
             "unknown, named".to_owned()
@@ -104,12 +107,31 @@ fn a_success_that_is_not_ours_is_unknown() {
 
 #[test]
 fn a_refusal_is_believed_when_it_was_found_before_sending() {
+    let reason = "invalid_exact_evm_payload_signature";
     for status in [200, 400, 402, 409, 412, 422] {
-        let poor = failure(json!({"errorReason": "insufficient_funds"}));
-        settle(status, &poor, "rejected insufficient_funds");
+        let bad = failure(json!({"errorReason": reason}));
+        settle(status, &bad, &format!("rejected {reason}"));
     }
-    let absent = failure(json!({"errorReason": "insufficient_funds", "transaction": null}));
-    settle(200, &absent, "rejected insufficient_funds");
+    let absent = failure(json!({"errorReason": reason, "transaction": null}));
+    settle(200, &absent, &format!("rejected {reason}"));
+}
+
+/// The published facilitator says these of a permit that it has settled when it is asked again.
+#[test]
+fn a_refusal_that_a_settlement_brings_about_is_looked_into() {
+    for (reason, said) in [
+        ("insufficient_funds", "insufficient_funds"),
+        ("invalid_exact_evm_insufficient_balance", "insufficient_funds"),
+        ("permit2_insufficient_balance", "insufficient_funds"),
+        ("permit2_allowance_required", "permit2_allowance_required"),
+        ("permit2_simulation_failed", "invalid_transaction_state"),
+        ("invalid_exact_evm_transaction_simulation_failed", "invalid_transaction_state"),
+    ] {
+        for status in [200, 400, 402, 409, 412, 422] {
+            let refusal = failure(json!({"errorReason": reason}));
+            settle(status, &refusal, &format!("unknown, said {said}"));
+        }
+    }
 }
 
 #[test]
@@ -170,9 +192,28 @@ fn what_a_payer_can_bring_about_says_nothing_of_the_facilitator() {
         reach(status, json!({"transaction": HASH}), Reach::OnePayment);
     }
     reach(200, json!({"errorReason": "transaction_failed"}), Reach::OnePayment);
+    reach(200, json!({"errorReason": "permit2_simulation_failed"}), Reach::OnePayment);
     reach(500, json!({"errorReason": "insufficient_funds"}), Reach::OnePayment);
-    reach(500, json!({"errorReason": "unexpected_settle_error"}), Reach::Everyone);
-    reach(503, json!({}), Reach::Everyone);
+}
+
+#[test]
+fn what_a_payer_might_bring_about_says_little() {
+    reach(500, json!({"errorReason": "unexpected_settle_error"}), Reach::OnePayer);
+    reach(503, json!({}), Reach::OnePayer);
+    for (status, reach) in [
+        (401, Reach::Everyone),
+        (404, Reach::Everyone),
+        (413, Reach::OnePayer),
+        (415, Reach::Everyone),
+        (429, Reach::Everyone),
+        (500, Reach::OnePayer),
+        (502, Reach::OnePayer),
+        (200, Reach::OnePayer),
+    ] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = Answer { status, pause: None, body: b"<html>".to_vec() };
+        assert_eq!(verdict(&answer, &order(1)).unwrap_err().reach(), reach, "{status}");
+    }
 }
 
 #[test]
