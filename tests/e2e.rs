@@ -3,6 +3,7 @@
 mod chain;
 mod install;
 mod own;
+mod payer;
 mod permit2;
 mod process;
 mod sdk;

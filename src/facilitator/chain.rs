@@ -1,7 +1,7 @@
 //! Our own signers on a chain, as a facilitator.
 
 pub use crate::chain::evm::keys;
-pub use crate::chain::evm::{Bounds, FeeCaps, Purse, Reader, RpcUrl, RpcUrlError, Settings};
+pub use crate::chain::evm::{Bounds, FeeCaps, Lack, Purse, Reader, RpcUrl, RpcUrlError, Settings};
 
 use crate::chain::Sought;
 use crate::chain::evm::{Evm, Outcome as Settled, Payment, Traced};
