@@ -106,6 +106,8 @@ pub enum Refusal {
 pub enum Unkept {
     /// The payment was for another request.
     OtherRequest,
+    /// Another sender came first, or another payment with the same number.
+    OtherSender,
     /// It was not kept, or not so long.
     TooOld,
     /// It was too long to be kept.
@@ -328,6 +330,7 @@ impl Unkept {
     const fn message(self) -> &'static str {
         match self {
             Self::OtherRequest => "this payment has bought the answer to another request",
+            Self::OtherSender => "its answer is given only to whoever sent this payment first",
             Self::TooOld => "this payment has bought an answer before, which is not kept any more",
             Self::TooLong => "this payment has bought an answer that was too long to be kept",
             Self::BrokenOff => "this payment has bought an answer that broke off",

@@ -11,6 +11,7 @@ mod limits;
 mod names;
 mod paid;
 mod paths;
+mod permit2;
 mod prepaid;
 pub mod refusals;
 mod reload;

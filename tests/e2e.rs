@@ -3,7 +3,8 @@
 mod chain;
 mod install;
 mod own;
-mod permit;
+mod payer;
+mod permit2;
 mod process;
 mod sdk;
 mod storm;

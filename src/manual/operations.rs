@@ -54,6 +54,8 @@
 //! payer, nonce and transaction; the asset's `authorizationState(payer, nonce)` on a block explorer
 //! says whether it was used, and the event of its use for what. A payer who uses or cancels its own
 //! authorization between verify and settle makes one of these, too, and pays for gas to do so.
+//! With Permit2 so does a payer whose account or allowance is empty by then, unless the network has
+//! `rpc`: give it one.
 //!
 //! Where the gateway settles by itself, or the network has `rpc`, the chain is looked at every few
 //! seconds: the named transaction, the authorization's state, the event of its use. A payment whose
