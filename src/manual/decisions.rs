@@ -264,3 +264,4 @@
 
 pub mod answers;
 pub mod chain;
+pub mod prices;
