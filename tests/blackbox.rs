@@ -1,6 +1,8 @@
 //! The real binary from outside: real sockets, real files, fakes on the other side.
 
 mod again;
+#[cfg(feature = "worker")]
+mod assistant;
 mod bad_payments;
 mod books;
 #[cfg(feature = "worker")]
