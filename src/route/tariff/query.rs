@@ -49,7 +49,7 @@ fn unescaped(text: &[u8]) -> Result<Vec<u8>, TwoReadings> {
                     u8::try_from(digit).ok()
                 };
                 let (high, low) = digit().zip(digit()).ok_or(TwoReadings)?;
-                high << 4 | low
+                (high << 4) | low
             }
             byte => *byte,
         });
