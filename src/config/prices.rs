@@ -55,9 +55,12 @@ pub(super) struct Prices {
     on: On,
 }
 
+/// Prices by network, with their places.
+type Each = BTreeMap<Box<str>, (Dollars, Range<usize>)>;
+
 enum On {
     All(Dollars),
-    Each(BTreeMap<Box<str>, (Dollars, Range<usize>)>),
+    Each(Each),
 }
 
 impl Prices {
@@ -115,7 +118,7 @@ fn on_each(
     networks: Option<&[&NetworkSettings]>,
     whole: &Range<usize>,
     reader: &mut Reader<'_>,
-) -> Option<BTreeMap<Box<str>, (Dollars, Range<usize>)>> {
+) -> Option<Each> {
     let (mut each, count) = (BTreeMap::new(), typed.len());
     for (name, price) in typed {
         let span = price.span.clone();

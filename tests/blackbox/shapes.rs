@@ -24,8 +24,9 @@ fn payable(answer: &Answer, status: u16, code: &str) {
     let (body, header) = (answer.json(), answer.object("payment-required"));
     assert_eq!((&body["error"], &header["error"]), (&json!(code), &json!(code)), "{body}");
     assert!(body["message"].as_str().is_some_and(|text| text.len() > 8), "{body}");
+    let recipient = PAY_TO.to_checksum(None);
     let told = json!({
-        "amount": "0.05", "currency": "USDC", "recipient": PAY_TO.to_checksum(None), "chain": NETWORK_V1
+        "amount": "0.05", "currency": "USDC", "recipient": recipient, "chain": NETWORK_V1
     });
     assert_eq!(body["paymentInstructions"], told);
     assert_eq!((&body["x402Version"], &header["x402Version"]), (&json!(1), &json!(2)));
