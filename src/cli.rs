@@ -5,6 +5,8 @@ pub mod demo;
 pub mod ledger;
 pub mod pay;
 pub mod reload;
+#[cfg(feature = "worker")]
+pub mod upstream;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -51,6 +53,9 @@ enum Command {
     Pay(Box<pay::Arguments>),
     /// Show a paid request from end to end on this machine: no network, no chain, no account
     Demo(demo::Arguments),
+    /// Run an API to put a price on: chat and trading answers that are made up
+    #[cfg(feature = "worker")]
+    DemoUpstream(upstream::Arguments),
     /// Run a bundled service by itself
     #[cfg(feature = "worker")]
     #[command(subcommand)]
@@ -115,6 +120,11 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Pay(arguments) => return block_on(pay(*arguments)),
         Command::Demo(arguments) => return block_on(demo(arguments)),
+        #[cfg(feature = "worker")]
+        Command::DemoUpstream(arguments) => {
+            let serving = async { upstream::run(arguments, out).await.map(|()| ExitCode::SUCCESS) };
+            return block_on(serving);
+        }
         #[cfg(feature = "worker")]
         Command::Worker(Worker::BackgroundRemoval(options)) => crate::worker::run(&options)?,
         Command::Ledger(command) => match load(command.config()) {

@@ -14,6 +14,8 @@ mod limits;
 mod mistake;
 mod networks;
 mod offers;
+mod prices;
+mod pricing;
 mod reader;
 mod routes;
 mod server;
@@ -33,7 +35,7 @@ use alloy_primitives::{B256, keccak256};
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit;
 use crate::route::upstream::Upstream;
-use crate::route::{Charge, Route};
+use crate::route::{Route, Shape};
 use crate::x402::network::Worth;
 
 use self::facilitators::moved_by;
@@ -66,6 +68,8 @@ pub struct Config {
     pub keep: Keep,
     /// What is kept of paid answers.
     pub answers: Answers,
+    /// In whose words is refused where a route does not say.
+    pub refusals: Shape,
     /// Where money moves, by name.
     pub networks: BTreeMap<Box<str>, NetworkSettings>,
     /// Who verifies and settles, by name.
@@ -155,9 +159,11 @@ impl Config {
 
 /// Reads section after section. Nothing only when `reader` has noted why.
 fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Config> {
-    let FileConfig { server, certificates, ledger, answers, networks, facilitators, .. } = typed;
+    let FileConfig { server, certificates, ledger, answers, .. } = typed;
+    let (defaults, networks, facilitators) = (typed.defaults, typed.networks, typed.facilitators);
     let (limits, upstreams, routes) = (typed.limits, typed.upstreams, typed.routes);
     let answers = answers::answers(answers, reader);
+    let refusals = reader.take_if(defaults.refusals).unwrap_or_default();
     let facilitators = reader.sections(Kind::Facilitator, facilitators);
     let networks = reader.sections(Kind::Network, networks);
     let upstreams = reader.sections(Kind::Upstream, upstreams);
@@ -171,9 +177,10 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let limits = limits::limits((limits.unpaid, limits.refused), classes, reader);
     let upstreams = upstreams::upstreams(upstreams, reader);
     let public_url = server.public_url.as_deref();
-    let around = Around { public_url, networks: &networks, upstreams: &upstreams, answers };
+    let around =
+        Around { public_url, networks: &networks, upstreams: &upstreams, answers, refusals };
     let routes = routes::routes(routes, &around, reader);
-    if public_url.is_none() && routes.iter().any(|route| matches!(route.charge, Charge::Exact(_))) {
+    if public_url.is_none() && routes.iter().any(|route| route.charge.is_priced()) {
         reader.wrong(listen.unwrap_or_default(), Mistake::NoPublicUrl);
     }
     let keep = reader.take_if(ledger.keep).unwrap_or_default();
@@ -191,6 +198,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
         ledger: ledger?,
         keep,
         answers,
+        refusals,
         networks: whole(networks)?,
         facilitators: whole(facilitators)?,
         limits,

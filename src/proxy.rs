@@ -11,6 +11,7 @@ pub mod keeping;
 mod patient;
 mod settle;
 pub mod upstream;
+mod weigh;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ use crate::ledger::ExchangeId;
 use crate::limit::Limiter;
 use crate::observe::{Metrics, Observed, ObservedPayment, PATH_CHARS_MAX};
 use crate::payment::Payments;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Shape};
 use crate::route::RouteTable;
 
 use admit::Admitted;
@@ -68,6 +69,8 @@ pub struct Snapshot {
     pub backends: HashMap<Box<str>, Arc<Backend>>,
     /// Buckets.
     pub limiter: Arc<Limiter>,
+    /// In whose words is refused what no route is for.
+    pub refusals: Shape,
 }
 
 /// Bounds and trust at the listener.
@@ -303,8 +306,9 @@ impl Gateway {
         exchange: &mut Exchange,
         refusal: Refusal,
     ) -> pingora::Result<()> {
-        let refusal = exchange.refusal.insert(refusal);
-        answer::refuse(session, refusal, exchange.route.as_deref()).await
+        let answered = answer::refuse(session, &refusal, exchange.asked()).await;
+        exchange.refusal = Some(refusal);
+        answered
     }
 
     /// Keeps a refusal for `fail_to_proxy`, which answers with it.
@@ -334,7 +338,7 @@ impl Gateway {
             }
             ErrorSource::Downstream => match kind {
                 ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed => None,
-                _ => Some(Refusal::RequestMalformed("the request broke off")),
+                _ => Some(Refusal::RequestMalformed("the request broke off".into())),
             },
             ErrorSource::Internal | ErrorSource::Unset => {
                 self.metrics.fault(crate::fault::Side::Ours);

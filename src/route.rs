@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Serialize;
 
 use crate::clock::UnixMillis;
 use crate::x402::{AtomicAmount, Identifying, Offer, Resource};
@@ -14,6 +15,7 @@ pub mod method;
 pub mod path;
 pub mod pattern;
 pub mod table;
+pub mod tariff;
 mod trie;
 pub mod upstream;
 
@@ -22,6 +24,9 @@ pub use method::{Methods, Verb};
 pub use path::{CanonicalPath, CanonicalQuery, NotCanonical};
 pub use pattern::{PathPattern, Pattern, PatternError};
 pub use table::{Found, RouteConflict, RouteTable, Undercut};
+pub use tariff::{Field, PriceRule, Tariff, Tier, When};
+
+pub use crate::refusal::Shape;
 
 /// One entry of `[[routes]]`, checked and ready to serve.
 #[derive(Debug)]
@@ -44,6 +49,8 @@ pub struct Route {
     pub settle: SettleMoment,
     /// Bytes of the longest answer that is kept for payers who come back; nothing: none is.
     pub keep_bytes_max: Option<usize>,
+    /// In whose words it refuses.
+    pub refusals: Shape,
 }
 
 /// When the payments of a route are settled.
@@ -63,6 +70,54 @@ pub enum Charge {
     Free,
     /// One fixed amount, payable in each of the offers.
     Exact(Box<Terms>),
+    /// An amount that depends on the request.
+    ByRequest(Box<Tariff>),
+}
+
+impl Charge {
+    /// The terms of one tier; nothing where it is free.
+    pub fn terms(&self, tier: Tier) -> Option<&Terms> {
+        match self {
+            Self::Free => None,
+            Self::Exact(terms) => Some(terms),
+            Self::ByRequest(tariff) => Some(tariff.terms(tier)),
+        }
+    }
+
+    /// All terms that it has, those of no rule first. None where it is free.
+    pub fn all(&self) -> impl Iterator<Item = &Terms> {
+        let (one, tariff) = match self {
+            Self::Free => (None, None),
+            Self::Exact(terms) => (Some(&**terms), None),
+            Self::ByRequest(tariff) => (None, Some(&**tariff)),
+        };
+        one.into_iter().chain(tariff.into_iter().flat_map(Tariff::all))
+    }
+
+    /// Takes what `before` offered for the same requests until this moment; see
+    /// [`Terms::honour`].
+    pub fn honour(&mut self, before: &Self, until: UnixMillis, now: UnixMillis) {
+        let (rules, otherwise) = match self {
+            Self::Free => return,
+            Self::Exact(terms) => (&mut [][..], &mut **terms),
+            Self::ByRequest(tariff) => (&mut tariff.rules[..], &mut tariff.otherwise),
+        };
+        if let Some(before) = before.terms(Tier::Otherwise) {
+            otherwise.honour(before, until, now);
+        }
+        let Self::ByRequest(before) = before else { return };
+        for rule in rules {
+            let same = before.rules.iter().find(|before| before.when == rule.when);
+            if let Some(before) = same {
+                rule.terms.honour(&before.terms, until, now);
+            }
+        }
+    }
+
+    /// Whether something has to be paid.
+    pub fn is_priced(&self) -> bool {
+        !matches!(self, Self::Free)
+    }
 }
 
 /// The terms of a priced route. `offers` is never empty.
@@ -78,11 +133,26 @@ pub struct Terms {
     pub honoured: Vec<Honoured>,
     /// The 402 of a request without payment, with the URL of `resource`.
     pub challenge: Challenge,
+    /// What to pay in the words of the published assistant API, where a route refuses in them.
+    pub instructions: Option<Instructions>,
     /// Which URL the 402 names.
     pub url: ResourceUrl,
     /// The whole answer to a request without payment, where [`Terms::url`] is fixed. Kept by
     /// whoever writes answers, when the first one is written.
     pub ready: OnceLock<Box<http::Response<Bytes>>>,
+}
+
+/// The first way to pay, for a person to read. Source: PROTOCOL §9.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Instructions {
+    /// Decimal.
+    pub amount: Box<str>,
+    /// What the asset is called.
+    pub currency: Box<str>,
+    /// Whom to pay.
+    pub recipient: Box<str>,
+    /// The network's name in the configuration.
+    pub chain: Box<str>,
 }
 
 /// Which URL the 402 of a route names.

@@ -1,6 +1,8 @@
 //! The real binary from outside: real sockets, real files, fakes on the other side.
 
 mod again;
+#[cfg(feature = "worker")]
+mod assistant;
 mod bad_payments;
 mod books;
 #[cfg(feature = "worker")]
@@ -13,6 +15,7 @@ mod paid;
 mod paths;
 mod permit2;
 mod prepaid;
+mod prices;
 pub mod refusals;
 mod reload;
 mod replay;
@@ -20,6 +23,7 @@ mod risk;
 mod senders;
 mod settlement;
 mod several;
+mod shapes;
 mod shared;
 mod shutdown;
 mod tls;

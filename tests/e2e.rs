@@ -1,5 +1,6 @@
 //! Published x402 clients, unchanged, buy a cut-out from the real gateway and get it.
 
+mod assistant;
 mod chain;
 mod install;
 mod own;

@@ -2,6 +2,8 @@
 
 pub mod client;
 pub mod dialect;
+#[cfg(feature = "worker")]
+pub mod example;
 pub mod facilitator;
 pub mod gateway;
 pub mod ledger;

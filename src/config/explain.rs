@@ -11,7 +11,7 @@ use crate::facilitator::http::Auth;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
 use crate::route::upstream::{Kind, Tls, Upstream};
-use crate::route::{BodyRules, Challenge, Charge, Route, Terms};
+use crate::route::{BodyRules, Challenge, Charge, Route, Shape, Terms, Tier};
 use crate::x402::{AssetTransferMethod, PaymentRequired, PaymentRequiredV1, encoding};
 
 use super::{Config, FacilitatorSettings};
@@ -27,9 +27,17 @@ pub(super) fn explain(config: &Config, out: &mut impl Write) -> io::Result<()> {
         match &route.charge {
             Charge::Free => row(out, "price", "free")?,
             Charge::Exact(terms) => the_terms(config, terms, out)?,
+            Charge::ByRequest(tariff) => {
+                for rule in &tariff.rules {
+                    row(out, "where", &rule.when.to_string())?;
+                    the_terms(config, &rule.terms, out)?;
+                }
+                row(out, "otherwise", "")?;
+                the_terms(config, &tariff.otherwise, out)?;
+            }
         }
         the_rest(config, route, out)?;
-        if let Charge::Exact(terms) = &route.charge {
+        if let Some(terms) = route.charge.terms(Tier::Otherwise) {
             the_402(&terms.challenge, out)?;
         }
     }
@@ -130,6 +138,9 @@ fn the_rest(config: &Config, route: &Route, out: &mut impl Write) -> io::Result<
             By::Payer => "payer",
         };
         row(out, "limit", &format!("{name}: {} by {by}", class.rate))?;
+    }
+    if route.refusals == Shape::Assistant {
+        row(out, "refusals", "as the published assistant API")?;
     }
     row(out, "body", &body(&route.body, config.server.body_bytes_max))?;
     let Some(upstream) = config.upstreams.get(&route.upstream) else { return Ok(()) };

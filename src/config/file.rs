@@ -19,18 +19,19 @@ use toml::Spanned;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
-use crate::route::Pattern;
 use crate::route::upstream::Bundled;
+use crate::route::{Pattern, Shape};
 use crate::x402::AssetTransferMethod;
 use crate::x402::network::Worth;
 
 pub(super) use self::chain::{FileBatch, FileChain, FileGas};
 pub(super) use self::signer::FileSigner;
 use super::answers::Keep as KeepAnswer;
+use super::prices::{FilePrice, FileRule};
 use super::server::Switch;
 use super::text::{OneOrMany, Text};
 use super::transfer::GasSponsoring;
-use super::units::{Delay, Dollars, Price, Size, Timeout};
+use super::units::{Delay, Dollars, Size, Timeout};
 use super::words::{Identify, MediaType, Name, Origin, PublicUrl, Settle, WebUrl};
 
 /// Sections by name; the name's place is kept.
@@ -46,6 +47,8 @@ pub(super) struct FileConfig {
     pub(super) ledger: FileLedger,
     #[serde(default)]
     pub(super) answers: FileAnswers,
+    #[serde(default)]
+    pub(super) defaults: FileDefaults,
     #[serde(default)]
     pub(super) networks: Sections<FileNetwork>,
     #[serde(default)]
@@ -90,6 +93,12 @@ pub(super) struct FileCertificate {
 pub(super) struct FileLedger {
     pub(super) url: Text<LedgerUrl>,
     pub(super) keep: Option<Text<Keep>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileDefaults {
+    pub(super) refusals: Option<Text<Shape>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -219,7 +228,9 @@ pub(super) struct FileRoute {
     pub(super) name: Option<Text<Name>>,
     pub(super) r#match: Text<Pattern>,
     pub(super) upstream: Text<Name>,
-    pub(super) price: Text<Price>,
+    pub(super) price: FilePrice,
+    #[serde(default)]
+    pub(super) price_rules: Vec<Spanned<FileRule>>,
     pub(super) networks: Option<Spanned<Vec<Text<Name>>>>,
     pub(super) class: Option<Text<Name>>,
     #[serde(default)]
@@ -231,6 +242,7 @@ pub(super) struct FileRoute {
     pub(super) risk: Option<Text<Dollars>>,
     pub(super) keep_answer: Option<Text<KeepAnswer>>,
     pub(super) payment_identifier: Option<Text<Identify>>,
+    pub(super) refusals: Option<Text<Shape>>,
 }
 
 #[derive(Deserialize)]

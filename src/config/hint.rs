@@ -113,6 +113,15 @@ impl Mistake {
     fn fixed_hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::PriceZero => "write \"free\" for a route that costs nothing",
+            Self::NoPriceOn { .. } => "write its price into the table, or one price for all",
+            Self::RuleAsks { .. } => {
+                "write one of `method`, `query`, `header` and `body`; of two rules the first that \
+                 is met counts"
+            }
+            Self::RuleCount { .. } => "let other paths have other prices",
+            Self::BodyReadFirst => {
+                "write max = \"64KiB\" or less, or let other paths have other prices"
+            }
             Self::NoTime => "write \"2s\", or another length of time, instead",
             Self::AddressChecksum => {
                 "copy the address again: a character is wrong, or one is in the wrong case"

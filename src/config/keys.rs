@@ -109,6 +109,10 @@ pub const KEYS: &[Key] = keys! {
         "age": "time", Is(r#"`"10m"`"#),
             "how long an answer is kept";
     }
+    "[defaults]" {
+        "refusals": r#"`"x402"` or `"assistant"`"#, Is(r#"`"x402"`"#),
+            "of routes that do not say, and of what no route is for";
+    }
     "[networks.NAME]" {
         "pay_to": "address", Required,
             "who is paid; mixed case must be its checksum";
@@ -248,7 +252,11 @@ pub const KEYS: &[Key] = keys! {
         "upstream": "name", Required,
             "where they go";
         "price": r#"price or `"free"`"#, Required,
-            "what one costs";
+            "what one costs; with `price_rules`, where none of them is met";
+        "price.NAME": "price", Nothing,
+            "what one costs on a network of the route, where it is not the same on all";
+        "price_rules": "list of `[[routes.price_rules]]`", Is("`[]`"),
+            "prices that depend on the request; the first that is met counts";
         "networks": "list of names", Is("required with a price"),
             "where it can be paid";
         "class": "name", Nothing,
@@ -272,6 +280,22 @@ pub const KEYS: &[Key] = keys! {
         "payment_identifier": r#"`"optional"`, `"required"` or `"off"`"#,
             Is(r#"`"optional"` where answers are kept"#),
             "whether a client may name what it buys, and pays once for what has one name";
+        "refusals": r#"`"x402"` or `"assistant"`"#, Is("`defaults.refusals`"),
+            "in whose words it refuses: the protocol's, or those of the published assistant API";
+    }
+    "[[routes.price_rules]]" {
+        "method": "method", Nothing,
+            "met by this method; one of these four";
+        "query": "name", Nothing,
+            "met where this part of the query is as `is` says";
+        "header": "name", Nothing,
+            "met where this header is";
+        "body": "name, or names with points between", Nothing,
+            "met where this field of the JSON body is: text, a whole number, true or false";
+        "is": "text", Is("required but beside `method`"),
+            "what it must be, letter by letter";
+        "price": "price", Required,
+            "what it costs then; or a table by networks, as a route's";
     }
 };
 

@@ -70,6 +70,29 @@ pub enum Mistake {
     /// A price of nothing.
     #[error("a price of nothing")]
     PriceZero,
+    /// A network of a route on which nothing says what it costs.
+    #[error("no price on `{network}`, which this route names")]
+    NoPriceOn {
+        /// Its section's name.
+        network: Box<str>,
+    },
+    /// A rule that asks nothing, or two things at once.
+    #[error("a price rule asks one thing, and this asks {asked}")]
+    RuleAsks {
+        /// How many.
+        asked: usize,
+    },
+    /// More rules than one request is held against.
+    #[error("a route has up to {max} price rules, not {count}")]
+    RuleCount {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        max: usize,
+    },
+    /// A body that may be longer than what is read before its price is known.
+    #[error("a body that a price rule looks at is read first, up to 64KiB of it")]
+    BodyReadFirst,
     /// A length of time in which nothing can happen.
     #[error("no time at all")]
     NoTime,

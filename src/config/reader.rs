@@ -247,7 +247,7 @@ pub(super) struct Section<T> {
 }
 
 /// A header that may be set on requests: not one by which messages are delimited or routed.
-fn header_name(typed: &str) -> Result<HeaderName, Mistake> {
+pub(super) fn header_name(typed: &str) -> Result<HeaderName, Mistake> {
     let wrong = |kind| Mistake::not(kind, typed, "a name such as \"authorization\"");
     let name: HeaderName = typed.parse().map_err(|_| wrong("a header's name"))?;
     let ours = name.as_str().starts_with("x-tollgate-") || name.as_str().contains("payment");

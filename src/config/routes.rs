@@ -3,23 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::route::challenge::ChallengeError;
+use crate::route::tariff::BODY_BYTES_MAX;
 use crate::route::upstream::Upstream;
-use crate::route::{BodyRules, Charge, OfferedBy, Pattern, Route, RouteTable, SettleMoment, Terms};
-use crate::x402::{AmountError, AtomicAmount, Identifying, Resource};
+use crate::route::{BodyRules, Charge, Route, RouteTable, SettleMoment, Shape};
+use crate::x402::Resource;
 
 use super::answers::Answers;
 use super::file::{FileBody, FileRoute};
 use super::mistake::Mistake;
 use super::networks::NetworkSettings;
-use super::offers::offer;
+use super::prices::Cost;
+use super::pricing::Pricing;
 use super::reader::{Kind, Reader};
 use super::text::Text;
-use super::units::{Dollars, Price, Size};
+use super::units::Size;
 use super::words::{MediaType, Name, Settle};
 
 /// What routes refer to. A section with a mistake is there as nothing.
@@ -32,6 +32,8 @@ pub(super) struct Around<'a> {
     pub(super) upstreams: &'a BTreeMap<Box<str>, Option<Upstream>>,
     /// What is kept of answers, where a route does not say.
     pub(super) answers: Answers,
+    /// In whose words is refused, where a route does not say.
+    pub(super) refusals: Shape,
 }
 
 /// Reads all routes.
@@ -70,54 +72,52 @@ pub(super) fn routes(
 
 impl<'a> Around<'a> {
     fn route(&self, typed: FileRoute, reader: &mut Reader<'_>) -> Option<Route> {
+        let of_priced = of_priced(&typed);
+        let body_max = typed.body.as_ref().and_then(|body| Some(body.max.as_ref()?.span.clone()));
+        let risk_span = typed.risk.as_ref().map(|risk| risk.span.clone());
         let pattern = reader.take(typed.r#match);
         let name = reader.take_if(typed.name).map(|Name(name)| name);
         let upstream = reader.refer(Kind::Upstream, typed.upstream);
-        let class_span = typed.class.as_ref().map(|class| class.span.clone());
         let class = typed.class.map(|class| reader.refer(Kind::Class, class));
-        let networks_span = typed.networks.as_ref().map(Spanned::span);
         let networks = self.networks(typed.networks, reader);
-        let body = body(typed.body, reader);
+        let mut body = body(typed.body, reader);
         let timeout = reader.take_if(typed.timeout).map(|timeout| timeout.0);
         let mime_type = reader.take_if(typed.mime_type).map(|MediaType(name)| name);
-        let settle = typed.settle.as_ref().map(|settle| settle.span.clone());
         let moment = reader.take_if(typed.settle).map(|Settle(moment)| moment).unwrap_or_default();
-        let risk_span = typed.risk.as_ref().map(|risk| risk.span.clone());
         let risk = reader.take_if(typed.risk).zip(risk_span.clone());
-        let keep = typed.keep_answer.as_ref().map(|keep| keep.span.clone());
         let kept = match typed.keep_answer {
             Some(keep) => self.answers.keep(keep, reader),
             None => self.answers,
         };
-        let identify = typed.payment_identifier.as_ref().map(|identify| identify.span.clone());
         let identifying = kept.identifying(typed.payment_identifier, reader);
+        let refusals = reader.take_if(typed.refusals).unwrap_or(self.refusals);
         let answer_timeout = timeout.or_else(|| {
             let upstream = self.upstreams.get(upstream.as_deref()?)?.as_ref()?;
             Some(upstream.answer_timeout)
         });
-        let price_span = typed.price.span.clone();
-        let charge = match reader.take(typed.price)? {
-            Price::Free => {
-                let spans = [networks_span, class_span, keep, settle, risk_span, identify];
-                free(spans, reader);
+        let charge = match typed.price.read(networks.as_deref(), reader)? {
+            Cost::Nothing => {
+                free(of_priced, reader);
                 Charge::Free
             }
-            Price::Dollars(dollars) => {
+            Cost::Prices(prices) => {
+                if let (Some(span), SettleMoment::BeforeUpstream) = (risk_span, moment) {
+                    let beside = "beside `settle = \"before-upstream\"`";
+                    reader.wrong(span, Mistake::Meaningless { key: "risk", beside });
+                }
                 let about = Resource {
                     url: self.public_url.unwrap_or(NO_URL).into(),
                     description: typed.description,
                     mime_type: mime_type.unwrap_or_default(),
                 };
-                let (pattern, answer_timeout) = (pattern.as_ref()?, answer_timeout?);
-                if let (Some((_, span)), SettleMoment::BeforeUpstream) = (&risk, moment) {
-                    let beside = "beside `settle = \"before-upstream\"`";
-                    reader.wrong(span.clone(), Mistake::Meaningless { key: "risk", beside });
-                }
-                let span = price_span;
-                let price = Priced { dollars, span, about, answer_timeout, risk, identifying };
-                Charge::Exact(Box::new(price.terms(&networks?, pattern, reader)?))
+                let (path, answer_timeout) = (&pattern.as_ref()?.path, answer_timeout?);
+                let networks = &*networks?;
+                let pricing =
+                    Pricing { about, networks, path, answer_timeout, risk, identifying, refusals };
+                pricing.charge(prices, typed.price_rules, reader)?
             }
         };
+        read_before_priced(&charge, (&mut body, body_max), reader);
         let pattern = pattern?;
         Some(Route {
             name: name.unwrap_or_else(|| pattern.to_string().into()),
@@ -127,6 +127,7 @@ impl<'a> Around<'a> {
             body,
             answer_timeout: answer_timeout?,
             keep_bytes_max: kept.bytes_max,
+            refusals,
             settle: moment,
             pattern,
         })
@@ -156,78 +157,42 @@ impl<'a> Around<'a> {
     }
 }
 
-/// A price that is not nothing, and what it is for.
-struct Priced {
-    dollars: Dollars,
-    span: Range<usize>,
-    about: Resource,
-    answer_timeout: Duration,
-    identifying: Identifying,
-    /// What a payer may owe.
-    risk: Option<(Dollars, Range<usize>)>,
+/// What only a priced route has, by key: where it stands.
+type OfPriced = [(&'static str, Option<Range<usize>>); 7];
+
+fn of_priced(typed: &FileRoute) -> OfPriced {
+    [
+        ("networks", typed.networks.as_ref().map(Spanned::span)),
+        ("class", typed.class.as_ref().map(|text| text.span.clone())),
+        ("keep_answer", typed.keep_answer.as_ref().map(|text| text.span.clone())),
+        ("settle", typed.settle.as_ref().map(|text| text.span.clone())),
+        ("risk", typed.risk.as_ref().map(|text| text.span.clone())),
+        ("payment_identifier", typed.payment_identifier.as_ref().map(|text| text.span.clone())),
+        ("price_rules", typed.price_rules.first().map(Spanned::span)),
+    ]
 }
 
-impl Priced {
-    fn terms(
-        self,
-        networks: &[&NetworkSettings],
-        pattern: &Pattern,
-        reader: &mut Reader<'_>,
-    ) -> Option<Terms> {
-        let mut offers = Vec::new();
-        for network in networks {
-            match self.offer(network) {
-                Ok(offer) => offers.push(offer),
-                Err((span, mistake)) => reader.wrong(span.clone(), mistake),
-            }
-        }
-        if offers.len() < networks.len() {
-            return None;
-        }
-        let mistake = match Terms::new(self.about, &pattern.path, offers, self.identifying) {
-            Ok(terms) => return Some(terms),
-            Err(ChallengeError::NoOffers) => Mistake::NoNetworks,
-            Err(ChallengeError::TooLong { bytes }) => Mistake::ChallengeTooLarge { bytes },
-            Err(ChallengeError::Json(error)) => Mistake::ChallengeUnwritable(error),
-        };
-        reader.wrong(self.span, mistake);
-        None
-    }
-
-    fn offer(&self, network: &NetworkSettings) -> Result<OfferedBy, (&Range<usize>, Mistake)> {
-        let amount = amount(&self.dollars, network).map_err(|mistake| (&self.span, mistake))?;
-        let risk = self.risk.as_ref().map(|(risk, span)| match self::amount(risk, network) {
-            Ok(risk) if risk < amount => Err((span, Mistake::RiskTooSmall)),
-            Ok(risk) => Ok(risk),
-            Err(mistake) => Err((span, mistake)),
-        });
-        let offer = offer(network, amount, self.answer_timeout);
-        Ok(OfferedBy {
-            offer: Arc::new(offer),
-            facilitators: Arc::clone(&network.facilitators),
-            risk: risk.transpose()?,
-        })
-    }
-}
-
-fn amount(dollars: &Dollars, network: &NetworkSettings) -> Result<AtomicAmount, Mistake> {
-    dollars.amount(network.decimals).map_err(|error| match error {
-        AmountError::TooPrecise { places, decimals } => {
-            Mistake::AmountTooFine { places, decimals, network: network.name.clone() }
-        }
-        AmountError::NotDecimal(_) | AmountError::TooLarge => {
-            Mistake::not("an amount of money anyone has", &dollars.typed(), "\"$0.05\"")
-        }
-    })
-}
-
-/// What only a priced route has.
-fn free(spans: [Option<Range<usize>>; 6], reader: &mut Reader<'_>) {
-    let keys = ["networks", "class", "keep_answer", "settle", "risk", "payment_identifier"];
-    for (key, span) in keys.into_iter().zip(spans) {
+fn free(of_priced: OfPriced, reader: &mut Reader<'_>) {
+    for (key, span) in of_priced {
         if let Some(span) = span {
             reader.wrong(span, Mistake::Meaningless { key, beside: "beside `price = \"free\"`" });
         }
+    }
+}
+
+/// The bound on a body that is read whole before its price is known.
+fn read_before_priced(
+    charge: &Charge,
+    (body, typed): (&mut BodyRules, Option<Range<usize>>),
+    reader: &mut Reader<'_>,
+) {
+    let Charge::ByRequest(tariff) = charge else { return };
+    if !tariff.reads_body() {
+        return;
+    }
+    let bytes_max = *body.bytes_max.get_or_insert(BODY_BYTES_MAX);
+    if let Some(span) = typed.filter(|_| bytes_max > BODY_BYTES_MAX) {
+        reader.wrong(span, Mistake::BodyReadFirst);
     }
 }
 

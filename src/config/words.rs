@@ -10,9 +10,8 @@ use ipnet::IpNet;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::LedgerUrl;
 use crate::limit::By;
-use crate::route::Pattern;
-use crate::route::SettleMoment;
 use crate::route::upstream::{Bundled, Tls};
+use crate::route::{Pattern, SettleMoment, Shape};
 use crate::x402::Identifying;
 use crate::x402::network::Worth;
 
@@ -240,6 +239,18 @@ impl Written for Settle {
             "before-upstream" => Ok(Self(SettleMoment::BeforeUpstream)),
             "after-answer" => Err(Mistake::NotYet("`after-answer`", SETTLE_INSTEAD)),
             _ => Err(Mistake::not("a moment to settle", text, Self::EXPECTED)),
+        }
+    }
+}
+
+impl Written for Shape {
+    const EXPECTED: &'static str = "\"x402\" or \"assistant\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "x402" => Ok(Self::X402),
+            "assistant" => Ok(Self::Assistant),
+            _ => Err(Mistake::not("a shape of refusals", text, Self::EXPECTED)),
         }
     }
 }

@@ -291,3 +291,4 @@
 
 pub mod answers;
 pub mod chain;
+pub mod prices;

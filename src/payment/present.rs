@@ -32,6 +32,11 @@ pub static PAYMENT_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("x-payment-response"),
 ];
 
+/// Whether a request has a header that may carry a payment.
+pub fn is_brought(headers: &HeaderMap) -> bool {
+    PAYMENT_HEADERS.iter().any(|name| headers.contains_key(name))
+}
+
 /// Reads the payment of a request for a route with these terms, from this client.
 ///
 /// # Errors

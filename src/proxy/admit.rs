@@ -16,10 +16,11 @@ use crate::clock;
 use crate::facilitator::Away;
 use crate::limit::{ClientKey, Limiter, TooMany, client_address, rate_limit_headers};
 use crate::payment::{
-    Given, Presented, Proven, Reserved, Returning, SignedBy, Standing, Unverified, present,
+    Given, Presented, Proven, Reserved, Returning, SignedBy, Standing, Unverified, is_brought,
+    present,
 };
 use crate::refusal::{Limit, RateLimitHeaders, Refusal};
-use crate::route::{CanonicalPath, Charge, Found, Route, RouteTable, SettleMoment, Terms};
+use crate::route::{CanonicalPath, Charge, Found, Route, RouteTable, SettleMoment, Tariff};
 
 /// What to do with a request that was not refused.
 #[derive(Debug)]
@@ -75,7 +76,10 @@ impl Gateway {
         exchange.route = Some(Arc::clone(&route));
         match &route.charge {
             Charge::Free => self.screen(session, &route).map(|()| Admitted::Forward),
-            Charge::Exact(terms) => match self.charge(session, exchange, &route, terms).await {
+            Charge::Exact(_) | Charge::ByRequest(_) => match self
+                .charge(session, exchange, &route)
+                .await
+            {
                 Ok(()) => Ok(Admitted::Forward),
                 Err(Declined::Refused(refusal)) => Err(refusal),
                 Err(Declined::Back(returning)) => self.again(session, exchange, *returning).await,
@@ -108,10 +112,13 @@ impl Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
         route: &Arc<Route>,
-        terms: &Terms,
     ) -> Result<(), Declined> {
         let client = ClientKey::from(exchange.client.unwrap_or(IpAddr::from([0, 0, 0, 0])));
         let limiter = Arc::clone(&exchange.now.limiter);
+        if let Charge::ByRequest(tariff) = &route.charge {
+            self.tier(session, exchange, (route, tariff), client).await?;
+        }
+        let Some(terms) = route.charge.terms(exchange.tier) else { return Ok(()) };
         let headers = &session.req_header().headers;
         let presented = match present(headers, terms, client.into(), self.clock.now()) {
             Err(Refusal::PaymentMissing) => {
@@ -153,6 +160,25 @@ impl Gateway {
         // A client that leaves an HTTP/1 exchange now does not stop it: it is served and settled.
         session.set_abort_on_close(false);
         Ok(())
+    }
+
+    /// Learns which terms a request is for. One without payment is told some price in any case.
+    async fn tier(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        (route, tariff): (&Route, &Tariff),
+        client: ClientKey,
+    ) -> Result<(), Refusal> {
+        if is_brought(&session.req_header().headers) {
+            self.screen(session, route)?;
+            exchange.tier = self.weigh(session, exchange, tariff).await?;
+            return Ok(());
+        }
+        let taken = exchange.now.limiter.take_unpaid(client);
+        taken.map_err(|many| limited(Limit::Unpaid, many))?;
+        exchange.tier = self.weigh(session, exchange, tariff).await.unwrap_or_default();
+        Err(Refusal::PaymentMissing)
     }
 
     /// The own check, in the brackets of the bucket for refused payments: a payment that is good
@@ -283,7 +309,7 @@ fn find(session: &Session, routes: &RouteTable) -> Result<Found, Refusal> {
     let (path, query) = inspect::target(request);
     let path = CanonicalPath::new(path).map_err(|_| Refusal::PathNotCanonical)?;
     if query.is_some_and(|query| !query.iter().all(u8::is_ascii_graphic)) {
-        return Err(Refusal::RequestMalformed("the query has bytes that must be escaped"));
+        return Err(Refusal::RequestMalformed("the query has bytes that must be escaped".into()));
     }
     Ok(routes.find(&request.method, inspect::host(request), &path))
 }

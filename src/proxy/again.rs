@@ -1,5 +1,6 @@
 //! Requests whose payment has been here before: found, compared, and given what they have bought.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use pingora::proxy::Session;
@@ -14,6 +15,7 @@ use crate::ledger::State;
 use crate::limit::ClientKey;
 use crate::payment::{Prepaid, Returning, Withheld};
 use crate::refusal::Refusal;
+use crate::route::Charge;
 
 impl Gateway {
     /// Before a payment is refused for what the route asks now: whether it bought something when
@@ -98,6 +100,12 @@ impl Gateway {
         if entry.state != State::Settled || entry.route != route.name {
             return Ok(None);
         }
+        // Where the price depends on the request, what is owed was paid for one of that price.
+        if let Charge::ByRequest(tariff) = &route.charge
+            && !tariff.sold(exchange.tier, &entry.identity.network, entry.amount)
+        {
+            return Ok(None);
+        }
         // It is not tried where it is known to fail.
         if !exchange.backend().is_some_and(Backend::is_up) {
             return match self.payments.is_owed(returning, now).await {
@@ -118,4 +126,4 @@ impl Gateway {
     }
 }
 
-const BROKE_OFF: Refusal = Refusal::RequestMalformed("the request broke off");
+const BROKE_OFF: Refusal = Refusal::RequestMalformed(Cow::Borrowed("the request broke off"));

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::inspect;
 use crate::payment::{Given, receipt};
-use crate::refusal::{Consumed, Refusal, Retriable};
-use crate::route::{CanonicalPath, Challenge, Charge, Route};
+use crate::refusal::{Consumed, Refusal, Retriable, Shape, Told};
+use crate::route::{CanonicalPath, Challenge, Instructions, Terms};
 
 /// The body of every refusal. A 402's begins with it and goes on with version 1's terms.
 #[derive(Serialize)]
@@ -31,21 +31,32 @@ struct Body<'a> {
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none", rename = "paymentInstructions")]
+    instructions: Option<&'a Instructions>,
+}
+
+/// What is known of a request that is refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    /// What it costs, where it costs anything.
+    pub(super) terms: Option<&'a Terms>,
+    /// In whose words it is answered.
+    pub(super) shape: Shape,
 }
 
 /// Answers with a refusal, and reads what the client still sends, within bounds, so that it gets
-/// to see the answer. `route` is the one that was found, if one was.
+/// to see the answer.
 ///
 /// # Errors
 /// The client is gone.
 pub(super) async fn refuse(
     session: &mut Session,
     refusal: &Refusal,
-    route: Option<&Route>,
+    asked: Asked<'_>,
 ) -> pingora::Result<()> {
-    let (head, body) = match ready(refusal, route) {
+    let (head, body) = match ready(refusal, asked) {
         Some(ready) => ready,
-        None => composed(refusal, route, inspect::target(session.req_header()).0).into_parts(),
+        None => composed(refusal, asked, inspect::target(session.req_header()).0).into_parts(),
     };
     let head = ResponseHeader::from(head);
     let drained = drain_before(session).await;
@@ -57,22 +68,21 @@ pub(super) async fn refuse(
 }
 
 /// The one refusal that is the same for everyone: nothing was paid on a route with one URL.
-fn ready(refusal: &Refusal, route: Option<&Route>) -> Option<(Parts, Bytes)> {
-    let (Refusal::PaymentMissing, Charge::Exact(terms)) = (refusal, &route?.charge) else {
-        return None;
-    };
+fn ready(refusal: &Refusal, asked: Asked<'_>) -> Option<(Parts, Bytes)> {
+    let (Refusal::PaymentMissing, Some(terms)) = (refusal, asked.terms) else { return None };
     let path = terms.fixed_path()?;
-    let answer = terms.ready.get_or_init(|| Box::new(composed(refusal, route, path)));
+    let answer = terms.ready.get_or_init(|| Box::new(composed(refusal, asked, path)));
     Some((**answer).clone().into_parts())
 }
 
 /// The whole answer to a request at `path`.
-fn composed(refusal: &Refusal, route: Option<&Route>, path: &[u8]) -> http::Response<Bytes> {
-    let refused = Refused { refusal, route, path: CanonicalPath::new(path).ok() };
+fn composed(refusal: &Refusal, asked: Asked<'_>, path: &[u8]) -> http::Response<Bytes> {
+    let (told, path) = (refusal.told(asked.shape), CanonicalPath::new(path).ok());
+    let refused = Refused { refusal, told, terms: asked.terms, path };
     let challenge = challenge(&refused);
     let mut answer = http::Response::new(body(&refused, challenge.as_ref()));
     *answer.status_mut() =
-        StatusCode::from_u16(refusal.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        StatusCode::from_u16(told.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let length = HeaderValue::from(answer.body().len());
     let head = answer.headers_mut();
     head.insert(header::CONTENT_LENGTH, length);
@@ -91,7 +101,8 @@ fn composed(refusal: &Refusal, route: Option<&Route>, path: &[u8]) -> http::Resp
 /// The refusal and what is known of the request it answers.
 struct Refused<'a> {
     refusal: &'a Refusal,
-    route: Option<&'a Route>,
+    told: Told,
+    terms: Option<&'a Terms>,
     path: Option<CanonicalPath<'a>>,
 }
 
@@ -167,16 +178,15 @@ fn bytes_value(bytes: Bytes) -> HeaderValue {
     HeaderValue::from_maybe_shared(bytes).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// The terms, for a refusal that is told with 402.
+/// The terms, for a refusal that is told with them.
 fn challenge(refused: &Refused<'_>) -> Option<Challenge> {
-    if refused.refusal.row().status != 402 {
+    if !refused.told.shows_terms() {
         return None;
     }
-    let Charge::Exact(terms) = &refused.route?.charge else { return None };
-    let path = refused.path.as_ref()?;
+    let (terms, path) = (refused.terms?, refused.path.as_ref()?);
     Some(match refused.refusal {
         Refusal::PaymentMissing => terms.challenge_at(path),
-        other => terms.challenge_for(&terms.url_of(path), other.row().code),
+        _ => terms.challenge_for(&terms.url_of(path), refused.told.code),
     })
 }
 
@@ -184,7 +194,7 @@ fn body(refused: &Refused<'_>, challenge: Option<&Challenge>) -> Bytes {
     let row = refused.refusal.row();
     let retriable = row.retriable == Retriable::Yes;
     let body = Body {
-        error: challenge.is_none().then_some(row.code),
+        error: challenge.is_none().then_some(refused.told.code),
         message: refused.refusal.message(),
         retriable,
         retryable: retriable,
@@ -195,6 +205,7 @@ fn body(refused: &Refused<'_>, challenge: Option<&Challenge>) -> Bytes {
         },
         reason: refused.refusal.reason().map(|reason| reason.code()),
         transaction: refused.refusal.transaction(),
+        instructions: challenge.and(refused.terms).and_then(|terms| terms.instructions.as_ref()),
     };
     let mut json = serde_json::to_vec(&body).unwrap_or_default();
     // The terms are one more object: `{"error":…}` and `{"x402Version":1,…}` become one.
@@ -218,6 +229,9 @@ fn describe(head: &mut HeaderMap, refused: &Refused<'_>) {
     if let Some(wait) = refusal.retry_after() {
         put(header::RETRY_AFTER, &seconds_up(wait).to_string());
     }
+    if refused.told.status == StatusCode::UNAUTHORIZED.as_u16() {
+        put(header::WWW_AUTHENTICATE, SCHEME);
+    }
     match refusal {
         Refusal::MethodNotAllowed { allow } => put(header::ALLOW, allow),
         Refusal::RateLimited { told, .. } => {
@@ -225,7 +239,7 @@ fn describe(head: &mut HeaderMap, refused: &Refused<'_>) {
             put(RATE_LIMIT_POLICY, &told.policy);
         }
         Refusal::PaymentInvalid(reason) | Refusal::SettlementRejected(reason) => {
-            let network = first_network(refused.route);
+            let network = first_network(refused.terms);
             if let Ok(value) = receipt::failure(*reason, network) {
                 put(HeaderName::from_static(receipt::V2_HEADER), &value);
                 put(HeaderName::from_static(receipt::V1_HEADER), &value);
@@ -235,13 +249,9 @@ fn describe(head: &mut HeaderMap, refused: &Refused<'_>) {
     }
 }
 
-fn first_network(route: Option<&Route>) -> &str {
-    match route.map(|route| &route.charge) {
-        Some(Charge::Exact(terms)) => {
-            terms.offers.first().map_or("", |by| by.offer.requirements.network.as_str())
-        }
-        Some(Charge::Free) | None => "",
-    }
+fn first_network(terms: Option<&Terms>) -> &str {
+    let first = terms.and_then(|terms| terms.offers.first());
+    first.map_or("", |by| by.offer.requirements.network.as_str())
 }
 
 async fn send(session: &mut Session, head: ResponseHeader, body: Bytes) -> pingora::Result<()> {
@@ -306,6 +316,8 @@ pub(super) fn strip_upstream(head: &mut ResponseHeader) {
     }
 }
 
+/// What a 401 must name: how to prove oneself. Its terms are in the other header.
+const SCHEME: &str = "x402";
 /// Says of an answer that it was given before.
 const AGAIN_HEADER: &str = "Idempotent-Replayed";
 

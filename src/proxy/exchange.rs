@@ -7,6 +7,7 @@ use std::time::Instant;
 use alloy_primitives::Address;
 
 use super::Snapshot;
+use super::answer::Asked;
 use super::keeping::Keeping;
 use super::upstream::Backend;
 use crate::clock::{self, UnixMillis};
@@ -14,7 +15,7 @@ use crate::ledger::{Entry, ExchangeId};
 use crate::observe::Stages;
 use crate::payment::{Prepaid, Presented, Settled, Verified};
 use crate::refusal::Refusal;
-use crate::route::Route;
+use crate::route::{Route, Tier};
 use crate::x402::{AtomicAmount, Network};
 
 /// What is known of one exchange so far.
@@ -32,6 +33,8 @@ pub struct Exchange {
     pub client: Option<IpAddr>,
     /// The route that was found.
     pub route: Option<Arc<Route>>,
+    /// Which of its terms the request is for.
+    pub tier: Tier,
     /// The payment that was proven.
     pub paid: Option<Paid>,
     /// How long its stages took.
@@ -118,6 +121,7 @@ impl Exchange {
             started: clock::steady(),
             client: None,
             route: None,
+            tier: Tier::default(),
             paid: None,
             stages: Stages::default(),
             refusal: None,
@@ -133,6 +137,13 @@ impl Exchange {
     /// The upstream of its route.
     pub fn backend(&self) -> Option<&Backend> {
         self.now.backends.get(&*self.route.as_ref()?.upstream).map(|backend| &**backend)
+    }
+
+    /// What a refusal needs to know of it.
+    pub(super) fn asked(&self) -> Asked<'_> {
+        let route = self.route.as_deref();
+        let terms = route.and_then(|route| route.charge.terms(self.tier));
+        Asked { terms, shape: route.map_or(self.now.refusals, |route| route.refusals) }
     }
 
     /// Keeps a verified payment until the upstream has answered.

@@ -22,7 +22,7 @@ const METHODS: [Method; 7] = [
 /// # Errors
 /// `RequestMalformed`, naming the part; `HeadersTooLarge` beyond `bytes_max`.
 pub(super) fn inspect(request: &RequestHeader, bytes_max: usize) -> Result<(), Refusal> {
-    let malformed = |what| Err(Refusal::RequestMalformed(what));
+    let malformed = |what: &'static str| Err(Refusal::RequestMalformed(what.into()));
     if !METHODS.contains(&request.method) {
         return malformed("this method is not forwarded");
     }

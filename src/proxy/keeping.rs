@@ -133,6 +133,14 @@ pub(super) async fn digest_of(
     read: &mut u64,
 ) -> Result<Digest, Unread> {
     let mut digesting = digesting(session.req_header());
+    // What was read before its price was known.
+    if session.is_body_done()
+        && let Some(body) = session.get_retry_buffer()
+    {
+        *read = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        digesting.add(&body);
+        return Ok(digesting.end());
+    }
     loop {
         match session.downstream_session.read_request_body().await {
             Ok(Some(piece)) => {

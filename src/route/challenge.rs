@@ -8,8 +8,8 @@ use super::{Challenge, Honoured, OfferedBy, ResourceUrl, Terms};
 use crate::clock::UnixMillis;
 use crate::x402::extensions::{Extensions, GasSponsoring};
 use crate::x402::{
-    Identifying, Offer, PaymentRequired, PaymentRequiredV1, PaymentRequirementsV1, Resource,
-    Version, encoding,
+    AtomicAmount, Identifying, Network, Offer, PaymentRequired, PaymentRequiredV1,
+    PaymentRequirementsV1, Resource, Version, encoding,
 };
 
 /// Why a 402 cannot be made.
@@ -97,7 +97,8 @@ impl Terms {
         let challenge = Challenge::new(&resource, &bare(&offers), identifying, PAYMENT_REQUIRED)?;
         let honoured = Vec::new();
         let ready = OnceLock::new();
-        Ok(Self { resource, offers, honoured, identifying, challenge, url, ready })
+        let instructions = None;
+        Ok(Self { resource, offers, honoured, identifying, challenge, instructions, url, ready })
     }
 
     /// Takes what `before` offered, and these do not, until this moment; what `before` took from
@@ -116,6 +117,13 @@ impl Terms {
                 self.honoured.push(past);
             }
         }
+    }
+
+    /// Whether this amount is or was asked for on a network.
+    pub fn took(&self, network: &Network, amount: AtomicAmount) -> bool {
+        let past = self.honoured.iter().map(|past| &past.by);
+        let mut all = self.offers.iter().chain(past).map(|by| &by.offer.requirements);
+        all.any(|due| due.network == *network && due.amount == amount)
     }
 
     /// The path of the route's one URL; nothing where it has several.

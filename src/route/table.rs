@@ -11,7 +11,7 @@ use super::method::{Methods, Verb, VerbSet};
 use super::path::CanonicalPath;
 use super::pattern::{HOST_BYTES_MAX, PathPattern, Pattern, Segment, Spelled};
 use super::trie::Node;
-use super::{Charge, OfferedBy, Route};
+use super::{OfferedBy, Route};
 use crate::x402::{Offer, Version};
 
 pub use undercut::Undercut;
@@ -132,8 +132,7 @@ impl RouteTable {
 
 fn assets(routes: &[Arc<Route>]) -> Vec<Arc<Offer>> {
     let mut assets: Vec<Arc<Offer>> = Vec::new();
-    for route in routes {
-        let Charge::Exact(terms) = &route.charge else { continue };
+    for terms in routes.iter().flat_map(|route| route.charge.all()) {
         for OfferedBy { offer, .. } in &terms.offers {
             let same = |known: &Arc<Offer>| {
                 let same_name = known.network_in(Version::V1) == offer.network_in(Version::V1);

@@ -21,7 +21,7 @@ use crate::limit::Limiter;
 use crate::observe::{AccessLog, Metrics};
 use crate::payment::Payments;
 use crate::proxy::{Gateway, Ids, Settings, Snapshot};
-use crate::route::{Charge, Route, RouteTable, SettleMoment};
+use crate::route::{Route, RouteTable, SettleMoment};
 use crate::x402::Network;
 
 /// A gateway and what must live beside it.
@@ -56,6 +56,7 @@ impl House {
             routes: table(config)?,
             backends: upstreams.backends(),
             limiter: Arc::new(Limiter::new(&config.limits)),
+            refusals: config.refusals,
         }));
         let gateway = Gateway {
             now: Arc::clone(&now),
@@ -86,9 +87,8 @@ async fn answers(config: &Config, ledger: &Ledger, clock: &Clock) -> Result<Answ
 /// Whether some route keeps an answer or may owe one.
 pub(super) fn needs_answers(config: &Config) -> bool {
     let needs = |route: &Arc<Route>| {
-        let priced = matches!(route.charge, Charge::Exact(_));
         let early = route.settle == SettleMoment::BeforeUpstream;
-        priced && (early || route.keep_bytes_max.is_some())
+        route.charge.is_priced() && (early || route.keep_bytes_max.is_some())
     };
     config.routes.iter().any(needs)
 }

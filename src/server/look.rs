@@ -13,7 +13,7 @@ use crate::observe::Metrics;
 use crate::payment::Payments;
 use crate::proxy::Snapshot;
 use crate::proxy::admin::Readiness;
-use crate::route::{Charge, Route};
+use crate::route::Route;
 
 /// What readiness depends on.
 pub(super) struct Look {
@@ -121,13 +121,9 @@ impl Look {
 
 /// Whether a route can be paid, or need not be.
 fn is_served(route: &Route, away: &[Arc<str>]) -> bool {
-    match &route.charge {
-        Charge::Free => true,
-        Charge::Exact(terms) => {
-            let mut names = terms.offers.iter().flat_map(|offer| offer.facilitators.iter());
-            names.any(|name| !away.contains(name))
-        }
-    }
+    let offers = route.charge.all().flat_map(|terms| &terms.offers);
+    let mut names = offers.flat_map(|offer| offer.facilitators.iter());
+    !route.charge.is_priced() || names.any(|name| !away.contains(name))
 }
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);

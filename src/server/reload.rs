@@ -20,7 +20,6 @@ use crate::config::{Config, Switch, Watched};
 use crate::observe::Metrics;
 use crate::proxy::Snapshot;
 use crate::proxy::admin::Reload;
-use crate::route::Charge;
 
 /// What is served, and what it was made from.
 pub(super) struct Reloader {
@@ -143,6 +142,7 @@ impl Reloader {
             routes: table(&next).map_err(|error| error.to_string())?,
             backends: upstreams.backends(),
             limiter: Arc::new(self.now.load().limiter.changed(&next.limits)),
+            refusals: next.refusals,
         };
         self.now.store(Arc::new(snapshot));
         if let Some(certificates) = &self.certificates {
@@ -162,11 +162,7 @@ impl Reloader {
             let before = self.config.routes.iter().find(|before| before.name == route.name);
             // Nobody else holds a route that was just read.
             let Some((route, before)) = Arc::get_mut(route).zip(before) else { continue };
-            if let (Charge::Exact(terms), Charge::Exact(before)) =
-                (&mut route.charge, &before.charge)
-            {
-                terms.honour(before, until, now);
-            }
+            route.charge.honour(&before.charge, until, now);
         }
     }
 }

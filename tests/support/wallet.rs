@@ -23,6 +23,42 @@ pub const NETWORK: &str = "eip155:84532";
 /// Base Sepolia in version 1.
 pub const NETWORK_V1: &str = "base-sepolia";
 
+/// Where else a wallet pays: the chain and the asset.
+#[derive(Clone, Copy)]
+pub struct Place {
+    pub name: &'static str,
+    pub chain_id: u64,
+    /// What the asset calls itself.
+    pub token: &'static str,
+    pub asset: Address,
+}
+
+/// USDC on Polygon Amoy.
+pub const AMOY: Place = Place {
+    name: "polygon-amoy",
+    chain_id: 80_002,
+    token: "USDC",
+    asset: address!("0x41E94Eb019C0762f9Bfcf9Fb1E58725BfB0e7582"),
+};
+
+/// USDC on Base.
+pub const BASE: Place = Place {
+    name: "base",
+    chain_id: 8453,
+    token: "USD Coin",
+    asset: address!("0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"),
+};
+
+/// USDC on Polygon.
+pub const POLYGON: Place = Place {
+    name: "polygon",
+    chain_id: 137,
+    token: "USD Coin",
+    asset: address!("0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359"),
+};
+
+const SEPOLIA: Place = Place { name: NETWORK_V1, chain_id: 84_532, token: "USDC", asset: ASSET };
+
 /// A key with money.
 pub struct Wallet(PrivateKeySigner);
 
@@ -54,9 +90,24 @@ impl Wallet {
 
     /// A payment that is signed after a change.
     pub fn signs(&self, change: impl FnOnce(&mut Authorization)) -> Payment {
-        let domain = Eip712Domain::new("USDC", "2", 84_532, ASSET);
-        let extra = json!({ "name": "USDC", "version": "2" });
-        self.sign(&domain, accepted(ASSET, extra), change)
+        self.signs_at(SEPOLIA, change)
+    }
+
+    /// A good payment of so many atomic units, at any place.
+    pub fn pays_at(&self, place: Place, amount: u64) -> Payment {
+        let payment = self.signs_at(place, |signed| signed.value = U256::from(amount));
+        payment.then(|payment| payment.accepted["amount"] = amount.to_string().into())
+    }
+
+    /// A good payment of so many atomic units.
+    pub fn pays_units(&self, amount: u64) -> Payment {
+        self.pays_at(SEPOLIA, amount)
+    }
+
+    fn signs_at(&self, place: Place, change: impl FnOnce(&mut Authorization)) -> Payment {
+        let domain = Eip712Domain::new(place.token, "2", place.chain_id, place.asset);
+        let extra = json!({ "name": place.token, "version": "2" });
+        self.sign(&domain, (place, extra), change)
     }
 
     /// A good payment by Permit2, with a nonce of its own.
@@ -67,7 +118,8 @@ impl Wallet {
     /// A payment by Permit2 that is signed after a change.
     pub fn signs_permit(&self, token: Address, change: impl FnOnce(&mut Authorization)) -> Payment {
         let extra = json!({ "assetTransferMethod": "permit2" });
-        self.sign(&Eip712Domain::permit2(84_532), accepted(token, extra), |authorization| {
+        let place = Place { asset: token, ..SEPOLIA };
+        self.sign(&Eip712Domain::permit2(place.chain_id), (place, extra), |authorization| {
             authorization.form = Form::Permit2(Permit { token, spender: EXACT_PROXY });
             change(authorization);
         })
@@ -94,7 +146,7 @@ impl Wallet {
     fn sign(
         &self,
         domain: &Eip712Domain,
-        accepted: Value,
+        (place, extra): (Place, Value),
         change: impl FnOnce(&mut Authorization),
     ) -> Payment {
         let now = unix_seconds();
@@ -113,18 +165,18 @@ impl Wallet {
         let hash = domain.signing_hash(&authorization);
         let signature = self.0.sign_hash_sync(&hash).unwrap().as_bytes().into();
         let signed = SignedAuthorization { authorization, signature, approval: None };
-        let (scheme, network_v1) = ("exact", NETWORK_V1);
+        let (scheme, network_v1, accepted) = ("exact", place.name, accepted(place, extra));
         Payment { signed, accepted, extensions: None, scheme, network_v1 }
     }
 }
 
 /// The terms of a route as version 2 writes them.
-fn accepted(asset: Address, extra: Value) -> Value {
+fn accepted(place: Place, extra: Value) -> Value {
     json!({
         "scheme": "exact",
-        "network": NETWORK,
+        "network": format!("eip155:{}", place.chain_id),
         "amount": PRICE.to_string(),
-        "asset": asset,
+        "asset": place.asset,
         "payTo": PAY_TO,
         "maxTimeoutSeconds": 300,
         "extra": extra,

@@ -20,6 +20,7 @@ fn listed() -> BTreeMap<String, BTreeSet<String>> {
     let mut by_text: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for Key { section, name, .. } in KEYS {
         let section = section.replace("NAME", "n");
+        let section = section.replace("[[routes.", "[[routes]]\n[[routes.");
         match name.split_once('.') {
             Some((table, "NAME")) => {
                 by_text.entry(format!("{section}\nzz = 1")).or_default().insert(table.into());

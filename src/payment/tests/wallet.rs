@@ -43,6 +43,7 @@ pub(super) fn terms() -> Terms {
     let by = |offer| OfferedBy { offer: Arc::new(offer), facilitators: names(), risk: None };
     let url = "https://api.example.com/paid".into();
     Terms {
+        instructions: None,
         resource: Resource { url, description: "".into(), mime_type: "".into() },
         offers: offers.map(by).into(),
         honoured: Vec::new(),

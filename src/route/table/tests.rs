@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::*;
-use crate::route::{BodyRules, Charge};
+use crate::route::{BodyRules, Charge, Shape};
 
 fn route(pattern: &str) -> Arc<Route> {
     Arc::new(Route {
         keep_bytes_max: None,
+        refusals: Shape::X402,
         settle: crate::route::SettleMoment::AfterUpstream,
         name: pattern.into(),
         pattern: pattern.parse().unwrap_or_else(|error| panic!("{pattern:?}: {error}")),

@@ -3,7 +3,7 @@
 use super::RouteTable;
 use crate::route::method::Verb;
 use crate::route::pattern::{End, PathPattern, Segment};
-use crate::route::{CanonicalPath, Charge, Found, Route, Terms};
+use crate::route::{CanonicalPath, Charge, Found, Tariff, Terms};
 
 /// A priced route whose requests another one forwards to the same upstream for less, under a
 /// `Host` that anyone can send.
@@ -22,7 +22,6 @@ impl RouteTable {
         let hosts = self.hosts.keys().filter_map(|host| std::str::from_utf8(host).ok());
         let hosts: Vec<_> = hosts.map(Some).chain([None]).collect();
         self.routes.iter().find_map(|route| {
-            let Charge::Exact(terms) = &route.charge else { return None };
             let path = sample(&route.pattern.path);
             let path = CanonicalPath::new(path.as_bytes()).ok()?;
             let verbs = Verb::ALL.into_iter().filter(|verb| verb.name() != "OPTIONS");
@@ -34,22 +33,42 @@ impl RouteTable {
                     Found::Route(other) => Some(other),
                     _ => None,
                 });
-                let by = others.find(|by| by.upstream == route.upstream && is_less(by, terms))?;
+                let by = others.find(|by| {
+                    let beside = by.name != route.name && by.upstream == route.upstream;
+                    beside && is_less(&by.charge, &route.charge)
+                })?;
                 Some(Undercut { route: route.name.clone(), by: by.name.clone() })
             })
         })
     }
 }
 
-/// Whether a route costs less than these terms, in some asset.
-fn is_less(by: &Route, terms: &Terms) -> bool {
-    let Charge::Exact(other) = &by.charge else { return true };
-    other.offers.iter().any(|other| {
-        let other = &other.offer.requirements;
-        terms.offers.iter().any(|offered| {
+/// Whether one charge is less than another for some request, in some asset. Where they have the
+/// same rules, a request that meets one there meets it here.
+fn is_less(by: &Charge, other: &Charge) -> bool {
+    if !by.is_priced() {
+        return other.is_priced();
+    }
+    match (by, other) {
+        (Charge::ByRequest(one), Charge::ByRequest(two)) if same_rules(one, two) => {
+            by.all().zip(other.all()).any(|(by, other)| costs_less(by, other))
+        }
+        _ => by.all().any(|by| other.all().any(|other| costs_less(by, other))),
+    }
+}
+
+fn same_rules(one: &Tariff, two: &Tariff) -> bool {
+    let rules = |tariff: &Tariff| tariff.rules.iter().map(|rule| rule.when.clone()).collect();
+    let (one, two): (Vec<_>, Vec<_>) = (rules(one), rules(two));
+    one == two
+}
+
+fn costs_less(by: &Terms, other: &Terms) -> bool {
+    by.offers.iter().any(|by| {
+        let by = &by.offer.requirements;
+        other.offers.iter().any(|offered| {
             let offer = &offered.offer.requirements;
-            (&offer.network, offer.asset) == (&other.network, other.asset)
-                && other.amount < offer.amount
+            (&offer.network, offer.asset) == (&by.network, by.asset) && by.amount < offer.amount
         })
     })
 }

@@ -1,0 +1,68 @@
+//! Requests whose price depends on them: what a rule looks at is read, and the price is known.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use pingora::proxy::Session;
+
+use super::exchange::Exchange;
+use super::{Gateway, answer, inspect};
+use crate::refusal::Refusal;
+use crate::route::tariff::{Asked, BODY_BYTES_MAX};
+use crate::route::{Tariff, Tier};
+
+impl Gateway {
+    /// Which terms of a tariff a request is for. Its body is read first where a rule looks at it,
+    /// and is kept for the upstream by pingora.
+    ///
+    /// # Errors
+    /// The request has two readings; its body is too long, too slow, or broke off.
+    pub(super) async fn weigh(
+        &self,
+        session: &mut Session,
+        exchange: &Exchange,
+        tariff: &Tariff,
+    ) -> Result<Tier, Refusal> {
+        let bytes_max = self.body_bytes_max(exchange).min(BODY_BYTES_MAX);
+        let body = match tariff.reads_body() {
+            true => read(session, bytes_max).await?,
+            false => Bytes::new(),
+        };
+        let request = session.req_header();
+        let (method, headers) = (&request.method, &request.headers);
+        let query = inspect::target(request).1;
+        tariff.tier(&Asked { method, query, headers, body: &body })
+    }
+}
+
+/// The whole body of a request.
+async fn read(session: &mut Session, bytes_max: u64) -> Result<Bytes, Refusal> {
+    if session.is_body_empty() {
+        return Ok(Bytes::new());
+    }
+    session.enable_retry_buffering();
+    answer::invite(session).await.map_err(|_| broke_off())?;
+    let reading = async {
+        let mut read: u64 = 0;
+        while let Some(piece) = session.read_request_body().await.map_err(|_| broke_off())? {
+            read = read.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+            if read > bytes_max {
+                return Err(Refusal::BodyTooLarge { bytes_max });
+            }
+        }
+        Ok(())
+    };
+    let reading = tokio::time::timeout(READ_TIMEOUT, reading).await;
+    reading.map_err(|_| Refusal::RequestMalformed("the body came too slowly".into()))??;
+    // A body without bytes that was announced as one cannot be handed on once it was read.
+    session
+        .get_retry_buffer()
+        .ok_or_else(|| Refusal::RequestMalformed("the body has no bytes".into()))
+}
+
+fn broke_off() -> Refusal {
+    Refusal::RequestMalformed("the request broke off".into())
+}
+
+/// How long a body may take that is read before its price is known.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,156 @@
+//! The ready configurations in front of the demo upstream: each endpoint paid, rates, streams.
+
+use serde_json::{Value, json};
+
+use crate::support::client::Answer;
+use crate::support::example::{Demo, gateway};
+use crate::support::facilitator::Facilitator;
+use crate::support::gateway::Gateway;
+use crate::support::in_time;
+use crate::support::wallet::{BASE, POLYGON, Payment, Wallet};
+
+const CHAT: &str = r#"{"userQuery":"Why?"}"#;
+const PERP: &str = r#"{"symbol":"btc","style":"scalping","leverage":5}"#;
+const SWAP: &str = r#"{"intent":"swap 10 USDC to ETH","walletAddress":"0x1"}"#;
+
+async fn post(gateway: &Gateway, path: &str, body: &str, payment: Option<&Payment>) -> Answer {
+    let ask = gateway.ask("POST", path).header("content-type", "application/json");
+    let ask = ask.body(body.to_owned());
+    match payment {
+        Some(payment) => ask.header("X-PAYMENT-RESPONSE", &payment.v2()),
+        None => ask,
+    }
+    .send()
+    .await
+}
+
+/// The keys of an object, in their alphabet.
+fn keys(value: &Value) -> String {
+    let mut keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys.join(" ")
+}
+
+#[tokio::test]
+async fn each_endpoint_asks_its_price_and_answers_in_its_shape() {
+    let (demo, facilitator) = (Demo::start().await, Facilitator::start().await);
+    let gateway = gateway("assistant.toml", &demo, &facilitator).await;
+    let ask = |mode: &str| format!(r#"{{"link":"https://example.com/m","mode":"{mode}"}}"#);
+    let (fast, expert) = (ask("fast"), ask("expert"));
+    let suggestion = "confidence entryPrice reasons risks side stopLossPrice takeProfitPrice";
+    for (path, body, chain, price, shape) in [
+        ("/x402/chat", CHAT, "base", "0.01", "content"),
+        ("/x402/chat/expert", CHAT, "base", "0.05", "content"),
+        ("/x402/polygon/chat", CHAT, "polygon", "0.01", "content"),
+        ("/x402/polygon/chat/expert", CHAT, "polygon", "0.05", "content"),
+        ("/x402/perp-trading-suggestion", PERP, "base", "0.05", suggestion),
+        ("/x402/intent-to-swap-tx", SWAP, "base", "0.02", "transaction"),
+        ("/x402/prediction-market-ask", &fast, "base", "0.01", "predictions reasoning"),
+        ("/x402/prediction-market-ask", &expert, "base", "0.05", "predictions reasoning"),
+    ] {
+        let unpaid = post(&gateway, path, body, None).await;
+        let told = unpaid.json();
+        assert_eq!((unpaid.status, &told["error"]), (402, &json!("payment_required")), "{path}");
+        let instructions = &told["paymentInstructions"];
+        assert_eq!(instructions["amount"], price, "{path}");
+        assert_eq!(instructions["chain"], chain, "{path}");
+        assert_eq!(instructions["currency"], "USDC", "{path}");
+        let amount = unpaid.object("payment-required")["accepts"][0]["amount"].clone();
+        let amount: u64 = amount.as_str().unwrap().parse().unwrap();
+        let payment = match chain {
+            "polygon" => Wallet::new(1).pays_at(POLYGON, amount),
+            _ => Wallet::new(1).pays_at(BASE, amount),
+        };
+        let paid = post(&gateway, path, body, Some(&payment)).await;
+        assert_eq!(paid.status, 201, "{path}: {}", paid.text());
+        assert_eq!(keys(&paid.json()), shape, "{path}");
+        assert_eq!(paid.object("payment-response")["success"], true);
+    }
+    // What the API itself refuses is not paid for, and the payment is good for another question.
+    let payment = Wallet::new(2).pays_at(BASE, 10_000);
+    let refused = post(&gateway, "/x402/chat", "{}", Some(&payment)).await;
+    assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("bad_request")));
+    gateway.comes_to(&payment, "released").await;
+    assert_eq!(post(&gateway, "/x402/chat", CHAT, Some(&payment)).await.status, 201);
+}
+
+/// Pays until a class is empty; a minute gives some back, and this may take longer than that.
+async fn emptied(gateway: &Gateway, path: &str, body: &str, pays: impl Fn() -> Payment) -> usize {
+    let mut passed = 0;
+    loop {
+        let answer = post(gateway, path, body, Some(&pays())).await;
+        if answer.status == 429 {
+            assert_eq!(answer.json()["error"], "rate_limit_exceeded");
+            assert!(!answer.header("retry-after").is_empty());
+            return passed;
+        }
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        passed += 1;
+        assert!(passed < 400, "nothing is limited");
+    }
+}
+
+#[tokio::test]
+async fn a_payer_has_sixty_answers_a_minute_and_thirty_trades_and_others_have_theirs() {
+    let (demo, facilitator) = (Demo::start().await, Facilitator::start().await);
+    let gateway = gateway("assistant.toml", &demo, &facilitator).await;
+    let pays = |wallet, amount| move || Wallet::new(wallet).pays_at(BASE, amount);
+    let trades = emptied(&gateway, "/x402/perp-trading-suggestion", PERP, pays(1, 50_000)).await;
+    assert!(trades >= 30, "{trades}");
+    let swap = post(&gateway, "/x402/intent-to-swap-tx", SWAP, Some(&pays(1, 20_000)())).await;
+    assert!(matches!(swap.status, 429 | 201), "it is the same class: {}", swap.status);
+    let other = pays(2, 50_000)();
+    let other = post(&gateway, "/x402/perp-trading-suggestion", PERP, Some(&other)).await;
+    assert_eq!(other.status, 201);
+    let answers = emptied(&gateway, "/x402/chat", CHAT, pays(1, 10_000)).await;
+    assert!(answers >= 60, "{answers}");
+    let other = post(&gateway, "/x402/chat", CHAT, Some(&pays(2, 10_000)())).await;
+    assert_eq!(other.status, 201);
+    // Without payment an address has thirty, and what was paid for gives some back.
+    let mut unpaid = 0;
+    while post(&gateway, "/x402/chat", CHAT, None).await.status == 402 {
+        unpaid += 1;
+        assert!(unpaid < 400, "nothing is limited");
+    }
+    assert!(unpaid >= 30, "{unpaid}");
+}
+
+#[tokio::test]
+async fn a_stream_passes_event_by_event_and_is_paid_on_its_head() {
+    let (demo, facilitator) = (Demo::start().await, Facilitator::start().await);
+    let gateway = gateway("assistant.toml", &demo, &facilitator).await;
+    let payment = Wallet::new(1).pays_at(BASE, 10_000);
+    let ask = gateway.ask("POST", "/x402/chat").header("content-type", "application/json");
+    let mut answer =
+        ask.header("accept", "text/event-stream").body(CHAT).pays(&payment).open().await;
+    assert_eq!(answer.status(), 201);
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    assert!(answer.headers().contains_key("payment-response"));
+    let mut pieces = Vec::new();
+    while let Some(piece) = in_time("an event", answer.chunk()).await.unwrap() {
+        pieces.push(String::from_utf8(piece.to_vec()).unwrap());
+    }
+    assert!(pieces.len() >= 3, "the events came together: {pieces:?}");
+    let whole = pieces.concat();
+    assert_eq!(
+        whole,
+        "data: {\"content\":\"You \"}\n\ndata: {\"content\":\"asked: \"}\n\n\
+         data: {\"content\":\"Why?\"}\n\ndata: [DONE]\n\n"
+    );
+    gateway.comes_to(&payment, "settled").await;
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_as_openais_does_is_paid_by_the_request() {
+    let (demo, facilitator) = (Demo::start().await, Facilitator::start().await);
+    let gateway = gateway("llm.toml", &demo, &facilitator).await;
+    let models = gateway.ask("GET", "/v1/models").send().await;
+    assert_eq!((models.status, &models.json()["object"]), (200, &json!("list")));
+    let path = "/v1/chat/completions";
+    let body = r#"{"model":"demo","messages":[{"role":"user","content":"Hello"}]}"#;
+    assert_eq!(post(&gateway, path, body, None).await.status, 402);
+    let payment = Wallet::new(1).pays_at(BASE, 10_000);
+    let paid = post(&gateway, path, body, Some(&payment)).await;
+    assert_eq!(paid.status, 200, "{}", paid.text());
+    assert_eq!(paid.json()["choices"][0]["message"]["content"], "You said: Hello");
+}
