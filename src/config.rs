@@ -1,6 +1,7 @@
 //! `gateway.toml`: read as typed, checked, and handed on as domain types.
 
 mod answers;
+mod bypass;
 mod certificates;
 mod chains;
 mod explain;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use alloy_primitives::{B256, keccak256};
 
+use crate::access::Bypass;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit;
 use crate::route::upstream::Upstream;
@@ -81,6 +83,8 @@ pub struct Config {
     /// What is served, in the order of the file. A [`RouteTable`](crate::route::RouteTable) takes
     /// them.
     pub routes: Vec<Arc<Route>>,
+    /// Who need not pay for them.
+    pub bypasses: Vec<Bypass>,
     /// What is odd, but no mistake.
     pub warnings: Vec<Finding>,
     /// A digest of each section of [`READ_ONCE`]: the text itself may hold secrets.
@@ -183,6 +187,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     if public_url.is_none() && routes.iter().any(|route| route.charge.is_priced()) {
         reader.wrong(listen.unwrap_or_default(), Mistake::NoPublicUrl);
     }
+    let bypasses = bypass::bypasses(typed.bypass, &routes, reader);
     let keep = reader.take_if(ledger.keep).unwrap_or_default();
     let ledger = ledger_for(&networks, ledger.url, reader);
     reader.warn_of_unused();
@@ -204,6 +209,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
         limits,
         upstreams: whole(upstreams)?,
         routes,
+        bypasses,
         warnings: std::mem::take(&mut reader.warnings),
     })
 }

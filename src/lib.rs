@@ -12,6 +12,7 @@
 //! | [`proxy`] | the phases of one exchange; all that knows pingora |
 //! | [`route`] | which paths there are, and what they cost |
 //! | [`limit`] | who asks too often |
+//! | [`access`] | who need not pay |
 //! | [`payment`] | the stages of a payment, from header to receipt |
 //! | [`x402`] | the protocol's nouns and bytes |
 //! | [`facilitator`] | who verifies and settles for us |
@@ -24,6 +25,7 @@
 //! | `worker` | the bundled image service; knows nothing of payments |
 //! | [`manual`] | how it works, how it is run, why it is so |
 
+pub mod access;
 pub mod chain;
 pub mod cli;
 pub mod clock;

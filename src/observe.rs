@@ -35,8 +35,11 @@ pub struct Observed<'a> {
     pub client: IpAddr,
     /// HTTP status that was sent; 0: none.
     pub status: u16,
-    /// `free`, `paid`, `at_risk`, `released`, `again`, `client_gone`, or the code of a refusal.
+    /// `free`, `bypass`, `paid`, `at_risk`, `released`, `again`, `client_gone`, or the code of a refusal.
     pub outcome: &'a str,
+    /// As whom it need not be paid for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bypass: Option<&'a str>,
     /// The protocol's reason for a refused payment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,

@@ -9,6 +9,7 @@ pub mod exchange;
 mod inspect;
 pub mod keeping;
 mod patient;
+mod record;
 mod settle;
 pub mod upstream;
 mod weigh;
@@ -29,18 +30,19 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType};
 
+use crate::access::Access;
 use crate::clock::{self, Clock};
 use crate::fault::Fault;
 use crate::ledger::ExchangeId;
 use crate::limit::Limiter;
-use crate::observe::{Metrics, Observed, ObservedPayment, PATH_CHARS_MAX};
+use crate::observe::Metrics;
 use crate::payment::Payments;
 use crate::refusal::{Refusal, Shape};
 use crate::route::RouteTable;
 
 use admit::Admitted;
 pub use door::Door;
-use exchange::{Exchange, Moved};
+use exchange::Exchange;
 use keeping::Ended;
 use upstream::Backend;
 
@@ -69,6 +71,8 @@ pub struct Snapshot {
     pub backends: HashMap<Box<str>, Arc<Backend>>,
     /// Buckets.
     pub limiter: Arc<Limiter>,
+    /// Who need not pay.
+    pub access: Access,
     /// In whose words is refused what no route is for.
     pub refusals: Shape,
 }
@@ -208,7 +212,9 @@ impl ProxyHttp for Gateway {
         if let Some(prepaid) = exchange.take_prepaid() {
             return self.serve(session, exchange, prepaid, head).await;
         }
-        let Some(verified) = exchange.take_held() else { return Ok(()) };
+        let Some(verified) = exchange.take_held() else {
+            return settle::passes(exchange, head);
+        };
         if !settle::answered_well(head) {
             // Dropped: released. The upstream's own answer goes to the client as it is.
             drop(verified);
@@ -355,42 +361,6 @@ impl Gateway {
     fn broke(&self, exchange: &mut Exchange, fault: &Fault) {
         self.metrics.fault(fault.side());
         exchange.fault = Some(fault.to_string().into());
-    }
-
-    fn observe(&self, session: &mut Session, exchange: &Exchange) {
-        let request = session.req_header();
-        let path = String::from_utf8_lossy(inspect::target(request).0);
-        let end = path.char_indices().nth(PATH_CHARS_MAX).map_or(path.len(), |(at, _)| at);
-        let status = session.response_written().map_or(0, |head| head.status.as_u16());
-        let payment = exchange.paid.as_ref().map(|paid| ObservedPayment {
-            payer: paid.payer,
-            network: paid.network.as_str(),
-            amount: paid.amount.units(),
-            transaction: paid.transaction.as_deref(),
-            moved: exchange.moved == Moved::Now,
-        });
-        let outcome = match &exchange.refusal {
-            Some(refusal) => refusal.row().code,
-            None if status == 0 && !exchange.is_settled() => "client_gone",
-            None => exchange.served().name(),
-        };
-        self.metrics.ended(&Observed {
-            began: exchange.began,
-            exchange: exchange.id,
-            method: request.method.as_str(),
-            path: path.get(..end).unwrap_or_default(),
-            route: exchange.route.as_ref().map(|route| &*route.name),
-            client: exchange.client.unwrap_or(std::net::IpAddr::from([0, 0, 0, 0])),
-            status,
-            outcome,
-            reason: exchange.refusal.as_ref().and_then(Refusal::reason).map(|r| r.code()),
-            payment,
-            total: exchange.started.elapsed(),
-            stages: exchange.stages,
-            bytes_in: exchange.body_bytes,
-            bytes_out: u64::try_from(session.body_bytes_sent()).unwrap_or(u64::MAX),
-            fault: exchange.fault.as_deref(),
-        });
     }
 }
 

@@ -7,6 +7,7 @@ mod bad_payments;
 mod books;
 #[cfg(feature = "worker")]
 mod bundled;
+mod bypass;
 mod hang_ups;
 mod hostile;
 mod limits;

@@ -10,6 +10,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("fault", &[]),
     ("refusal", &["x402", "fault"]),
     ("limit", &["clock"]),
+    ("access", &[]),
     ("route", &["x402", "clock", "limit", "refusal"]),
     ("chain", &["x402", "clock", "fault"]),
     ("facilitator", &["x402", "clock", "fault", "chain"]),
@@ -18,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("discovery", &["x402", "route"]),
     ("observe", &["x402", "clock", "fault", "refusal", "route", "ledger", "payment"]),
     ("proxy", ALL_ABOVE),
-    ("config", &["x402", "limit", "route", "facilitator", "ledger", "observe"]),
+    ("config", &["x402", "access", "limit", "route", "facilitator", "ledger", "observe"]),
     ("server", ALL_ABOVE),
     ("worker", &[]),
     // The commands hand out the clock, read the ledger, compare it with the chain, look at it for

@@ -54,6 +54,9 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
     for certificate in &config.certificates {
         row(out, "TLS", &listed(certificate.names.iter().map(ToString::to_string)))?;
     }
+    for bypass in &config.bypasses {
+        row(out, "free for", &bypass.name)?;
+    }
     row(out, "public URL", server.public_url.as_deref().unwrap_or("none: no route is priced"))?;
     row(out, "ledger", &format!("{}; {}", config.ledger, kept(config)))?;
     let limit =

@@ -16,6 +16,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use toml::Spanned;
 
+use crate::access::KeyDigest;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
@@ -27,6 +28,7 @@ use crate::x402::network::Worth;
 pub(super) use self::chain::{FileBatch, FileChain, FileGas};
 pub(super) use self::signer::FileSigner;
 use super::answers::Keep as KeepAnswer;
+use super::bypass::RouteName;
 use super::prices::{FilePrice, FileRule};
 use super::server::Switch;
 use super::text::{OneOrMany, Text};
@@ -59,6 +61,8 @@ pub(super) struct FileConfig {
     pub(super) upstreams: Sections<FileUpstream>,
     #[serde(default)]
     pub(super) routes: Vec<Spanned<FileRoute>>,
+    #[serde(default)]
+    pub(super) bypass: Vec<Spanned<FileBypass>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -79,6 +83,18 @@ pub(super) struct FileServer {
     pub(super) client_timeout: Option<Text<Timeout>>,
     pub(super) watch: Option<Text<Switch>>,
     pub(super) price_grace: Option<Text<Delay>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileBypass {
+    pub(super) name: Text<Name>,
+    #[serde(default)]
+    pub(super) addresses: Vec<Text<IpNet>>,
+    #[serde(default)]
+    pub(super) keys: Vec<Text<KeyDigest>>,
+    #[serde(default)]
+    pub(super) routes: Vec<Text<RouteName>>,
 }
 
 #[derive(Deserialize)]

@@ -87,6 +87,16 @@ pub const KEYS: &[Key] = keys! {
         "price_grace": "time", Is(r#"`"60s"`"#),
             "how long payments for the price of before a reload are taken";
     }
+    "[[bypass]]" {
+        "name": "name", Required,
+            "what the log calls those who need not pay";
+        "keys": "list of `sha256:` and 64 hex digits", Is("any, or none"),
+            "digests of the keys that let pass, sent as `X-Tollgate-Key`";
+        "addresses": "list of address blocks", Is("all"),
+            "from where; with `keys`, both are asked";
+        "routes": "list of route names", Is("all"),
+            "where; what is named by nothing else is named by its `match`";
+    }
     "[[certificates]]" {
         "chain": "path", Required,
             "PEM: the certificate and what vouches for it; with one of these, `listen` speaks TLS";

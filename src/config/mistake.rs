@@ -216,6 +216,9 @@ pub enum Mistake {
     /// A secret with nothing in it, or bytes that no header can carry.
     #[error("the secret is empty, or no header can carry it")]
     SecretUnfit,
+    /// A key that passes for free, not written as its digest. It is not repeated.
+    #[error("a key is kept as its digest: `sha256:` and 64 hex digits")]
+    KeyDigest,
     /// A certificate's file, or its key's, that cannot be read.
     #[error("the file cannot be read: {0}")]
     CertificateUnreadable(#[source] io::Error),

@@ -253,6 +253,13 @@
 //! heard from the gateway's own machine only, because in Kubernetes the listener is on all
 //! addresses for its probes.
 //!
+//! # Who need not pay is asked before anything is known of a payment
+//!
+//! A key is looked for by its digest, every digest is compared, and no bucket is taken from: it is
+//! the operator's own traffic. A payment that comes along is not touched, so it can be used
+//! elsewhere. The key is not `Authorization`, which belongs to the API behind; all `X-Tollgate-*`
+//! are taken off anyway. The answer is `no-store`: what others pay for is no shared cache's.
+//!
 //! # Certificates are a section of their own, and read with the file
 //!
 //! `[[certificates]]`, so that a reload may exchange them while `[server]` stays. A chain whose key

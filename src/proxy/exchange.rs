@@ -33,6 +33,8 @@ pub struct Exchange {
     pub client: Option<IpAddr>,
     /// The route that was found.
     pub route: Option<Arc<Route>>,
+    /// As whom it need not be paid for.
+    pub bypass: Option<Arc<str>>,
     /// Which of its terms the request is for.
     pub tier: Tier,
     /// The payment that was proven.
@@ -101,6 +103,8 @@ enum Stage {
 pub enum Served {
     /// On a free route, or answered by the gateway itself.
     Free,
+    /// On a priced route, to somebody who need not pay.
+    Bypass,
     /// For money.
     Paid,
     /// For money that was still to move.
@@ -121,6 +125,7 @@ impl Exchange {
             started: clock::steady(),
             client: None,
             route: None,
+            bypass: None,
             tier: Tier::default(),
             paid: None,
             stages: Stages::default(),
@@ -214,6 +219,7 @@ impl Exchange {
     /// What the exchange came to, where it was not refused.
     pub fn served(&self) -> Served {
         match self.stage {
+            Stage::Unpaid if self.bypass.is_some() => Served::Bypass,
             Stage::Unpaid => Served::Free,
             Stage::Held(_) | Stage::Over => Served::Released,
             Stage::Settled | Stage::Prepaid(_) => Served::Paid,
@@ -228,6 +234,7 @@ impl Served {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Free => "free",
+            Self::Bypass => "bypass",
             Self::Paid => "paid",
             Self::AtRisk => "at_risk",
             Self::Released => "released",

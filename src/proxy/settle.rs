@@ -205,6 +205,14 @@ fn keeps(
     }
 }
 
+/// Lets an answer go for nothing. One that others pay for is for whoever asked, and no cache's.
+pub(super) fn passes(exchange: &Exchange, head: &mut ResponseHeader) -> pingora::Result<()> {
+    match exchange.bypass {
+        Some(_) => head.insert_header(header::CACHE_CONTROL, "no-store"),
+        None => Ok(()),
+    }
+}
+
 fn put_receipts(head: &mut ResponseHeader, receipts: Vec<Receipt>) -> pingora::Result<()> {
     for receipt in receipts {
         head.insert_header(receipt.name, receipt.value)?;

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 
 use super::ServeError;
 use super::upstreams::{Upstreams, Workers};
+use crate::access::Access;
 use crate::clock::Clock;
 use crate::config::{Config, FacilitatorSettings, NetworkSettings, Switch};
 use crate::facilitator::Facilitator;
@@ -56,6 +57,7 @@ impl House {
             routes: table(config)?,
             backends: upstreams.backends(),
             limiter: Arc::new(Limiter::new(&config.limits)),
+            access: Access::new(config.bypasses.clone()),
             refusals: config.refusals,
         }));
         let gateway = Gateway {

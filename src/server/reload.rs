@@ -15,6 +15,7 @@ use super::ServeError;
 use super::assemble::{needs_answers, table};
 use super::tls::Certificates;
 use super::upstreams::Upstreams;
+use crate::access::Access;
 use crate::clock::Clock;
 use crate::config::{Config, Switch, Watched};
 use crate::observe::Metrics;
@@ -142,6 +143,7 @@ impl Reloader {
             routes: table(&next).map_err(|error| error.to_string())?,
             backends: upstreams.backends(),
             limiter: Arc::new(self.now.load().limiter.changed(&next.limits)),
+            access: Access::new(next.bypasses.clone()),
             refusals: next.refusals,
         };
         self.now.store(Arc::new(snapshot));

@@ -1,0 +1,161 @@
+//! Who need not pay: holders of a key, and address blocks.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use ring::digest::{SHA256, digest};
+use subtle::{Choice, ConstantTimeEq as _};
+
+/// Everyone who need not pay.
+#[derive(Clone, Debug, Default)]
+pub struct Access(Vec<Bypass>);
+
+/// Some who need not pay: who comes from one of these addresses and with one of these keys. Of
+/// what is empty nothing is asked; one of both is not.
+#[derive(Clone, Debug)]
+pub struct Bypass {
+    /// What the log calls them.
+    pub name: Arc<str>,
+    /// From where.
+    pub addresses: Vec<IpNet>,
+    /// With which keys.
+    pub keys: Vec<KeyDigest>,
+    /// On which routes, by name; empty: on all.
+    pub routes: Vec<Box<str>>,
+}
+
+/// What is kept of a key: its SHA-256.
+#[derive(Clone, Copy)]
+pub struct KeyDigest([u8; 32]);
+
+/// A text that is no such digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not 64 hex digits")]
+pub struct KeyDigestError;
+
+impl Access {
+    /// Access for these.
+    pub fn new(bypasses: Vec<Bypass>) -> Self {
+        Self(bypasses)
+    }
+
+    /// The name under which a request to this route, from this address and perhaps with a key,
+    /// need not pay.
+    pub fn bypass(&self, route: &str, from: IpAddr, key: Option<&[u8]>) -> Option<&Arc<str>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let key = key.map(KeyDigest::of);
+        let passes = |bypass: &&Bypass| bypass.lets(route, from, key.as_ref());
+        self.0.iter().find(passes).map(|bypass| &bypass.name)
+    }
+}
+
+impl Bypass {
+    fn lets(&self, route: &str, from: IpAddr, key: Option<&KeyDigest>) -> bool {
+        let here = self.routes.is_empty() || self.routes.iter().any(|name| **name == *route);
+        let from_there = self.addresses.iter().any(|block| block.contains(&from));
+        // All are compared, whichever fits.
+        let known = |key: &KeyDigest| {
+            let same = self.keys.iter().map(|own| own.0.ct_eq(&key.0));
+            bool::from(same.fold(Choice::from(0), |any, one| any | one))
+        };
+        let asks = !self.addresses.is_empty() || !self.keys.is_empty();
+        asks && here
+            && (self.addresses.is_empty() || from_there)
+            && (self.keys.is_empty() || key.is_some_and(known))
+    }
+}
+
+impl KeyDigest {
+    /// Of this key.
+    pub fn of(key: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        // SHA-256 has exactly as many.
+        bytes.copy_from_slice(digest(&SHA256, key).as_ref());
+        Self(bytes)
+    }
+}
+
+impl FromStr for KeyDigest {
+    type Err = KeyDigestError;
+
+    fn from_str(text: &str) -> Result<Self, KeyDigestError> {
+        let mut bytes = [0; 32];
+        alloy_primitives::hex::decode_to_slice(text, &mut bytes).map_err(|_| KeyDigestError)?;
+        Ok(Self(bytes))
+    }
+}
+
+/// It is no secret, but nobody needs it.
+impl fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyDigest")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bypass(addresses: &[&str], keys: &[&str], routes: &[&str]) -> Access {
+        Access::new(vec![Bypass {
+            name: "friends".into(),
+            addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            keys: keys.iter().map(|key| KeyDigest::of(key.as_bytes())).collect(),
+            routes: routes.iter().map(|name| (*name).into()).collect(),
+        }])
+    }
+
+    #[track_caller]
+    fn check(access: &Access, (route, from, key): (&str, &str, &str), passes: bool) {
+        let key = Some(key.as_bytes()).filter(|key| !key.is_empty());
+        let found = access.bypass(route, from.parse().unwrap(), key);
+        assert_eq!(found.map(|name| &**name), passes.then_some("friends"), "{route} {from}");
+    }
+
+    #[test]
+    fn a_key_passes_from_anywhere() {
+        let access = bypass(&[], &["one", "two"], &[]);
+        for (key, passes) in [("one", true), ("two", true), ("three", false), ("", false)] {
+            check(&access, ("any", "192.0.2.1", key), passes);
+        }
+    }
+
+    #[test]
+    fn an_address_passes_without_a_key() {
+        let access = bypass(&["192.0.2.0/24", "2001:db8::/32"], &[], &[]);
+        for (from, passes) in
+            [("192.0.2.9", true), ("2001:db8::1", true), ("192.0.3.1", false), ("::1", false)]
+        {
+            check(&access, ("any", from, ""), passes);
+        }
+    }
+
+    #[test]
+    fn where_both_are_named_both_are_asked() {
+        let access = bypass(&["192.0.2.0/24"], &["one"], &["only"]);
+        check(&access, ("only", "192.0.2.1", "one"), true);
+        check(&access, ("only", "192.0.2.1", ""), false);
+        check(&access, ("only", "192.0.3.1", "one"), false);
+        check(&access, ("other", "192.0.2.1", "one"), false);
+    }
+
+    #[test]
+    fn who_is_asked_nothing_does_not_pass() {
+        check(&bypass(&[], &[], &[]), ("any", "192.0.2.1", "one"), false);
+        check(&Access::default(), ("any", "192.0.2.1", "one"), false);
+    }
+
+    #[test]
+    fn a_digest_is_what_sha256sum_prints() {
+        let printed = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed";
+        assert_eq!(printed.parse::<KeyDigest>().unwrap().0, KeyDigest::of(b"one").0);
+        for text in ["", "77", "7692c3", &printed.replace('7', "g")] {
+            assert!(text.parse::<KeyDigest>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What an exchange came to, for the log and the counters.
+
+use pingora::proxy::Session;
+
+use super::exchange::{Exchange, Moved};
+use super::{Gateway, inspect};
+use crate::observe::{Observed, ObservedPayment, PATH_CHARS_MAX};
+use crate::refusal::Refusal;
+
+impl Gateway {
+    pub(super) fn observe(&self, session: &mut Session, exchange: &Exchange) {
+        let request = session.req_header();
+        let path = String::from_utf8_lossy(inspect::target(request).0);
+        let end = path.char_indices().nth(PATH_CHARS_MAX).map_or(path.len(), |(at, _)| at);
+        let status = session.response_written().map_or(0, |head| head.status.as_u16());
+        let payment = exchange.paid.as_ref().map(|paid| ObservedPayment {
+            payer: paid.payer,
+            network: paid.network.as_str(),
+            amount: paid.amount.units(),
+            transaction: paid.transaction.as_deref(),
+            moved: exchange.moved == Moved::Now,
+        });
+        let outcome = match &exchange.refusal {
+            Some(refusal) => refusal.row().code,
+            None if status == 0 && !exchange.is_settled() => "client_gone",
+            None => exchange.served().name(),
+        };
+        self.metrics.ended(&Observed {
+            began: exchange.began,
+            exchange: exchange.id,
+            method: request.method.as_str(),
+            path: path.get(..end).unwrap_or_default(),
+            route: exchange.route.as_ref().map(|route| &*route.name),
+            client: exchange.client.unwrap_or(std::net::IpAddr::from([0, 0, 0, 0])),
+            status,
+            outcome,
+            bypass: exchange.bypass.as_deref(),
+            reason: exchange.refusal.as_ref().and_then(Refusal::reason).map(|r| r.code()),
+            payment,
+            total: exchange.started.elapsed(),
+            stages: exchange.stages,
+            bytes_in: exchange.body_bytes,
+            bytes_out: u64::try_from(session.body_bytes_sent()).unwrap_or(u64::MAX),
+            fault: exchange.fault.as_deref(),
+        });
+    }
+}
