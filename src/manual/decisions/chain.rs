@@ -118,3 +118,17 @@
 //! proxy goes on when it fails. Missing allowance is 402 with `permit2_allowance_required`; the 412
 //! of the specification is what facilitators answer. A Python client of version 2.25 without
 //! `x402[extensions]` cannot pay by Permit2 where a 402 declares any extension.
+//!
+//! # The tests plant the published Permit2, and a stand-in for x402's proxy
+//!
+//! Code comes from package registries alone. npm's `@1inch/solidity-utils` has Permit2's, which
+//! `tests/run` takes out of its tarball and `chain.mjs` compares with a hash; of the proxy no
+//! package was found, so `ExactProxy.sol` does what the proxy's interface says. The published
+//! facilitator and clients meet both.
+//!
+//! # `tollgate pay` looks at the chain only when told where
+//!
+//! A payer's command has no node of its own, and a stranger's would learn who pays for what.
+//! Without `--rpc` it signs and lets the server say whether Permit2 may take the money; with it,
+//! nothing is sent that could only be refused, and an approval comes along where that is taken: its
+//! number is on the chain alone.
