@@ -2,6 +2,7 @@
 
 mod answers;
 mod chains;
+mod contracts;
 mod explain;
 mod facilitators;
 mod file;
