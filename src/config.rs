@@ -1,6 +1,7 @@
 //! `gateway.toml`: read as typed, checked, and handed on as domain types.
 
 mod answers;
+mod certificates;
 mod chains;
 mod contracts;
 mod explain;
@@ -45,6 +46,7 @@ use self::routes::Around;
 use self::text::Text;
 
 pub use self::answers::Answers;
+pub use self::certificates::{Certificate, Watched};
 pub use self::facilitators::FacilitatorSettings;
 pub use self::finding::{ConfigError, Finding};
 pub use self::mistake::Mistake;
@@ -59,6 +61,8 @@ pub struct Config {
     pub origin: PathBuf,
     /// Where the gateway listens, and its bounds.
     pub server: Server,
+    /// What is shown to clients, who come by TLS where there is any.
+    pub certificates: Vec<Certificate>,
     /// Where payments are kept.
     pub ledger: LedgerUrl,
     /// How long payments are kept there after their end.
@@ -83,7 +87,7 @@ pub struct Config {
     /// A digest of each section of [`READ_ONCE`]: the text itself may hold secrets.
     read_once: [B256; READ_ONCE.len()],
     /// A digest of the whole text.
-    pub digest: B256,
+    digest: B256,
 }
 
 impl Config {
@@ -137,6 +141,13 @@ impl Config {
         differs.map(|(section, _)| *section).collect()
     }
 
+    /// Every file that it was read from, but those of secrets.
+    pub fn files(&self) -> Vec<Watched> {
+        let own = Watched { path: self.origin.clone(), digest: self.digest };
+        let others = self.certificates.iter().flat_map(|certificate| certificate.files.clone());
+        std::iter::once(own).chain(others).collect()
+    }
+
     /// Writes what it means: what each route charges, where it goes and the 402 it would send, and
     /// then the warnings. Of a secret it writes only where it comes from.
     ///
@@ -149,7 +160,8 @@ impl Config {
 
 /// Reads section after section. Nothing only when `reader` has noted why.
 fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Config> {
-    let FileConfig { server, ledger, answers, defaults, networks, facilitators, .. } = typed;
+    let FileConfig { server, certificates, ledger, answers, .. } = typed;
+    let (defaults, networks, facilitators) = (typed.defaults, typed.networks, typed.facilitators);
     let (limits, upstreams, routes) = (typed.limits, typed.upstreams, typed.routes);
     let answers = answers::answers(answers, reader);
     let refusals = reader.take_if(defaults.refusals).unwrap_or_default();
@@ -159,7 +171,8 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let classes = reader.sections(Kind::Class, limits.class);
 
     let listen = server.listen.as_ref().map(|listen| listen.span.clone());
-    let server = server::server(server, reader);
+    let certificates = certificates::certificates(certificates, reader);
+    let server = server::server(server, &certificates, reader);
     let networks = networks::networks(networks, &moved_by(&facilitators), reader);
     let facilitators = facilitators::facilitators(facilitators, &networks, reader);
     let limits = limits::limits((limits.unpaid, limits.refused), classes, reader);
@@ -182,6 +195,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
         read_once: digests(text),
         digest: keccak256(text),
         server,
+        certificates,
         ledger: ledger?,
         keep,
         answers,

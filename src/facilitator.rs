@@ -10,8 +10,10 @@ pub mod simulated;
 
 use std::sync::Arc;
 
+use alloy_primitives::Address;
+
 use self::chain::Chain;
-pub use self::health::Question;
+pub use self::health::{Asked, Question};
 use self::http::Http;
 pub use self::pool::{Away, Member, Pool};
 use self::simulated::Simulated;
@@ -132,6 +134,11 @@ pub struct Order {
 }
 
 impl Order {
+    /// Whose money it is.
+    pub fn payer(&self) -> Address {
+        self.payment.authorization.from
+    }
+
     /// What makes this payment itself.
     pub fn identity(&self) -> PaymentIdentity {
         self.offer.identity(&self.payment)
@@ -164,9 +171,19 @@ pub enum Outcome {
     Unknown {
         /// When one was named.
         transaction: Option<Box<str>>,
+        /// Why it says that nothing moved, where it would say the same of a payment that it has
+        /// just moved itself: a look at the chain may find that it is right.
+        said: Option<ErrorReason>,
         /// Why it is not known.
         fault: Fault,
     },
+}
+
+impl Outcome {
+    /// Nobody knows, and nobody has said anything.
+    pub(crate) fn unknown(fault: Fault) -> Self {
+        Self::Unknown { transaction: None, said: None, fault }
+    }
 }
 
 /// What a later look finds of a payment whose settlement was cut off.

@@ -46,6 +46,8 @@ pub enum Retry {
 pub enum Reach {
     /// Whoever asks next may meet it too.
     Everyone,
+    /// Perhaps everyone, perhaps only payments of this payer, who may have caused it.
+    OnePayer,
     /// This payment. A payer may cause it at will, so it must not turn others away.
     OnePayment,
 }
@@ -70,6 +72,12 @@ impl Fault {
     /// The same fault with its cause.
     pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+
+    /// The same fault, which the payer may have caused.
+    pub fn of_one_payer(mut self) -> Self {
+        self.reach = Reach::OnePayer;
         self
     }
 

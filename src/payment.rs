@@ -2,6 +2,7 @@
 //! `Presented → Proven → Reserved → Verified → Settled → Receipt`.
 
 pub mod again;
+mod doubt;
 mod identify;
 mod outlive;
 pub mod prepaid;

@@ -111,6 +111,8 @@ pub enum Refusal {
 pub enum Unkept {
     /// The payment was for another request.
     OtherRequest,
+    /// Another sender came first, or another payment with the same number.
+    OtherSender,
     /// It was not kept, or not so long.
     TooOld,
     /// It was too long to be kept.

@@ -9,6 +9,7 @@ mod reload;
 mod resolve;
 pub mod supervise;
 mod tend;
+mod tls;
 mod upstreams;
 mod watch;
 
@@ -34,10 +35,11 @@ use crate::payment::recover::Recovery;
 pub use crate::proxy::admin::RELOAD_HEADER;
 use crate::proxy::admin::{Admin, Readiness};
 use crate::proxy::{Door, Gateway};
-use assemble::House;
+use assemble::{House, setting};
 pub use books::books;
 use listen::Bound;
 use reload::{Occasions, Reloader};
+use tls::Certificates;
 
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -105,13 +107,17 @@ async fn run(
     let addresses = (public.address(), admin.address());
 
     let door = door(house.gateway, &config);
-    let serving = public.serve("gateway", door, stopped.clone(), traffic);
+    let certificates = Certificates::new(&config.certificates);
+    let encrypted = certificates.as_ref().map(|certificates| certificates.settings());
+    let encrypted =
+        encrypted.transpose().map_err(|error| setting("TLS cannot be set up", *error))?;
+    let serving = public.serve("gateway", door, encrypted, (stopped.clone(), traffic));
     let (reloads, requests) = mpsc::channel(1);
     let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready, reloads));
-    let shown = admin.serve("admin", app, stopped, traffic);
+    let shown = admin.serve("admin", app, None, (stopped, traffic));
     let (grace, occasions) = (config.server.grace, Occasions::new(&config, requests)?);
     let (now, upstreams) = (house.now, house.upstreams);
-    let reloader = Reloader { now, config, upstreams, metrics: Arc::clone(&metrics) };
+    let reloader = Reloader { now, config, upstreams, certificates, metrics: Arc::clone(&metrics) };
     let reloading = tokio::spawn(reloader.keep_reloading(occasions));
     announce(out, addresses).map_err(ServeError::Process)?;
 

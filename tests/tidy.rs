@@ -21,9 +21,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["x402", "limit", "route", "facilitator", "ledger", "observe"]),
     ("server", ALL_ABOVE),
     ("worker", &[]),
-    // The commands hand out the clock, read the ledger, compare it with the chain and are the
-    // worker's own process.
-    ("cli", &["config", "server", "x402", "clock", "ledger", "payment", "worker"]),
+    // The commands hand out the clock, read the ledger, compare it with the chain, look at it for
+    // whoever pays, and are the worker's own process.
+    (
+        "cli",
+        &["config", "server", "x402", "clock", "fault", "chain", "ledger", "payment", "worker"],
+    ),
     ("manual", &[]),
 ];
 

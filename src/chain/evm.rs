@@ -1,6 +1,7 @@
 //! An EVM chain: payments verified on it, settled by our own signers, and looked up.
 
 mod abi;
+mod approval;
 mod batch;
 mod fees;
 mod flight;
@@ -29,6 +30,7 @@ use serde_json::json;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
+pub use self::approval::{Approved, Lack};
 pub use self::fees::FeeCaps;
 use self::head::Heads;
 use self::job::{Claim, Company, Job, Late};

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::clock::Clock;
 
+mod approval;
 mod choice;
 mod client;
 mod demand;
@@ -17,6 +18,7 @@ mod request;
 mod verdict;
 mod wallet;
 
+pub use approval::{Otherwise, Unapproved};
 pub use choice::{Payable, Price, Terms, Unpayable};
 pub use client::{Answer, Asked, Client, Paid, Patience};
 pub use demand::{Demand, DemandError, Offer};
@@ -56,6 +58,10 @@ pub struct Arguments {
     /// File with the payer's private key, instead of the environment variable.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// A node of the network, to look whether Permit2 may take what is paid; if not, an approval
+    /// comes along where the server takes one. Only for offers that want Permit2.
+    #[arg(long, value_name = "URL")]
+    rpc: Option<crate::chain::evm::RpcUrl>,
     /// Show the answer's status and headers, on standard error.
     #[arg(short, long)]
     include: bool,
@@ -86,10 +92,15 @@ pub async fn run(arguments: Arguments, clock: Clock) -> Result<Exit, PayError> {
     }
     let payable = payable.map_err(PayError::NothingPayable)?;
     let wallet = Wallet::load(&arguments.key_env, arguments.key_file.as_deref())?;
+    let (payer, node) = (wallet.address(), arguments.rpc.as_ref());
+    let payable = approval::looked_up(payable, &demand, payer, node).await?;
     let payment = wallet.pay(&payable, &demand, client.now())?;
     report::paying(&payable, &payment);
     let paid = client.pay(&request, &payment).await?;
-    output::paid(&arguments, &paid, &payable)
+    match approval::refused(&paid.answer, &payable, &demand, payer) {
+        Some(unapproved) => Err(PayError::NotApproved(unapproved)),
+        None => output::paid(&arguments, &paid, &payable),
+    }
 }
 
 const EXITS: &str = "Exit codes:

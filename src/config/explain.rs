@@ -51,6 +51,9 @@ pub(super) fn explain(config: &Config, out: &mut impl Write) -> io::Result<()> {
 fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
     let server = &config.server;
     row(out, "listen", &format!("{}; operators {}", server.listen, server.admin))?;
+    for certificate in &config.certificates {
+        row(out, "TLS", &listed(certificate.names.iter().map(ToString::to_string)))?;
+    }
     row(out, "public URL", server.public_url.as_deref().unwrap_or("none: no route is priced"))?;
     row(out, "ledger", &format!("{}; {}", config.ledger, kept(config)))?;
     let limit =

@@ -42,6 +42,8 @@ pub(super) type Sections<T> = BTreeMap<Spanned<Box<str>>, T>;
 pub(super) struct FileConfig {
     #[serde(default)]
     pub(super) server: FileServer,
+    #[serde(default)]
+    pub(super) certificates: Vec<FileCertificate>,
     pub(super) ledger: FileLedger,
     #[serde(default)]
     pub(super) answers: FileAnswers,
@@ -77,6 +79,13 @@ pub(super) struct FileServer {
     pub(super) client_timeout: Option<Text<Timeout>>,
     pub(super) watch: Option<Text<Switch>>,
     pub(super) price_grace: Option<Text<Delay>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileCertificate {
+    pub(super) chain: Spanned<PathBuf>,
+    pub(super) key: Spanned<PathBuf>,
 }
 
 #[derive(Deserialize)]

@@ -87,6 +87,12 @@ pub const KEYS: &[Key] = keys! {
         "price_grace": "time", Is(r#"`"60s"`"#),
             "how long payments for the price of before a reload are taken";
     }
+    "[[certificates]]" {
+        "chain": "path", Required,
+            "PEM: the certificate and what vouches for it; with one of these, `listen` speaks TLS";
+        "key": "path", Required,
+            "PEM: its private key";
+    }
     "[ledger]" {
         "url": "`sqlite://PATH`, `postgres://…` or `memory:`", Required,
             "a file for one gateway, a database for several; memory is for testnets only";

@@ -225,6 +225,12 @@ pub enum Mistake {
     /// A secret with nothing in it, or bytes that no header can carry.
     #[error("the secret is empty, or no header can carry it")]
     SecretUnfit,
+    /// A certificate's file, or its key's, that cannot be read.
+    #[error("the file cannot be read: {0}")]
+    CertificateUnreadable(#[source] io::Error),
+    /// A certificate, or its key, that is none.
+    #[error("the certificate is no good: {0}")]
+    CertificateUnfit(Box<str>),
     /// A signing key that is none.
     #[error("the signer's key is no good: {0}")]
     Key(#[source] KeyError),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::certificates::Certificate;
 use super::file::FileServer;
 use super::mistake::Mistake;
 use super::reader::Reader;
@@ -56,7 +57,11 @@ pub enum Switch {
 }
 
 /// Reads `[server]`. Whether `public_url` is needed is the routes' to say.
-pub(super) fn server(typed: FileServer, reader: &mut Reader<'_>) -> Server {
+pub(super) fn server(
+    typed: FileServer,
+    certificates: &[Certificate],
+    reader: &mut Reader<'_>,
+) -> Server {
     let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let time = |timeout: Option<Timeout>, seconds| {
         timeout.map_or(Duration::from_secs(seconds), |timeout| timeout.0)
@@ -71,7 +76,7 @@ pub(super) fn server(typed: FileServer, reader: &mut Reader<'_>) -> Server {
     Server {
         listen,
         admin,
-        public_url: named.or_else(|| own_url(listen)),
+        public_url: named.or_else(|| own_url(listen, certificates)),
         trusted_proxies: reader.take_all(typed.trusted_proxies),
         grace: reader.take_if(typed.grace).map_or(GRACE, |Delay(grace)| grace),
         threads: typed.threads.unwrap_or_else(cores),
@@ -87,8 +92,9 @@ pub(super) fn server(typed: FileServer, reader: &mut Reader<'_>) -> Server {
 }
 
 /// The URL of a listener that only this machine reaches.
-fn own_url(listen: SocketAddr) -> Option<Box<str>> {
-    listen.ip().is_loopback().then(|| format!("http://{listen}").into())
+fn own_url(listen: SocketAddr, certificates: &[Certificate]) -> Option<Box<str>> {
+    let scheme = if certificates.is_empty() { "http" } else { "https" };
+    listen.ip().is_loopback().then(|| format!("{scheme}://{listen}").into())
 }
 
 fn size(typed: Option<Size>, default: u64) -> u64 {

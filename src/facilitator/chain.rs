@@ -1,7 +1,7 @@
 //! Our own signers on a chain, as a facilitator.
 
 pub use crate::chain::evm::keys;
-pub use crate::chain::evm::{Bounds, FeeCaps, Purse, Reader, RpcUrl, RpcUrlError, Settings};
+pub use crate::chain::evm::{Bounds, FeeCaps, Lack, Purse, Reader, RpcUrl, RpcUrlError, Settings};
 
 use crate::chain::Sought;
 use crate::chain::evm::{Evm, Outcome as Settled, Payment, Traced};
@@ -47,7 +47,7 @@ impl Chain {
             Settled::Rejected(reason) => Outcome::Rejected(reason),
             Settled::NotSent(fault) => Outcome::NotSent(fault),
             Settled::Unknown { transaction, fault } => {
-                Outcome::Unknown { transaction: transaction.map(text), fault }
+                Outcome::Unknown { transaction: transaction.map(text), said: None, fault }
             }
         }
     }
@@ -88,6 +88,15 @@ impl Chain {
     pub fn nodes(&self) -> (usize, usize) {
         self.0.nodes()
     }
+}
+
+/// Whether a payment that another facilitator was to settle has not moved, and its payer has not
+/// enough of the asset. Where the chain does not tell, nobody says so.
+pub async fn is_poor(reader: &Reader, order: &Order, now: UnixMillis) -> bool {
+    reader.is_poor(&sought(order, now)).await.unwrap_or_else(|fault| {
+        tracing::warn!(%fault, "the chain does not tell whether a payer has enough");
+        false
+    })
 }
 
 /// What a reader of the chain finds of a payment that another facilitator settles.

@@ -8,6 +8,7 @@ use alloy_primitives::{Address, B256, U256};
 
 use super::Order;
 use crate::clock::UnixMillis;
+use crate::x402::permit2::{EXACT_PROXY, Permit};
 use crate::x402::requirements::{AssetDomain, Extra};
 use crate::x402::{
     AssetTransferMethod, AtomicAmount, Authorization, Eip712Domain, Form, Network, Offer,
@@ -43,6 +44,18 @@ pub(super) fn order_with(nonce: u8, change: impl FnOnce(&mut Offer, &mut Authori
     let signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
     let payment = SignedAuthorization { authorization, signature, approval: None };
     Order { version: Version::V2, offer: Arc::new(offer), payment }
+}
+
+/// An order with this nonce in this asset, moved by Permit2 and well signed.
+pub(super) fn permitted(nonce: u8, asset: u8) -> Order {
+    order_with(nonce, |offer, authorization| {
+        let token = Address::repeat_byte(asset);
+        offer.requirements.asset = token;
+        offer.requirements.extra = Extra { method: AssetTransferMethod::Permit2, domain: None };
+        offer.v1 = None;
+        offer.domain = Eip712Domain::permit2(84532);
+        authorization.form = Form::Permit2(Permit { token, spender: EXACT_PROXY });
+    })
 }
 
 /// What an asset costs on a network, with `name` as version 1 calls it.

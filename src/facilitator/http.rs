@@ -145,13 +145,13 @@ impl Http {
         match self.settle.ask(Some(body)).await {
             Ok(answer) => match answer::outcome(&answer, order) {
                 Outcome::NotSent(fault) => Outcome::NotSent(fault.pausing(answer.pause)),
-                Outcome::Unknown { transaction, fault } => {
-                    Outcome::Unknown { transaction, fault: fault.pausing(answer.pause) }
+                Outcome::Unknown { transaction, said, fault } => {
+                    Outcome::Unknown { transaction, said, fault: fault.pausing(answer.pause) }
                 }
                 told @ (Outcome::Settled { .. } | Outcome::Rejected(_)) => told,
             },
             Err(Unanswered::NotSent(fault)) => Outcome::NotSent(fault),
-            Err(Unanswered::Perhaps(fault)) => Outcome::Unknown { transaction: None, fault },
+            Err(Unanswered::Perhaps(fault)) => Outcome::unknown(fault),
         }
     }
 

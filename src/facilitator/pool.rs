@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::health::{Change, Circuit, Health, Pass, Question, Sign};
+use alloy_primitives::Address;
+
+use super::health::{Asked, Change, Circuit, Health, Pass, Question, Sign};
 use super::{Facilitator, Order, Outcome, Verdict};
 use crate::clock::{Clock, UnixMillis};
 use crate::fault::{Fault, Reach, Retry, Side};
@@ -72,14 +74,14 @@ impl Pool {
         &self,
         names: &[Arc<str>],
         offer: &Offer,
-        question: Question,
+        asked: Asked,
         now: UnixMillis,
     ) -> Vec<&Member> {
         let named: Vec<&Member> = names.iter().filter_map(|name| self.members.get(name)).collect();
         let some_list_it = named.iter().any(|member| member.facilitator.settles(offer));
         let fits = |member: &&Member| {
             let settles = !some_list_it || member.facilitator.settles(offer);
-            settles && member.health.wait(question, now).is_none()
+            settles && member.health.wait(asked, now).is_none()
         };
         named.into_iter().filter(fits).collect()
     }
@@ -87,8 +89,8 @@ impl Pool {
     /// That none of these could be asked, and when to come back.
     pub fn away(&self, names: &[Arc<str>], last: Option<Fault>, now: UnixMillis) -> Away {
         let members = names.iter().filter_map(|name| self.members.get(name));
-        let waits =
-            members.map(|member| member.health.wait(Question::Verify, now).unwrap_or(RETRY_AFTER));
+        let wait = |member: &Member| member.health.wait_of_everyone(Question::Verify, now);
+        let waits = members.map(|member| wait(member).unwrap_or(RETRY_AFTER));
         let fault = last.unwrap_or_else(circuit_open);
         Away { fault, retry_after: waits.min().unwrap_or(RETRY_AFTER) }
     }
@@ -118,17 +120,18 @@ impl Member {
     /// # Cancel safety
     /// May be dropped at any time.
     pub async fn verify(&self, order: &Order, clock: &Clock) -> Result<Verdict, Fault> {
-        let entered = self.health.enter(Question::Verify, clock.now());
+        let payer = order.payer();
+        let entered = self.health.enter(Question::Verify.of(payer), clock.now());
         let pass = entered.map_err(|_wait| circuit_open())?;
         let said = self.facilitator.verify(order, clock.now()).await;
-        let sign = said.as_ref().map_or_else(sign_of, |_| Sign::Well);
+        let sign = said.as_ref().map_or_else(|fault| sign_of(fault, payer), |_| Sign::Well);
         self.tell(pass.over(sign, clock.now()));
         said
     }
 
     /// Leave to ask it to settle, for [`Member::settle`]; nothing while its circuit is open.
-    pub fn to_settle(&self, now: UnixMillis) -> Option<Pass<'_>> {
-        self.health.enter(Question::Settle, now).ok()
+    pub fn to_settle(&self, order: &Order, now: UnixMillis) -> Option<Pass<'_>> {
+        self.health.enter(Question::Settle.of(order.payer()), now).ok()
     }
 
     /// Asks it to move the money. As [`Facilitator::settle`].
@@ -139,7 +142,9 @@ impl Member {
         let outcome = self.facilitator.settle(order, clock.now()).await;
         let sign = match &outcome {
             Outcome::Settled { .. } | Outcome::Rejected(_) => Sign::Well,
-            Outcome::NotSent(fault) | Outcome::Unknown { fault, .. } => sign_of(fault),
+            Outcome::NotSent(fault) | Outcome::Unknown { fault, .. } => {
+                sign_of(fault, order.payer())
+            }
         };
         self.tell(pass.over(sign, clock.now()));
         outcome
@@ -167,13 +172,14 @@ impl Member {
     }
 }
 
-/// What a fault says of whoever was asked.
-fn sign_of(fault: &Fault) -> Sign {
+/// What a fault with a payment of this payer says of whoever was asked.
+fn sign_of(fault: &Fault, payer: Address) -> Sign {
     if let (Side::Facilitator, Some(pause)) = (fault.side(), fault.pause()) {
         return Sign::Pause(pause);
     }
     match (fault.side(), fault.reach()) {
         (Side::Facilitator | Side::Chain, Reach::Everyone) => Sign::Faulty,
+        (Side::Facilitator | Side::Chain, Reach::OnePayer) => Sign::FaultyFor(payer),
         (Side::Facilitator | Side::Chain, Reach::OnePayment)
         | (Side::Upstream | Side::Ledger | Side::Ours, _) => Sign::Neither,
     }

@@ -179,7 +179,7 @@ impl Chain {
             }
             (_, moved) => {
                 let transaction = moved.or_else(|| Some("0xnot-yet".into())).filter(|_| named);
-                Outcome::Unknown { transaction, fault: fault() }
+                Outcome::Unknown { transaction, said: None, fault: fault() }
             }
         }
     }

@@ -172,7 +172,8 @@ impl Simulated {
         if let Some(ack) = ack
             && ack.await.is_err()
         {
-            return Outcome::Unknown { transaction: Some(transaction), fault: journal_lost() };
+            let fault = journal_lost();
+            return Outcome::Unknown { transaction: Some(transaction), said: None, fault };
         }
         pause(self.delay.settle).await;
         Outcome::Settled { transaction }

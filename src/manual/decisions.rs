@@ -75,6 +75,14 @@
 //! rejections; every other refusal to settle leaves the outcome unknown. So does "used before": a
 //! proxy between us that repeats an order whose answer was lost is told so of money that has moved.
 //!
+//! It may be told as well that the account is empty, the allowance is missing or the simulation
+//! fails, which the first order has brought about; the published facilitator never looks at a
+//! permit's number and says nothing else. With `rpc` the gateway looks at once: a number that is
+//! unused and a balance that is too small are a refusal, anything else is unknown until the chain
+//! tells. Without, an empty account is believed under EIP-3009, where published facilitators look
+//! at the number first: two payments with the money for one cost a payer nothing, and each would be
+//! one more whose outcome nobody can ever know.
+//!
 //! # A request to settle is never repeated by the HTTP client
 //!
 //! The second could be refused as used although the first one paid. Idle connections close after
@@ -180,6 +188,16 @@
 //! What a payer can cause at will does not count: a refused payment, or a settlement that fails
 //! because the account is empty by now. Else one payer could close the gateway for all others.
 //!
+//! Whatever happens once a facilitator has heard a payment may be that payment's doing: an odd one
+//! makes it answer 500, a contract wallet lets it wait. Such a fault counts once for each payer
+//! among the last thirty-two answers, so that it takes five payers to turn others away, and a payer
+//! who is counted already does not keep a circuit open by failing its trial. What it does more
+//! often opens a circuit of the payer's own, by the same rules, so that a facilitator that breaks
+//! at a gateway with one customer is left alone as well; that one is in no metric. Connections that
+//! cannot be made, and 401, 403, 404, 405, 415, 429, are nobody's doing and count each time. Five
+//! keys cost nothing, so this stops accidents and idlers, not somebody who means it: for those
+//! there are the limits, and a good answer to anybody closes the circuit again.
+//!
 //! A wait is not tried by a payment where `/supported` can be asked first, beside the requests.
 //! Time is the time of day, because it is handed in; a clock that is set back ends a wait early,
 //! never late.
@@ -234,6 +252,15 @@
 //! same: a page in an operator's browser can send a plain `POST` to any address it can name. It is
 //! heard from the gateway's own machine only, because in Kubernetes the listener is on all
 //! addresses for its probes.
+//!
+//! # Certificates are a section of their own, and read with the file
+//!
+//! `[[certificates]]`, so that a reload may exchange them while `[server]` stays. A chain whose key
+//! is another's is a mistake of the file, found by `check` and before anything is exchanged. Which
+//! names a certificate is for is read from itself: a list beside it would be wrong one day. A
+//! client that names none of them, or nothing, is shown the first: it refuses it, and its user
+//! sees why. There is no plain listener beside: the 402 would go out in the clear, and a redirect
+//! teaches clients to send payments there first.
 //!
 //! # SQLite's writer is rusqlite on a thread of the ledger's own
 //!

@@ -8,9 +8,11 @@
 //!
 //! # A changed configuration
 //! `tollgate reload`, `SIGHUP` and, with `watch = "on"`, the file itself have a running gateway
-//! read `gateway.toml` again: routes, prices, upstreams and limits, with their secrets, are
-//! exchanged all at once. What runs goes on with what it began with, streams too; no bucket is
-//! refilled where the rate stays. Payments for a price of before are taken for `price_grace` more.
+//! read `gateway.toml` again: routes, prices, upstreams, limits and certificates, with their
+//! secrets, are exchanged all at once; `watch` looks at the files of certificates too, so that one
+//! that was renewed is shown to connections that begin within seconds. What runs goes on with what
+//! it began with, streams too; no bucket is refilled where the rate stays. Payments for a price of
+//! before are taken for `price_grace` more.
 //! What is read at the start only (`[server]`, `[ledger]`, `[answers]`, `[networks]`,
 //! `[facilitators]`, bundled services) refuses the whole reload when it has changed, and is named:
 //! restart.
@@ -52,6 +54,8 @@
 //! payer, nonce and transaction; the asset's `authorizationState(payer, nonce)` on a block explorer
 //! says whether it was used, and the event of its use for what. A payer who uses or cancels its own
 //! authorization between verify and settle makes one of these, too, and pays for gas to do so.
+//! With Permit2 so does a payer whose account or allowance is empty by then, unless the network has
+//! `rpc`: give it one.
 //!
 //! Where the gateway settles by itself, or the network has `rpc`, the chain is looked at every few
 //! seconds: the named transaction, the authorization's state, the event of its use. A payment whose

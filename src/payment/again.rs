@@ -121,7 +121,7 @@ impl Payments {
             Ok(Found::Line(line)) => match line.missing {
                 Some(missing) => Err(by.used(missing.into())),
                 None if by.is_of(&line.payment) => Ok(Bought(*line)),
-                None => Err(by.of_another_request()),
+                None => Err(by.used(Unkept::OtherSender)),
             },
             Ok(Found::UnderWay) => Err(Withheld::for_now(by.under_way())),
             Ok(Found::Nothing) => Err(self.nothing_of(by, now).await),

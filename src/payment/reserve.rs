@@ -81,8 +81,8 @@ impl Payments {
             return Err(self.unless_taken(&presented, Standing::TooLate).await);
         }
         let offered = &presented.offered;
-        let turn =
-            self.pool().in_turn(&offered.facilitators, &offered.offer, Question::Verify, now);
+        let asked = Question::Verify.of(presented.payment.authorization.from);
+        let turn = self.pool().in_turn(&offered.facilitators, &offered.offer, asked, now);
         let Some(first) = turn.first().map(|member| (&**member.name()).into()) else {
             let away = Standing::Away(self.pool().away(&offered.facilitators, None, now));
             return Err(self.unless_taken(&presented, away).await);

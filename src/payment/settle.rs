@@ -151,9 +151,10 @@ impl Settlement {
         let (pool, clock) = (self.payments.pool(), self.payments.clock());
         let mut last = None;
         let (names, now) = (&self.facilitators, clock.now());
-        for member in pool.in_turn(names, &self.order.offer, Question::Settle, now) {
+        let asked = Question::Settle.of(self.order.payer());
+        for member in pool.in_turn(names, &self.order.offer, asked, now) {
             // Another payment's trouble may have opened the circuit since it was this one's turn.
-            let Some(pass) = member.to_settle(clock.now()) else { continue };
+            let Some(pass) = member.to_settle(&self.order, clock.now()) else { continue };
             let step = Step::Settling { facilitator: (&**member.name()).into() };
             if let Err(fault) = self.write(step).await {
                 // Nothing was sent, nor is under way elsewhere. If the write went through after
@@ -162,7 +163,8 @@ impl Settlement {
                 self.ledger.release_later(identity, self.exchange, clock.now());
                 return ControlFlow::Break(Err(Unsettled::NotSent(Away::new(fault))));
             }
-            let settled = match member.settle(pass, &self.order, clock).await {
+            let outcome = member.settle(pass, &self.order, clock).await;
+            let settled = match self.payments.sure(outcome, &self.order).await {
                 Outcome::NotSent(fault) => {
                     tracing::warn!(
                         facilitator = &**member.name(), payment = %self.identity, %fault,
@@ -179,7 +181,7 @@ impl Settlement {
                     self.note(Step::Refused(reason)).await;
                     Err(Unsettled::Rejected(reason))
                 }
-                Outcome::Unknown { transaction, fault } => {
+                Outcome::Unknown { transaction, fault, .. } => {
                     self.owe().await;
                     self.note(Step::Unknown { transaction: transaction.clone() }).await;
                     Err(Unsettled::Unknown { transaction, fault })

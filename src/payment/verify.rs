@@ -35,7 +35,8 @@ impl Payments {
         let (pool, clock, order) = (self.pool(), self.clock(), &reserved.order);
         let mut last = None;
         let (names, now) = (&reserved.facilitators, clock.now());
-        for member in pool.in_turn(names, &order.offer, Question::Verify, now) {
+        let asked = Question::Verify.of(order.payer());
+        for member in pool.in_turn(names, &order.offer, asked, now) {
             match member.verify(order, clock).await {
                 Ok(Verdict::Good) => {
                     let by = member.name().clone();

@@ -120,6 +120,7 @@ impl Unkept {
     const fn message(self) -> &'static str {
         match self {
             Self::OtherRequest => "this payment has bought the answer to another request",
+            Self::OtherSender => "its answer is given only to whoever sent this payment first",
             Self::TooOld => "this payment has bought an answer before, which is not kept any more",
             Self::TooLong => "this payment has bought an answer that was too long to be kept",
             Self::BrokenOff => "this payment has bought an answer that broke off",

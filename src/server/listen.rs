@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pingora::apps::ServerApp;
 use pingora::listeners::ListenerConfig;
+use pingora::listeners::tls::TlsSettings;
 use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::{Fds, ShutdownWatch};
 use pingora::services::Service as _;
@@ -38,14 +39,14 @@ impl Bound {
         self.address
     }
 
-    /// Serves its connections with `app` on `runtime` until `shutdown` says so. The task ends when
-    /// no more are accepted; those that are open go on.
+    /// Serves its connections with `app` on `runtime` until `shutdown` says so, by TLS where that
+    /// is set up. The task ends when no more are accepted; those that are open go on.
     pub(super) fn serve<A: ServerApp + Send + Sync + 'static>(
         self,
         name: &str,
         app: A,
-        shutdown: ShutdownWatch,
-        runtime: &Handle,
+        tls: Option<TlsSettings>,
+        (shutdown, runtime): (ShutdownWatch, &Handle),
     ) -> JoinHandle<()> {
         // pingora takes a listener over by the text of its address.
         let text = self.address.to_string();
@@ -54,7 +55,11 @@ impl Bound {
         let inherited = Arc::new(Mutex::new(inherited));
         let mut service = Service::new(name.to_owned(), app);
         let buffers = L4BufferSettings::new(0, WRITE_BUFFER_BYTES);
-        service.add_listener(ListenerConfig::tcp(text).l4_buffer(buffers));
+        let listener = ListenerConfig::tcp(text).l4_buffer(buffers);
+        service.add_listener(match tls {
+            Some(settings) => listener.tls(settings),
+            None => listener,
+        });
         runtime.spawn(async move { service.start_service(Some(inherited), shutdown, 1).await })
     }
 }

@@ -108,7 +108,7 @@ impl Look {
                 self.metrics.set_circuit(name, question.name(), level);
             }
             let ready = member.facilitator().ready();
-            if ready.is_err() || member.health().wait(Question::Verify, now).is_some() {
+            if ready.is_err() || member.health().wait_of_everyone(Question::Verify, now).is_some() {
                 away.push(Arc::clone(name));
             }
             troubles.extend(ready.err().map(|fault| format!("facilitator {name}: {fault}")));

@@ -7,32 +7,119 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::ServeError;
-use super::assemble::facilitators;
-use crate::config::Config;
+use super::assemble::{facilitators, reader};
+use crate::config::{Config, FacilitatorSettings, NetworkSettings};
 use crate::facilitator::Facilitator;
+use crate::facilitator::chain::{Lack, Reader, RpcUrl};
 use crate::facilitator::http::Http;
 use crate::fault::Fault;
-use crate::x402::SupportedKind;
+use crate::x402::permit2::{EXACT_PROXY, PERMIT2};
 use crate::x402::requirements::SCHEME_EXACT;
+use crate::x402::{AssetTransferMethod, SupportedKind};
 
 /// What the look came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Online {
     /// Each network has a facilitator that settles there.
     Good,
-    /// Some network has none.
+    /// Some network has none, or lacks what Permit2 needs.
     Bad,
 }
 
 /// Asks `/supported` of every hosted facilitator, all at once, each within its `verify_timeout`
 /// twice at most, and writes for each network, in its order, who settles there and who does not.
+/// Where payments are by Permit2, the chain is asked what they lack.
 ///
 /// # Errors
 /// A facilitator cannot be set up, or `out` cannot be written.
 pub async fn check(config: &Config, out: &mut impl Write) -> Result<Online, ServeError> {
     let facilitators = facilitators(config)?;
     let answers = ask(&facilitators).await;
-    write(config, &facilitators, &answers, out).map_err(ServeError::Process)
+    let mut looked = HashMap::new();
+    for (name, network) in &config.networks {
+        if network.transfer.method() == AssetTransferMethod::Permit2 {
+            looked.insert(&**name, look(config, network).await?);
+        }
+    }
+    write(config, &facilitators, &Told { answers, looked }, out).map_err(ServeError::Process)
+}
+
+/// What was found.
+struct Told<'a> {
+    /// Of each hosted facilitator.
+    answers: Answers,
+    /// Of each network that is paid on by Permit2.
+    looked: HashMap<&'a str, Looked>,
+}
+
+/// What payments by Permit2 lack, if anybody could be asked.
+type Looked = Option<Result<Vec<Lack>, Fault>>;
+
+/// What payments by Permit2 lack on a network; nothing where no node of it is known.
+async fn look(config: &Config, network: &NetworkSettings) -> Result<Looked, ServeError> {
+    let nodes = nodes(config, network);
+    if nodes.is_empty() {
+        return Ok(None);
+    }
+    let reader: Reader = reader(nodes)?;
+    Ok(Some(reader.lacks(network.asset, network.approved_under.as_ref()).await))
+}
+
+/// The network's own nodes, or those of a facilitator of ours that settles there.
+fn nodes(config: &Config, network: &NetworkSettings) -> Vec<RpcUrl> {
+    let ours = network.facilitators.iter().filter_map(|name| config.facilitators.get(&**name));
+    let of_ours = ours.filter_map(|settings| match settings {
+        FacilitatorSettings::Chain(settings) => Some(settings.rpc.clone()),
+        FacilitatorSettings::Http(_) | FacilitatorSettings::Simulated(_) => None,
+    });
+    let own = Some(network.rpc.clone()).filter(|nodes| !nodes.is_empty());
+    own.into_iter().chain(of_ours).next().unwrap_or_default()
+}
+
+fn permit2(network: &NetworkSettings, looked: &Looked, out: &mut impl Write) -> io::Result<Online> {
+    let lacks = match looked {
+        None => {
+            writeln!(
+                out,
+                "  permit2    not looked for: give [networks.{}] an `rpc`",
+                network.name
+            )?;
+            return Ok(Online::Good);
+        }
+        Some(Err(fault)) => {
+            writeln!(out, "  permit2    cannot be looked for: {fault}")?;
+            return Ok(Online::Bad);
+        }
+        Some(Ok(lacks)) => lacks,
+    };
+    if lacks.is_empty() {
+        writeln!(out, "  permit2    all that it needs is on the chain")?;
+        return Ok(Online::Good);
+    }
+    for lack in lacks {
+        writeln!(out, "  permit2    {}", missing(*lack, network))?;
+    }
+    Ok(Online::Bad)
+}
+
+/// What is missing, and what to do.
+fn missing(lack: Lack, network: &NetworkSettings) -> String {
+    let asset = network.asset;
+    match lack {
+        Lack::Permit2 => format!("no Permit2 at {PERMIT2}: this network cannot use it"),
+        Lack::Proxy => format!(
+            "no x402ExactPermit2Proxy at {EXACT_PROXY}: anybody may deploy it there, see x402's \
+             contracts/evm; until then no payment settles"
+        ),
+        Lack::Asset => format!("no contract at {asset}: look at `asset` and `chain_id`"),
+        Lack::Eip2612 => format!(
+            "no EIP-2612 in {asset}: leave out `gas_sponsoring`; payers approve Permit2 themselves"
+        ),
+        Lack::Domain => format!(
+            "{asset} has another EIP-712 domain than `eip712` says: approvals that come along \
+             would fail"
+        ),
+    }
 }
 
 type Answers = HashMap<Arc<str>, Result<Vec<SupportedKind>, Fault>>;
@@ -56,7 +143,7 @@ async fn kinds(http: &Http) -> Result<Vec<SupportedKind>, Fault> {
 fn write(
     config: &Config,
     facilitators: &HashMap<Arc<str>, Facilitator>,
-    answers: &Answers,
+    Told { answers, looked }: &Told<'_>,
     out: &mut impl Write,
 ) -> io::Result<Online> {
     let mut online = Online::Good;
@@ -87,6 +174,11 @@ fn write(
         }
         if !settled {
             writeln!(out, "  nobody is known to settle here now")?;
+            online = Online::Bad;
+        }
+        if let Some(looked) = looked.get(&**name)
+            && permit2(network, looked, out)? == Online::Bad
+        {
             online = Online::Bad;
         }
     }

@@ -1,5 +1,7 @@
 //! A changed `gateway.toml`, taken over while requests run.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +13,10 @@ use tokio::time::{Interval, interval};
 
 use super::ServeError;
 use super::assemble::{needs_answers, table};
+use super::tls::Certificates;
 use super::upstreams::Upstreams;
 use crate::clock::Clock;
-use crate::config::{Config, Switch};
+use crate::config::{Config, Switch, Watched};
 use crate::observe::Metrics;
 use crate::proxy::Snapshot;
 use crate::proxy::admin::Reload;
@@ -23,6 +26,8 @@ pub(super) struct Reloader {
     pub(super) now: Arc<ArcSwap<Snapshot>>,
     pub(super) config: Config,
     pub(super) upstreams: Upstreams,
+    /// Where clients come by TLS.
+    pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -33,10 +38,11 @@ pub(super) struct Occasions {
     watch: Option<Watch>,
 }
 
-/// The file, looked at now and then.
+/// The files, looked at now and then.
 struct Watch {
     every: Interval,
-    seen: B256,
+    /// What was found in each.
+    seen: HashMap<PathBuf, B256>,
 }
 
 impl Occasions {
@@ -50,7 +56,7 @@ impl Occasions {
     ) -> Result<Self, ServeError> {
         let signal = signal(SignalKind::hangup()).map_err(ServeError::Process)?;
         let watched = config.server.watch == Switch::On;
-        let watch = watched.then(|| Watch { every: interval(WATCH_EVERY), seen: config.digest });
+        let watch = watched.then(|| Watch { every: interval(WATCH_EVERY), seen: HashMap::new() });
         Ok(Self { signal, requests, watch })
     }
 
@@ -75,11 +81,16 @@ impl Watch {
     async fn changed(&mut self, config: &Config) {
         loop {
             self.every.tick().await;
-            let file = config.origin.clone();
-            let read = tokio::task::spawn_blocking(move || std::fs::read(file).map(keccak256));
-            // A file that is not there is about to be: editors and mounts exchange it.
-            let Ok(Ok(found)) = read.await else { continue };
-            if found != std::mem::replace(&mut self.seen, found) {
+            let mut changed = false;
+            for Watched { path, digest } in config.files() {
+                let file = path.clone();
+                let read = tokio::task::spawn_blocking(move || std::fs::read(file).map(keccak256));
+                // A file that is not there is about to be: editors and mounts exchange it.
+                let Ok(Ok(found)) = read.await else { continue };
+                let seen = self.seen.insert(path, found).unwrap_or(digest);
+                changed |= found != seen;
+            }
+            if changed {
                 return;
             }
         }
@@ -121,6 +132,9 @@ impl Reloader {
         if needs_answers(&next) && !needs_answers(&self.config) {
             return Err("no route kept answers before, and one does now: restart".to_owned());
         }
+        if next.certificates.is_empty() != self.config.certificates.is_empty() {
+            return Err("clients come by TLS from now on, or no longer: restart".to_owned());
+        }
         self.honour(&mut next);
         let upstreams = self.upstreams.changed(&next.upstreams).await;
         let upstreams = upstreams.map_err(|error| format!("{error}: restart"))?;
@@ -131,6 +145,9 @@ impl Reloader {
             refusals: next.refusals,
         };
         self.now.store(Arc::new(snapshot));
+        if let Some(certificates) = &self.certificates {
+            certificates.exchange(&next.certificates);
+        }
         self.upstreams = upstreams;
         self.config = next;
         let (routes, warnings) = (self.config.routes.len(), self.config.warnings.len());

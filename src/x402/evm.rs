@@ -117,6 +117,11 @@ impl Eip712Domain {
         Self { separator: domain.separator() }
     }
 
+    /// The hash of the domain, as a contract's `DOMAIN_SEPARATOR` tells it.
+    pub fn word(&self) -> U256 {
+        self.separator.into()
+    }
+
     /// The hash that the payer signs.
     pub fn signing_hash(&self, authorization: &Authorization) -> B256 {
         self.hash(match &authorization.form {

@@ -31,7 +31,10 @@ async fn a_kept_answer_is_given_where_it_was_bought_from() {
     let gateway = plan(upstream.address).start().await;
     let payment = Wallet::new(1).pays();
     assert_eq!(asks(&gateway, &payment, PAYER, "").send().await.status, 200);
-    refused(&asks(&gateway, &payment, READER, "").send().await, "payment_used");
+    let read = asks(&gateway, &payment, READER, "").send().await;
+    refused(&read, "payment_used");
+    let told = read.json()["message"].as_str().unwrap().to_owned();
+    assert!(told.contains("whoever sent this payment first"), "{told}");
     refused(&asks(&gateway, &payment, READER, "any-key-of-a-reader").send().await, "payment_used");
     again(&asks(&gateway, &payment, PAYER, "").send().await);
     assert_eq!(upstream.seen().len(), 1);

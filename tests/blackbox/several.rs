@@ -32,8 +32,8 @@ async fn while_the_first_is_gone_the_second_serves_and_the_first_is_left_alone()
     first.on_verify(Habit::Says(502, String::new()));
     first.on_supported(Habit::Says(502, String::new()));
     let gateway = gateway(&upstream, &first, &spare).await;
-    for _ in 0..20 {
-        let payment = Wallet::new(1).pays();
+    for payer in 1..=20 {
+        let payment = Wallet::new(payer).pays();
         assert_eq!(pay(&gateway, &payment).await.status, 200);
         assert_eq!(gateway.comes_to(&payment, "settled").await.facilitator(), "spare");
     }
@@ -71,14 +71,34 @@ async fn a_first_that_hangs_delays_only_those_who_find_out() {
     first.on_verify(Habit::Waits);
     first.on_supported(Habit::Waits);
     let gateway = gateway(&upstream, &first, &spare).await;
-    let finding_out = (0..5).map(|_| async { pay(&gateway, &Wallet::new(1).pays()).await.status });
+    let finding_out =
+        (1..=5).map(async |payer| pay(&gateway, &Wallet::new(payer).pays()).await.status);
     assert_eq!(crate::support::together(finding_out).await, [200; 5]);
     let asked = first.asked().0;
     assert_eq!(asked, 5);
-    for _ in 0..10 {
-        assert_eq!(pay(&gateway, &Wallet::new(1).pays()).await.status, 200);
+    for payer in 6..=15 {
+        assert_eq!(pay(&gateway, &Wallet::new(payer).pays()).await.status, 200);
     }
     assert_eq!(first.asked().0, asked, "a request waited for one that was known to hang");
+}
+
+#[tokio::test]
+async fn a_payer_whose_payments_break_the_first_keeps_it_from_nobody_else() {
+    let (upstream, spare) = (Upstream::start().await, Facilitator::start().await);
+    let first = Facilitator::start().await;
+    let gateway = gateway(&upstream, &first, &spare).await;
+    first.on_verify(Habit::Says(500, String::new()));
+    for _ in 0..20 {
+        assert_eq!(pay(&gateway, &Wallet::new(1).pays()).await.status, 200);
+    }
+    assert_eq!(spare.asked(), (20, 20));
+    let asked = first.asked().0;
+    assert!((5..=7).contains(&asked), "it was asked {asked} times for one payer");
+    first.on_verify(Habit::Honest);
+    let payment = Wallet::new(2).pays();
+    assert_eq!(pay(&gateway, &payment).await.status, 200);
+    assert_eq!(gateway.comes_to(&payment, "settled").await.facilitator(), "peer");
+    assert_eq!(circuit(&gateway, "peer", "verify").await.as_deref(), Some("0"));
 }
 
 #[tokio::test]
@@ -157,16 +177,16 @@ async fn while_all_are_away_nothing_is_lost_and_everything_else_is_served() {
         facilitator.on_verify(Habit::Says(503, String::new()));
         facilitator.on_supported(Habit::Says(503, String::new()));
     }
-    let payment = Wallet::new(2).pays();
-    for _ in 0..6 {
-        let answer = pay(&gateway, &payment).await;
+    let payments: Vec<Payment> = (2..7).map(|payer| Wallet::new(payer).pays()).collect();
+    for payment in &payments {
+        let answer = pay(&gateway, payment).await;
         refused(&answer, "facilitator_unavailable");
         let seconds: u64 = answer.header("retry-after").parse().unwrap();
         assert!((1..=60).contains(&seconds), "{seconds}");
-        gateway.comes_to(&payment, "released").await;
+        gateway.comes_to(payment, "released").await;
     }
     // With all circuits open nothing is written for whoever comes now.
-    let late = Wallet::new(3).pays();
+    let late = Wallet::new(8).pays();
     refused(&pay(&gateway, &late).await, "facilitator_unavailable");
     assert_eq!(gateway.state(&late).await, "none");
     // What was bought is still known, and what needs nobody is served.
@@ -180,7 +200,7 @@ async fn while_all_are_away_nothing_is_lost_and_everything_else_is_served() {
         facilitator.on_supported(Habit::Honest);
     }
     eventually("somebody is back", async || {
-        (pay(&gateway, &payment).await.status == 200).then_some(())
+        (pay(&gateway, &payments[0]).await.status == 200).then_some(())
     })
     .await;
     assert_eq!(first.moved().len() + spare.moved().len(), 2);

@@ -1,9 +1,11 @@
 // Makes a fresh anvil look like the part of Base Sepolia that x402 needs: USDC, Multicall3, Permit2 and
-// x402's proxy at their real addresses, and a factory of contract wallets at 0x…FAc70.
+// x402's proxy for it at their real addresses; a factory of contract wallets at 0x…FAc70, an ERC-20
+// without EIP-3009 at 0x…20 and one with EIP-2612 at 0x…2612.
+// Multicall3 is viem's copy, Permit2 the one in npm's @1inch/solidity-utils 6.9.16; the others are ours.
 //   usage: node chain.mjs RPC-URL SENDER[,SENDER…] PAYER...
 // Each SENDER gets ether for gas; every PAYER gets 1,000 USDC. Prints nothing unless something fails.
 import { readFileSync } from "node:fs";
-import { createTestClient, http, parseEther, parseUnits, publicActions, walletActions } from "viem";
+import { createTestClient, http, keccak256, parseEther, parseUnits, publicActions, walletActions } from "viem";
 import { baseSepolia } from "viem/chains";
 // viem does not export it by name.
 const { multicall3Bytecode } = await import(
@@ -13,7 +15,10 @@ const USDC = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
 const MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11";
 const FACTORY = "0x00000000000000000000000000000000000FAc70";
 const PERMIT2 = "0x000000000022D473030F116dDEE9F6B43aC78BA3";
+const PERMIT2_CODE = "0x463331fa7a0d5f07488e42c37b461bb56a822145c161a821fbafe7d4e916b546";
 const PROXY = "0x402085c248EeA27D92E8b30b2C58ed07f9E20001";
+const PLAIN_TOKEN = "0x0000000000000000000000000000000000000020";
+const PERMIT_TOKEN = "0x0000000000000000000000000000000000002612";
 const [rpc, senders, ...payers] = process.argv.slice(2);
 const built = (name) => JSON.parse(readFileSync(new URL(`build/${name}.json`, import.meta.url), "utf8"));
 const { abi, code } = built("UsdcLike");
@@ -28,12 +33,23 @@ async function call(functionName, ...args) {
   if (status !== "success") throw new Error(`${functionName} was reverted`);
 }
 
+// The code that is on every chain but for its two immutables, which here are zero: it works out its
+// domain for whatever chain it finds itself on.
+function publishedPermit2() {
+  const file = new URL("node_modules/@1inch/solidity-utils/dist/src/permit2.json", import.meta.url);
+  const { bytecode } = JSON.parse(readFileSync(file, "utf8"));
+  if (keccak256(bytecode) !== PERMIT2_CODE) throw new Error("this is not the code of Permit2");
+  return bytecode;
+}
+
 await node.setCode({ address: USDC, bytecode: code });
 await node.setCode({ address: FACTORY, bytecode: built("WalletFactory").code });
-await node.setCode({ address: PERMIT2, bytecode: built("Permit2Like").code });
+await node.setCode({ address: PERMIT2, bytecode: publishedPermit2() });
 await node.setCode({ address: PROXY, bytecode: built("ExactProxyLike").code });
 const { data } = await node.call({ data: multicall3Bytecode }); // its creation returns its code
 await node.setCode({ address: MULTICALL3, bytecode: data });
+await node.setCode({ address: PLAIN_TOKEN, bytecode: built("PlainToken").code });
+await node.setCode({ address: PERMIT_TOKEN, bytecode: built("PermitToken").code });
 await call("init", "USDC", "USDC", "2", 6);
 for (const payer of payers) await call("mint", payer, parseUnits("1000", 6));
 for (const address of senders.split(",")) await node.setBalance({ address, value: parseEther("100") });

@@ -85,8 +85,20 @@ impl Chain {
     /// Calls a contract from an account of the node's own, for much gas. Does not wait for a block.
     pub(super) async fn send(&self, to: Address, data: Vec<u8>) -> String {
         let accounts = self.ask("eth_accounts", json!([])).await;
+        self.send_from(&accounts[0], to, data).await
+    }
+
+    /// Calls a contract as if `from` had signed it.
+    pub(super) async fn send_as(&self, from: Address, to: Address, data: Vec<u8>) -> String {
+        let from = json!(from);
+        self.ask("anvil_impersonateAccount", json!([from])).await;
+        self.ask("anvil_setBalance", json!([from, "0xde0b6b3a7640000"])).await;
+        self.send_from(&from, to, data).await
+    }
+
+    async fn send_from(&self, from: &Value, to: Address, data: Vec<u8>) -> String {
         let transaction = json!([{
-            "from": accounts[0], "to": to, "data": hex::encode_prefixed(data), "gas": "0x7a120",
+            "from": from, "to": to, "data": hex::encode_prefixed(data), "gas": "0x7a120",
             "maxFeePerGas": "0x2540be4000", "maxPriorityFeePerGas": "0x2540be400",
         }]);
         self.ask("eth_sendTransaction", transaction).await.as_str().unwrap().to_owned()
@@ -104,17 +116,26 @@ impl Chain {
     }
 
     pub(super) async fn balance(&self, of: Address) -> U256 {
+        self.balance_in(USDC, of).await
+    }
+
+    pub(super) async fn balance_in(&self, asset: Address, of: Address) -> U256 {
         let data = format!("{BALANCE_OF}{:x}", of.into_word());
-        let call = json!([{ "to": USDC, "data": data }, "latest"]);
+        let call = json!([{ "to": asset, "data": data }, "latest"]);
         word(&self.ask("eth_call", call).await)
     }
 
     /// Every movement of USDC in `transaction`, which must be on the chain and have succeeded.
     pub(super) async fn transfers(&self, transaction: &str) -> Vec<Transfer> {
+        self.transfers_of(USDC, transaction).await
+    }
+
+    /// Every movement of an asset in `transaction`.
+    pub(super) async fn transfers_of(&self, asset: Address, transaction: &str) -> Vec<Transfer> {
         let receipt = self.ask("eth_getTransactionReceipt", json!([transaction])).await;
         assert_eq!(receipt["status"], "0x1", "{transaction}: {receipt}");
         let logs = receipt["logs"].as_array().unwrap().iter();
-        logs.filter_map(transfer).collect()
+        logs.filter_map(|log| transfer(asset, log)).collect()
     }
 
     /// Every use of an authorization: its nonce and the transaction, no nonce twice.
@@ -141,10 +162,10 @@ impl Chain {
     }
 }
 
-fn transfer(log: &Value) -> Option<Transfer> {
+fn transfer(asset: Address, log: &Value) -> Option<Transfer> {
     let [event, from, to] = log["topics"].as_array()?.as_slice() else { return None };
-    let usdc = log["address"].as_str()?.parse() == Ok(USDC);
-    if !usdc || B256::from(word(event)) != TRANSFER {
+    let of_asset = log["address"].as_str()?.parse() == Ok(asset);
+    if !of_asset || B256::from(word(event)) != TRANSFER {
         return None;
     }
     let party = |topic| Address::from_word(word(topic).into());
@@ -164,6 +185,9 @@ fn http_client() -> reqwest::Client {
 const USDC: Address = address!("0x036CbD53842c5426634e7929541eC2318f3dCF7e");
 const BALANCE_OF: &str = "0x70a08231";
 const TRANSFER: B256 = b256!("0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
+/// An ERC-20 without EIP-3009, and one with EIP-2612.
+pub(super) const PLAIN_TOKEN: Address = address!("0x0000000000000000000000000000000000000020");
+pub(super) const PERMIT_TOKEN: Address = address!("0x0000000000000000000000000000000000002612");
 /// `AuthorizationUsed` of EIP-3009.
 const USED: B256 = b256!("0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5");
 pub(super) const FACTORY: Address = address!("0x00000000000000000000000000000000000FAc70");

@@ -41,26 +41,31 @@ pub(super) const KEY_FILE: &str = "signer.key";
 
 /// A gateway in front of `upstream` that settles on these nodes.
 async fn gateway(upstream: &Upstream, nodes: &[String], more: &str) -> Gateway {
-    let plan = Plan::to(upstream.address).facilitator(&settles_itself(nodes, more));
+    settles(Plan::to(upstream.address), nodes, more).await
+}
+
+/// A gateway of this plan that settles on these nodes.
+pub(super) async fn settles(plan: Plan, nodes: &[String], more: &str) -> Gateway {
+    let plan = plan.facilitator(&settles_itself(nodes, more));
     let gateway = plan.start_after(|dir| fs::write(dir.join(KEY_FILE), SIGNER_KEY).unwrap()).await;
     gateway.ready().await;
     gateway
 }
 
-async fn pay(gateway: &Gateway, payment: &Payment) -> Answer {
+pub(super) async fn pay(gateway: &Gateway, payment: &Payment) -> Answer {
     gateway.ask("GET", "/paid").pays(payment).send().await
 }
 
 /// The transaction of a receipt that says that the payment was settled.
 #[track_caller]
-fn transaction(answer: &Answer) -> String {
+pub(super) fn transaction(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let receipt = answer.object("payment-response");
     assert_eq!(receipt["success"], true, "{receipt}");
     receipt["transaction"].as_str().unwrap().to_owned()
 }
 
-fn of(payer: Address) -> Transfer {
+pub(super) fn of(payer: Address) -> Transfer {
     Transfer { from: payer, to: PAY_TO, value: U256::from(PRICE) }
 }
 
@@ -179,7 +184,7 @@ async fn a_node_that_dies_is_replaced_by_the_next() {
 }
 
 /// Pays, and leaves as soon as the transaction waits at the node.
-async fn pay_and_leave(gateway: &Gateway, chain: &Chain, payment: &Payment) {
+pub(super) async fn pay_and_leave(gateway: &Gateway, chain: &Chain, payment: &Payment) {
     let sent = async {
         eventually("sent", async || (chain.waiting().await > U256::ZERO).then_some(())).await;
     };
@@ -235,6 +240,48 @@ async fn a_payment_that_was_never_sent_is_released_when_its_window_has_closed() 
     assert_eq!(chain.balance(PAY_TO).await, U256::ZERO);
 }
 
+/// What anybody may tell the asset about a payment.
+fn transfer(payment: &Payment) -> Vec<u8> {
+    let Authorization { from, to, value, valid_after, valid_before, nonce, .. } =
+        payment.signed.authorization.clone();
+    let signature = payment.signed.signature.to_vec().into();
+    let call = transferWithAuthorizationCall {
+        from,
+        to,
+        value,
+        validAfter: valid_after,
+        validBefore: valid_before,
+        nonce,
+        signature,
+    };
+    call.abi_encode()
+}
+
+/// A facilitator says so too when somebody between us has repeated an order that was good.
+#[tokio::test]
+async fn a_hosted_facilitator_that_misses_money_is_right_where_the_chain_says_so() {
+    let (rich, poor) = (Wallet::new(1), Wallet::new(2));
+    let chain = Chain::start_alone(&[rich.address()]).await;
+    let upstream = Upstream::start().await;
+    let peer = Facilitator::start().await;
+    let said = r#"{"success":false,"errorReason":"insufficient_funds","transaction":""}"#;
+    peer.on_settle(Habit::Says(200, said.to_owned()));
+    let node = format!("rpc = [\"{}\"]", chain.url());
+    let gateway = Plan::to(upstream.address).settled_by(&peer).network(&node).start().await;
+
+    let refused = poor.pays();
+    let answer = pay(&gateway, &refused).await;
+    assert_eq!((answer.status, gateway.state(&refused).await), (402, "refused".to_owned()));
+    assert_eq!(answer.json()["reason"], "insufficient_funds");
+
+    let payment = rich.pays();
+    assert_eq!(pay(&gateway, &payment).await.status, 503);
+    assert_eq!(gateway.state(&payment).await, "unknown");
+    let moved = chain.send(ASSET, transfer(&payment)).await;
+    chain.mine(5).await;
+    assert_eq!(gateway.comes_to(&payment, "settled").await.transaction(), moved);
+}
+
 #[tokio::test]
 async fn what_a_hosted_facilitator_does_not_tell_is_read_from_the_chain() {
     let wallet = Wallet::new(1);
@@ -248,19 +295,7 @@ async fn what_a_hosted_facilitator_does_not_tell_is_read_from_the_chain() {
     assert_eq!(pay(&gateway, &payment).await.status, 503);
     assert_eq!(gateway.state(&payment).await, "unknown");
 
-    let Authorization { from, to, value, valid_after, valid_before, nonce, .. } =
-        payment.signed.authorization.clone();
-    let signature = payment.signed.signature.to_vec().into();
-    let call = transferWithAuthorizationCall {
-        from,
-        to,
-        value,
-        validAfter: valid_after,
-        validBefore: valid_before,
-        nonce,
-        signature,
-    };
-    let moved = chain.send(ASSET, call.abi_encode()).await;
+    let moved = chain.send(ASSET, transfer(&payment)).await;
     chain.mine(5).await;
     assert_eq!(gateway.comes_to(&payment, "settled").await.transaction(), moved);
     // The answer of then is gone, so the payer is owed one, and gets it once.

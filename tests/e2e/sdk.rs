@@ -81,7 +81,20 @@ impl Client {
 
     /// Sends the file `body` to `url`, pays what is asked, and writes the answer's body to `out`.
     pub(super) async fn post(self, url: &str, body: &Path, media_type: &str, out: &Path) -> Answer {
+        self.post_with(&[], url, (body, media_type), out).await
+    }
+
+    /// The same, with more in its environment: `X402_RPC` is a node through which it may look at
+    /// the chain, `X402_ASSET` an asset that it pays with although it does not know it.
+    pub(super) async fn post_with(
+        self,
+        more: &[(&str, &str)],
+        url: &str,
+        (body, media_type): (&Path, &str),
+        out: &Path,
+    ) -> Answer {
         let mut driver = Command::new(install::file(self.runtime));
+        driver.envs(more.iter().copied());
         driver.arg(install::file(self.script)).args([url, "POST"]).arg(body).arg(media_type);
         driver.arg(out).env("X402_PRIVATE_KEY", self.key().to_string());
         driver.envs(self.payment_id.map(|id| ("X402_PAYMENT_ID", id)));

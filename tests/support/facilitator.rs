@@ -214,7 +214,9 @@ impl Books {
 
     /// Moves the money of a payment, once.
     fn moves(&mut self, question: &Value) -> Value {
-        let authorization = &question["paymentPayload"]["payload"]["authorization"];
+        let payload = &question["paymentPayload"]["payload"];
+        let either = ["authorization", "permit2Authorization"].map(|key| &payload[key]);
+        let authorization = either.into_iter().find(|it| it.is_object()).unwrap();
         let nonce = authorization["nonce"].as_str().unwrap();
         *self.sent.entry(nonce.to_owned()).or_default() += 1;
         if self.moved.contains_key(nonce) {

@@ -58,6 +58,11 @@ impl Gateway {
         Ask::new(&self.client, method, &format!("http://{}{path}", self.public))
     }
 
+    /// Where a path of it is.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.public)
+    }
+
     /// A request to it over a connection that nobody else uses.
     pub fn ask_alone(&self, method: &str, path: &str) -> Ask {
         Ask::new(&client::client(), method, &format!("http://{}{path}", self.public))

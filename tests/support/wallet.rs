@@ -6,6 +6,8 @@ use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, U256, address, hex};
 use serde_json::{Value, json};
+use tollgate::x402::payload::{OutgoingExact, OutgoingExtensions};
+use tollgate::x402::permit2::{Approval, EXACT_PROXY, PERMIT2, Permit};
 use tollgate::x402::{Authorization, Eip712Domain, Form, SignedAuthorization};
 
 use super::dialect::{Base64, Keys, write};
@@ -103,6 +105,50 @@ impl Wallet {
     }
 
     fn signs_at(&self, place: Place, change: impl FnOnce(&mut Authorization)) -> Payment {
+        let domain = Eip712Domain::new(place.token, "2", place.chain_id, place.asset);
+        let extra = json!({ "name": place.token, "version": "2" });
+        self.sign(&domain, (place, extra), change)
+    }
+
+    /// A good payment by Permit2, with a nonce of its own.
+    pub fn permits(&self, token: Address) -> Payment {
+        self.signs_permit(token, |_| {})
+    }
+
+    /// A payment by Permit2 that is signed after a change.
+    pub fn signs_permit(&self, token: Address, change: impl FnOnce(&mut Authorization)) -> Payment {
+        let extra = json!({ "assetTransferMethod": "permit2" });
+        let place = Place { asset: token, ..SEPOLIA };
+        self.sign(&Eip712Domain::permit2(place.chain_id), (place, extra), |authorization| {
+            authorization.form = Form::Permit2(Permit { token, spender: EXACT_PROXY });
+            change(authorization);
+        })
+    }
+
+    /// The approval by EIP-2612 that a payment needs, under this domain and number.
+    pub fn approves(&self, payment: &Payment, domain: &Eip712Domain, nonce: u64) -> Approval {
+        let Authorization { from, value, valid_before, form, .. } = payment.signed.authorization;
+        let Form::Permit2(Permit { token, .. }) = form else { panic!("Permit2 is not asked") };
+        let mut approval = Approval {
+            owner: from,
+            token,
+            spender: PERMIT2,
+            value,
+            nonce: U256::from(nonce),
+            deadline: valid_before,
+            signature: Box::default(),
+        };
+        let hash = approval.signing_hash(domain);
+        approval.signature = self.0.sign_hash_sync(&hash).unwrap().as_bytes().into();
+        approval
+    }
+
+    fn sign(
+        &self,
+        domain: &Eip712Domain,
+        (place, extra): (Place, Value),
+        change: impl FnOnce(&mut Authorization),
+    ) -> Payment {
         let now = unix_seconds();
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).unwrap();
@@ -116,17 +162,16 @@ impl Wallet {
             form: Form::Eip3009,
         };
         change(&mut authorization);
-        let domain = Eip712Domain::new(place.token, "2", place.chain_id, place.asset);
         let hash = domain.signing_hash(&authorization);
         let signature = self.0.sign_hash_sync(&hash).unwrap().as_bytes().into();
         let signed = SignedAuthorization { authorization, signature, approval: None };
-        let (scheme, network_v1, accepted) = ("exact", place.name, accepted(place));
+        let (scheme, network_v1, accepted) = ("exact", place.name, accepted(place, extra));
         Payment { signed, accepted, extensions: None, scheme, network_v1 }
     }
 }
 
 /// The terms of a route as version 2 writes them.
-fn accepted(place: Place) -> Value {
+fn accepted(place: Place, extra: Value) -> Value {
     json!({
         "scheme": "exact",
         "network": format!("eip155:{}", place.chain_id),
@@ -134,7 +179,7 @@ fn accepted(place: Place) -> Value {
         "asset": place.asset,
         "payTo": PAY_TO,
         "maxTimeoutSeconds": 300,
-        "extra": { "name": place.token, "version": "2" },
+        "extra": extra,
     })
 }
 
@@ -184,6 +229,10 @@ impl Payment {
         if let Some(extensions) = &self.extensions {
             json["extensions"] = extensions.clone();
         }
+        if let Some(approval) = OutgoingExtensions::of(&self.signed) {
+            let approval = serde_json::to_value(approval).unwrap();
+            json["extensions"]["eip2612GasSponsoring"] = approval["eip2612GasSponsoring"].clone();
+        }
         json
     }
 
@@ -207,8 +256,7 @@ impl Payment {
     }
 
     fn payload(&self) -> Value {
-        let signature = format!("0x{}", self.signature());
-        json!({ "signature": signature, "authorization": self.signed.authorization })
+        serde_json::to_value(OutgoingExact::from(&self.signed)).unwrap()
     }
 }
 

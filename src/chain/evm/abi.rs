@@ -10,6 +10,9 @@ alloy::sol! {
 
         function balanceOf(address owner) external view returns (uint256);
         function allowance(address owner, address spender) external view returns (uint256);
+        /// Of EIP-2612.
+        function nonces(address owner) external view returns (uint256);
+        function DOMAIN_SEPARATOR() external view returns (bytes32);
         function authorizationState(address authorizer, bytes32 nonce)
             external view returns (bool);
     }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::sol_types::SolEvent;
-use alloy_primitives::B256;
+use alloy::sol_types::{SolCall, SolEvent};
+use alloy_primitives::{B256, U256};
 use serde_json::{Value, json};
 
 use super::abi::Token;
 use super::number::Number;
+use super::payment::Call;
 use super::permit;
 use super::probe::{At, Found};
 use super::receipt::{Log, Receipt};
@@ -19,7 +20,7 @@ use crate::x402::AssetTransferMethod;
 
 /// Reads payments on one chain. It signs nothing.
 pub struct Reader {
-    rpc: Arc<Rpc>,
+    pub(super) rpc: Arc<Rpc>,
     confirmations: u64,
 }
 
@@ -60,6 +61,26 @@ impl Reader {
         let (used, at) = self.state(sought, At::Latest).await?;
         // A node that lags does not know.
         Ok(!used && at >= clock)
+    }
+
+    /// Whether, in the last block, nobody has used the number of a payment and its payer has less
+    /// of the asset than it pays.
+    ///
+    /// # Errors
+    /// No node answers.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn is_poor(&self, sought: &Sought) -> Result<bool, Fault> {
+        let (number, owner) = (Number::from(&sought.identity), sought.identity.payer);
+        let balance = Token::balanceOfCall { owner }.abi_encode().into();
+        let calls = [number.question(), Call { to: sought.asset, data: balance }];
+        let Found { results, .. } = self.rpc.probe(At::Latest, &calls, &[], STATE_GAS_MAX).await?;
+        let words: Vec<_> = results.iter().map_while(|result| result.word()).collect();
+        let [number_word, balance] = words.as_slice() else {
+            return Err(fault("an asset does not say what a payer has"));
+        };
+        Ok(!number.is_used(*number_word) && *balance < U256::from(sought.amount.units()))
     }
 
     /// Looks a payment up: the transaction that was named for it, then the state of its
@@ -266,7 +287,7 @@ pub(super) fn receipt_of(transaction: B256) -> Ask {
     Ask::new("eth_getTransactionReceipt", json!([transaction]))
 }
 
-fn fault(context: &'static str) -> Fault {
+pub(super) fn fault(context: &'static str) -> Fault {
     Fault::new(Side::Chain, Retry::Later, context)
 }
 
@@ -280,4 +301,4 @@ const EVENTS_EACH_MAX: usize = 500;
 const SAFE_DEPTH: u64 = 64;
 /// Between our clock and the chain's.
 const CLOCKS_APART_MAX: Duration = Duration::from_secs(600);
-const STATE_GAS_MAX: u64 = 200_000;
+pub(super) const STATE_GAS_MAX: u64 = 200_000;

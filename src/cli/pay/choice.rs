@@ -3,12 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 
 use super::demand::{Demand, Offer};
 use super::report::printable;
 use crate::x402::requirements::SCHEME_EXACT;
-use crate::x402::{AmountError, AtomicAmount, KnownNetwork, Network, NetworkError};
+use crate::x402::{
+    AmountError, AssetTransferMethod, AtomicAmount, KnownNetwork, Network, NetworkError, Version,
+};
 
 /// What the payer agrees to before the server is asked.
 #[derive(Clone, Debug)]
@@ -28,6 +30,10 @@ pub struct Payable<'a> {
     pub known: &'static KnownNetwork,
     /// Contract of USDC there.
     pub asset: Address,
+    /// How the money is moved.
+    pub method: AssetTransferMethod,
+    /// Number of the approval for Permit2 that comes along, if one does.
+    pub approval: Option<U256>,
     /// Who is paid.
     pub pay_to: Address,
     /// Atomic units of the asset.
@@ -40,8 +46,8 @@ pub enum Unpayable {
     /// Not one of ours.
     #[error("its scheme is `{0}`; only `exact` is paid here")]
     Scheme(String),
-    /// Another way of moving the money than EIP-3009.
-    #[error("it wants the transfer method `{0}`; only EIP-3009 is paid here")]
+    /// Another way of moving the money than is known.
+    #[error("it wants the transfer method `{0}`; EIP-3009 is paid here, and Permit2 in version 2")]
     Method(String),
     /// Not the one that `--network` names.
     #[error("its network is {0}, not the one asked for")]
@@ -84,7 +90,7 @@ impl Terms {
     pub fn choose<'a>(&self, demand: &'a Demand) -> Result<Payable<'a>, Vec<Unpayable>> {
         let mut refused = Vec::new();
         for offer in &demand.offers {
-            match self.judge(offer) {
+            match self.judge(offer, demand.version) {
                 Ok(payable) => return Ok(payable),
                 Err(why) => refused.push(why),
             }
@@ -92,7 +98,7 @@ impl Terms {
         Err(refused)
     }
 
-    fn judge<'a>(&self, offer: &'a Offer) -> Result<Payable<'a>, Unpayable> {
+    fn judge<'a>(&self, offer: &'a Offer, version: Version) -> Result<Payable<'a>, Unpayable> {
         if offer.scheme != SCHEME_EXACT {
             return Err(Unpayable::Scheme(offer.scheme.clone()));
         }
@@ -103,13 +109,14 @@ impl Terms {
         }
         let known = network.known().ok_or_else(unknown)?;
         let asset = known_asset(offer, known)?;
+        let method = method(offer, version)?;
         let pay_to = offer.pay_to.parse().map_err(|_| Unpayable::PayTo(offer.pay_to.clone()))?;
         let amount = offer.amount.parse().map_err(|_| Unpayable::Amount(offer.amount.clone()))?;
         if !self.price_max.covers(amount, known) {
             let price = Price::of(amount, known);
             return Err(Unpayable::TooDear { price, price_max: self.price_max.clone() });
         }
-        Ok(Payable { offer, known, asset, pay_to, amount })
+        Ok(Payable { offer, known, asset, method, approval: None, pay_to, amount })
     }
 }
 
@@ -180,9 +187,6 @@ fn known_asset(offer: &Offer, known: &KnownNetwork) -> Result<Address, Unpayable
         return Err(unknown());
     }
     let extra = &offer.extra;
-    if let Some(method) = extra.method.as_ref().filter(|method| *method != METHOD_EIP3009) {
-        return Err(Unpayable::Method(method.clone()));
-    }
     let name = extra.name.as_deref().unwrap_or(known.eip712_name);
     let version = extra.version.as_deref().unwrap_or(known.eip712_version);
     if name == known.eip712_name && version == known.eip712_version {
@@ -193,7 +197,17 @@ fn known_asset(offer: &Offer, known: &KnownNetwork) -> Result<Address, Unpayable
     Err(Unpayable::Domain { offered, known })
 }
 
+/// How the money is moved. Version 1 has no words for Permit2.
+fn method(offer: &Offer, version: Version) -> Result<AssetTransferMethod, Unpayable> {
+    match (offer.extra.method.as_deref(), version) {
+        (None | Some(METHOD_EIP3009), _) => Ok(AssetTransferMethod::Eip3009),
+        (Some(METHOD_PERMIT2), Version::V2) => Ok(AssetTransferMethod::Permit2),
+        (Some(other), _) => Err(Unpayable::Method(other.to_owned())),
+    }
+}
+
 const METHOD_EIP3009: &str = "eip3009";
+const METHOD_PERMIT2: &str = "permit2";
 const USDC_DECIMALS: u8 = 6;
 
 #[cfg(test)]
@@ -249,7 +263,22 @@ mod tests {
         refused(|o| o["asset"] = "USDC".into(), "not the USDC");
         refused(|o| o["payTo"] = "somebody".into(), "no address");
         refused(|o| o["amount"] = "1e3".into(), "not a number");
-        refused(|o| o["extra"]["assetTransferMethod"] = "permit2".into(), "permit2");
+        refused(|o| o["extra"]["assetTransferMethod"] = "erc7710".into(), "`erc7710`");
+    }
+
+    #[test]
+    fn permit2_is_paid_in_version_2() {
+        let by_permit2 = |version: u8| {
+            let mut offer: serde_json::Value =
+                serde_json::from_str(offer(|_| {}).offers[0].raw.get()).unwrap();
+            offer["extra"] = serde_json::json!({"assetTransferMethod": "permit2"});
+            let demand = serde_json::json!({"x402Version": version, "accepts": [offer]});
+            Demand::from_json(demand.to_string().as_bytes()).unwrap()
+        };
+        let demand = by_permit2(2);
+        let payable = terms("1").choose(&demand).unwrap();
+        assert_eq!(payable.method, AssetTransferMethod::Permit2);
+        assert!(terms("1").choose(&by_permit2(1)).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::x402::extensions::Extensions;
 use crate::x402::{Version, encoding};
 
 /// The offers of a 402.
@@ -84,6 +85,12 @@ impl Demand {
             None if body.is_empty() => Err(DemandError::Missing),
             None => Self::from_json(body),
         }
+    }
+
+    /// Whether whoever settles sends, and pays for, an approval by EIP-2612 that comes along.
+    pub fn sponsors_approvals(&self) -> bool {
+        let read = self.extensions.as_ref().and_then(|raw| parsed::<Extensions>(raw));
+        read.is_some_and(|extensions| extensions.eip2612_gas_sponsoring.is_some())
     }
 
     /// Reads the JSON of a 402.

@@ -2,11 +2,14 @@
 
 use std::io;
 
+use super::approval::{Otherwise, Unapproved};
 use super::choice::Unpayable;
 use super::demand::DemandError;
 use super::report::printable;
 use super::wallet::KeyError;
+use crate::fault::Fault;
 use crate::x402::PaymentIdentity;
+use crate::x402::permit2::PERMIT2;
 
 /// How the process ends. Source of the numbers: `sysexits.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +66,12 @@ pub enum PayError {
     /// No offer keeps to the terms.
     #[error("nothing was paid: {}", offers(.0))]
     NothingPayable(Vec<Unpayable>),
+    /// The node that was named does not tell what Permit2 may take.
+    #[error("nothing was paid: the node of --rpc does not answer")]
+    Chain(#[source] Fault),
+    /// Permit2 may not take what is paid.
+    #[error("nothing was paid: {}", approve(.0))]
+    NotApproved(Unapproved),
     /// No connection took the payment.
     #[error("nothing was paid: the server could not be reached again")]
     NotSent(#[source] reqwest::Error),
@@ -108,12 +117,30 @@ impl PayError {
             | Self::AnswerTooLong(_)
             | Self::Demand(_)
             | Self::NothingPayable(_)
+            | Self::Chain(_)
+            | Self::NotApproved(_)
             | Self::NotSent(_) => Exit::Failed,
             Self::OutcomeUnknown { .. } | Self::AnswerLost { .. } | Self::Output(_) => {
                 Exit::Unknown
             }
         }
     }
+}
+
+fn approve(unapproved: &Unapproved) -> String {
+    let Unapproved { payer, asset, amount, otherwise } = *unapproved;
+    let otherwise = match otherwise {
+        Otherwise::Nothing => "",
+        Otherwise::NameANode => {
+            "\n  or name a node of the network with --rpc: this server takes an approval along \
+             with the payment, and pays its gas"
+        }
+    };
+    format!(
+        "Permit2 may not take {amount} units of {asset} from {payer}\n  \
+         approve it once, for gas: from {payer}, call approve({PERMIT2}, {amount}) at {asset}; \
+         with a larger amount it is for later payments, too{otherwise}"
+    )
 }
 
 /// An offer's own words stand in it.

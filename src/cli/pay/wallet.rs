@@ -1,5 +1,6 @@
 //! The payer's key, and the one payment that is signed with it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,15 +9,17 @@ use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, U256};
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::choice::Payable;
 use super::demand::Demand;
 use super::error::PayError;
 use crate::clock::UnixMillis;
-use crate::x402::payload::OutgoingExact;
+use crate::x402::payload::{OutgoingExact, OutgoingExtensions};
+use crate::x402::permit2::{Approval, EXACT_PROXY, PERMIT2, Permit};
 use crate::x402::{
-    Authorization, Eip712Domain, Form, PaymentIdentity, SignedAuthorization, Version, encoding,
+    AssetTransferMethod, Authorization, Eip712Domain, Form, PaymentIdentity, SignedAuthorization,
+    Version, encoding,
 };
 
 /// A private key. Never printed.
@@ -96,6 +99,7 @@ impl Wallet {
         getrandom::fill(nonce.as_mut_slice()).map_err(|cause| PayError::Machine(cause.into()))?;
         let timeout = payable.offer.max_timeout_seconds.min(VALID_SECONDS_MAX);
         let valid_before = now.seconds().saturating_add(timeout);
+        let form = payable.form();
         let authorization = Authorization {
             from: self.address(),
             to: payable.pay_to,
@@ -103,16 +107,16 @@ impl Wallet {
             valid_after: U256::ZERO,
             valid_before: U256::from(valid_before),
             nonce,
-            form: Form::Eip3009,
+            form,
         };
         let signed = self.sign(payable, authorization)?;
         let (header, value) = payable.header(demand, &signed)?;
-        let identity = PaymentIdentity {
-            network: payable.known.network(),
-            contract: payable.asset,
-            payer: self.address(),
-            nonce,
+        let contract = match form {
+            Form::Eip3009 => payable.asset,
+            Form::Permit2(_) => PERMIT2,
         };
+        let network = payable.known.network();
+        let identity = PaymentIdentity { network, contract, payer: self.address(), nonce };
         Ok(Payment { header, value, identity, valid_before })
     }
 
@@ -122,17 +126,37 @@ impl Wallet {
         authorization: Authorization,
     ) -> Result<SignedAuthorization, PayError> {
         let known = payable.known;
-        let domain = Eip712Domain::new(
+        let of_asset = Eip712Domain::new(
             known.eip712_name,
             known.eip712_version,
             known.chain_id,
             payable.asset,
         );
-        let hash = domain.signing_hash(&authorization);
-        let signature =
-            self.0.sign_hash_sync(&hash).map_err(|cause| PayError::Machine(cause.into()))?;
-        let signature = signature.as_bytes().into();
-        Ok(SignedAuthorization { authorization, signature, approval: None })
+        let domain = match authorization.form {
+            Form::Eip3009 => of_asset,
+            Form::Permit2(_) => Eip712Domain::permit2(known.chain_id),
+        };
+        let approval = payable.approval.map(|nonce| Approval {
+            owner: authorization.from,
+            token: payable.asset,
+            spender: PERMIT2,
+            value: authorization.value,
+            nonce,
+            deadline: authorization.valid_before,
+            signature: Box::default(),
+        });
+        let approval = approval.map(|approval| {
+            let signature = self.sign_hash(approval.signing_hash(&of_asset))?;
+            Ok::<_, PayError>(Box::new(Approval { signature, ..approval }))
+        });
+        let approval = approval.transpose()?;
+        let signature = self.sign_hash(domain.signing_hash(&authorization))?;
+        Ok(SignedAuthorization { authorization, signature, approval })
+    }
+
+    fn sign_hash(&self, hash: B256) -> Result<Box<[u8]>, PayError> {
+        let signature = self.0.sign_hash_sync(&hash);
+        Ok(signature.map_err(|cause| PayError::Machine(cause.into()))?.as_bytes().into())
     }
 }
 
@@ -143,6 +167,15 @@ impl fmt::Debug for Wallet {
 }
 
 impl Payable<'_> {
+    fn form(&self) -> Form {
+        match self.method {
+            AssetTransferMethod::Eip3009 => Form::Eip3009,
+            AssetTransferMethod::Permit2 => {
+                Form::Permit2(Permit { token: self.asset, spender: EXACT_PROXY })
+            }
+        }
+    }
+
     /// Name and value of the header that carries a payment, in the words of the demand's version.
     fn header(
         &self,
@@ -162,7 +195,7 @@ impl Payable<'_> {
                 resource: demand.resource_object.as_deref(),
                 accepted: &self.offer.raw,
                 payload,
-                extensions: demand.extensions.as_deref().filter(|raw| raw.get().len() <= ECHO_MAX),
+                extensions: extensions(demand, signed),
             }),
         };
         let value = encoded.map_err(|cause| PayError::Machine(cause.into()))?;
@@ -184,7 +217,28 @@ struct PayloadV2<'a> {
     accepted: &'a RawValue,
     payload: OutgoingExact<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    extensions: Option<&'a RawValue>,
+    extensions: Option<Echo<'a>>,
+}
+
+/// The server's extensions, and in the place of one of them the payer's own.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Echo<'a> {
+    Same(&'a RawValue),
+    With(BTreeMap<String, Box<RawValue>>),
+}
+
+/// The server's extensions are echoed; an approval that comes along is one of them.
+fn extensions<'a>(demand: &'a Demand, signed: &SignedAuthorization) -> Option<Echo<'a>> {
+    let same = demand.extensions.as_deref().filter(|raw| raw.get().len() <= ECHO_MAX);
+    let ours = OutgoingExtensions::of(signed).and_then(|ours| to_raw_value(&ours).ok());
+    let read = |raw: &RawValue| {
+        serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(raw.get()).unwrap_or_default()
+    };
+    let Some(ours) = ours else { return same.map(Echo::Same) };
+    let mut all = same.map(read).unwrap_or_default();
+    all.extend(read(&ours));
+    Some(Echo::With(all))
 }
 
 #[derive(Serialize)]

@@ -48,6 +48,7 @@ pub(super) fn verdict(answer: &Answer, order: &Order) -> Result<Verdict, Fault> 
 /// | any | `success: false` and a transaction | `Unknown`, with the transaction |
 /// | 401 403 404 405 413 415 429 | any other | `NotSent`: turned away at the door |
 /// | 2xx and other 4xx but 408 | `success: false`, a reason found before sending | `Rejected` |
+/// | the same | `success: false`, what its own settlement brings about | `Unknown`, `said` |
 /// | the same | `success: false`, no such reason, or that it was used before | `Unknown` |
 /// | 408, 3xx, 5xx | any other | `Unknown` |
 /// | any other | not the JSON of a settlement | `Unknown` |
@@ -57,7 +58,7 @@ pub(super) fn outcome(answer: &Answer, order: &Order) -> Outcome {
         Ok(said) => said,
         Err(cause) if at_the_door(status) => return Outcome::NotSent(disbelief(status, cause)),
         Err(cause) => {
-            return Outcome::Unknown { transaction: None, fault: disbelief(status, cause) };
+            return Outcome::unknown(disbelief(status, cause));
         }
     };
     let named = said.transaction.as_deref().unwrap_or_default();
@@ -86,6 +87,11 @@ pub(super) fn outcome(answer: &Answer, order: &Order) -> Outcome {
         // Perhaps by this very order: whoever stands between may have repeated it when the answer
         // to the first was lost.
         Some(ErrorReason::DuplicateSettlement) => unknown(None, status, Disbelief::UsedBefore),
+        Some(reason) if answered && may_be_its_own_doing(reason) => Outcome::Unknown {
+            transaction: None,
+            said: Some(reason),
+            fault: disbelief(status, Disbelief::Named(status)).of_one_payment(),
+        },
         Some(reason) if answered => Outcome::Rejected(reason),
         Some(_) => unknown(None, status, Disbelief::Named(status)),
         None => unknown(None, status, Disbelief::PerhapsSent),
@@ -222,7 +228,18 @@ fn unknown(transaction: Option<Box<str>>, status: StatusCode, cause: Disbelief) 
         }
         _ => disbelief(status, cause),
     };
-    Outcome::Unknown { transaction, fault }
+    Outcome::Unknown { transaction, said: None, fault }
+}
+
+/// Whether it could say so of a payment that it has just moved, by an order that somebody between
+/// us has repeated: then the account is empty, the allowance is used, the simulation fails.
+fn may_be_its_own_doing(reason: ErrorReason) -> bool {
+    matches!(
+        reason,
+        ErrorReason::InsufficientFunds
+            | ErrorReason::AllowanceRequired
+            | ErrorReason::TransactionState
+    )
 }
 
 fn disbelief(status: StatusCode, cause: Disbelief) -> Fault {
@@ -231,7 +248,12 @@ fn disbelief(status: StatusCode, cause: Disbelief) -> Fault {
         401 | 403 | 404 | 405 | 413 | 415 => Retry::Never,
         _ => Retry::Later,
     };
-    Fault::new(Side::Facilitator, retry, "the answer is not one to act on").caused_by(cause)
+    let fault = Fault::new(Side::Facilitator, retry, "the answer is not one to act on");
+    match status.as_u16() {
+        // Said before it has seen a payment.
+        401 | 403 | 404 | 405 | 415 | 429 => fault.caused_by(cause),
+        _ => fault.caused_by(cause).of_one_payer(),
+    }
 }
 
 /// Reads an object. Serde alone would take an array of the fields' values as well.

@@ -117,7 +117,7 @@ impl Endpoint {
             .map_err(|closed| Unanswered::NotSent(busy().caused_by(closed)))?;
         time::timeout(self.timeout, self.exchange(body))
             .await
-            .map_err(|late| Unanswered::Perhaps(fault("no answer in time").caused_by(late)))?
+            .map_err(|late| Unanswered::Perhaps(broken("no answer in time").caused_by(late)))?
     }
 
     async fn exchange(&self, body: Option<Bytes>) -> Result<Answer, Unanswered> {
@@ -147,7 +147,7 @@ impl Endpoint {
                 Err(error) => error.without_url(),
             };
             if !error.is_connect() {
-                let lost = fault("the connection was lost before an answer").caused_by(error);
+                let lost = broken("the connection was lost before an answer").caused_by(error);
                 return Err(Unanswered::Perhaps(lost));
             }
             if attempts == CONNECT_ATTEMPTS_MAX {
@@ -174,10 +174,10 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Fault> {
         let chunk = response
             .chunk()
             .await
-            .map_err(|error| fault("the answer was cut off").caused_by(error.without_url()))?;
+            .map_err(|error| broken("the answer was cut off").caused_by(error.without_url()))?;
         let Some(chunk) = chunk else { return Ok(body) };
         if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(fault("the answer is too long"));
+            return Err(broken("the answer is too long"));
         }
         body.extend_from_slice(&chunk);
     }
@@ -185,6 +185,11 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Fault> {
 
 fn fault(context: &'static str) -> Fault {
     Fault::new(Side::Facilitator, Retry::Later, context)
+}
+
+/// Once it has heard the question, what was asked about may be what broke it.
+fn broken(context: &'static str) -> Fault {
+    fault(context).of_one_payer()
 }
 
 /// Longest answer that is read.

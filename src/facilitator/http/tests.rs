@@ -1,16 +1,18 @@
 //! What is sent to a facilitator, and every way in which it can misbehave.
 
 use ::http::StatusCode;
+use alloy_primitives::U256;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::super::fixture::order;
+use super::super::fixture::{order, permitted};
 use super::answer::{outcome, verdict};
 use super::ask::{ANSWER_BYTES_MAX, Answer};
 use super::fake::{Act, Fake, http};
 use super::*;
 use crate::fault::Reach;
 use crate::x402::ErrorReason;
+use crate::x402::permit2::{Approval, PERMIT2};
 
 const HASH: &str = "0x00000000000000000000000000000000000000000000000000000000000000Ab";
 
@@ -51,7 +53,10 @@ fn word(outcome: Outcome) -> String {
         }
         Outcome::Rejected(reason) => format!("rejected {}", reason.code()),
         Outcome::NotSent(_) => "not sent".to_owned(),
-        Outcome::Unknown { transaction: None, .. } => "unknown".to_owned(),
+        Outcome::Unknown { transaction: None, said: None, .. } => "unknown".to_owned(),
+        Outcome::Unknown { transaction: None, said: Some(reason), .. } => {
+            format!("unknown, said {}", reason.code())
+        }
         Outcome::Unknown { transaction: Some(named), .. } => {
             assert_eq!(*named, *HASH.to_lowercase());
             "unknown, named".to_owned()
@@ -102,12 +107,31 @@ fn a_success_that_is_not_ours_is_unknown() {
 
 #[test]
 fn a_refusal_is_believed_when_it_was_found_before_sending() {
+    let reason = "invalid_exact_evm_payload_signature";
     for status in [200, 400, 402, 409, 412, 422] {
-        let poor = failure(json!({"errorReason": "insufficient_funds"}));
-        settle(status, &poor, "rejected insufficient_funds");
+        let bad = failure(json!({"errorReason": reason}));
+        settle(status, &bad, &format!("rejected {reason}"));
     }
-    let absent = failure(json!({"errorReason": "insufficient_funds", "transaction": null}));
-    settle(200, &absent, "rejected insufficient_funds");
+    let absent = failure(json!({"errorReason": reason, "transaction": null}));
+    settle(200, &absent, &format!("rejected {reason}"));
+}
+
+/// The published facilitator says these of a permit that it has settled when it is asked again.
+#[test]
+fn a_refusal_that_a_settlement_brings_about_is_looked_into() {
+    for (reason, said) in [
+        ("insufficient_funds", "insufficient_funds"),
+        ("invalid_exact_evm_insufficient_balance", "insufficient_funds"),
+        ("permit2_insufficient_balance", "insufficient_funds"),
+        ("permit2_allowance_required", "permit2_allowance_required"),
+        ("permit2_simulation_failed", "invalid_transaction_state"),
+        ("invalid_exact_evm_transaction_simulation_failed", "invalid_transaction_state"),
+    ] {
+        for status in [200, 400, 402, 409, 412, 422] {
+            let refusal = failure(json!({"errorReason": reason}));
+            settle(status, &refusal, &format!("unknown, said {said}"));
+        }
+    }
 }
 
 #[test]
@@ -168,9 +192,28 @@ fn what_a_payer_can_bring_about_says_nothing_of_the_facilitator() {
         reach(status, json!({"transaction": HASH}), Reach::OnePayment);
     }
     reach(200, json!({"errorReason": "transaction_failed"}), Reach::OnePayment);
+    reach(200, json!({"errorReason": "permit2_simulation_failed"}), Reach::OnePayment);
     reach(500, json!({"errorReason": "insufficient_funds"}), Reach::OnePayment);
-    reach(500, json!({"errorReason": "unexpected_settle_error"}), Reach::Everyone);
-    reach(503, json!({}), Reach::Everyone);
+}
+
+#[test]
+fn what_a_payer_might_bring_about_says_little() {
+    reach(500, json!({"errorReason": "unexpected_settle_error"}), Reach::OnePayer);
+    reach(503, json!({}), Reach::OnePayer);
+    for (status, reach) in [
+        (401, Reach::Everyone),
+        (404, Reach::Everyone),
+        (413, Reach::OnePayer),
+        (415, Reach::Everyone),
+        (429, Reach::Everyone),
+        (500, Reach::OnePayer),
+        (502, Reach::OnePayer),
+        (200, Reach::OnePayer),
+    ] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = Answer { status, pause: None, body: b"<html>".to_vec() };
+        assert_eq!(verdict(&answer, &order(1)).unwrap_err().reach(), reach, "{status}");
+    }
 }
 
 #[test]
@@ -356,6 +399,45 @@ async fn each_version_is_asked_in_its_own_words() {
         let authorization = &body["paymentPayload"]["payload"]["authorization"];
         assert_eq!(authorization["validBefore"], "1700000300");
     }
+}
+
+#[tokio::test]
+async fn a_permit_is_handed_through_with_its_approval_in_version_2() {
+    let fake = Fake::start([
+        kinds(&[(1, "base-sepolia")]),
+        kinds(&[(2, "eip155:84532")]),
+        Act::Say(http(200, r#"{"isValid":false,"invalidReason":"permit2_allowance_required"}"#)),
+    ])
+    .await;
+    let facilitator = facilitator(&fake.url, Duration::from_secs(20));
+    let mut order = permitted(1, 0x11);
+    order.payment.approval = Some(Box::new(Approval {
+        owner: order.identity().payer,
+        token: order.offer.requirements.asset,
+        spender: PERMIT2,
+        value: U256::from(50_000),
+        nonce: U256::from(3),
+        deadline: U256::from(1_700_000_300),
+        signature: vec![7; 65].into(),
+    }));
+    facilitator.refresh().await.unwrap();
+    assert!(!facilitator.settles(&order.offer), "version 1 has no words for it");
+    facilitator.refresh().await.unwrap();
+    assert!(facilitator.settles(&order.offer));
+    let verdict = facilitator.verify(&order).await.unwrap();
+    assert_eq!(verdict, Verdict::Bad(ErrorReason::AllowanceRequired));
+
+    let request = fake.requests().pop().unwrap();
+    let body: Value = serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let payload = &body["paymentPayload"];
+    assert_eq!((&body["x402Version"], &payload["x402Version"]), (&json!(2), &json!(2)));
+    assert_eq!(body["paymentRequirements"]["extra"], json!({"assetTransferMethod": "permit2"}));
+    assert_eq!(payload["accepted"], body["paymentRequirements"]);
+    let permit = &payload["payload"]["permit2Authorization"];
+    assert_eq!(permit["deadline"], "1700000300");
+    assert_eq!(permit["permitted"]["amount"], "50000");
+    let info = &payload["extensions"]["eip2612GasSponsoring"]["info"];
+    assert_eq!((&info["amount"], &info["version"]), (&json!("50000"), &json!("1")));
 }
 
 fn kinds(kinds: &[(u8, &str)]) -> Act {

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::super::fixture::{NOW, PRICE, order, order_with};
+use super::super::fixture::{NOW, PRICE, order, order_with, permitted};
 use super::*;
 
 fn simulated(settings: Settings) -> Simulated {
@@ -65,6 +65,40 @@ fn a_good_payment_moves_its_money_once() {
     let again = at_once(chain.settle(&order, NOW));
     assert!(matches!(again, Outcome::Rejected(ErrorReason::DuplicateSettlement)), "{again:?}");
     assert_eq!(chain.transfers().len(), 1);
+}
+
+#[tokio::test]
+async fn a_permits_number_is_used_for_every_asset() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = journaled(&dir.path().join("chain.jsonl"));
+    let (one, other) = (permitted(1, 0x11), permitted(1, 0x12));
+    let (payer, network) = (one.identity().payer, one.identity().network);
+    let chain = simulated(settings.clone());
+    settled(chain.settle(&other, NOW).await);
+    assert_eq!(chain.verify(&one, NOW).await.unwrap(), DUPLICATE);
+    settled(chain.settle(&permitted(2, 0x11), NOW).await);
+    // The asset of the same name keeps its own numbers.
+    settled(chain.settle(&order(1), NOW).await);
+    drop(chain);
+    let chain = simulated(settings);
+    assert_eq!(chain.verify(&one, NOW).await.unwrap(), DUPLICATE);
+    let held = |asset| chain.balance(&network, Address::repeat_byte(asset), payer).units();
+    assert_eq!([held(0x11), held(0x12)], [2, 1].map(|n| BALANCE_DEFAULT.units() - n * PRICE));
+}
+
+const DUPLICATE: Verdict = Verdict::Bad(ErrorReason::DuplicateSettlement);
+
+#[test]
+fn a_permit_lasts_to_its_deadline() {
+    let seconds = |seconds: i64| UnixMillis::new(seconds * 1_000);
+    let any = Settings::default();
+    let order = permitted(1, 0x11);
+    refused(&order, seconds(1_699_999_999), &any, ErrorReason::ValidAfter);
+    refused(&order, seconds(1_700_000_301), &any, ErrorReason::ValidBefore);
+    for now in [1_700_000_000, 1_700_000_300] {
+        let judged = at_once(simulated(any.clone()).verify(&order, seconds(now)));
+        assert_eq!(judged.unwrap(), Verdict::Good);
+    }
 }
 
 #[test]

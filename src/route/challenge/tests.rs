@@ -114,6 +114,31 @@ fn version_1_lists_networks_that_all_its_clients_know_or_all_there_are() {
 }
 
 #[test]
+fn what_permit2_moves_is_offered_in_version_2_alone() {
+    let mut offers = ["base", "polygon"].map(|network| (*offered(network).offer).clone());
+    offers[0].requirements.extra.method = AssetTransferMethod::Permit2;
+    offers[0].v1 = None;
+    let about = |offers: &[Offer]| {
+        let offers: Vec<_> = offers.iter().cloned().map(Arc::new).collect();
+        let about = Resource { url: "https://a/".into(), ..terms("/a", &["base"]).resource };
+        read(&Challenge::new(&about, &offers, Identifying::Off, "").unwrap())
+    };
+    let (v2, v1) = about(&offers);
+    let extra = json!({"assetTransferMethod": "permit2", "name": "USD Coin", "version": "2"});
+    assert_eq!((&v2["accepts"][0]["extra"], v2.get("extensions")), (&extra, None));
+    assert_eq!(v1["accepts"].as_array().unwrap().len(), 1);
+    assert_eq!(v1["accepts"][0]["network"], "polygon");
+
+    offers[0].approvals = Some(offers[0].domain);
+    let (v2, _) = about(&offers);
+    let declared = &v2["extensions"]["eip2612GasSponsoring"];
+    assert_eq!(declared["info"]["version"], "1");
+    assert_eq!(declared["schema"]["required"].as_array().unwrap().len(), 8);
+    let read: crate::x402::PaymentRequired = serde_json::from_value(v2).unwrap();
+    assert!(read.extensions.eip2612_gas_sponsoring.is_some());
+}
+
+#[test]
 fn a_fixed_path_has_its_402_ready_made() {
     let terms = terms("POST /v1/a", &["base"]);
     assert_eq!(terms.challenge_at(&path("/v1/a")), terms.challenge);

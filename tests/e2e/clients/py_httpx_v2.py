@@ -4,17 +4,16 @@ import asyncio
 import os
 
 import httpx
-from driver import ACCOUNT, BODY, HEADERS, METHOD, TIMEOUT_SECONDS, URL, report
+from driver import BODY, HEADERS, METHOD, TIMEOUT_SECONDS, URL, report
+from signer import pays_on_evm
 from x402 import x402Client
 from x402.extensions.payment_identifier import append_payment_identifier_to_extensions
 from x402.http.clients import x402_httpx_transport
-from x402.mechanisms.evm import EthAccountSigner
-from x402.mechanisms.evm.exact import register_exact_evm_client
 
 
 async def pay():
     client = x402Client()
-    register_exact_evm_client(client, EthAccountSigner(ACCOUNT))
+    pays_on_evm(client)
     if name := os.environ.get("X402_PAYMENT_ID"):
 
         def names(about):
