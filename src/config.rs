@@ -4,6 +4,7 @@ mod answers;
 mod bypass;
 mod certificates;
 mod chains;
+mod contracts;
 mod explain;
 mod facilitators;
 mod file;

@@ -11,6 +11,7 @@ use crate::x402::{AtomicAmount, Identifying, Offer, Resource};
 
 mod body;
 pub mod challenge;
+pub mod contract;
 pub mod method;
 pub mod path;
 pub mod pattern;
@@ -20,6 +21,7 @@ mod trie;
 pub mod upstream;
 
 pub use challenge::ChallengeError;
+pub use contract::{Contract, Document, DocumentError};
 pub use method::{Methods, Verb};
 pub use path::{CanonicalPath, CanonicalQuery, NotCanonical};
 pub use pattern::{PathPattern, Pattern, PatternError};
@@ -51,6 +53,8 @@ pub struct Route {
     pub keep_bytes_max: Option<usize>,
     /// In whose words it refuses.
     pub refusals: Shape,
+    /// What a paid request must be, by a document of OpenAPI.
+    pub contract: Option<Contract>,
 }
 
 /// When the payments of a route are settled.

@@ -21,6 +21,7 @@ pub mod refusals;
 mod reload;
 mod replay;
 mod risk;
+mod screening;
 mod senders;
 mod settlement;
 mod several;

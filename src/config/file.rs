@@ -259,6 +259,7 @@ pub(super) struct FileRoute {
     pub(super) keep_answer: Option<Text<KeepAnswer>>,
     pub(super) payment_identifier: Option<Text<Identify>>,
     pub(super) refusals: Option<Text<Shape>>,
+    pub(super) openapi: Option<Spanned<PathBuf>>,
 }
 
 #[derive(Deserialize)]

@@ -292,6 +292,8 @@ pub const KEYS: &[Key] = keys! {
             "whether a client may name what it buys, and pays once for what has one name";
         "refusals": r#"`"x402"` or `"assistant"`"#, Is("`defaults.refusals`"),
             "in whose words it refuses: the protocol's, or those of the published assistant API";
+        "openapi": "path", Nothing,
+            "a document of OpenAPI 3, YAML or JSON, that paid requests must fit, else 400";
     }
     "[[routes.price_rules]]" {
         "method": "method", Nothing,

@@ -6,7 +6,7 @@ use crate::facilitator::chain::keys::KeyError;
 use crate::facilitator::http::cdp::CdpKeyError;
 use crate::ledger::LedgerUrlError;
 use crate::limit::RateError;
-use crate::route::{PatternError, RouteConflict, Undercut};
+use crate::route::{DocumentError, PatternError, RouteConflict, Undercut};
 
 /// What is wrong with a value, or a whole file. Displayed as one line without a full stop.
 #[derive(Debug, thiserror::Error)]
@@ -90,8 +90,17 @@ pub enum Mistake {
         /// How many there may be.
         max: usize,
     },
+    /// A document that cannot be read.
+    #[error("the document cannot be read: {0}")]
+    DocumentUnreadable(#[source] io::Error),
+    /// A document that is neither YAML nor JSON.
+    #[error("the document is neither YAML nor JSON: {0}")]
+    DocumentText(Box<str>),
+    /// A document that says nothing of this route.
+    #[error("{0}")]
+    Document(#[source] DocumentError),
     /// A body that may be longer than what is read before its price is known.
-    #[error("a body that a price rule looks at is read first, up to 64KiB of it")]
+    #[error("a body that a rule or a document looks at is read first, up to 64KiB of it")]
     BodyReadFirst,
     /// A length of time in which nothing can happen.
     #[error("no time at all")]

@@ -12,6 +12,7 @@ use crate::route::{BodyRules, Charge, Route, RouteTable, SettleMoment, Shape};
 use crate::x402::Resource;
 
 use super::answers::Answers;
+use super::contracts::{Reads, contract};
 use super::file::{FileBody, FileRoute};
 use super::mistake::Mistake;
 use super::networks::NetworkSettings;
@@ -117,8 +118,11 @@ impl<'a> Around<'a> {
                 pricing.charge(prices, typed.price_rules, reader)?
             }
         };
-        read_before_priced(&charge, (&mut body, body_max), reader);
         let pattern = pattern?;
+        let openapi = typed.openapi.filter(|_| charge.is_priced());
+        let contract = openapi.and_then(|openapi| contract(openapi, &pattern, reader));
+        let reads = Reads::of(contract.as_ref());
+        read_first(&charge, reads, (&mut body, body_max), reader);
         Some(Route {
             name: name.unwrap_or_else(|| pattern.to_string().into()),
             upstream: upstream?,
@@ -128,6 +132,7 @@ impl<'a> Around<'a> {
             answer_timeout: answer_timeout?,
             keep_bytes_max: kept.bytes_max,
             refusals,
+            contract,
             settle: moment,
             pattern,
         })
@@ -158,7 +163,7 @@ impl<'a> Around<'a> {
 }
 
 /// What only a priced route has, by key: where it stands.
-type OfPriced = [(&'static str, Option<Range<usize>>); 7];
+type OfPriced = [(&'static str, Option<Range<usize>>); 8];
 
 fn of_priced(typed: &FileRoute) -> OfPriced {
     [
@@ -169,6 +174,7 @@ fn of_priced(typed: &FileRoute) -> OfPriced {
         ("risk", typed.risk.as_ref().map(|text| text.span.clone())),
         ("payment_identifier", typed.payment_identifier.as_ref().map(|text| text.span.clone())),
         ("price_rules", typed.price_rules.first().map(Spanned::span)),
+        ("openapi", typed.openapi.as_ref().map(Spanned::span)),
     ]
 }
 
@@ -180,14 +186,15 @@ fn free(of_priced: OfPriced, reader: &mut Reader<'_>) {
     }
 }
 
-/// The bound on a body that is read whole before its price is known.
-fn read_before_priced(
+/// The bound on a body that is read whole before money is looked at.
+fn read_first(
     charge: &Charge,
+    reads: Reads,
     (body, typed): (&mut BodyRules, Option<Range<usize>>),
     reader: &mut Reader<'_>,
 ) {
-    let Charge::ByRequest(tariff) = charge else { return };
-    if !tariff.reads_body() {
+    let priced = matches!(charge, Charge::ByRequest(tariff) if tariff.reads_body());
+    if !priced && reads == Reads::Nothing {
         return;
     }
     let bytes_max = *body.bytes_max.get_or_insert(BODY_BYTES_MAX);

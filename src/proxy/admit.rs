@@ -143,6 +143,9 @@ impl Gateway {
             return Err(self.while_away(session, exchange, presented, client).await);
         }
         self.screen(session, route)?;
+        if let Some(contract) = &route.contract {
+            self.hold_against(session, exchange, contract).await?;
+        }
         let began = clock::steady();
         let proven = match self.prove(presented, &limiter, client, route) {
             Err(refusal @ Refusal::PaymentInvalid(_)) => {

@@ -1,4 +1,4 @@
-//! Requests whose price depends on them: what a rule looks at is read, and the price is known.
+//! Requests that are read before money is looked at: for their price, or for what they must be.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::exchange::Exchange;
 use super::{Gateway, answer, inspect};
 use crate::refusal::Refusal;
 use crate::route::tariff::{Asked, BODY_BYTES_MAX};
-use crate::route::{Tariff, Tier};
+use crate::route::{Contract, Tariff, Tier};
 
 impl Gateway {
     /// Which terms of a tariff a request is for. Its body is read first where a rule looks at it,
@@ -35,10 +35,36 @@ impl Gateway {
     }
 }
 
-/// The whole body of a request.
+impl Gateway {
+    /// Holds a paid request against what the route's document says of it.
+    ///
+    /// # Errors
+    /// As [`Contract::judge`]; its body is too long, too slow, or broke off.
+    pub(super) async fn hold_against(
+        &self,
+        session: &mut Session,
+        exchange: &Exchange,
+        contract: &Contract,
+    ) -> Result<(), Refusal> {
+        let bytes_max = self.body_bytes_max(exchange).min(BODY_BYTES_MAX);
+        let body = match contract.reads_body() {
+            true => read(session, bytes_max).await?,
+            false => Bytes::new(),
+        };
+        let request = session.req_header();
+        let (method, headers) = (&request.method, &request.headers);
+        let query = inspect::target(request).1;
+        contract.judge(&Asked { method, query, headers, body: &body })
+    }
+}
+
+/// The whole body of a request. One that was read before is as it was.
 async fn read(session: &mut Session, bytes_max: u64) -> Result<Bytes, Refusal> {
     if session.is_body_empty() {
         return Ok(Bytes::new());
+    }
+    if let Some(read) = session.get_retry_buffer().filter(|_| session.is_body_done()) {
+        return Ok(read);
     }
     session.enable_retry_buffering();
     answer::invite(session).await.map_err(|_| broke_off())?;

@@ -5,7 +5,7 @@
 //! served as the other.
 
 mod field;
-mod query;
+pub(super) mod query;
 
 use std::fmt;
 
@@ -190,7 +190,7 @@ fn header_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<
 
 /// Whether a body says that it is JSON in UTF-8, so that nobody reads it as a form, in another
 /// alphabet, or unpacked.
-fn is_plain_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_plain_json(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let encoding = headers.get(header::CONTENT_ENCODING);
     let plain = encoding.is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"));

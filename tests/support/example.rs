@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 
@@ -42,8 +42,7 @@ impl Drop for Demo {
 /// The text of an example on free ports, in front of this upstream, settled by this facilitator.
 /// Nothing else is changed.
 pub fn tried(name: &str, upstream: SocketAddr, facilitator: &Facilitator) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples").join(name);
-    let mut text = fs::read_to_string(path).unwrap();
+    let mut text = fs::read_to_string(examples().join(name)).unwrap();
     let behind = text.lines().find_map(|line| line.strip_prefix("url = \"http://127"));
     let behind = behind.unwrap().split('"').next().unwrap().to_owned();
     for (from, to) in [
@@ -57,7 +56,11 @@ pub fn tried(name: &str, upstream: SocketAddr, facilitator: &Facilitator) -> Str
         assert!(text.contains(from), "{name} has no {from}");
         text = text.replace(from, to);
     }
-    text
+    text.replace("openapi = \"", &format!("openapi = \"{}/", examples().display()))
+}
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples")
 }
 
 /// A gateway with an example in front of the demo upstream.

@@ -31,3 +31,11 @@
 //! rather than a mapping to be configured: a table that an operator writes could turn "do not pay
 //! again" into a 402. Metrics and the log keep our own codes. A 401 carries terms as a 402 does, so
 //! that a client that looks for them can pay; and a `WWW-Authenticate`, which HTTP wants.
+//!
+//! # A document of OpenAPI is held against paid requests only
+//!
+//! Whoever has not paid is told the price, whatever the body: catalogues probe with nothing. Of a
+//! paid request the parameters and the JSON body are judged before its signature is, and a refusal
+//! names the field and not its value. Schemas are compiled when the file is read; a reference out
+//! of the document is a mistake then, because nothing is fetched, and patterns are matched in
+//! linear time. Parts of the path, cookies and lists in a query are left to the upstream.

@@ -9,6 +9,7 @@ fn route(pattern: &str) -> Arc<Route> {
     Arc::new(Route {
         keep_bytes_max: None,
         refusals: Shape::X402,
+        contract: None,
         settle: crate::route::SettleMoment::AfterUpstream,
         name: pattern.into(),
         pattern: pattern.parse().unwrap_or_else(|error| panic!("{pattern:?}: {error}")),

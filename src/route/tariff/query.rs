@@ -32,6 +32,18 @@ pub(super) fn value(query: &[u8], name: &str) -> Result<Option<Vec<u8>>, TwoRead
     Ok(found)
 }
 
+/// All values of this name, as most servers read it; none where an escape is bad.
+pub(in crate::route) fn values(query: &[u8], name: &str) -> Vec<String> {
+    let text = |part: &[u8]| String::from_utf8(unescaped(part).ok()?).ok();
+    let parts = query.split(|byte| *byte == b'&').filter_map(|part| {
+        let mut halves = part.splitn(2, |byte| *byte == b'=');
+        let key = text(halves.next()?)?;
+        let value = text(halves.next().unwrap_or_default())?;
+        (key == name).then_some(value)
+    });
+    parts.collect()
+}
+
 /// A name as the laxest server reads it.
 fn loosely(name: &str) -> String {
     folded(name.trim()).replace(['.', ' '], "_")

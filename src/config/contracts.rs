@@ -1,0 +1,48 @@
+//! `openapi`: the document that paid requests of a route must fit.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use toml::Spanned;
+
+use crate::route::{Contract, Document, Methods, Pattern, Verb};
+
+use super::mistake::Mistake;
+use super::reader::Reader;
+
+/// Whether a body is read whole before money is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reads {
+    Body,
+    Nothing,
+}
+
+impl Reads {
+    /// What a contract needs.
+    pub(super) fn of(contract: Option<&Contract>) -> Self {
+        if contract.is_some_and(Contract::reads_body) { Self::Body } else { Self::Nothing }
+    }
+}
+
+/// What a document says of the requests of a route; a mistake is noted.
+pub(super) fn contract(
+    typed: Spanned<PathBuf>,
+    pattern: &Pattern,
+    reader: &mut Reader<'_>,
+) -> Option<Contract> {
+    let span = typed.span();
+    let path = reader.beside(typed.get_ref());
+    let verbs: Vec<_> = match &pattern.methods {
+        Methods::Any => Verb::ALL.into(),
+        Methods::Listed(set) => Verb::ALL.into_iter().filter(|verb| set.has(*verb)).collect(),
+    };
+    let read = std::fs::read_to_string(path).map_err(Mistake::DocumentUnreadable);
+    let contract = read.and_then(|text| {
+        // JSON is YAML.
+        let value: Value = serde_yaml_ng::from_str(&text)
+            .map_err(|error| Mistake::DocumentText(error.to_string().into()))?;
+        let document = Document::new(value).map_err(Mistake::Document)?;
+        document.contract(&pattern.path, &verbs).map_err(Mistake::Document)
+    });
+    contract.map_err(|mistake| reader.wrong(span, mistake)).ok()
+}
