@@ -97,6 +97,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Check { config, online } => match load(&config) {
             Ok(config) => {
                 check::check(&config, &mut out)?;
+                #[cfg(feature = "models")]
+                check::models(&config, &mut out)?;
                 if online {
                     return block_on(check::online(config, out));
                 }

@@ -11,6 +11,9 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+#[cfg(feature = "models")]
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -21,6 +24,9 @@ use tracing::{info, warn};
 use self::admission::{Admission, Mebibytes};
 use self::http::Service;
 use self::lifeline::Lifeline;
+use self::segment::Segmenter;
+#[cfg(feature = "models")]
+use self::segment::network::{Network, Wish};
 
 mod admission;
 mod body;
@@ -36,6 +42,9 @@ mod lifeline;
 mod problem;
 mod request;
 mod segment;
+
+#[cfg(feature = "models")]
+pub use self::segment::network::{License, NetworkError, Runtime as Engine, license};
 
 /// `tollgate worker background-removal`: cut the subject out of images sent to it.
 #[derive(Clone, Debug, clap::Args)]
@@ -58,6 +67,18 @@ pub struct Options {
     /// Longest time from an image's last byte to its answer, such as `30s` or `500ms`
     #[arg(long, value_name = "TIME", value_parser = patience, default_value = PATIENCE)]
     pub deadline: Duration,
+    /// A model to use instead of what is built in: an ONNX file
+    #[cfg(feature = "models")]
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// How it is fed: a .toml file or a known name [default: the .toml beside it, or its own name]
+    #[cfg(feature = "models")]
+    #[arg(long, value_name = "FILE OR NAME", requires = "model")]
+    pub manifest: Option<String>,
+    /// What runs the model [default: onnxruntime where its library is found, else rten]
+    #[cfg(feature = "models")]
+    #[arg(long, value_name = "NAME", requires = "model")]
+    pub engine: Option<Engine>,
 }
 
 /// Why the worker could not start, or had to stop.
@@ -66,6 +87,10 @@ pub enum WorkerError {
     /// No runtime, no signals or no thread.
     #[error("the worker cannot start")]
     Start(#[source] io::Error),
+    /// The model is not taken.
+    #[cfg(feature = "models")]
+    #[error("the model cannot be used")]
+    Model(#[from] NetworkError),
     /// The address is taken, or not ours.
     #[error("the worker cannot listen on {address}")]
     Listen {
@@ -90,15 +115,49 @@ pub enum WorkerError {
 /// # Errors
 /// `Start`, `Listen`, `Announce` before the first request; `Serve` after.
 pub fn run(options: &Options) -> Result<(), WorkerError> {
-    let parallel = options.parallel.map_or_else(cores, NonZeroUsize::get);
+    let parallel = options.parallel.map_or_else(|| usual_parallel(options), NonZeroUsize::get);
+    let segmenter = segmenter(options, parallel)?;
     let runtime = runtime(parallel).map_err(WorkerError::Start)?;
-    let result = runtime.block_on(serve(options, parallel));
+    let result = runtime.block_on(serve(options, parallel, segmenter));
     // Images whose clients have gone are not waited for.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(options: &Options, parallel: usize) -> Result<(), WorkerError> {
+/// What finds the subject, loaded and warm.
+#[cfg(feature = "models")]
+fn segmenter(options: &Options, parallel: usize) -> Result<Segmenter, WorkerError> {
+    let Some(model) = &options.model else { return Ok(Segmenter::Classical) };
+    let (manifest, engine) = (options.manifest.as_deref(), options.engine);
+    // All cores are used, and none twice.
+    let threads = cores().checked_div(parallel).unwrap_or(1).max(1);
+    let network = Network::load(&Wish { model, manifest, engine, parallel, threads })?;
+    Ok(Segmenter::Network(Box::new(network)))
+}
+
+#[cfg(not(feature = "models"))]
+fn segmenter(_: &Options, _: usize) -> Result<Segmenter, WorkerError> {
+    Ok(Segmenter::Classical)
+}
+
+/// One image per core; a large model works on one with all cores, because each takes gigabytes.
+#[cfg(feature = "models")]
+fn usual_parallel(options: &Options) -> usize {
+    let bytes = |model: &PathBuf| std::fs::metadata(model).map_or(0, |file| file.len());
+    let large = options.model.as_ref().is_some_and(|model| bytes(model) > LARGE_MODEL_BYTES);
+    if large { 1 } else { cores() }
+}
+
+#[cfg(not(feature = "models"))]
+fn usual_parallel(_: &Options) -> usize {
+    cores()
+}
+
+async fn serve(
+    options: &Options,
+    parallel: usize,
+    segmenter: Segmenter,
+) -> Result<(), WorkerError> {
     let lifeline = if options.supervised { Lifeline::Supervisor } else { Lifeline::Signals };
     let told = lifeline.watch().map_err(WorkerError::Start)?;
     let listener = TcpListener::bind(options.listen).await;
@@ -113,7 +172,8 @@ async fn serve(options: &Options, parallel: usize) -> Result<(), WorkerError> {
     let admission =
         Admission::new(parallel, options.queue, Mebibytes::within_megabytes(options.memory));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let service = Service { admission, patience: options.deadline };
+    let segmenter = Arc::new(segmenter);
+    let service = Service { admission, segmenter, patience: options.deadline };
     let serving = axum::serve(listener, http::router(service))
         .with_graceful_shutdown(async { drop(stopped.await) });
     let mut serving = tokio::spawn(serving.into_future());
@@ -168,6 +228,10 @@ const QUEUE: usize = 16;
 
 /// Memory for the images worked on unless told otherwise.
 const MEMORY_MB: u32 = 2000;
+
+/// Above this a model works on one image at a time unless told otherwise.
+#[cfg(feature = "models")]
+const LARGE_MODEL_BYTES: u64 = 150_000_000;
 
 /// Time for one image unless told otherwise: a gateway waits a minute.
 const PATIENCE: &str = "50s";

@@ -1,6 +1,8 @@
 //! Published x402 clients, unchanged, buy a cut-out from the real gateway and get it.
 
 mod chain;
+#[cfg(feature = "models")]
+mod cutouts;
 mod install;
 mod own;
 mod process;

@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("worker", &[]),
     // The commands hand out the clock, read the ledger, compare it with the chain and are the
     // worker's own process.
-    ("cli", &["config", "server", "x402", "clock", "ledger", "payment", "worker"]),
+    ("cli", &["config", "server", "x402", "clock", "ledger", "payment", "route", "worker"]),
     ("manual", &[]),
 ];
 

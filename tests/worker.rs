@@ -18,19 +18,26 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 
+#[cfg(feature = "models")]
+mod models;
 mod pictures;
 
 /// A running worker; ended with the test.
-struct Worker {
+pub(crate) struct Worker {
     child: Child,
     address: SocketAddr,
 }
 
 impl Worker {
     fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[])
+    }
+
+    pub(crate) fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
             .args(["worker", "background-removal", "--listen", "127.0.0.1:0", "--supervised"])
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -51,7 +58,7 @@ impl Worker {
     }
 
     /// Sends an image and decodes the answer.
-    async fn cut(&self, path: &str, media_type: &str, body: Vec<u8>) -> DynamicImage {
+    pub(crate) async fn cut(&self, path: &str, media_type: &str, body: Vec<u8>) -> DynamicImage {
         let response = self.send(path, media_type, body).await;
         assert_eq!(response.status(), StatusCode::OK);
         let format = match response.headers()[CONTENT_TYPE].to_str().unwrap() {

@@ -10,18 +10,23 @@ use super::errand::Errand;
 use super::finish::finish;
 use super::problem::Problem;
 use super::request::Order;
-use super::segment::cut_out;
+use super::segment::Segmenter;
 
 /// Decodes, cuts out, finishes and encodes, as long as somebody waits.
 ///
 /// # Errors
 /// `Undecodable`, `Failed`, `Late`.
-pub(super) fn process(header: Header, order: Order, errand: &Errand) -> Result<Vec<u8>, Problem> {
+pub(super) fn process(
+    header: Header,
+    order: Order,
+    segmenter: &Segmenter,
+    errand: &Errand,
+) -> Result<Vec<u8>, Problem> {
     contained(|| {
         errand.go_on()?;
         let mut photo = header.decode()?;
         errand.go_on()?;
-        cut_out(&mut photo).map_err(|fault| failed(&fault))?;
+        segmenter.cut_out(&mut photo).map_err(|fault| failed(&*fault))?;
         errand.go_on()?;
         encode(&finish(photo, order), order.format).map_err(|fault| failed(&fault))
     })
@@ -60,9 +65,12 @@ mod tests {
         let header = || Header::read(file.clone(), Kind::Png).unwrap();
         let (client, errand) = errand(Duration::from_secs(60));
         let order = Order::default();
-        assert_eq!(process(header(), order, &errand), Err(Problem::Undecodable));
+        assert_eq!(
+            process(header(), order, &Segmenter::Classical, &errand),
+            Err(Problem::Undecodable)
+        );
         drop(client);
-        assert_eq!(process(header(), order, &errand), Err(Problem::Late));
+        assert_eq!(process(header(), order, &Segmenter::Classical, &errand), Err(Problem::Late));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The worker's HTTP: two probes and one path.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -20,11 +21,13 @@ use super::decode::Header;
 use super::errand::{Errand, errand};
 use super::problem::Problem;
 use super::request::{BODY_BYTES_MAX, Wanted};
+use super::segment::Segmenter;
 
 /// What every request needs.
 #[derive(Clone)]
 pub(super) struct Service {
     pub(super) admission: Admission,
+    pub(super) segmenter: Arc<Segmenter>,
     /// From the last byte of an image to the first of its answer.
     pub(super) patience: Duration,
 }
@@ -40,8 +43,13 @@ pub(super) fn router(service: Service) -> Router {
         .with_state(service)
 }
 
-async fn ready(State(service): State<Service>) -> StatusCode {
-    if service.admission.has_room() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+/// Whether another image could wait, and what cuts it out.
+async fn ready(State(service): State<Service>) -> Response {
+    let room = service.admission.has_room();
+    let status = if room { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    // Two plain fields: serialising them cannot fail.
+    let body = serde_json::to_vec(&service.segmenter.description()).unwrap_or_default();
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// Judges the head, takes a place, reads the body, waits for a desk, works.
@@ -63,7 +71,7 @@ async fn remove_background(State(service): State<Service>, request: Request) -> 
         let bytes = body::read(body, BODY_BYTES_MAX).await?;
         let (_client, errand) = errand(service.patience);
         let deadline = errand.deadline();
-        let work = work(bytes, place, wanted, errand);
+        let work = work(bytes, (place, errand), wanted, service.segmenter);
         timeout_at(deadline, work).await.unwrap_or(Err(Problem::Late))
     };
     match answer.await {
@@ -75,17 +83,17 @@ async fn remove_background(State(service): State<Service>, request: Request) -> 
 /// Waits for a desk and works there.
 async fn work(
     bytes: Bytes,
-    place: Place,
+    (place, errand): (Place, Errand),
     wanted: Wanted,
-    errand: Errand,
+    segmenter: Arc<Segmenter>,
 ) -> Result<Vec<u8>, Problem> {
     let (header, place) = read_header(bytes, wanted.kind, place).await?;
-    let desk = place.work(header.memory()).await.ok_or(Problem::Failed)?;
+    let desk = place.work(header.memory(segmenter.bytes())).await.ok_or(Problem::Failed)?;
     let work = move || {
         // The desk goes with the work, so that it is free when the work is done and not when
         // the client has gone.
         let _desk = desk;
-        process(header, wanted.order, &errand)
+        process(header, wanted.order, &segmenter, &errand)
     };
     spawn_blocking(work).await.unwrap_or(Err(Problem::Failed))
 }
