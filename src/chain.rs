@@ -10,11 +10,13 @@ use crate::x402::{AtomicAmount, PaymentIdentity};
 pub struct Sought {
     /// The payment.
     pub identity: PaymentIdentity,
+    /// Contract of the asset it pays with.
+    pub asset: alloy_primitives::Address,
     /// What it pays.
     pub amount: AtomicAmount,
     /// Whom it pays.
     pub pay_to: alloy_primitives::Address,
-    /// Unix seconds; the asset takes it only before this moment.
+    /// Unix seconds; it is taken only before this moment.
     pub valid_before: u64,
     /// When it was first seen; it did not move before.
     pub since: UnixMillis,

@@ -44,6 +44,9 @@ pub enum Clock {
     System,
     /// A clock that tests move.
     Set(Arc<AtomicI64>),
+    /// One that goes with the steady clock, from this time of day at this moment.
+    #[cfg(test)]
+    Steady(UnixMillis, Instant),
 }
 
 impl Clock {
@@ -61,11 +64,14 @@ impl Clock {
                 UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
             }
             Self::Set(hand) => UnixMillis(hand.load(Ordering::Relaxed)),
+            #[cfg(test)]
+            Self::Steady(from, since) => from.plus(steady().saturating_duration_since(*since)),
         }
     }
 }
 
-/// A moment of the machine's steady clock, for measuring lengths of time.
+/// A moment of the machine's steady clock, for measuring lengths of time. It stands still where a
+/// simulation has stopped tokio's.
 pub fn steady() -> Instant {
-    Instant::now()
+    tokio::time::Instant::now().into_std()
 }

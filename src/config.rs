@@ -17,6 +17,7 @@ mod reader;
 mod routes;
 mod server;
 mod text;
+mod transfer;
 mod units;
 mod upstreams;
 mod words;
@@ -37,7 +38,7 @@ use crate::x402::network::Worth;
 use self::facilitators::moved_by;
 use self::file::FileConfig;
 use self::reader::{Environment, Kind, Reader};
-use self::routes::{Around, Books};
+use self::routes::Around;
 use self::text::Text;
 
 pub use self::answers::Answers;
@@ -46,6 +47,7 @@ pub use self::finding::{ConfigError, Finding};
 pub use self::mistake::Mistake;
 pub use self::networks::NetworkSettings;
 pub use self::server::{Server, Switch};
+pub use self::transfer::Transfer;
 
 /// A configuration without a mistake: everything in it refers to something that is there.
 #[derive(Debug)]
@@ -75,6 +77,8 @@ pub struct Config {
     pub warnings: Vec<Finding>,
     /// A digest of each section of [`READ_ONCE`]: the text itself may hold secrets.
     read_once: [B256; READ_ONCE.len()],
+    /// A digest of the whole text.
+    pub digest: B256,
 }
 
 impl Config {
@@ -155,11 +159,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let limits = limits::limits((limits.unpaid, limits.refused), classes, reader);
     let upstreams = upstreams::upstreams(upstreams, reader);
     let public_url = server.public_url.as_deref();
-    let books = match &ledger.url.said {
-        Ok(LedgerUrl::Postgres(_)) => Books::Shared,
-        Ok(LedgerUrl::Sqlite(_) | LedgerUrl::Memory) | Err(_) => Books::Own,
-    };
-    let around = Around { public_url, networks: &networks, upstreams: &upstreams, answers, books };
+    let around = Around { public_url, networks: &networks, upstreams: &upstreams, answers };
     let routes = routes::routes(routes, &around, reader);
     if public_url.is_none() && routes.iter().any(|route| matches!(route.charge, Charge::Exact(_))) {
         reader.wrong(listen.unwrap_or_default(), Mistake::NoPublicUrl);
@@ -173,6 +173,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     Some(Config {
         origin: reader.origin().to_owned(),
         read_once: digests(text),
+        digest: keccak256(text),
         server,
         ledger: ledger?,
         keep,

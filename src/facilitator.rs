@@ -105,15 +105,15 @@ impl Facilitator {
         }
     }
 
-    /// Whether it can be expected to answer. Asks nobody, but a chain that has never answered.
+    /// Whether it can be expected to answer. Asks nobody.
     ///
     /// # Errors
     /// Why not, as [`Http::ready`] and [`Chain::ready`] say; a simulated one is always ready.
-    pub async fn ready(&self) -> Result<(), Fault> {
+    pub fn ready(&self) -> Result<(), Fault> {
         match self {
             Self::Simulated(_) => Ok(()),
             Self::Http(http) => http.ready(),
-            Self::Chain(chain) => chain.ready().await,
+            Self::Chain(chain) => chain.ready(),
             #[cfg(test)]
             Self::Scripted(_) => Ok(()),
         }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 /// Whose side a fault is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +56,7 @@ pub struct Fault {
     side: Side,
     retry: Retry,
     reach: Reach,
+    pause: Option<Duration>,
     context: &'static str,
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -62,7 +64,7 @@ pub struct Fault {
 impl Fault {
     /// A fault with no deeper cause; `context` says what was being done.
     pub fn new(side: Side, retry: Retry, context: &'static str) -> Self {
-        Self { side, retry, reach: Reach::Everyone, context, cause: None }
+        Self { side, retry, reach: Reach::Everyone, pause: None, context, cause: None }
     }
 
     /// The same fault with its cause.
@@ -75,6 +77,17 @@ impl Fault {
     pub fn of_one_payment(mut self) -> Self {
         self.reach = Reach::OnePayment;
         self
+    }
+
+    /// The same fault of somebody who has said for how long not to be asked again.
+    pub fn pausing(mut self, pause: Option<Duration>) -> Self {
+        self.pause = pause;
+        self
+    }
+
+    /// For how long whoever it is about wants not to be asked.
+    pub fn pause(&self) -> Option<Duration> {
+        self.pause
     }
 
     /// Whom it is about.

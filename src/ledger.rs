@@ -51,11 +51,15 @@ enum Store {
     Sqlite(Sqlite),
     Postgres(Postgres),
     Memory(Arc<Memory>),
+    /// One that breaks as dice tell it.
+    #[cfg(test)]
+    Simulated(tests::simulated::Opened),
 }
 
 impl Ledger {
     /// Opens the ledger for the gateway, creates or migrates it where needed, and starts its writer
-    /// on the current tokio runtime, which must live as long as the ledger.
+    /// on the current tokio runtime, which must live as long as the ledger. SQLite's writer holds a
+    /// thread of it up while the disk works, so where others wait too, it has one of its own.
     ///
     /// # Errors
     /// Ledger, later: another gateway has the file, its lock file cannot be written, or the
@@ -167,6 +171,8 @@ impl Ledger {
             Store::Sqlite(sqlite) => sqlite.unfinished(after, limit).await,
             Store::Postgres(postgres) => postgres.unfinished(after, limit).await,
             Store::Memory(memory) => Ok(memory.unfinished(after, limit)),
+            #[cfg(test)]
+            Store::Simulated(opened) => Ok(opened.books.unfinished(after, limit)),
         }
     }
 
@@ -188,6 +194,8 @@ impl Ledger {
             Store::Sqlite(sqlite) => sqlite.readers.page(before, limit).await,
             Store::Postgres(postgres) => postgres.readers.page(before, limit).await,
             Store::Memory(memory) => Ok(memory.page(before, limit)),
+            #[cfg(test)]
+            Store::Simulated(opened) => Ok(opened.books.page(before, limit)),
         }
     }
 
@@ -215,6 +223,8 @@ impl Ledger {
             Store::Sqlite(sqlite) => sqlite.readers.get(identity).await,
             Store::Postgres(postgres) => postgres.readers.get(identity).await,
             Store::Memory(memory) => Ok(memory.get(identity)),
+            #[cfg(test)]
+            Store::Simulated(opened) => Ok(opened.books.get(identity)),
         }
     }
 
@@ -231,6 +241,34 @@ impl Ledger {
             Store::Sqlite(sqlite) => sqlite.readers.past(entry).await,
             Store::Postgres(postgres) => postgres.readers.past(entry).await,
             Store::Memory(_) => Ok(Vec::new()),
+            #[cfg(test)]
+            Store::Simulated(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether another gateway, which lives, has claimed this entry, and knows more of it.
+    ///
+    /// # Errors
+    /// Ledger, later: it cannot be read.
+    ///
+    /// # Cancel safety
+    /// Nothing changes.
+    pub async fn is_anothers(&self, entry: &Entry) -> Result<bool, Fault> {
+        match &self.store {
+            Store::Postgres(postgres) => postgres.is_anothers(entry).await,
+            Store::Sqlite(_) | Store::Memory(_) => Ok(false),
+            #[cfg(test)]
+            Store::Simulated(_) => Ok(false),
+        }
+    }
+
+    /// This gateway, as others that share the ledger see it; nothing where none do.
+    fn instance(&self) -> Option<&str> {
+        match &self.store {
+            Store::Postgres(postgres) => Some(postgres.instance()),
+            Store::Sqlite(_) | Store::Memory(_) => None,
+            #[cfg(test)]
+            Store::Simulated(_) => None,
         }
     }
 
@@ -242,6 +280,8 @@ impl Ledger {
         match &self.store {
             Store::Postgres(postgres) => postgres.ready(),
             Store::Sqlite(_) | Store::Memory(_) => Ok(()),
+            #[cfg(test)]
+            Store::Simulated(_) => Ok(()),
         }
     }
 
@@ -251,6 +291,8 @@ impl Ledger {
             Store::Sqlite(sqlite) => sqlite.place(),
             Store::Postgres(postgres) => postgres.place(),
             Store::Memory(_) => forget::Place::Nowhere,
+            #[cfg(test)]
+            Store::Simulated(_) => forget::Place::Nowhere,
         };
         Forgetting::new(place, keep)
     }
@@ -264,6 +306,8 @@ impl Ledger {
             Store::Sqlite(sqlite) => sqlite.close().await,
             Store::Postgres(postgres) => postgres.close().await,
             Store::Memory(_) => {}
+            #[cfg(test)]
+            Store::Simulated(opened) => opened.queue.close().await,
         }
     }
 
@@ -273,6 +317,8 @@ impl Ledger {
             Store::Sqlite(sqlite) => sqlite.queue().map(Way::Queue),
             Store::Postgres(postgres) => postgres.queue().map(Way::Queue),
             Store::Memory(memory) => Ok(Way::Memory(memory)),
+            #[cfg(test)]
+            Store::Simulated(opened) => Ok(Way::Queue(&opened.queue)),
         }
     }
 }

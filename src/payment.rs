@@ -2,6 +2,7 @@
 //! `Presented → Proven → Reserved → Verified → Settled → Receipt`.
 
 pub mod again;
+mod identify;
 mod outlive;
 pub mod prepaid;
 pub mod present;
@@ -11,6 +12,7 @@ pub mod reconcile;
 pub mod recover;
 pub mod reserve;
 pub mod risk;
+mod sender;
 pub mod settle;
 pub mod verify;
 
@@ -33,6 +35,8 @@ pub use receipt::Receipt;
 pub use reserve::{Reserved, Standing};
 pub use risk::Risk;
 use risk::Risks;
+pub use sender::ClientTag;
+use sender::Sender;
 pub use settle::{Settled, Unsettled};
 pub use verify::{Unverified, Verified};
 

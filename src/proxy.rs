@@ -223,8 +223,7 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> pingora::Result<Option<Duration>> {
         if let Some(keeping) = &mut exchange.keeping {
-            let piece = body.as_deref().unwrap_or_default();
-            keeping.received(piece, last, || self.clock.now());
+            keeping.received(body.as_deref().unwrap_or_default(), last);
         }
         Ok(None)
     }
@@ -290,7 +289,7 @@ impl ProxyHttp for Gateway {
                 exchange.fault.get_or_insert_with(|| CLIENT_LEFT.into());
             }
             let ended = if error.is_none() { Ended::Well } else { Ended::Badly };
-            keeping.ended(ended, self.clock.now());
+            keeping.ended(ended);
         }
         self.observe(session, exchange);
     }

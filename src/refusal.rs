@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::x402::ErrorReason;
+use crate::x402::identifier::PaymentIdError;
 
 /// We say no on purpose. One variant for each reason a client can tell apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,10 @@ pub enum Refusal {
     PaymentMalformed(Box<str>),
     /// Two payment headers that disagree.
     PaymentsDisagree,
+    /// What the payment gives as its identifier is none.
+    PaymentIdMalformed,
+    /// The route wants an identifier with each payment.
+    PaymentIdMissing,
     /// The payment was read and is not good.
     PaymentInvalid(ErrorReason),
     /// The same payment is being served right now.
@@ -53,6 +58,8 @@ pub enum Refusal {
         /// Why its answer is not given again.
         answer: Unkept,
     },
+    /// Another payment of this payer has the identifier, for another request.
+    PaymentIdUsed,
     /// The same payment has been settled, and its answer is on its way to whoever asked first.
     AnswerUnderWay {
         /// Of its settlement.
@@ -186,9 +193,12 @@ impl Refusal {
             Self::PaymentMissing => row(402, "payment_required", Yes, Money::No),
             Self::PaymentMalformed(_) => row(400, "payment_malformed", No, Money::No),
             Self::PaymentsDisagree => row(400, "payments_disagree", No, Money::No),
+            Self::PaymentIdMalformed => row(400, "payment_id_malformed", No, Money::No),
+            Self::PaymentIdMissing => row(400, "payment_id_required", No, Money::No),
             Self::PaymentInvalid(_) => row(402, "payment_invalid", No, Money::No),
             Self::PaymentInUse => row(409, "payment_in_use", Yes, Money::No),
             Self::PaymentUsed { .. } => row(409, "payment_used", No, Money::Yes),
+            Self::PaymentIdUsed => row(409, "payment_id_used", No, Money::No),
             Self::AnswerUnderWay { .. } => row(409, "answer_under_way", Yes, Money::Yes),
             Self::PaidNotServed { .. } => row(502, "paid_not_served", Yes, Money::Yes),
             Self::AnswerUnavailable { .. } => row(503, "answer_unavailable", Yes, Money::Yes),
@@ -221,9 +231,12 @@ impl Refusal {
             Self::PaymentMissing => "payment is required".to_owned(),
             Self::PaymentMalformed(why) => why.to_string(),
             Self::PaymentsDisagree => "the payment headers disagree; send one".to_owned(),
+            Self::PaymentIdMalformed => PaymentIdError.to_string(),
+            Self::PaymentIdMissing => "this route wants a `payment-identifier`".to_owned(),
             Self::PaymentInvalid(reason) => format!("the payment is not good: {}", reason.code()),
             Self::PaymentInUse => "this payment is being served right now".to_owned(),
             Self::PaymentUsed { answer, .. } => answer.message().to_owned(),
+            Self::PaymentIdUsed => "this identifier stands for another request".to_owned(),
             Self::AnswerUnderWay { .. } => {
                 "the answer to this payment is on its way; ask again, it costs nothing more"
                     .to_owned()
@@ -278,8 +291,11 @@ impl Refusal {
             | Self::PaymentMissing
             | Self::PaymentMalformed(_)
             | Self::PaymentsDisagree
+            | Self::PaymentIdMalformed
+            | Self::PaymentIdMissing
             | Self::PaymentInvalid(_)
             | Self::PaymentUsed { .. }
+            | Self::PaymentIdUsed
             | Self::SettlementRejected(_)
             | Self::UpstreamUnavailable
             | Self::UpstreamTimeout
@@ -348,6 +364,8 @@ pub fn every() -> Vec<Refusal> {
         Refusal::PathNotCanonical,
         Refusal::PaymentMalformed("the payment header is not base64".into()),
         Refusal::PaymentsDisagree,
+        Refusal::PaymentIdMalformed,
+        Refusal::PaymentIdMissing,
         Refusal::PaymentMissing,
         Refusal::PaymentInvalid(reason),
         Refusal::SettlementRejected(reason),
@@ -355,6 +373,7 @@ pub fn every() -> Vec<Refusal> {
         Refusal::MethodNotAllowed { allow: "POST, OPTIONS".into() },
         Refusal::PaymentInUse,
         Refusal::PaymentUsed { transaction: "0x…".into(), answer: Unkept::OtherRequest },
+        Refusal::PaymentIdUsed,
         Refusal::AnswerUnderWay { transaction: "0x…".into() },
         Refusal::BodyTooLarge { bytes_max: 25_000_000 },
         Refusal::BodyTypeUnsupported,

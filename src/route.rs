@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::clock::UnixMillis;
-use crate::x402::{AtomicAmount, Offer, Resource};
+use crate::x402::{AtomicAmount, Identifying, Offer, Resource};
 
 mod body;
 pub mod challenge;
@@ -62,7 +62,7 @@ pub enum Charge {
     /// Nothing.
     Free,
     /// One fixed amount, payable in each of the offers.
-    Exact(Terms),
+    Exact(Box<Terms>),
 }
 
 /// The terms of a priced route. `offers` is never empty.
@@ -72,6 +72,8 @@ pub struct Terms {
     pub resource: Resource,
     /// Ways to pay, in the order of the configuration.
     pub offers: Vec<OfferedBy>,
+    /// Whether clients name what they buy.
+    pub identifying: Identifying,
     /// Ways to pay of before a reload, which are still taken for a while and not told.
     pub honoured: Vec<Honoured>,
     /// The 402 of a request without payment, with the URL of `resource`.

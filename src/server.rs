@@ -21,12 +21,13 @@ use pingora::apps::http_app::HttpServer;
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use pingora_runtime::Runtime as Threads;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch as channel};
 
 use crate::config::Config;
 use crate::fault::Fault;
+use crate::ledger::Ledger;
 use crate::observe::Metrics;
 use crate::payment::Payments;
 use crate::payment::recover::Recovery;
@@ -35,6 +36,7 @@ use crate::proxy::admin::{Admin, Readiness};
 use crate::proxy::{Door, Gateway};
 use assemble::House;
 pub use books::books;
+use listen::Bound;
 use reload::{Occasions, Reloader};
 
 /// Why a gateway could not start.
@@ -60,30 +62,38 @@ pub enum ServeError {
 /// Serves until a signal says to stop, then finishes what runs within the grace period.
 ///
 /// `out` is told once where it listens. Requests run on threads of their own, which share no work:
-/// stealing it costs more than it brings where each piece is some microseconds long. The ledger's
-/// writer and what is tended now and then run on another runtime, which outlives them.
+/// stealing it costs more than it brings where each piece is some microseconds long. The ledger has
+/// a thread of its own, which waits for the disk; what is tended now and then runs on other
+/// threads, and both outlive the requests.
 ///
 /// # Errors
 /// What keeps it from starting; nothing listens then.
 pub fn serve(config: Config, out: &mut (impl Write + Send)) -> Result<(), ServeError> {
+    let public = bind(config.server.listen)?;
+    let admin = bind(config.server.admin)?;
     let traffic = Threads::new_no_steal(config.server.threads.get(), "traffic");
-    let house = runtime("house")?;
-    let served = house.block_on(run(config, &traffic, out));
+    let house = runtime("house", HOUSE_THREADS)?;
+    let books = runtime("ledger", 1)?;
+    let ledger = books.block_on(Ledger::open(&config.ledger))?;
+    let served = house.block_on(run(config, ledger, (public, admin), traffic.get_handle(), out));
     traffic.shutdown_timeout(LAST_WAIT);
     house.shutdown_timeout(LAST_WAIT);
+    books.shutdown_timeout(LAST_WAIT);
     served
+}
+
+fn bind(address: SocketAddr) -> Result<Bound, ServeError> {
+    listen::bind(address).map_err(|error| ServeError::Listen(address, error))
 }
 
 async fn run(
     config: Config,
-    traffic: &Threads,
+    ledger: Ledger,
+    (public, admin): (Bound, Bound),
+    traffic: &Handle,
     out: &mut (impl Write + Send),
 ) -> Result<(), ServeError> {
-    let public = listen::bind(config.server.listen)
-        .map_err(|error| ServeError::Listen(config.server.listen, error))?;
-    let admin = listen::bind(config.server.admin)
-        .map_err(|error| ServeError::Listen(config.server.admin, error))?;
-    let house = House::build(&config).await?;
+    let house = House::build(&config, ledger).await?;
     let mut recovery = Recovery::default();
     let recovered = house.payments.recover(&mut recovery).await?;
     tracing::info!(?recovered, "the ledger has been read");
@@ -95,10 +105,10 @@ async fn run(
     let addresses = (public.address(), admin.address());
 
     let door = door(house.gateway, &config);
-    let serving = public.serve("gateway", door, stopped.clone(), traffic.get_handle());
+    let serving = public.serve("gateway", door, stopped.clone(), traffic);
     let (reloads, requests) = mpsc::channel(1);
     let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready, reloads));
-    let shown = admin.serve("admin", app, stopped, traffic.get_handle());
+    let shown = admin.serve("admin", app, stopped, traffic);
     let (grace, occasions) = (config.server.grace, Occasions::new(&config, requests)?);
     let (now, upstreams) = (house.now, house.upstreams);
     let reloader = Reloader { now, config, upstreams, metrics: Arc::clone(&metrics) };
@@ -166,16 +176,16 @@ async fn finish(metrics: &Metrics, payments: &Payments, grace: Duration) {
     }
 }
 
-fn runtime(name: &str) -> Result<Runtime, ServeError> {
+fn runtime(name: &str, threads: usize) -> Result<Runtime, ServeError> {
     Builder::new_multi_thread()
-        .worker_threads(HOUSE_THREADS)
+        .worker_threads(threads)
         .thread_name(name)
         .enable_all()
         .build()
         .map_err(ServeError::Process)
 }
 
-/// For the ledger's writer, and one that still runs when it is busy.
+/// One, and one that still runs when it is busy.
 const HOUSE_THREADS: usize = 2;
 const UPSTREAM_TRIES_MAX: usize = 2;
 const UPSTREAM_POOL: usize = 1_024;

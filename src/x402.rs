@@ -3,20 +3,26 @@
 pub mod amount;
 pub mod encoding;
 pub mod evm;
+mod exact;
+pub mod extensions;
+pub mod identifier;
 pub mod message;
 pub mod network;
 pub mod offer;
 pub mod payload;
+pub mod permit2;
 pub mod reason;
 pub mod requirements;
 
 pub use amount::{AmountError, AtomicAmount};
-pub use evm::{Authorization, Eip712Domain, SignatureError, SignedAuthorization};
+pub use evm::{Authorization, Eip712Domain, Form, SignatureError, SignedAuthorization};
+pub use identifier::{Identified, Identifying, PaymentId};
 pub use message::{SettleResponse, SupportedKind, SupportedResponse, VerifyResponse};
 pub use network::{KnownNetwork, NETWORKS, Network, NetworkError};
 pub use offer::{Offer, PaymentIdentity};
 pub use payload::{PayloadError, PaymentPayload, Version};
 pub use reason::ErrorReason;
 pub use requirements::{
-    PaymentRequired, PaymentRequiredV1, PaymentRequirements, PaymentRequirementsV1, Resource,
+    AssetTransferMethod, PaymentRequired, PaymentRequiredV1, PaymentRequirements,
+    PaymentRequirementsV1, Resource,
 };

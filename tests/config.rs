@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tollgate::config::{Config, Finding};
+use tollgate::config::{Config, FacilitatorSettings, Finding};
 
 const MISTAKES_MIN: usize = 40;
 
@@ -40,6 +40,24 @@ fn the_shipped_file_is_good() {
     let config = Config::load(&path).unwrap();
     assert!(config.warnings.is_empty(), "{:?}", shown(&config.warnings));
     assert_eq!(config.routes.len(), 2);
+}
+
+#[test]
+fn blocks_are_believed_as_deep_as_they_stay_on_their_chain() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/good-chain.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    for (network, typed, deep) in [
+        ("base", "", 1),
+        ("base-sepolia", "", 1),
+        ("polygon", "", 5),
+        ("polygon-amoy", "", 5),
+        ("polygon", "confirmations = 2", 2),
+    ] {
+        let text = text.replace("base-sepolia", network).replace("confirmations = 0", typed);
+        let config = Config::parse(&text, &path, &|_: &str| None).unwrap();
+        let FacilitatorSettings::Chain(own) = &config.facilitators["own"] else { panic!() };
+        assert_eq!(own.bounds.confirmations, deep, "{network} {typed}");
+    }
 }
 
 #[test]

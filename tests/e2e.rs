@@ -5,8 +5,10 @@ mod chain;
 mod cutouts;
 mod install;
 mod own;
+mod permit;
 mod process;
 mod sdk;
+mod storm;
 mod tokens;
 
 use std::fs;
@@ -57,6 +59,19 @@ async fn published_clients_pay_the_simulated_facilitator_for_a_large_photo() {
     fs::write(&photo, enlarged(&fs::read(PHOTO).unwrap())).unwrap();
     for client in CLIENTS {
         buy_a_cut_out(client, &gateway, &photo).await;
+    }
+    gateway.process.stop();
+}
+
+/// They sign anew each time, and are charged once for what they call by one name.
+#[tokio::test]
+async fn published_clients_name_what_they_buy() {
+    let gateway = Gateway::start("simulated = {}");
+    for client in [CLIENTS[0], CLIENTS[2]] {
+        let client = client.naming("pay_7d5d747be160e280504c099d984bcfe0");
+        let first = buy_a_cut_out(client, &gateway, Path::new(PHOTO)).await;
+        let second = buy_a_cut_out(client, &gateway, Path::new(PHOTO)).await;
+        assert_eq!(first, second, "{}", client.name);
     }
     gateway.process.stop();
 }

@@ -15,6 +15,7 @@
 mod blackbox;
 mod config;
 mod crash;
+mod deploy;
 #[cfg(feature = "worker")]
 mod e2e;
 mod readme;

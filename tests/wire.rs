@@ -6,8 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tollgate::cli::pay::Demand;
 use tollgate::x402::payload::{Choice, OutgoingPayload, PayloadError};
+use tollgate::x402::permit2::Permit;
 use tollgate::x402::{
-    Authorization, Eip712Domain, Network, PaymentPayload, PaymentRequirements,
+    Authorization, Eip712Domain, Form, Network, PaymentPayload, PaymentRequirements,
     PaymentRequirementsV1, SettleResponse, Version, encoding,
 };
 
@@ -37,7 +38,10 @@ fn payments_of_published_clients_are_read_and_proven() {
             Version::V2 => "payment-signature",
         };
         assert_eq!(header, expected, "{}", vector.source);
-        assert_eq!(payment.payment.prove(&usdc()), Ok(()), "{}", vector.source);
+        assert_eq!(payment.payment.prove(&domain(&payment)), Ok(()), "{}", vector.source);
+        let asked = json.pointer("/extensions/eip2612GasSponsoring").is_some();
+        let approval = payment.payment.approval.map(|approval| approval.prove(&usdc()));
+        assert_eq!(approval, asked.then_some(Ok(())), "{}", vector.source);
     }
 }
 
@@ -79,7 +83,7 @@ fn what_is_no_payment_is_told_apart() {
             Err(PayloadError::Base64(_)) => "base64",
             Err(PayloadError::Json(_)) => "json",
             Err(PayloadError::Version(_)) => "version",
-            Ok(payment) => match payment.payment.prove(&usdc()) {
+            Ok(payment) => match payment.payment.prove(&domain(&payment)) {
                 Ok(()) => "good",
                 Err(_) => "signature",
             },
@@ -196,6 +200,10 @@ fn addresses_folded(json: Value) -> Value {
 }
 
 fn authorization(json: &Value) -> Authorization {
+    let permit = &json["payload"]["permit2Authorization"];
+    if permit.is_object() {
+        return permitted(permit);
+    }
     let field = |name: &str| json["payload"]["authorization"][name].as_str().unwrap();
     Authorization {
         from: field("from").parse().unwrap(),
@@ -204,6 +212,22 @@ fn authorization(json: &Value) -> Authorization {
         valid_after: number(field("validAfter")),
         valid_before: number(field("validBefore")),
         nonce: field("nonce").parse::<B256>().unwrap(),
+        form: Form::Eip3009,
+    }
+}
+
+fn permitted(permit: &Value) -> Authorization {
+    let field = |pointer: &str| permit.pointer(pointer).unwrap().as_str().unwrap();
+    let (token, spender) = (field("/permitted/token"), field("/spender"));
+    let form = Permit { token: token.parse().unwrap(), spender: spender.parse().unwrap() };
+    Authorization {
+        from: field("/from").parse().unwrap(),
+        to: field("/witness/to").parse().unwrap(),
+        value: number(field("/permitted/amount")),
+        valid_after: number(field("/witness/validAfter")),
+        valid_before: number(field("/deadline")),
+        nonce: number(field("/nonce")).into(),
+        form: Form::Permit2(form),
     }
 }
 
@@ -224,6 +248,14 @@ fn choice(json: &Value) -> Choice {
         amount: text(&accepted["amount"]).parse().unwrap(),
         asset: text(&accepted["asset"]).parse().unwrap(),
         pay_to: text(&accepted["payTo"]).parse().unwrap(),
+    }
+}
+
+/// What a payment is signed under.
+fn domain(payment: &PaymentPayload) -> Eip712Domain {
+    match payment.payment.authorization.form {
+        Form::Eip3009 => usdc(),
+        Form::Permit2(_) => Eip712Domain::permit2(84_532),
     }
 }
 

@@ -8,11 +8,15 @@ mod head;
 mod job;
 pub mod keys;
 mod lane;
+mod number;
 mod payment;
+mod permit;
 mod probe;
 mod reader;
 mod receipt;
 mod rpc;
+#[cfg(test)]
+pub(crate) mod tests;
 mod verify;
 
 use std::sync::Arc;
@@ -129,7 +133,7 @@ struct Inner {
     has_multicall: AtomicBool,
     looks_failed: AtomicU32,
     looked: AtomicBool,
-    /// Verifications at once: each is a connection to a node.
+    /// Verifications at once.
     verifying: Semaphore,
 }
 
@@ -220,15 +224,15 @@ impl Evm {
         looked
     }
 
-    /// Whether a payment can be settled: a node has answered lately, and a signer has gas.
-    ///
-    /// Asks by itself when it never did.
+    /// Whether a payment can be settled: a node has answered lately, and a signer has gas. Only
+    /// tells what [`Self::refresh`] has found.
     ///
     /// # Errors
-    /// The chain has not answered [`LOOKS_FAILED_MAX`] times in a row, or all signers are low.
-    pub async fn ready(&self) -> Result<(), Fault> {
+    /// The chain has not answered yet, or [`LOOKS_FAILED_MAX`] times in a row, or all signers are
+    /// low.
+    pub fn ready(&self) -> Result<(), Fault> {
         if !self.inner.looked.load(Ordering::Acquire) {
-            self.refresh().await?;
+            return Err(fault("no node has answered yet"));
         }
         if self.inner.looks_failed.load(Ordering::Relaxed) >= LOOKS_FAILED_MAX {
             return Err(fault("no node has answered lately"));
@@ -273,7 +277,7 @@ impl Inner {
 
     /// Whether a signer cannot even pay for one payment at today's price.
     fn is_empty(&self, lane: &Lane) -> bool {
-        let base_fee = self.heads.known().map_or(0, |head| head.base_fee);
+        let base_fee = self.heads.known().map_or(0, |head| head.base_fee.unwrap_or(head.tip));
         let needed = base_fee.saturating_mul(GAS_USUAL);
         let wei = lane.balance_gwei().map(|gwei| u128::from(gwei).saturating_mul(WEI_PER_GWEI));
         wei.is_some_and(|wei| wei == 0 || wei < needed)
@@ -302,8 +306,8 @@ fn fault(context: &'static str) -> Fault {
     Fault::new(Side::Chain, Retry::Later, context)
 }
 
-/// Verifications at once.
-const VERIFYING_MAX: usize = 64;
+/// Verifications at once: what waits for a node is in memory twice.
+const VERIFYING_MAX: usize = 128;
 /// Settlements that wait for a signer.
 const JOBS_MAX: usize = 8_192;
 /// Looks in a row that may fail before it counts.

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use crate::ledger::answers::Bounds;
+use crate::x402::Identifying;
 
 use super::file::FileAnswers;
 use super::mistake::Mistake;
 use super::reader::Reader;
 use super::text::{Text, Written};
 use super::units::{Size, Timeout};
+use super::words::Identify;
 
 /// What is kept of paid answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +72,26 @@ impl Answers {
             reader.wrong(span, Mistake::KeepTooMuch);
         }
         Self { bytes_max, ..self }
+    }
+
+    /// Whether clients of a route name what they buy. A name is worth something only where the
+    /// answer that it has bought is kept.
+    pub(super) fn identifying(
+        self,
+        typed: Option<Text<Identify>>,
+        reader: &mut Reader<'_>,
+    ) -> Identifying {
+        let span = typed.as_ref().map(|typed| typed.span.clone());
+        let wanted = reader.take_if(typed).map(|Identify(wanted)| wanted);
+        match (self.bytes_max, wanted, span) {
+            (Some(_), wanted, _) => wanted.unwrap_or(Identifying::Optional),
+            (None, None | Some(Identifying::Off), _) | (None, _, None) => Identifying::Off,
+            (None, Some(_), Some(span)) => {
+                let (key, beside) = ("payment_identifier", "where no answer is kept");
+                reader.wrong(span, Mistake::Meaningless { key, beside });
+                Identifying::Off
+            }
+        }
     }
 }
 

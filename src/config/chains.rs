@@ -24,7 +24,7 @@ pub(super) fn chain(
     let rpc = nodes(std::mem::take(&mut typed.rpc), span, reader);
     let several = std::mem::take(&mut typed.signers);
     let signers: Vec<FileSigner> = typed.signer.take().into_iter().chain(several).collect();
-    let bounds = bounds(typed, chain_id, reader);
+    let bounds = bounds(typed, span, chain_id, reader);
     if signers.is_empty() {
         reader.wrong(span.clone(), Mistake::missing_key("signer"));
     }
@@ -82,11 +82,20 @@ fn chain_id(
     }
 }
 
-fn bounds(typed: FileChain, chain_id: Option<u64>, reader: &mut Reader<'_>) -> Option<Bounds> {
+fn bounds(
+    typed: FileChain,
+    span: &Range<usize>,
+    chain_id: Option<u64>,
+    reader: &mut Reader<'_>,
+) -> Option<Bounds> {
     let usual = Usual::of(chain_id.unwrap_or_default());
+    if typed.confirmations.is_none() && usual.confirmations.is_none() && chain_id.is_some() {
+        reader.wrong(span.clone(), Mistake::missing_key("confirmations"));
+    }
+    let deep = usual.confirmations.unwrap_or_default();
     let FileBatch { window, max: batch_max } = typed.batch;
     let FileGas { max: gas_max, fee_max, tip_max, low } = typed.gas;
-    let confirmations = within(typed.confirmations, 1, (0, CONFIRMATIONS_MAX), reader);
+    let confirmations = within(typed.confirmations, deep, (0, CONFIRMATIONS_MAX), reader);
     let batch_max = within(batch_max, BATCH_MAX, (1, BATCH_MAX_MAX), reader);
     let gas_max = within(gas_max, GAS_MAX, (GAS_LEAST, GAS_MOST), reader);
     let mut time = |text, usual| reader.take_if(text).map_or(usual, |Timeout(length)| length);
@@ -129,8 +138,11 @@ fn within<T: Copy + PartialOrd + std::fmt::Display>(
     None
 }
 
-/// What gas usually costs on a chain, in wei.
+/// What is usual on a chain.
 struct Usual {
+    /// How deep blocks stay. Nothing: nobody knows.
+    confirmations: Option<u64>,
+    /// What gas costs, in wei.
     fee_max: u128,
     tip_max: u128,
     low: u128,
@@ -140,10 +152,27 @@ impl Usual {
     const fn of(chain_id: u64) -> Self {
         match chain_id {
             // Base: a hundredth of a gwei on most days.
-            8453 | 84532 => Self { fee_max: 5 * GWEI, tip_max: GWEI, low: COIN / 2_000 },
+            8453 | 84532 => Self {
+                // One sequencer, which takes no block back.
+                confirmations: Some(1),
+                fee_max: 5 * GWEI,
+                tip_max: GWEI,
+                low: COIN / 2_000,
+            },
             // Polygon: 30 gwei of tip are the least that is taken.
-            137 | 80002 => Self { fee_max: 2_000 * GWEI, tip_max: 500 * GWEI, low: COIN },
-            _ => Self { fee_max: 200 * GWEI, tip_max: 10 * GWEI, low: COIN / 200 },
+            137 | 80002 => Self {
+                // Blocks of the last seconds may go away, until validators have agreed on one.
+                confirmations: Some(5),
+                fee_max: 2_000 * GWEI,
+                tip_max: 500 * GWEI,
+                low: COIN,
+            },
+            _ => Self {
+                confirmations: None,
+                fee_max: 200 * GWEI,
+                tip_max: 10 * GWEI,
+                low: COIN / 200,
+            },
         }
     }
 }

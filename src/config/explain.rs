@@ -12,7 +12,7 @@ use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
 use crate::route::upstream::{Kind, Tls, Upstream};
 use crate::route::{BodyRules, Challenge, Charge, Route, Terms};
-use crate::x402::{PaymentRequired, PaymentRequiredV1, encoding};
+use crate::x402::{AssetTransferMethod, PaymentRequired, PaymentRequiredV1, encoding};
 
 use super::{Config, FacilitatorSettings};
 
@@ -70,12 +70,20 @@ fn the_terms(config: &Config, terms: &Terms, out: &mut impl Write) -> io::Result
             network.network == offer.network
                 && network.asset == offer.asset
                 && network.pay_to == offer.pay_to
+                && network.transfer.method() == offer.extra.method
         });
         let (name, decimals) =
             network.map_or(("", 0), |network| (&*network.name, network.decimals));
         let price = offer.amount.to_decimal(decimals);
         row(out, "price", &format!("${price} on {name} ({})", offer.network))?;
-        row(out, "  asset", &format!("{} {}", offer.extra.name, offer.asset.to_checksum(None)))?;
+        let asset = offer.asset.to_checksum(None);
+        let asset_name = offer.extra.domain.as_ref().map(|domain| format!("{} ", domain.name));
+        row(out, "  asset", &format!("{}{asset}", asset_name.unwrap_or_default()))?;
+        if let Some(network) = network
+            && network.transfer.method() != AssetTransferMethod::default()
+        {
+            row(out, "  moved by", network.transfer.shown())?;
+        }
         row(out, "  pay to", &offer.pay_to.to_checksum(None))?;
         for (at, name) in offered.facilitators.iter().enumerate() {
             row(out, if at == 0 { "  by" } else { "  else by" }, &facilitator(config, name))?;

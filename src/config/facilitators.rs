@@ -8,8 +8,8 @@ use toml::Spanned;
 use crate::facilitator::http::Auth;
 use crate::facilitator::http::cdp::{CdpKey, CdpKeyError};
 use crate::facilitator::{chain, http, simulated};
-use crate::x402::AtomicAmount;
 use crate::x402::requirements::SCHEME_EXACT;
+use crate::x402::{AssetTransferMethod, AtomicAmount};
 
 use super::chains;
 use super::file::{FileAuth, FileCdp, FileDelay, FileFacilitator, FileHttp, FileSimulated};
@@ -116,7 +116,10 @@ fn wanted(network: &NetworkSettings) -> http::Wanted {
     http::Wanted {
         scheme: SCHEME_EXACT.into(),
         network: network.network.as_str().into(),
-        v1_network: network.v1_name.clone(),
+        v1_network: match network.transfer.method() {
+            AssetTransferMethod::Eip3009 => Some(network.v1_name.clone()),
+            AssetTransferMethod::Permit2 => None,
+        },
     }
 }
 

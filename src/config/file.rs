@@ -21,6 +21,7 @@ use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
 use crate::route::Pattern;
 use crate::route::upstream::Bundled;
+use crate::x402::AssetTransferMethod;
 use crate::x402::network::Worth;
 
 pub(super) use self::chain::{FileBatch, FileChain, FileGas};
@@ -28,8 +29,9 @@ pub(super) use self::signer::FileSigner;
 use super::answers::Keep as KeepAnswer;
 use super::server::Switch;
 use super::text::{OneOrMany, Text};
+use super::transfer::GasSponsoring;
 use super::units::{Delay, Dollars, Price, Size, Timeout};
-use super::words::{MediaType, Name, Origin, PublicUrl, Settle, WebUrl};
+use super::words::{Identify, MediaType, Name, Origin, PublicUrl, Settle, WebUrl};
 
 /// Sections by name; the name's place is kept.
 pub(super) type Sections<T> = BTreeMap<Spanned<Box<str>>, T>;
@@ -100,6 +102,8 @@ pub(super) struct FileNetwork {
     pub(super) asset: Option<Text<Address>>,
     pub(super) decimals: Option<Spanned<u8>>,
     pub(super) eip712: Option<Spanned<FileEip712>>,
+    pub(super) transfer_method: Option<Text<AssetTransferMethod>>,
+    pub(super) gas_sponsoring: Option<Text<GasSponsoring>>,
     pub(super) rpc: Option<Vec<FileSecret>>,
     pub(super) v1_name: Option<Text<Name>>,
     pub(super) worth: Option<Text<Worth>>,
@@ -218,6 +222,7 @@ pub(super) struct FileRoute {
     pub(super) settle: Option<Text<Settle>>,
     pub(super) risk: Option<Text<Dollars>>,
     pub(super) keep_answer: Option<Text<KeepAnswer>>,
+    pub(super) payment_identifier: Option<Text<Identify>>,
 }
 
 #[derive(Deserialize)]

@@ -203,11 +203,12 @@ fn distance(from: &str, to: &str) -> usize {
 }
 
 /// What to write for a key that is missing.
-const EXAMPLES: [(&str, &str); 14] = [
+const EXAMPLES: [(&str, &str); 15] = [
     ("ledger", "{ url = \"sqlite://tollgate.db\" }"),
     ("asset", "\"0x…\", the contract of the asset"),
     ("by", "\"ip\""),
     ("chain_id", "8453"),
+    ("confirmations", "1, or as many blocks as make one stay on this chain"),
     ("decimals", "6"),
     ("eip712", "{ name = \"USD Coin\", version = \"2\" }"),
     ("facilitator", "the name of a section of [facilitators]"),

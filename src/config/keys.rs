@@ -91,7 +91,7 @@ pub const KEYS: &[Key] = keys! {
         "url": "`sqlite://PATH`, `postgres://…` or `memory:`", Required,
             "a file for one gateway, a database for several; memory is for testnets only";
         "keep": r#"days or `"forever"`"#, Is(r#"`"400d"`"#),
-            "how long a payment is kept after its end, at least as long as it could be sent";
+            "how long a settled payment is kept, or while it could be sent; any other for a day";
     }
     "[answers]" {
         "max": r#"size or `"off"`"#, Is(r#"`"1MiB"`"#),
@@ -120,6 +120,10 @@ pub const KEYS: &[Key] = keys! {
             "name of the asset's EIP-712 domain; a wrong one settles nothing";
         "eip712.version": "text", Is("built in"),
             "version of the same domain";
+        "transfer_method": r#"`"eip3009"` or `"permit2"`"#, Is(r#"`"eip3009"`"#),
+            "how the asset is moved: by itself, or by Permit2, which v1 clients cannot use";
+        "gas_sponsoring": r#"`"eip2612"`"#, Nothing,
+            "whoever settles pays for approvals of Permit2; the asset has EIP-2612";
         "rpc": "list of URLs or secrets", Is("`[]`"),
             "nodes by which the gateway looks up what the facilitator cannot tell";
         "v1_name": "name", Is("built in, or NAME"),
@@ -142,10 +146,10 @@ pub const KEYS: &[Key] = keys! {
             "who sends and pays for gas: 64 hex digits by `env` or `file`, or a keystore";
         "signers": "list of the same", Is("`[]`"),
             "several, that settle in parallel";
-        "confirmations": "number", Is("`1`"),
+        "confirmations": "number", Is("Base `1`, Polygon `5`, else **required**"),
             "blocks that make a payment settled, its own counted; 0: before one is sealed";
         "batch.window": "time", Is(r#"`"5ms"`"#),
-            "how long a settlement waits for others to share a transaction";
+            "how long a settlement waits for others to share a transaction; longer under load";
         "batch.max": "number, 1 to 64", Is("`50`"),
             "settlements in one transaction";
         "gas.max": "number", Is("`500000`"),
@@ -261,6 +265,9 @@ pub const KEYS: &[Key] = keys! {
             "what one payer may owe on a network when answers go out before their money has moved";
         "keep_answer": r#"size or `"off"`"#, Is("`answers.max`"),
             "longest answer of this route that is kept for its payer's return";
+        "payment_identifier": r#"`"optional"`, `"required"` or `"off"`"#,
+            Is(r#"`"optional"` where answers are kept"#),
+            "whether a client may name what it buys, and pays once for what has one name";
     }
 };
 

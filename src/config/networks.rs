@@ -17,6 +17,7 @@ use super::file::{FileEip712, FileNetwork};
 use super::mistake::Mistake;
 use super::reader::{Kind, Reader, Section};
 use super::text::OneOrMany;
+use super::transfer::{Transfer, Typed, transfer};
 use super::words::{Name, WebUrl};
 
 /// One section of `[networks]`, checked.
@@ -32,10 +33,12 @@ pub struct NetworkSettings {
     pub asset: Address,
     /// Decimals of the asset; a unit of it counts as a dollar.
     pub decimals: u8,
-    /// Name and version of the asset's EIP-712 domain.
-    pub domain: AssetDomain,
-    /// The same domain, hashed.
-    pub hashed: Eip712Domain,
+    /// How the asset is moved.
+    pub transfer: Transfer,
+    /// The domain that payments are signed under, hashed.
+    pub signed_under: Eip712Domain,
+    /// The one for approvals of Permit2, where they are taken.
+    pub approved_under: Option<Eip712Domain>,
     /// Who is paid.
     pub pay_to: Address,
     /// The names of the facilitators, the one to ask first before the others. Never empty.
@@ -81,6 +84,8 @@ fn network(
         Some(known) => built_in(known, &typed, reader),
         None => own(&mut typed, &span, reader),
     };
+    let wanted = Typed { method: typed.transfer_method, sponsoring: typed.gas_sponsoring };
+    let transfer = transfer(wanted, domain(name, typed.eip712), &span, reader);
     let pay_to = reader.take(typed.pay_to);
     let facilitators = named(typed.facilitator, facilitators, reader);
     let v1_name = reader.take_if(typed.v1_name).map(|Name(name)| name);
@@ -89,7 +94,15 @@ fn network(
         Some(typed) => chains::nodes(typed, &span, reader)?,
         None => Vec::new(),
     };
-    let Facts { chain_id, asset, decimals, domain, worth } = facts?;
+    let Facts { chain_id, asset, decimals, worth, .. } = facts?;
+    let transfer = transfer?;
+    let of_asset =
+        |domain: &AssetDomain| Eip712Domain::new(&domain.name, &domain.version, chain_id, asset);
+    let (signed_under, approved_under) = match &transfer {
+        Transfer::Eip3009(domain) => (of_asset(domain), None),
+        Transfer::Permit2(_) => (Eip712Domain::permit2(chain_id), None),
+        Transfer::Sponsored(domain) => (Eip712Domain::permit2(chain_id), Some(of_asset(domain))),
+    };
     let network = Network::eip155(chain_id);
     let known = network.known();
     if let Some((known, span)) = known.zip(worth_span).filter(|(k, _)| Some(k.worth) != worth) {
@@ -109,11 +122,12 @@ fn network(
     }
     Some(NetworkSettings {
         name: name.into(),
-        hashed: Eip712Domain::new(&domain.name, &domain.version, chain_id, asset),
         v1_name: v1_name.unwrap_or_else(|| known.map_or(name, |known| known.name).into()),
         asset,
         decimals,
-        domain,
+        transfer,
+        signed_under,
+        approved_under,
         pay_to: pay_to?,
         facilitators: facilitators.into_iter().map(|(name, ..)| name).collect(),
         explorer: explorer.or_else(|| known.map(|known| known.explorer.into())),
@@ -129,7 +143,6 @@ struct Facts {
     chain_id: u64,
     asset: Address,
     decimals: u8,
-    domain: AssetDomain,
     /// Nothing: nobody knows.
     worth: Option<Worth>,
 }
@@ -148,14 +161,11 @@ fn built_in(known: &KnownNetwork, typed: &FileNetwork, reader: &mut Reader<'_>) 
             reader.wrong(span, Mistake::NetworkKnown { key, network: known.name.into() });
         }
     }
-    let domain =
-        AssetDomain { name: known.eip712_name.into(), version: known.eip712_version.into() };
     Some(Facts {
         chain_id: known.chain_id,
         // Each row of the table is parsed by a test.
         asset: known.usdc.parse().ok()?,
         decimals: known.decimals,
-        domain,
         worth: Some(known.worth),
     })
 }
@@ -165,13 +175,11 @@ fn own(typed: &mut FileNetwork, span: &Range<usize>, reader: &mut Reader<'_>) ->
     let chain_id = typed.chain_id.take().map(Spanned::into_inner);
     let asset = typed.asset.take().map(|text| reader.take(text));
     let decimals = typed.decimals.take();
-    let eip712 = typed.eip712.take().map(Spanned::into_inner);
     let worth = typed.worth.take().map(|text| reader.take(text));
     for (key, there) in [
         ("chain_id", chain_id.is_some()),
         ("asset", asset.is_some()),
         ("decimals", decimals.is_some()),
-        ("eip712", eip712.is_some()),
     ] {
         if !there {
             reader.wrong(span.clone(), Mistake::missing_key(key));
@@ -182,14 +190,25 @@ fn own(typed: &mut FileNetwork, span: &Range<usize>, reader: &mut Reader<'_>) ->
         reader.wrong(decimals.span(), Mistake::not("a number of decimals", &text, "18 or less"));
         return None;
     }
-    let FileEip712 { name, version } = eip712?;
     Some(Facts {
         chain_id: chain_id?,
         asset: asset??,
         decimals: decimals?.into_inner(),
-        domain: AssetDomain { name, version },
         worth: worth.flatten(),
     })
+}
+
+/// The asset's domain, built in or as the section names it.
+fn domain(name: &str, typed: Option<Spanned<FileEip712>>) -> Option<AssetDomain> {
+    match KnownNetwork::named(name) {
+        Some(known) => Some(AssetDomain {
+            name: known.eip712_name.into(),
+            version: known.eip712_version.into(),
+        }),
+        None => typed
+            .map(Spanned::into_inner)
+            .map(|FileEip712 { name, version }| AssetDomain { name, version }),
+    }
 }
 
 /// A facilitator as a network names it, where, and whose money it moves.

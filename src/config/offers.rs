@@ -2,14 +2,27 @@
 
 use std::time::Duration;
 
-use crate::x402::requirements::SCHEME_EXACT;
+use crate::x402::requirements::{AssetDomain, SCHEME_EXACT};
 use crate::x402::{AtomicAmount, Offer, PaymentRequirements, PaymentRequirementsV1};
 
 use super::networks::NetworkSettings;
+use super::transfer::Transfer;
 
 /// An offer to take `amount` on a network. What it says of the resource is empty: the 402 knows.
 pub(super) fn offer(network: &NetworkSettings, amount: AtomicAmount, answer: Duration) -> Offer {
     let max_timeout_seconds = (answer + SETTLE_ALLOWANCE).as_secs();
+    let v1 = |domain: &AssetDomain| PaymentRequirementsV1 {
+        scheme: SCHEME_EXACT.into(),
+        network: network.v1_name.clone(),
+        max_amount_required: amount,
+        resource: Box::default(),
+        description: Box::default(),
+        mime_type: Box::default(),
+        pay_to: network.pay_to,
+        max_timeout_seconds,
+        asset: network.asset,
+        extra: domain.clone(),
+    };
     Offer {
         requirements: PaymentRequirements {
             scheme: SCHEME_EXACT.into(),
@@ -18,21 +31,14 @@ pub(super) fn offer(network: &NetworkSettings, amount: AtomicAmount, answer: Dur
             asset: network.asset,
             pay_to: network.pay_to,
             max_timeout_seconds,
-            extra: network.domain.clone(),
+            extra: network.transfer.extra(),
         },
-        v1: PaymentRequirementsV1 {
-            scheme: SCHEME_EXACT.into(),
-            network: network.v1_name.clone(),
-            max_amount_required: amount,
-            resource: Box::default(),
-            description: Box::default(),
-            mime_type: Box::default(),
-            pay_to: network.pay_to,
-            max_timeout_seconds,
-            asset: network.asset,
-            extra: network.domain.clone(),
+        v1: match &network.transfer {
+            Transfer::Eip3009(domain) => Some(v1(domain)),
+            Transfer::Permit2(_) | Transfer::Sponsored(_) => None,
         },
-        domain: network.hashed,
+        domain: network.signed_under,
+        approvals: network.approved_under,
     }
 }
 

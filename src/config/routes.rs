@@ -10,7 +10,7 @@ use toml::Spanned;
 use crate::route::challenge::ChallengeError;
 use crate::route::upstream::Upstream;
 use crate::route::{BodyRules, Charge, OfferedBy, Pattern, Route, RouteTable, SettleMoment, Terms};
-use crate::x402::{AmountError, AtomicAmount, Resource};
+use crate::x402::{AmountError, AtomicAmount, Identifying, Resource};
 
 use super::answers::Answers;
 use super::file::{FileBody, FileRoute};
@@ -20,7 +20,7 @@ use super::offers::offer;
 use super::reader::{Kind, Reader};
 use super::text::Text;
 use super::units::{Dollars, Price, Size};
-use super::words::{MediaType, Name, SETTLE_INSTEAD, Settle};
+use super::words::{MediaType, Name, Settle};
 
 /// What routes refer to. A section with a mistake is there as nothing.
 pub(super) struct Around<'a> {
@@ -32,17 +32,6 @@ pub(super) struct Around<'a> {
     pub(super) upstreams: &'a BTreeMap<Box<str>, Option<Upstream>>,
     /// What is kept of answers, where a route does not say.
     pub(super) answers: Answers,
-    /// Whether the ledger is one that gateways share.
-    pub(super) books: Books,
-}
-
-/// Whose a ledger is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Books {
-    /// One gateway's.
-    Own,
-    /// Several gateways'. What is kept of answers is each one's own all the same.
-    Shared,
 }
 
 /// Reads all routes.
@@ -92,7 +81,7 @@ impl<'a> Around<'a> {
         let timeout = reader.take_if(typed.timeout).map(|timeout| timeout.0);
         let mime_type = reader.take_if(typed.mime_type).map(|MediaType(name)| name);
         let settle = typed.settle.as_ref().map(|settle| settle.span.clone());
-        let moment = self.moment(typed.settle, reader);
+        let moment = reader.take_if(typed.settle).map(|Settle(moment)| moment).unwrap_or_default();
         let risk_span = typed.risk.as_ref().map(|risk| risk.span.clone());
         let risk = reader.take_if(typed.risk).zip(risk_span.clone());
         let keep = typed.keep_answer.as_ref().map(|keep| keep.span.clone());
@@ -100,6 +89,8 @@ impl<'a> Around<'a> {
             Some(keep) => self.answers.keep(keep, reader),
             None => self.answers,
         };
+        let identify = typed.payment_identifier.as_ref().map(|identify| identify.span.clone());
+        let identifying = kept.identifying(typed.payment_identifier, reader);
         let answer_timeout = timeout.or_else(|| {
             let upstream = self.upstreams.get(upstream.as_deref()?)?.as_ref()?;
             Some(upstream.answer_timeout)
@@ -107,7 +98,7 @@ impl<'a> Around<'a> {
         let price_span = typed.price.span.clone();
         let charge = match reader.take(typed.price)? {
             Price::Free => {
-                let spans = [networks_span, class_span, keep, settle, risk_span];
+                let spans = [networks_span, class_span, keep, settle, risk_span, identify];
                 free(spans, reader);
                 Charge::Free
             }
@@ -122,8 +113,9 @@ impl<'a> Around<'a> {
                     let beside = "beside `settle = \"before-upstream\"`";
                     reader.wrong(span.clone(), Mistake::Meaningless { key: "risk", beside });
                 }
-                let price = Priced { dollars, span: price_span, about, answer_timeout, risk };
-                Charge::Exact(price.terms(&networks?, pattern, reader)?)
+                let span = price_span;
+                let price = Priced { dollars, span, about, answer_timeout, risk, identifying };
+                Charge::Exact(Box::new(price.terms(&networks?, pattern, reader)?))
             }
         };
         let pattern = pattern?;
@@ -138,17 +130,6 @@ impl<'a> Around<'a> {
             settle: moment,
             pattern,
         })
-    }
-
-    fn moment(&self, typed: Option<Text<Settle>>, reader: &mut Reader<'_>) -> SettleMoment {
-        let span = typed.as_ref().map(|typed| typed.span.clone());
-        let moment = reader.take_if(typed).map(|Settle(moment)| moment).unwrap_or_default();
-        if let (SettleMoment::BeforeUpstream, Books::Shared, Some(span)) =
-            (moment, self.books, span)
-        {
-            reader.wrong(span, Mistake::NotYet(OWED_ELSEWHERE, SETTLE_INSTEAD));
-        }
-        moment
     }
 
     /// The networks of a route. Nothing when one of them is none, or broken.
@@ -181,6 +162,7 @@ struct Priced {
     span: Range<usize>,
     about: Resource,
     answer_timeout: Duration,
+    identifying: Identifying,
     /// What a payer may owe.
     risk: Option<(Dollars, Range<usize>)>,
 }
@@ -202,7 +184,7 @@ impl Priced {
         if offers.len() < networks.len() {
             return None;
         }
-        let mistake = match Terms::new(self.about, &pattern.path, offers) {
+        let mistake = match Terms::new(self.about, &pattern.path, offers, self.identifying) {
             Ok(terms) => return Some(terms),
             Err(ChallengeError::NoOffers) => Mistake::NoNetworks,
             Err(ChallengeError::TooLong { bytes }) => Mistake::ChallengeTooLarge { bytes },
@@ -240,8 +222,8 @@ fn amount(dollars: &Dollars, network: &NetworkSettings) -> Result<AtomicAmount, 
 }
 
 /// What only a priced route has.
-fn free(spans: [Option<Range<usize>>; 5], reader: &mut Reader<'_>) {
-    let keys = ["networks", "class", "keep_answer", "settle", "risk"];
+fn free(spans: [Option<Range<usize>>; 6], reader: &mut Reader<'_>) {
+    let keys = ["networks", "class", "keep_answer", "settle", "risk", "payment_identifier"];
     for (key, span) in keys.into_iter().zip(spans) {
         if let Some(span) = span {
             reader.wrong(span, Mistake::Meaningless { key, beside: "beside `price = \"free\"`" });
@@ -256,9 +238,6 @@ fn body(typed: Option<FileBody>, reader: &mut Reader<'_>) -> BodyRules {
         bytes_max: reader.take_if(max).map(|Size(bytes)| bytes),
     }
 }
-
-/// What a payer is owed is known to one gateway only.
-const OWED_ELSEWHERE: &str = "`before-upstream` with a ledger in PostgreSQL";
 
 /// Stands in for a URL that is missing, so that the rest is checked too.
 const NO_URL: &str = "http://localhost";

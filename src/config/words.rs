@@ -13,6 +13,7 @@ use crate::limit::By;
 use crate::route::Pattern;
 use crate::route::SettleMoment;
 use crate::route::upstream::{Bundled, Tls};
+use crate::x402::Identifying;
 use crate::x402::network::Worth;
 
 use super::mistake::Mistake;
@@ -243,6 +244,22 @@ impl Written for Settle {
     }
 }
 
+/// Whether a route's clients name what they buy.
+pub(super) struct Identify(pub(super) Identifying);
+
+impl Written for Identify {
+    const EXPECTED: &'static str = "\"optional\", \"required\" or \"off\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "off" => Ok(Self(Identifying::Off)),
+            "optional" => Ok(Self(Identifying::Optional)),
+            "required" => Ok(Self(Identifying::Required)),
+            _ => Err(Mistake::not("a rule for identifiers", text, Self::EXPECTED)),
+        }
+    }
+}
+
 /// Reads an absolute URL of the web.
 fn web_uri(text: &str) -> Result<Uri, Mistake> {
     let wrong = || Mistake::not("a URL", text, "one such as \"https://example.com\"");
@@ -261,4 +278,4 @@ fn web_uri(text: &str) -> Result<Uri, Mistake> {
 }
 
 const NAME_BYTES_MAX: usize = 64;
-pub(super) const SETTLE_INSTEAD: &str = "write \"after-upstream\", or leave the key out";
+const SETTLE_INSTEAD: &str = "write \"after-upstream\", or leave the key out";

@@ -71,12 +71,12 @@ impl Chain {
         self.0.refresh().await
     }
 
-    /// Whether nodes answer and a signer has gas.
+    /// Whether nodes answer and a signer has gas, as [`Self::refresh`] has found.
     ///
     /// # Errors
     /// Why not.
-    pub async fn ready(&self) -> Result<(), Fault> {
-        self.0.ready().await
+    pub fn ready(&self) -> Result<(), Fault> {
+        self.0.ready()
     }
 
     /// What is left to each signer.
@@ -116,9 +116,10 @@ fn sought(order: &Order, now: UnixMillis) -> Sought {
     let requirements = &order.offer.requirements;
     Sought {
         identity: order.identity(),
+        asset: requirements.asset,
         amount: requirements.amount,
         pay_to: requirements.pay_to,
-        valid_before: order.payment.authorization.valid_before.saturating_to(),
+        valid_before: order.payment.authorization.window().end.saturating_to(),
         since: now,
         transaction: None,
     }

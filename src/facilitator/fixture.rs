@@ -8,10 +8,10 @@ use alloy_primitives::{Address, B256, U256};
 
 use super::Order;
 use crate::clock::UnixMillis;
-use crate::x402::requirements::AssetDomain;
+use crate::x402::requirements::{AssetDomain, Extra};
 use crate::x402::{
-    AtomicAmount, Authorization, Eip712Domain, Network, Offer, PaymentRequirements,
-    PaymentRequirementsV1, SignedAuthorization, Version,
+    AssetTransferMethod, AtomicAmount, Authorization, Eip712Domain, Form, Network, Offer,
+    PaymentRequirements, PaymentRequirementsV1, SignedAuthorization, Version,
 };
 
 /// A moment inside the window of every order.
@@ -36,18 +36,19 @@ pub(super) fn order_with(nonce: u8, change: impl FnOnce(&mut Offer, &mut Authori
         valid_after: U256::from(1_700_000_000_u64),
         valid_before: U256::from(1_700_000_300_u64),
         nonce: B256::repeat_byte(nonce),
+        form: Form::Eip3009,
     };
     change(&mut offer, &mut authorization);
     let hash = offer.domain.signing_hash(&authorization);
     let signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
-    let payment = SignedAuthorization { authorization, signature };
+    let payment = SignedAuthorization { authorization, signature, approval: None };
     Order { version: Version::V2, offer: Arc::new(offer), payment }
 }
 
 /// What an asset costs on a network, with `name` as version 1 calls it.
 pub(crate) fn offer(chain_id: u64, name: &str, asset: u8, price: u128) -> Offer {
     let (asset, pay_to) = (Address::repeat_byte(asset), Address::repeat_byte(0x22));
-    let extra = AssetDomain { name: "USDC".into(), version: "2".into() };
+    let domain = AssetDomain { name: "USDC".into(), version: "2".into() };
     let requirements = PaymentRequirements {
         scheme: "exact".into(),
         network: Network::eip155(chain_id),
@@ -55,7 +56,7 @@ pub(crate) fn offer(chain_id: u64, name: &str, asset: u8, price: u128) -> Offer 
         asset,
         pay_to,
         max_timeout_seconds: 300,
-        extra: extra.clone(),
+        extra: Extra { method: AssetTransferMethod::Eip3009, domain: Some(domain.clone()) },
     };
     let v1 = PaymentRequirementsV1 {
         scheme: "exact".into(),
@@ -67,7 +68,8 @@ pub(crate) fn offer(chain_id: u64, name: &str, asset: u8, price: u128) -> Offer 
         pay_to,
         max_timeout_seconds: 300,
         asset,
-        extra,
+        extra: domain,
     };
-    Offer { requirements, v1, domain: Eip712Domain::new("USDC", "2", chain_id, asset) }
+    let domain = Eip712Domain::new("USDC", "2", chain_id, asset);
+    Offer { requirements, v1: Some(v1), domain, approvals: None }
 }

@@ -33,6 +33,8 @@ pub enum Sign {
     Well,
     /// It does not.
     Faulty,
+    /// It asks not to be asked for so long.
+    Pause(Duration),
     /// Nothing: what went wrong is the payment's, or ours.
     Neither,
 }
@@ -250,6 +252,10 @@ impl Breaker {
     fn over(&mut self, leave: Leave, sign: Sign, now: UnixMillis) {
         match (leave, sign, self.state) {
             (Leave::Trial(number), Sign::Neither, _) => self.give_up(number),
+            (_, Sign::Pause(wait), _) => {
+                let wait = wait.clamp(WAIT_MIN, WAIT_MAX);
+                self.state = State::Open { since: now, wait, trial: None };
+            }
             (Leave::Trial(_), Sign::Well, State::Open { .. }) => *self = Self::closed(self.trials),
             (Leave::Trial(number), Sign::Faulty, State::Open { trial, .. })
                 if trial.is_some_and(|(last, _)| last == number) =>

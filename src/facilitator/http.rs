@@ -130,7 +130,7 @@ impl Http {
     pub async fn verify(&self, order: &Order) -> Result<Verdict, Fault> {
         let body = self.question(order)?;
         let answer = self.verify.ask(Some(body)).await.map_err(Unanswered::into_fault)?;
-        answer::verdict(&answer, order)
+        answer::verdict(&answer, order).map_err(|fault| fault.pausing(answer.pause))
     }
 
     /// Asks to move the money, once.
@@ -143,7 +143,13 @@ impl Http {
             Err(fault) => return Outcome::NotSent(fault),
         };
         match self.settle.ask(Some(body)).await {
-            Ok(answer) => answer::outcome(&answer, order),
+            Ok(answer) => match answer::outcome(&answer, order) {
+                Outcome::NotSent(fault) => Outcome::NotSent(fault.pausing(answer.pause)),
+                Outcome::Unknown { transaction, fault } => {
+                    Outcome::Unknown { transaction, fault: fault.pausing(answer.pause) }
+                }
+                told @ (Outcome::Settled { .. } | Outcome::Rejected(_)) => told,
+            },
             Err(Unanswered::NotSent(fault)) => Outcome::NotSent(fault),
             Err(Unanswered::Perhaps(fault)) => Outcome::Unknown { transaction: None, fault },
         }
@@ -195,13 +201,14 @@ impl Http {
             Version::V2 => Version::V1,
         };
         let only_other = self.supports(offer, other) && !self.supports(offer, order.version);
-        let body = match if only_other { other } else { order.version } {
-            Version::V1 => serde_json::to_vec(&Question {
+        let version = if only_other { other } else { order.version };
+        let body = match (version, &offer.v1) {
+            (Version::V1, Some(v1)) => serde_json::to_vec(&Question {
                 x402_version: Version::V1,
-                payment_payload: OutgoingPayload::v1(&offer.v1, payment),
-                payment_requirements: Requirements::V1(&offer.v1),
+                payment_payload: OutgoingPayload::v1(v1, payment),
+                payment_requirements: Requirements::V1(v1),
             }),
-            Version::V2 => serde_json::to_vec(&Question {
+            (Version::V1, None) | (Version::V2, _) => serde_json::to_vec(&Question {
                 x402_version: Version::V2,
                 payment_payload: OutgoingPayload::v2(&offer.requirements, payment),
                 payment_requirements: Requirements::V2(&offer.requirements),

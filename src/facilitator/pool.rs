@@ -169,6 +169,9 @@ impl Member {
 
 /// What a fault says of whoever was asked.
 fn sign_of(fault: &Fault) -> Sign {
+    if let (Side::Facilitator, Some(pause)) = (fault.side(), fault.pause()) {
+        return Sign::Pause(pause);
+    }
     match (fault.side(), fault.reach()) {
         (Side::Facilitator | Side::Chain, Reach::Everyone) => Sign::Faulty,
         (Side::Facilitator | Side::Chain, Reach::OnePayment)

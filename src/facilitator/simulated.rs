@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_primitives::{Address, B256, Keccak256, U256};
 
 use self::book::Book;
 pub use self::book::{TRANSFERS_KEPT_MAX, Transfer, USED_NONCES_MAX};
@@ -149,7 +149,7 @@ impl Simulated {
         pause(self.delay.verify).await;
         let judged = self
             .screen(order, now)
-            .and_then(|()| self.chain().book.judge(&order.identity(), due(order)));
+            .and_then(|()| self.chain().book.judge(&order.identity(), asset(order), due(order)));
         Ok(match judged {
             Ok(()) => Verdict::Good,
             Err(reason) => Verdict::Bad(reason),
@@ -219,10 +219,11 @@ impl Simulated {
         if authorization.value != U256::from(requirements.amount.units()) {
             return Err(ErrorReason::ValueMismatch);
         }
-        if now <= authorization.valid_after {
+        let window = authorization.window();
+        if now < window.start {
             return Err(ErrorReason::ValidAfter);
         }
-        if now >= authorization.valid_before {
+        if now >= window.end {
             return Err(ErrorReason::ValidBefore);
         }
         match self.signatures {
@@ -239,7 +240,7 @@ impl Simulated {
         let identity = order.identity();
         let mut chain = self.chain();
         let Chain { book, journal } = &mut *chain;
-        book.judge(&identity, due(order)).map_err(Outcome::Rejected)?;
+        book.judge(&identity, asset(order), due(order)).map_err(Outcome::Rejected)?;
         book.make_room(now.seconds()).map_err(|full| {
             let fault = Fault::new(Side::Facilitator, Retry::Later, "the simulated chain is full");
             Outcome::NotSent(fault.caused_by(full))
@@ -269,6 +270,10 @@ impl std::fmt::Debug for Simulated {
     }
 }
 
+fn asset(order: &Order) -> Address {
+    order.offer.requirements.asset
+}
+
 fn due(order: &Order) -> AtomicAmount {
     order.offer.requirements.amount
 }
@@ -276,15 +281,22 @@ fn due(order: &Order) -> AtomicAmount {
 /// The transfer that an order becomes, under the hash of its identity and its place in the chain.
 fn executed(order: &Order, identity: PaymentIdentity, place: u64) -> Transfer {
     let authorization = &order.payment.authorization;
+    let mut hash = Keccak256::new();
+    hash.update(identity.network.as_str());
+    hash.update(identity.contract);
+    hash.update(identity.payer);
+    hash.update(identity.nonce);
+    hash.update(place.to_be_bytes());
     Transfer {
-        transaction: keccak256(format!("{identity}/{place}")),
+        transaction: hash.finalize(),
         network: identity.network,
-        asset: identity.asset,
+        asset: asset(order),
+        contract: Some(identity.contract).filter(|contract| *contract != asset(order)),
         from: identity.payer,
         to: authorization.to,
         value: due(order),
         nonce: identity.nonce,
-        valid_before: u64::try_from(authorization.valid_before).unwrap_or(u64::MAX),
+        valid_before: authorization.window().end.saturating_to(),
     }
 }
 

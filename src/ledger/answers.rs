@@ -5,6 +5,8 @@ mod debts;
 mod desk;
 mod digest;
 mod keeper;
+mod kept;
+mod names;
 mod record;
 mod room;
 mod rows;
@@ -18,15 +20,16 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 pub use copy::{Copying, Going, Running};
-pub use debts::Owed;
+pub use debts::{Giver, Owed, Turn};
 use desk::Desk;
 pub use digest::{Digest, Digesting};
-use keeper::{Ask, Keeper, Op};
+use keeper::{Keeper, Op};
+pub use names::{Bound, Named};
 pub use record::{Answer, Counted, Line, Missing, Outcome};
 use room::Room;
 use store::Store;
 
-use super::{ExchangeId, LedgerUrl};
+use super::{ExchangeId, Ledger, LedgerUrl};
 use crate::clock::{Clock, UnixMillis};
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::PaymentIdentity;
@@ -43,6 +46,7 @@ struct Inner {
     bounds: Bounds,
     room: Arc<Room>,
     desk: Arc<Desk>,
+    store: Store,
     ops: mpsc::UnboundedSender<Op>,
 }
 
@@ -86,21 +90,31 @@ impl Answers {
         Self(None)
     }
 
-    /// Opens the place beside the ledger of this URL, creates or migrates it where needed, and
-    /// starts its keeper on the current tokio runtime, which must live as long as it.
+    /// Opens the place beside the ledger of this URL, which is open, creates or migrates it where
+    /// needed, and starts its keeper on the current tokio runtime, which must live as long as it.
     ///
     /// # Errors
     /// Ledger, never: it cannot be opened, or a newer version has migrated it.
     ///
     /// # Cancel safety
     /// Nothing stays open.
-    pub async fn open(url: &LedgerUrl, bounds: Bounds, clock: Clock) -> Result<Self, Fault> {
-        let store = Store::open(url).await?;
+    pub async fn open(
+        url: &LedgerUrl,
+        ledger: &Ledger,
+        bounds: Bounds,
+        clock: Clock,
+    ) -> Result<Self, Fault> {
+        let store = Store::open(url, ledger).await?;
         let (desk, (ops, queue)) = (Arc::new(Desk::default()), mpsc::unbounded_channel());
-        let keeper = Keeper::new(store, Arc::clone(&desk), bounds.total_bytes_max, clock).await?;
+        let keeper = Keeper::new(store.clone(), Arc::clone(&desk), bounds, clock).await?;
         tokio::spawn(keeper.run(queue));
         let room = Room::of(bounds.memory_bytes_max);
-        Ok(Self(Some(Arc::new(Inner { bounds, room, desk, ops }))))
+        Ok(Self(Some(Arc::new(Inner { bounds, room, desk, store, ops }))))
+    }
+
+    /// How long answers are kept, if any are.
+    pub fn age(&self) -> Option<Duration> {
+        self.0.as_ref().map(|inner| inner.bounds.age)
     }
 
     /// Notes that the answer to a payment is being made, until the guard is dropped.
@@ -126,9 +140,12 @@ impl Answers {
         if let Some(found) = inner.desk.find(identity, exchange) {
             return Ok(found);
         }
-        let (identity, (answer, answered)) = (identity.clone(), oneshot::channel());
-        let line = inner.ask(Op::Find(Ask { what: (identity, exchange, now), answer }), answered);
-        Ok(line.await?.map_or(Found::Nothing, |line| Found::Line(Box::new(line))))
+        let found = inner.store.find(identity, exchange, now).await.map_err(cannot_read)?;
+        if let Some(line) = found {
+            return Ok(Found::Line(Box::new(line)));
+        }
+        let giving = inner.store.is_giving(identity, exchange, now).await.map_err(cannot_read)?;
+        Ok(if giving { Found::UnderWay } else { Found::Nothing })
     }
 
     /// Reads an answer that was found.
@@ -138,7 +155,7 @@ impl Answers {
     ///
     /// # Cancel safety
     /// Nothing changes.
-    pub async fn open_line(&self, line: &Line) -> Result<Opened, Fault> {
+    pub async fn open_line(&self, line: &Line, now: UnixMillis) -> Result<Opened, Fault> {
         let Some(inner) = &self.0 else { return Ok(Opened::Gone) };
         if let Some(answer) = line.at_hand() {
             return Ok(Opened::Answer(answer));
@@ -147,10 +164,8 @@ impl Answers {
         if share.grow(line.bytes).is_err() {
             return Ok(Opened::NoRoom);
         }
-        let what = (line.identity.clone(), line.exchange);
-        let (answer, answered) = oneshot::channel();
-        let read = inner.ask(Op::Load(Ask { what, answer }), answered).await?;
-        Ok(match read {
+        let read = inner.store.load(&line.identity, line.exchange, now).await;
+        Ok(match read.map_err(cannot_read)? {
             Some(answer) => Opened::Answer(Arc::new(answer.holding(share))),
             None => Opened::Gone,
         })
@@ -175,16 +190,11 @@ impl Answers {
 }
 
 impl Inner {
-    async fn ask<T>(
-        &self,
-        op: Op,
-        answered: oneshot::Receiver<Result<T, Fault>>,
-    ) -> Result<T, Fault> {
-        self.ops.send(op).map_err(|_| closed())?;
-        match tokio::time::timeout(WAIT_MAX, answered).await {
-            Ok(answer) => answer.map_err(|_| closed())?,
-            Err(_) => Err(Fault::new(Side::Ledger, Retry::Later, "kept answers are too slow")),
-        }
+    /// Waits until every turn that was given back is written.
+    async fn queue_is_through(&self) -> Result<(), Fault> {
+        let (who, told) = oneshot::channel();
+        self.ops.send(Op::Tell(who)).map_err(|_| closed())?;
+        told.await.map_err(|_| closed())
     }
 }
 
@@ -192,5 +202,11 @@ fn closed() -> Fault {
     Fault::new(Side::Ledger, Retry::Later, "the place of kept answers is closed")
 }
 
-/// How long somebody waits for the keeper.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+fn cannot_write(error: sqlx::Error) -> Fault {
+    tracing::error!(%error, "what is owed was not written");
+    Fault::new(Side::Ledger, Retry::Later, "what is owed cannot be written").caused_by(error)
+}
+
+fn cannot_read(error: sqlx::Error) -> Fault {
+    Fault::new(Side::Ledger, Retry::Later, "kept answers cannot be read").caused_by(error)
+}

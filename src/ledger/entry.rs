@@ -38,6 +38,13 @@ impl ExchangeId {
     }
 }
 
+impl ExchangeId {
+    /// As it is kept where bytes are.
+    pub(super) const fn bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+}
+
 impl fmt::Display for ExchangeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
@@ -67,6 +74,8 @@ pub struct Claim {
     pub route: Box<str>,
     /// Name of the facilitator that will be asked first. [`Step::Settling`] names the one that is.
     pub facilitator: Box<str>,
+    /// Contract of the asset it pays with.
+    pub asset: Address,
     /// What it pays.
     pub amount: AtomicAmount,
     /// Whom it pays.
@@ -99,6 +108,8 @@ pub struct Entry {
     pub route: Box<str>,
     /// Name of the facilitator that was asked last to settle it, or will be.
     pub facilitator: Box<str>,
+    /// Contract of the asset it pays with.
+    pub asset: Address,
     /// What it pays.
     pub amount: AtomicAmount,
     /// Whom it pays.
@@ -125,6 +136,7 @@ impl Entry {
             exchange: claim.exchange,
             route: claim.route,
             facilitator: claim.facilitator,
+            asset: claim.asset,
             amount: claim.amount,
             pay_to: claim.pay_to,
             valid_before: claim.valid_before.min(VALID_BEFORE_MAX),

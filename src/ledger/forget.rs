@@ -15,7 +15,8 @@ use crate::fault::{Fault, Retry, Side};
 pub enum Keep {
     /// Until somebody else deletes them.
     Forever,
-    /// So long, and at least until a day after their authorization has ended.
+    /// Settled ones so long, and at least until a day after their authorization has ended; those
+    /// that were let go or refused for a day.
     For(Duration),
 }
 
@@ -31,8 +32,11 @@ impl Default for Keep {
 pub struct Forgetting {
     place: Place,
     keep: Keep,
-    /// Payments up to this claim have been looked at.
+    /// Payments up to this claim have been looked at in this round.
     after: i64,
+    /// Up to this one, those that did not move have been deleted. It does not go back: who signs
+    /// payments without money makes many of them.
+    let_go: i64,
 }
 
 /// Where the payments lie.
@@ -65,14 +69,14 @@ pub enum Round {
 
 impl Forgetting {
     pub(super) fn new(place: Place, keep: Keep) -> Self {
-        Self { place, keep, after: START }
+        Self { place, keep, after: START, let_go: START }
     }
 
     /// Looks at the next payments, oldest claim first, at most ten thousand,
     /// and deletes those that have ended long ago.
     ///
-    /// A payment whose authorization could still be sent is never forgotten: it would be taken for
-    /// a new one.
+    /// A settled payment whose authorization could still be sent is never forgotten: it would be
+    /// taken for a new one. One that did not move may be claimed again anyway.
     ///
     /// # Errors
     /// Ledger, later: it cannot be written now. The next pass goes on.
@@ -88,19 +92,27 @@ impl Forgetting {
         let ended_before = now.millis().saturating_sub(millis);
         let seconds = i64::try_from(now.seconds()).unwrap_or(0);
         let valid_before = seconds.saturating_sub(MARGIN_SECONDS);
+        let let_go_before = now.millis().saturating_sub(LET_GO_MILLIS).max(ended_before);
+        let claimed_before = let_go_before.saturating_sub(CLAIM_MILLIS_MAX);
         let mut forgotten = Forgotten { payments: 0, round: Round::HalfWay };
         for _ in 0..PASS_CHUNKS_MAX {
-            let window = store.window(self.after).await.map_err(cannot_forget)?;
-            let Some(last) = window.filter(|(_, oldest)| *oldest < ended_before) else {
+            let window = store.window(self.let_go, claimed_before).await;
+            let (walk, last) = if let Some(last) = window.map_err(cannot_forget)? {
+                (&mut self.let_go, last)
+            } else if let Some(last) =
+                store.window(self.after, ended_before).await.map_err(cannot_forget)?
+            {
+                (&mut self.after, last)
+            } else {
                 store.finish().await.map_err(cannot_forget)?;
                 self.after = START;
                 forgotten.round = Round::Over;
                 break;
             };
-            let bounds = [self.after, last.0, ended_before, valid_before];
+            let bounds = [*walk, last, ended_before, valid_before, let_go_before];
             let deleted = store.delete(bounds).await.map_err(cannot_forget)?;
             forgotten.payments = forgotten.payments.saturating_add(deleted);
-            self.after = last.0;
+            *walk = last;
             // Whoever waits to write comes in between.
             sleep(CHUNK_PAUSE).await;
         }
@@ -124,22 +136,21 @@ impl Store {
         })
     }
 
-    /// The last claim of the next chunk, and the earliest moment at which one of it was claimed.
-    async fn window(&mut self, after: i64) -> Result<Option<(i64, i64)>, Error> {
-        let (last, oldest): (Option<i64>, Option<i64>) = match self {
+    /// The last claim of the next chunk that was made before a moment.
+    async fn window(&mut self, after: i64, before: i64) -> Result<Option<i64>, Error> {
+        match self {
             Self::Sqlite(connection) => {
-                let query = sqlx::query_as(WINDOW).bind(after).bind(CHUNK_LEN);
-                query.fetch_one(connection).await?
+                let query = sqlx::query_scalar(WINDOW).bind(after).bind(CHUNK_LEN).bind(before);
+                query.fetch_one(connection).await
             }
             Self::Postgres(connection) => {
-                let query = sqlx::query_as(WINDOW).bind(after).bind(CHUNK_LEN);
-                query.fetch_one(connection).await?
+                let query = sqlx::query_scalar(WINDOW).bind(after).bind(CHUNK_LEN).bind(before);
+                query.fetch_one(connection).await
             }
-        };
-        Ok(last.zip(oldest))
+        }
     }
 
-    async fn delete(&mut self, bounds: [i64; 4]) -> Result<u64, Error> {
+    async fn delete(&mut self, bounds: [i64; 5]) -> Result<u64, Error> {
         match self {
             Self::Sqlite(connection) => {
                 let query = bounds.into_iter().fold(sqlx::query(DELETE), |query, n| query.bind(n));
@@ -179,11 +190,13 @@ fn cannot_forget(error: Error) -> Fault {
     Fault::new(Side::Ledger, Retry::Later, "old payments cannot be deleted").caused_by(error)
 }
 
-const WINDOW: &str = "SELECT max(serial), min(claimed_at) FROM
-    (SELECT serial, claimed_at FROM payments WHERE serial > $1 ORDER BY serial LIMIT $2) AS chunk";
+const WINDOW: &str = "SELECT max(serial) FROM
+    (SELECT serial, claimed_at FROM payments WHERE serial > $1 ORDER BY serial LIMIT $2) AS chunk
+    WHERE claimed_at < $3";
 
 const DELETE: &str = "DELETE FROM payments WHERE serial > $1 AND serial <= $2
-    AND state IN ('settled', 'refused', 'released') AND changed_at < $3 AND valid_before < $4";
+    AND (state = 'settled' AND changed_at < $3 AND valid_before < $4
+        OR state IN ('refused', 'released') AND changed_at < $5)";
 
 /// Gives the system at most 8 MiB of free pages back.
 const GIVE_BACK: &str = "PRAGMA incremental_vacuum(2048)";
@@ -197,6 +210,12 @@ const DAY: u64 = 24 * 3600;
 /// After an authorization's end: far more than any clock is wrong by, and than a chain may take
 /// back.
 const MARGIN_SECONDS: i64 = 24 * 3600;
+
+/// How long a payment that did not move is kept: its window may be as long as the payer likes.
+const LET_GO_MILLIS: i64 = 24 * 3600 * 1000;
+
+/// From a claim to its end. What takes longer is found in the round over all.
+const CLAIM_MILLIS_MAX: i64 = 3600 * 1000;
 
 /// Payments looked at in one transaction: a few milliseconds.
 const CHUNK_LEN: i64 = 500;

@@ -5,57 +5,86 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Error, Row as _};
 
-use super::{Entry, ExchangeId, Mark, Past, State};
+use super::{Claim, Entry, ExchangeId, Mark, Past, State};
 use crate::clock::UnixMillis;
 use crate::x402::PaymentIdentity;
 
-/// `SELECT` with the columns that [`entry`] reads, then the rest of a statement.
+/// `SELECT` with the columns that [`entry`] reads, then the rest of a statement. PostgreSQL keeps
+/// them as `text`, SQLite what is hex in them as `bytes`.
 macro_rules! select {
-    ($rest:literal) => {
+    (text, $rest:literal) => {
         concat!(
             "SELECT payments.network, payments.asset, payments.payer, payments.nonce, exchange, ",
-            "route, facilitator, amount, pay_to, valid_before, state, \"transaction\", reason, ",
-            "claimed_at, changed_at",
+            "route, facilitator, amount, pay_to, valid_before, state, transaction, reason, ",
+            "claimed_at, changed_at, token",
+            $rest
+        )
+    };
+    (bytes, $rest:literal) => {
+        concat!(
+            "SELECT network, '0x' || lower(hex(asset)), '0x' || lower(hex(payer)), ",
+            "'0x' || lower(hex(nonce)), lower(hex(exchange)), route, facilitator, amount, ",
+            "'0x' || lower(hex(pay_to)), valid_before, state, \"transaction\", reason, ",
+            "claimed_at, changed_at, ",
+            "CASE WHEN token IS NOT NULL THEN '0x' || lower(hex(token)) END",
             $rest
         )
     };
 }
 pub(super) use select;
 
-/// Reads the line of a payment.
-pub(super) const GET: &str =
-    select!(" FROM payments WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4");
-
-/// Reads where a payment stood before.
-pub(super) const PAST: &str =
-    "SELECT past FROM payments WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4";
-
-/// Reads a page of lines, newest claim first, each with its number.
-pub(super) const PAGE: &str =
-    select!(", serial FROM payments WHERE serial < $1 ORDER BY serial DESC LIMIT $2");
+/// The condition that finds the payment of [`key`].
+macro_rules! of_key {
+    (text) => {
+        " FROM payments WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4"
+    };
+    (bytes) => {
+        " FROM payments WHERE payer = unhex(substr($1, 3)) AND nonce = unhex(substr($2, 3))
+            AND asset = unhex(substr($3, 3)) AND network = $4"
+    };
+}
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What is bound for a payment in [`GET`] and [`PAST`], in order.
+/// What is bound for a payment in [`Line::GET`] and [`Line::PAST`], in order.
 pub(super) fn key(identity: &PaymentIdentity) -> [String; 4] {
     [
         format!("{:#x}", identity.payer),
         format!("{:#x}", identity.nonce),
-        format!("{:#x}", identity.asset),
+        format!("{:#x}", identity.contract),
         identity.network.to_string(),
     ]
 }
 
-/// A row of either engine.
+/// What is bound for the asset of a claim, where it is not that of the identity.
+pub(super) fn token(claim: &Claim) -> Option<Address> {
+    (claim.asset != claim.identity.contract).then_some(claim.asset)
+}
+
+/// A row of either engine, and the statements that read rows there.
 pub(super) trait Line {
+    /// Reads the line of a payment.
+    const GET: &'static str;
+    /// Reads where a payment stood before.
+    const PAST: &'static str;
+    /// Reads a page of lines, newest claim first, each with its number.
+    const PAGE: &'static str;
+
     fn text(&self, column: usize) -> Result<&str, Error>;
     fn optional(&self, column: usize) -> Result<Option<&str>, Error>;
     fn number(&self, column: usize) -> Result<i64, Error>;
 }
 
 macro_rules! line {
-    ($row:ty) => {
+    ($row:ty, $form:tt) => {
         impl Line for $row {
+            const GET: &'static str = concat!(select!($form, ""), of_key!($form));
+            const PAST: &'static str = concat!("SELECT past", of_key!($form));
+            const PAGE: &'static str = select!(
+                $form,
+                ", serial FROM payments WHERE serial < $1 ORDER BY serial DESC LIMIT $2"
+            );
+
             fn text(&self, column: usize) -> Result<&str, Error> {
                 self.try_get(column)
             }
@@ -71,8 +100,8 @@ macro_rules! line {
     };
 }
 
-line!(SqliteRow);
-line!(PgRow);
+line!(SqliteRow, bytes);
+line!(PgRow, text);
 
 /// Reads a line.
 ///
@@ -81,11 +110,13 @@ line!(PgRow);
 pub(super) fn entry(line: &impl Line) -> Result<Entry, BoxError> {
     let identity = PaymentIdentity {
         network: line.text(0)?.parse()?,
-        asset: line.text(1)?.parse::<Address>()?,
+        contract: line.text(1)?.parse::<Address>()?,
         payer: line.text(2)?.parse::<Address>()?,
         nonce: line.text(3)?.parse::<B256>()?,
     };
+    let token = line.optional(15)?.map(str::parse::<Address>).transpose()?;
     Ok(Entry {
+        asset: token.unwrap_or(identity.contract),
         identity,
         exchange: line.text(4)?.parse()?,
         route: line.text(5)?.into(),
@@ -129,7 +160,7 @@ pub(super) fn past(text: &str, exchange: ExchangeId) -> Vec<Past> {
 }
 
 /// The first column behind those of an entry.
-pub(super) const EXTRA: usize = 15;
+pub(super) const EXTRA: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -22,7 +22,8 @@ pub(super) struct Memory {
 
 #[derive(Debug, Default)]
 struct Shard {
-    entries: HashMap<PaymentIdentity, Line>,
+    /// Boxed: a table that grows moves a word of each.
+    entries: HashMap<PaymentIdentity, Box<Line>>,
     /// What can be forgotten, by the moment from which nobody can pay with it any more, in Unix
     /// seconds, and by the number of the claim.
     finished: BTreeMap<(u64, i64), PaymentIdentity>,
@@ -114,7 +115,7 @@ impl Shard {
             None => self.make_room(now)?,
         }
         let identity = claim.identity.clone();
-        self.entries.insert(identity, Line { entry: Entry::of(claim, now), serial });
+        self.entries.insert(identity, Box::new(Line { entry: Entry::of(claim, now), serial }));
         Ok(Claimed::Ours)
     }
 

@@ -15,14 +15,14 @@ use sqlx::{ConnectOptions as _, Connection as _, Error};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use self::link::{Link, NAME};
+use self::link::Link;
 use self::writer::{Health, Writer};
 use super::forget::Place;
 use super::lines;
 use super::queue::{Queue, queue};
 use super::reading::Readers;
 use super::url::PostgresUrl;
-use super::{ExchangeId, Holder, Mark, Unfinished};
+use super::{Entry, ExchangeId, Holder, Mark, Unfinished};
 use crate::clock::steady;
 use crate::fault::{Fault, Retry, Side};
 
@@ -33,6 +33,8 @@ pub(super) struct Postgres {
     queue: Option<Queue>,
     pub(super) readers: Readers<sqlx::Postgres>,
     options: Arc<PgConnectOptions>,
+    /// This gateway, as others see it.
+    instance: Arc<str>,
     health: watch::Receiver<Health>,
 }
 
@@ -41,7 +43,7 @@ impl Postgres {
     /// first, and starts this gateway's writer on the current runtime.
     pub(super) async fn open(url: &PostgresUrl) -> Result<Self, Fault> {
         let options = url.options().map_err(cannot_open)?;
-        let instance = ExchangeId::random()?.to_string();
+        let instance: Arc<str> = ExchangeId::random()?.to_string().into();
         let link = patiently(async || {
             migrate(&options).await?;
             Link::open(&options, &instance).await
@@ -49,9 +51,11 @@ impl Postgres {
         let link = link.await.map_err(cannot_open)?;
         let (queue, ops) = queue();
         let (health, healthy) = watch::channel(Health::Up);
-        tokio::spawn(Writer::new(options.clone(), instance, link, health).run(ops));
+        let writer = Writer::new(options.clone(), instance.to_string(), link, health);
+        tokio::spawn(writer.run(ops));
         let readers = readers(options.clone());
-        Ok(Self { queue: Some(queue), readers, options: Arc::new(options), health: healthy })
+        let options = Arc::new(options);
+        Ok(Self { queue: Some(queue), readers, options, instance, health: healthy })
     }
 
     /// Opens the database beside the gateways that write it, if any do.
@@ -60,7 +64,8 @@ impl Postgres {
         let readers = readers(options.clone());
         readers.try_one().await.map_err(cannot_open)?;
         let (_, health) = watch::channel(Health::Up);
-        Ok(Self { queue: None, readers, options: Arc::new(options), health })
+        let (options, instance) = (Arc::new(options), "".into());
+        Ok(Self { queue: None, readers, options, instance, health })
     }
 
     /// The way to the writer.
@@ -101,6 +106,16 @@ impl Postgres {
             })
         };
         self.readers.lines(rows::UNFINISHED, after, limit, read).await
+    }
+
+    /// This gateway, as others see it.
+    pub(super) fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// Whether another gateway, which lives, is the one that has claimed this entry.
+    pub(super) async fn is_anothers(&self, entry: &Entry) -> Result<bool, Fault> {
+        self.readers.holds_besides(rows::ANOTHERS, entry, &self.instance).await
     }
 
     pub(super) async fn close(&self) {
@@ -170,6 +185,9 @@ fn cannot_open(error: Error) -> Fault {
 }
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/migrations/postgres");
+
+/// What `pg_stat_activity` calls a gateway; the writer's connection has the instance behind it.
+pub(super) const NAME: &str = "tollgate";
 
 /// How long a gateway that starts waits for the database.
 const OPEN_WAIT_MAX: Duration = Duration::from_secs(10);

@@ -154,16 +154,23 @@ impl Ops {
     pub(super) async fn take(&mut self, into: &mut Vec<Op>, len_max: usize) {
         if self.flow == Flow::Open {
             self.receiver.recv_many(into, 1).await;
+            self.give_room_back(into);
             // Those whose answers went out a moment ago are about to hand in more: one commit
             // for all of them.
             yield_now().await;
         }
+        self.take_more(into, len_max);
+    }
+
+    /// Takes up to `len_max` with those that were taken before, without waiting.
+    pub(super) fn take_more(&mut self, into: &mut Vec<Op>, len_max: usize) {
+        let before = into.len();
         while into.len() < len_max
             && let Ok(op) = self.receiver.try_recv()
         {
             into.push(op);
         }
-        self.give_room_back(into);
+        self.give_room_back(into.get(before..).unwrap_or_default());
     }
 
     fn give_room_back(&mut self, taken: &[Op]) {

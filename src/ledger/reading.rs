@@ -38,12 +38,12 @@ where
     }
 
     pub(super) async fn get(&self, identity: &PaymentIdentity) -> Result<Option<Entry>, Fault> {
-        let found = self.find(lines::GET, identity).await.map_err(cannot_read)?;
+        let found = self.find(D::Row::GET, identity).await.map_err(cannot_read)?;
         found.as_ref().map(lines::entry).transpose().map_err(is_odd)
     }
 
     pub(super) async fn past(&self, entry: &Entry) -> Result<Vec<Past>, Fault> {
-        let found = self.find(lines::PAST, &entry.identity).await.map_err(cannot_read)?;
+        let found = self.find(D::Row::PAST, &entry.identity).await.map_err(cannot_read)?;
         let text = found.as_ref().map(|row| row.optional(0)).transpose();
         let text = text.map_err(cannot_read)?.flatten();
         Ok(text.map(|text| lines::past(text, entry.exchange)).unwrap_or_default())
@@ -52,7 +52,7 @@ where
     /// Lines before a mark, newest claim first.
     pub(super) async fn page(&self, before: Mark, limit: u32) -> Result<Vec<(Mark, Entry)>, Fault> {
         let read = |row: &D::Row| Ok((lines::mark(row)?, lines::entry(row)?));
-        self.lines(lines::PAGE, before, limit, read).await
+        self.lines(D::Row::PAGE, before, limit, read).await
     }
 
     /// What a statement with a mark and a limit finds.
@@ -66,6 +66,19 @@ where
         let query = sqlx::query(sql).bind(from.0).bind(i64::from(limit));
         let found = query.fetch_all(&self.0).await.map_err(cannot_read)?;
         found.iter().map(read).collect::<Result<_, _>>().map_err(is_odd)
+    }
+
+    /// Whether a statement finds a line for this entry, besides those of one instance.
+    pub(super) async fn holds_besides(
+        &self,
+        sql: &'static str,
+        entry: &Entry,
+        besides: &str,
+    ) -> Result<bool, Fault> {
+        let values = key(&entry.identity).into_iter();
+        let values = values.chain([entry.exchange.to_string(), besides.to_owned()]);
+        let query = values.fold(sqlx::query(sql), |query, value| query.bind(value));
+        Ok(query.fetch_optional(&self.0).await.map_err(cannot_read)?.is_some())
     }
 
     pub(super) async fn close(&self) {

@@ -5,8 +5,6 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
-use sqlx::Error;
-
 use super::queue::{Advancing, Claiming, Op};
 use super::{Claimed, Misstep};
 use crate::fault::{Fault, Retry, Side};
@@ -74,7 +72,10 @@ impl Round {
 
     /// Tells everyone who still waits that nothing was written, and gives back the releases that
     /// can still be: nobody waits for them, and they must not be lost.
-    pub(super) fn fail(self, retry: Retry, error: &Arc<Error>) -> Vec<Op> {
+    pub(super) fn fail<E>(self, retry: Retry, error: &Arc<E>) -> Vec<Op>
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
         tracing::error!(%error, ops = self.len(), "the ledger cannot be written");
         let fault = || {
             Fault::new(Side::Ledger, retry, "the ledger cannot be written")

@@ -1,196 +1,179 @@
-//! The ledger's SQL: the statements, what is bound to them, and how a row becomes an entry.
+//! What the writer of the ledger's file does in it: statements, and what is bound to them.
 
-use std::fmt::Write as _;
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
+use sqlx::Error as ReadError;
+use sqlx::sqlite::SqliteRow;
 
-use sqlx::encode::Encode;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments as _, Row as _, Sqlite};
-
-use super::lines::{BoxError, EXTRA, key, select};
+use super::lines::{self, BoxError, Line, key, token};
 use super::queue::{Advancing, Claiming};
+use super::{Claimed, Entry, Misstep};
 use crate::x402::PaymentIdentity;
+
+/// Why an op could not be written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    /// SQLite's own.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// A line that this program does not write.
+    #[error("a line of the ledger cannot be read")]
+    Odd(#[source] BoxError),
+}
+
+impl WriteError {
+    /// Whether it is about what was written rather than about the file.
+    pub(super) fn is_of_one_op(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => {
+                error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+            }
+            Self::Odd(_) => false,
+        }
+    }
+}
+
+/// Claims a payment, under this number.
+pub(super) fn claim(to: &Connection, serial: i64, op: &Claiming) -> Result<Claimed, WriteError> {
+    let claim = &op.claim;
+    let PaymentIdentity { network, contract, payer, nonce } = &claim.identity;
+    let written = to.prepare_cached(CLAIM)?.execute(params![
+        serial,
+        payer.as_slice(),
+        nonce.as_slice(),
+        contract.as_slice(),
+        network.as_str(),
+        claim.exchange.bytes(),
+        claim.route,
+        claim.facilitator,
+        claim.amount.to_string(),
+        claim.pay_to.as_slice(),
+        i64::try_from(claim.valid_before).unwrap_or(i64::MAX),
+        op.now.millis(),
+        token(claim).as_ref().map(|token| token.as_slice()),
+    ])?;
+    if written > 0 {
+        return Ok(Claimed::Ours);
+    }
+    // It was not written because it stands there already.
+    Ok(find(to, &claim.identity)?.map_or(Claimed::Ours, Claimed::Taken))
+}
+
+/// Advances a payment; `serial` is the number of its claim, where it is known.
+pub(super) fn advance(
+    to: &Connection,
+    serial: Option<i64>,
+    op: &Advancing,
+) -> Result<Result<(), Misstep>, WriteError> {
+    let (exchange, step) = (op.exchange.bytes(), &op.step);
+    let [from_1, from_2, from_3] = step.sources().map(super::State::name);
+    let (state, now) = (step.state().name(), op.now.millis());
+    let (transaction, reason, facilitator) =
+        (step.transaction(), step.reason(), step.facilitator());
+    let written = match serial {
+        Some(serial) => to.prepare_cached(ADVANCE_CLAIM)?.execute(params![
+            exchange,
+            from_1,
+            from_2,
+            from_3,
+            state,
+            transaction,
+            reason,
+            facilitator,
+            now,
+            serial,
+        ])?,
+        None => {
+            let PaymentIdentity { network, contract, payer, nonce } = &op.identity;
+            to.prepare_cached(ADVANCE)?.execute(params![
+                exchange,
+                from_1,
+                from_2,
+                from_3,
+                state,
+                transaction,
+                reason,
+                facilitator,
+                now,
+                payer.as_slice(),
+                nonce.as_slice(),
+                contract.as_slice(),
+                network.as_str(),
+            ])?
+        }
+    };
+    if written > 0 {
+        return Ok(Ok(()));
+    }
+    let stands = |entry: Entry| entry.stands_after(op.exchange, step);
+    Ok(find(to, &op.identity)?.map_or(Err(Misstep::NoEntry), stands))
+}
+
+fn find(from: &Connection, identity: &PaymentIdentity) -> Result<Option<Entry>, WriteError> {
+    let read = |row: &Row<'_>| Ok(lines::entry(row));
+    let found = from.prepare_cached(SqliteRow::GET)?.query_row(key(identity), read).optional()?;
+    found.transpose().map_err(WriteError::Odd)
+}
+
+impl Line for Row<'_> {
+    const GET: &'static str = SqliteRow::GET;
+    const PAST: &'static str = SqliteRow::PAST;
+    const PAGE: &'static str = SqliteRow::PAGE;
+
+    fn text(&self, column: usize) -> Result<&str, ReadError> {
+        let value = self.get_ref(column).map_err(odd)?;
+        value.as_str().map_err(odd)
+    }
+
+    fn optional(&self, column: usize) -> Result<Option<&str>, ReadError> {
+        let value = self.get_ref(column).map_err(odd)?;
+        value.as_str_or_null().map_err(odd)
+    }
+
+    fn number(&self, column: usize) -> Result<i64, ReadError> {
+        self.get(column).map_err(odd)
+    }
+}
+
+fn odd(error: impl Into<BoxError>) -> ReadError {
+    ReadError::Decode(error.into())
+}
 
 /// The last number that was given to a claim.
 pub(super) const SERIAL: &str = "SELECT coalesce(max(serial), 0) FROM payments";
 
-/// A statement that takes many rows at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Many {
-    /// Claims payments that nobody has, or that somebody had and let go.
-    Claim,
-    /// Advances payments that stand where the step starts.
-    Advance,
-    /// The same for payments whose claims have known numbers, which are found faster.
-    AdvanceClaim,
-    /// Reads the lines of payments, each with the tag of its row, except those of one claim.
-    Find,
-}
-
-impl Many {
-    /// The statement for this many rows. A row of NULLs does nothing.
-    pub(super) fn sql(self, rows: usize) -> String {
-        let (before, columns, after) = match self {
-            Self::Claim => (CLAIM_BEFORE, CLAIM_COLUMNS, CLAIM_AFTER),
-            Self::Advance => (ADVANCE_BEFORE, ADVANCE_COLUMNS, ADVANCE_AFTER),
-            Self::AdvanceClaim => (STEP_BEFORE, STEP_COLUMNS, STEP_AFTER),
-            Self::Find => (FIND_BEFORE, FIND_COLUMNS, FIND_AFTER),
-        };
-        let mut sql = before.to_owned();
-        let row = vec!["?"; columns].join(",");
-        for n in 0..rows {
-            let comma = if n == 0 { "" } else { "," };
-            // Writing to a String does not fail.
-            let _never = write!(sql, "{comma}({row})");
-        }
-        sql.push_str(after);
-        sql
-    }
-}
-
-const CLAIM_COLUMNS: usize = 12;
-const CLAIM_BEFORE: &str = "
-WITH claim (serial, payer, nonce, asset, network, exchange, route, facilitator, amount, pay_to,
-    valid_before, now) AS (VALUES ";
-const CLAIM_AFTER: &str = ")
-INSERT OR FAIL INTO payments (serial, payer, nonce, asset, network, exchange, route, facilitator,
-    amount, pay_to, valid_before, state, claimed_at, changed_at)
-SELECT serial, payer, nonce, asset, network, exchange, route, facilitator, amount, pay_to,
-    valid_before, 'held', now, now
-FROM claim WHERE serial IS NOT NULL
+/// Claims a payment that nobody has, or that somebody had and let go.
+pub(super) const CLAIM: &str = r#"
+INSERT INTO payments (serial, payer, nonce, asset, network, exchange, route, facilitator, amount,
+    pay_to, valid_before, state, claimed_at, changed_at, token)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'held', ?12, ?12, ?13)
 ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET
     serial = excluded.serial, exchange = excluded.exchange, route = excluded.route,
     facilitator = excluded.facilitator, amount = excluded.amount, pay_to = excluded.pay_to,
-    valid_before = excluded.valid_before, state = excluded.state,
+    valid_before = excluded.valid_before, state = excluded.state, token = excluded.token,
     past = substr(coalesce(payments.past || ' ', '') || payments.state || '@'
-        || payments.changed_at || '/' || payments.exchange, -2000),
-    \"transaction\" = NULL, reason = NULL,
+        || payments.changed_at || '/' || lower(hex(payments.exchange)), -2000),
+    "transaction" = NULL, reason = NULL,
     claimed_at = excluded.claimed_at, changed_at = excluded.changed_at
-WHERE payments.state IN ('released', 'refused')";
+WHERE payments.state IN ('released', 'refused')"#;
 
 macro_rules! advance {
     ($which:literal) => {
         concat!(
-            ")
-UPDATE OR FAIL payments SET state = step.state,
-    past = substr(coalesce(past || ' ', '') || payments.state || '@' || changed_at, -2000),
-    \"transaction\" = coalesce(step.transaction_, \"transaction\"),
-    reason = step.reason, facilitator = coalesce(step.facilitator_, facilitator),
-    changed_at = step.now
-FROM step
-",
-            $which,
-            "
-    AND payments.exchange = step.exchange
-    AND payments.state IN (step.from_1, step.from_2, step.from_3)
-    AND (payments.state <> step.state OR payments.facilitator <> step.facilitator_)"
+            r#"
+UPDATE payments SET state = ?5,
+    past = substr(coalesce(past || ' ', '') || state || '@' || changed_at, -2000),
+    "transaction" = coalesce(?6, "transaction"), reason = ?7,
+    facilitator = coalesce(?8, facilitator), changed_at = ?9
+WHERE exchange = ?1 AND state IN (?2, ?3, ?4) AND (state <> ?5 OR facilitator <> ?8)
+    AND "#,
+            $which
         )
     };
 }
 
-const ADVANCE_COLUMNS: usize = 13;
-const ADVANCE_BEFORE: &str = "
-WITH step (payer, nonce, asset, network, exchange, from_1, from_2, from_3, state, transaction_,
-    reason, facilitator_, now) AS (VALUES ";
-const ADVANCE_AFTER: &str = advance!(
-    "WHERE payments.payer = step.payer AND payments.nonce = step.nonce
-    AND payments.asset = step.asset AND payments.network = step.network"
-);
+/// Advances a payment that stands where the step starts.
+pub(super) const ADVANCE: &str =
+    advance!("payer = ?10 AND nonce = ?11 AND asset = ?12 AND network = ?13");
 
-const STEP_COLUMNS: usize = 10;
-const STEP_BEFORE: &str = "
-WITH step (serial, exchange, from_1, from_2, from_3, state, transaction_, reason, facilitator_,
-    now) AS (VALUES ";
-const STEP_AFTER: &str = advance!("WHERE payments.serial = step.serial");
-
-const FIND_COLUMNS: usize = 6;
-const FIND_BEFORE: &str = "
-WITH find (tag, besides, payer, nonce, asset, network) AS (VALUES ";
-const FIND_AFTER: &str = concat!(
-    ")\n",
-    select!(
-        ", tag FROM find JOIN payments ON payments.payer = find.payer \
-     AND payments.nonce = find.nonce AND payments.asset = find.asset \
-     AND payments.network = find.network AND serial <> besides"
-    )
-);
-
-/// Values for the question marks of a statement, in order.
-#[derive(Debug, Default)]
-pub(super) struct Values(SqliteArguments);
-
-impl Values {
-    /// The values of a [`Many::Claim`] row.
-    pub(super) fn claim(&mut self, serial: i64, op: &Claiming) -> Result<(), BoxError> {
-        let claim = &op.claim;
-        self.add(serial)?;
-        self.identity(&claim.identity)?;
-        self.add(claim.exchange.to_string())?;
-        self.add(&*claim.route)?;
-        self.add(&*claim.facilitator)?;
-        self.add(claim.amount.to_string())?;
-        self.add(format!("{:#x}", claim.pay_to))?;
-        self.add(i64::try_from(claim.valid_before).unwrap_or(i64::MAX))?;
-        self.add(op.now.millis())
-    }
-
-    /// The values of a [`Many::Advance`] row.
-    pub(super) fn advance(&mut self, op: &Advancing) -> Result<(), BoxError> {
-        self.identity(&op.identity)?;
-        self.step(op)
-    }
-
-    /// The values of a [`Many::AdvanceClaim`] row.
-    pub(super) fn advance_claim(&mut self, serial: i64, op: &Advancing) -> Result<(), BoxError> {
-        self.add(serial)?;
-        self.step(op)
-    }
-
-    fn step(&mut self, op: &Advancing) -> Result<(), BoxError> {
-        self.add(op.exchange.to_string())?;
-        for source in op.step.sources() {
-            self.add(source.name())?;
-        }
-        self.add(op.step.state().name())?;
-        self.add(op.step.transaction())?;
-        self.add(op.step.reason())?;
-        self.add(op.step.facilitator())?;
-        self.add(op.now.millis())
-    }
-
-    /// The values of a [`Many::Find`] row.
-    pub(super) fn find(
-        &mut self,
-        tag: i64,
-        besides: i64,
-        identity: &PaymentIdentity,
-    ) -> Result<(), BoxError> {
-        self.add(tag)?;
-        self.add(besides)?;
-        self.identity(identity)
-    }
-
-    /// The values that name a payment.
-    pub(super) fn identity(&mut self, identity: &PaymentIdentity) -> Result<(), BoxError> {
-        key(identity).into_iter().try_for_each(|part| self.add(part))
-    }
-
-    /// What is bound. Question marks beyond it are NULL.
-    pub(super) fn bound(self) -> SqliteArguments {
-        self.0
-    }
-
-    fn add<'t>(
-        &mut self,
-        value: impl Encode<'t, Sqlite> + sqlx::Type<Sqlite>,
-    ) -> Result<(), BoxError> {
-        self.0.add(value)
-    }
-}
-
-/// The tag of a row of [`Many::Find`].
-///
-/// # Errors
-/// The row has none.
-pub(super) fn tag(row: &SqliteRow) -> Result<usize, BoxError> {
-    Ok(usize::try_from(row.try_get::<i64, _>(EXTRA)?)?)
-}
+/// The same for a payment whose claim has a known number, which is found faster.
+pub(super) const ADVANCE_CLAIM: &str = advance!("serial = ?10");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions,
@@ -55,8 +56,11 @@ impl Sqlite {
         let migrated = MIGRATIONS.run(&mut connection).await;
         migrated.map_err(|error| cannot_open(error.into()))?;
         let serial = last_serial(&mut connection).await.map_err(cannot_open)?;
+        let writing =
+            writing(path).map_err(|error| cannot_open(Error::Configuration(error.into())))?;
+        connection.close().await.map_err(cannot_open)?;
         let (queue, ops) = queue();
-        tokio::spawn(Writer::new(connection, serial, lock).run(ops));
+        tokio::spawn(Writer::new(writing, serial, lock).run(ops));
         let (queue, inherited) = (Some(queue), Mark(serial));
         Ok(Self { queue, readers: readers(path), path: path.into(), inherited })
     }
@@ -124,20 +128,29 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .filename(path)
         // Readers and the writer do not wait for each other, and a commit is one append.
         .journal_mode(SqliteJournalMode::Wal)
-        // Each commit is on the disk before it is answered. NORMAL would lose the last ones to a
-        // power cut, and a lost `settling` is a payment that recovery does not know of.
+        // As the writer: what is forgotten is written too.
         .synchronous(SqliteSynchronous::Full)
         // There is one writer; this is for a backup that holds the file for a moment.
         .busy_timeout(BUSY_WAIT_MAX)
         // One table, no references between tables: nothing to enforce.
         .foreign_keys(false)
-        // Pages that one transaction after another changes are copied back once for all of them,
-        // and the log is used again from its start instead of growing for ever.
-        .pragma("wal_autocheckpoint", WAL_PAGES)
-        // Else every statement of many rows opens a file to be able to undo half of itself.
-        .pragma("temp_store", "MEMORY")
-        // The upper pages of the index stay in memory: 16 MiB.
-        .pragma("cache_size", "-16384")
+        .pragma("wal_autocheckpoint", WAL_PAGES.to_string())
+}
+
+/// The writer's connection to a file that is ready for it.
+fn writing(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_WAIT_MAX)?;
+    // Each commit is on the disk before it is answered. NORMAL would lose the last ones to a power
+    // cut, and a lost `settling` is a payment that recovery does not know of.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    // Pages that one transaction after another changes are copied back once for all of them, and
+    // the log is used again from its start instead of growing for ever.
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+    // The upper pages of the index stay in memory.
+    connection.pragma_update(None, "cache_size", CACHE_KIB)?;
+    Ok(connection)
 }
 
 fn readers(path: &Path) -> Readers<sqlx::Sqlite> {
@@ -175,6 +188,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/migrations/sqlite");
 
 /// Reads what is in flight, oldest first, each with its number. Its condition is the index's.
 pub(super) const UNFINISHED: &str = select!(
+    bytes,
     ", serial FROM payments WHERE (state = 'held' OR state = 'settling' OR state = 'unknown')
     AND serial > $1 ORDER BY serial LIMIT $2"
 );
@@ -192,4 +206,7 @@ const BUSY_WAIT_MAX: Duration = Duration::from_secs(2);
 const READERS_MAX: u32 = 2;
 
 /// Pages of 4 KiB in the log before they are copied back: 16 MiB.
-const WAL_PAGES: &str = "4096";
+const WAL_PAGES: i64 = 4_096;
+
+/// KiB, which SQLite tells from pages by the sign.
+const CACHE_KIB: i64 = -16_384;

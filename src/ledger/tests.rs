@@ -5,6 +5,7 @@ mod model;
 #[allow(dead_code, unreachable_pub, reason = "the tests from outside use it too")]
 #[path = "../../tests/support/postgres.rs"]
 pub(crate) mod postgres;
+pub(crate) mod simulated;
 
 use std::future::poll_fn;
 use std::path::Path;
@@ -13,7 +14,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{ConnectOptions as _, Row as _};
+
+use super::lines::Line as _;
 
 use super::*;
 use crate::x402::{AtomicAmount, ErrorReason, Network};
@@ -24,6 +28,7 @@ pub(super) fn claim(payment: u64, exchange: u128) -> Claim {
         exchange: ExchangeId::new(exchange),
         route: "remove-background".into(),
         facilitator: "dev".into(),
+        asset: Address::repeat_byte(0x0a),
         amount: AtomicAmount::new(50_000),
         pay_to: Address::repeat_byte(0x0c),
         valid_before: 1_800_000_000,
@@ -33,7 +38,7 @@ pub(super) fn claim(payment: u64, exchange: u128) -> Claim {
 pub(super) fn identity(payment: u64) -> PaymentIdentity {
     PaymentIdentity {
         network: Network::eip155(84532),
-        asset: Address::repeat_byte(0x0a),
+        contract: Address::repeat_byte(0x0a),
         payer: Address::repeat_byte(0x0b),
         nonce: B256::left_padding_from(&payment.to_be_bytes()),
     }
@@ -157,7 +162,8 @@ async fn an_entry_is_what_was_claimed_and_what_became_of_it() {
     let folder = tempfile::tempdir().unwrap();
     for url in everywhere(folder.path()).await {
         let ledger = Ledger::open(&url).await.unwrap();
-        let claim = Claim { valid_before: u64::MAX, ..claim(1, 7) };
+        let asset = Address::repeat_byte(0x0d);
+        let claim = Claim { valid_before: u64::MAX, asset, ..claim(1, 7) };
         let exchange = claim.exchange;
         assert_eq!(ledger.claim(claim.clone(), NOW).await.unwrap(), Claimed::Ours);
         let later = NOW.plus(std::time::Duration::from_secs(1));
@@ -171,6 +177,7 @@ async fn an_entry_is_what_was_claimed_and_what_became_of_it() {
             exchange,
             route: claim.route,
             facilitator: claim.facilitator,
+            asset: claim.asset,
             amount: claim.amount,
             pay_to: claim.pay_to,
             valid_before: i64::MAX.cast_unsigned(),
@@ -398,12 +405,9 @@ async fn no_statement_reads_the_whole_table() {
     let LedgerUrl::Sqlite(path) = &url else { panic!("not a file") };
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
     let mut other = options.connect().await.unwrap();
-    use rows::Many;
-    let many = [Many::Claim, Many::Advance, Many::AdvanceClaim, Many::Find].into_iter();
-    let many = many.flat_map(|many| [many.sql(1), many.sql(64)]);
-    for sql in
-        many.chain([lines::GET.to_owned(), sqlite::UNFINISHED.to_owned(), lines::PAGE.to_owned()])
-    {
+    let written = [rows::CLAIM, rows::ADVANCE, rows::ADVANCE_CLAIM];
+    let read = [SqliteRow::GET, sqlite::UNFINISHED, SqliteRow::PAGE];
+    for sql in written.into_iter().chain(read) {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
         let plan = sqlx::query(explain).fetch_all(&mut other).await.unwrap();
         let plan: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();

@@ -19,6 +19,12 @@ impl From<IpAddr> for ClientKey {
     }
 }
 
+impl From<ClientKey> for [u8; 16] {
+    fn from(key: ClientKey) -> Self {
+        key.0.to_be_bytes()
+    }
+}
+
 /// The address that a request comes from, behind the proxies that we trust.
 ///
 /// `forwarded_for` are the values of `X-Forwarded-For` in the order of the request; a value that

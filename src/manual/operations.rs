@@ -50,11 +50,22 @@
 //! them: put another one before it in `facilitator = [...]`. The simulated chain is looked up every
 //! few seconds. For a hosted facilitator look the payment up by hand: `tollgate ledger list` names
 //! payer, nonce and transaction; the asset's `authorizationState(payer, nonce)` on a block explorer
-//! says whether the money moved.
+//! says whether it was used, and the event of its use for what. A payer who uses or cancels its own
+//! authorization between verify and settle makes one of these, too, and pays for gas to do so.
 //!
 //! Where the gateway settles by itself, or the network has `rpc`, the chain is looked at every few
 //! seconds: the named transaction, the authorization's state, the event of its use. A payment whose
 //! window has closed unused in a block that stays is released.
+//!
+//! Permit2 keeps its numbers itself, for every asset: `nonceBitmap(payer, nonce >> 8)` there, bit
+//! `nonce & 255`; `asset` in `ledger list --json` is what was paid with, `contract` is Permit2.
+//!
+//! # Payers that are told `permit2_allowance_required`
+//!
+//! With `transfer_method = "permit2"` a payer must have approved Permit2 for the asset, once and at
+//! its own cost, or the asset has EIP-2612 and `gas_sponsoring = "eip2612"` is set: an approval
+//! then comes along and takes about 40,000 more gas. `the chain has no x402ExactPermit2Proxy` in a
+//! fault: nobody has deployed it there; x402's `contracts/evm` says how.
 //!
 //! # Our own signers
 //!
@@ -62,7 +73,9 @@
 //! shows in `tollgate_signer_balance_gwei` and is used last. Send it coins: nothing else helps.
 //! `gas is too dear` in the log: the chain asks for more than `gas.fee_max`, and payments get 503
 //! until it is cheaper or the cap is raised. `a transaction was replaced`: it was in no block for
-//! `replace_after`, and was sent again for an eighth more. `another program uses the signer's key`:
+//! `replace_after`, and was sent again for an eighth more. `a lost nonce is filled`: the
+//! chain, or an earlier life of the gateway, had left one that held up all behind it; often: a node
+//! forgets transactions. `another program uses the signer's key`:
 //! give each gateway a signer of its own; two programs with one key take each other's nonces.
 //! `tollgate_chain_nodes{state="down"}`: nodes that do not answer, are ten blocks behind, or are on
 //! another chain; the others are asked instead.
@@ -72,6 +85,12 @@
 //! `tollgate_faults_total{side}`: `upstream`, the API behind; `facilitator`, who settles; `chain`,
 //! a node; `ledger`, the disk; `ours`, a bug. The log line of the exchange carries the chain of
 //! causes in `fault`.
+//!
+//! # Memory
+//!
+//! Some 90 KiB for each paid exchange in flight. Where the system gives huge pages to everybody
+//! (`/sys/kernel/mm/transparent_hugepage/enabled` says `[always]`), set `MIMALLOC_ALLOW_THP=0`:
+//! else it is twice that.
 //!
 //! # Lost log lines
 //!
@@ -93,8 +112,8 @@
 //! `sslcert`, `sslkey`, `host` (a folder of sockets, too), `port`, `user`, `dbname`. The password
 //! comes from `PGPASSWORD` or `.pgpass`, never from the file. The user needs `CREATE` on the schema
 //! for the tables, which the first gateway makes. Connect directly or through a pooler in session
-//! mode: each gateway holds one connection that writes, up to two that read, and now and then one
-//! more.
+//! mode: each gateway holds one connection that writes, up to two that read, up to four for kept
+//! answers, and now and then one more.
 //!
 //! Each start of a gateway is an instance with a lease of 10 seconds in the table `instances`, by
 //! the server's clock, renewed every 2. What a gateway holds is its own while the lease lasts. When
@@ -128,21 +147,32 @@
 //!
 //! # How long payments are kept
 //!
-//! `[ledger] keep`, 400 days by default: payments that have ended, by success or not, are deleted
-//! so long after their end, and never before a day after their authorization has ended, so that
-//! none can be used twice. What is under way or unknown stays. Export before, or write `"forever"`.
+//! `[ledger] keep`, 400 days by default: settled payments are deleted so long after their end, and
+//! never before a day after their authorization has ended, so that none can be used twice. What was
+//! refused or released did not move: it is deleted after a day, however long its payer has made its
+//! window, so run `reconcile` once a day. What is under way or unknown stays. Export before, or
+//! write `"forever"`, which deletes nothing.
 //! Every ten minutes old payments are looked at, five hundred in a transaction; SQLite then gives
 //! the pages back to the system, PostgreSQL to its autovacuum.
 //!
 //! # Kept answers
 //!
-//! `LEDGER.answers` holds answers that were paid for, for `[answers] age`, readable by the
-//! gateway's user only. It may be deleted while the gateway is stopped: payers who come back then
-//! hear 409 with their transaction in place of their answer, and debts of
-//! `settle = "before-upstream"` are forgotten. `tollgate_answers_total{outcome}`: `whole` are kept;
-//! `too_long` beyond `max`;
-//! `no_room` when `memory` was used up: raise it; `broken_off` by the upstream or an HTTP/2 client;
-//! `part` answers with 206. The file does not shrink below what it once needed.
+//! Answers that were paid for are kept for `[answers] age`: beside a ledger's file in
+//! `LEDGER.answers`, readable by the gateway's user only; in PostgreSQL in the tables `answers`,
+//! `debts` and `names` (what payers call what they buy), readable by whoever may read the database,
+//! and found by every gateway on it. Either may be emptied while no gateway runs: payers who come
+//! back then hear 409 with their transaction in place of their answer, debts of
+//! `settle = "before-upstream"` are forgotten, and what had a name is sold again.
+//!
+//! `tollgate_answers_bytes` is what all gateways on the database keep, as counted last: each counts
+//! every 15 seconds, and when it alone has kept a sixteenth of `total`. All should have the same
+//! `[answers]`: the smallest `total` counts for all. When a gateway was killed, what it still owed
+//! is given by the others once its lease is over; an answer that it was giving is lost, and the
+//! payer hears 409.
+//!
+//! `tollgate_answers_total{outcome}`: `whole` are kept; `too_long` beyond `max`; `no_room` when
+//! `memory` was used up: raise it; `broken_off` by the upstream or an HTTP/2 client; `part` answers
+//! with 206. The file does not shrink below what it once needed.
 //!
 //! # Answers before payment
 //! A route with `risk = "$1.00"` answers a payer whose payment is verified before it is settled, as
@@ -155,6 +185,37 @@
 //! once a day, in each gateway; anybody can be many payers, so leave `risk` away where an answer is
 //! worth the trouble. A gateway that is killed loses what it was about to settle, and does not
 //! count it.
+//!
+//! # Running it in Kubernetes
+//!
+//! `deploy/kubernetes` and `deploy/helm` hold to what follows; so should manifests of your own.
+//!
+//! SIGTERM closes the listeners at once. A pod is still sent requests until every node has heard
+//! that it leaves, so `preStop` must sleep for some seconds before it (ten there; Kubernetes 1.30
+//! or later), and `terminationGracePeriodSeconds` must be longer than that sleep and `grace`.
+//! Probes come by the admin listener, which must be on `0.0.0.0` for them, and kept from others by
+//! a network policy: it asks for no password. A liveness probe is `/livez`; with `/readyz` an
+//! outage of a database would restart what cannot help it. The image has no shell: look with
+//! `kubectl exec POD -- /tollgate ledger list /etc/tollgate/gateway.toml`, or
+//! `kubectl debug --image`.
+//!
+//! The file system may be read-only but for the folder of a SQLite ledger. Such a ledger is on a
+//! disk of one pod: one replica and the strategy `Recreate`, so each rollout is a short break. Many
+//! replicas share PostgreSQL. A signer of our own belongs to one gateway: the strategy is
+//! `Recreate` again, and several are several Deployments behind one Service. Limits and `risk`
+//! count in each gateway.
+//!
+//! A changed ConfigMap is a new rollout, by its hash in the name or in an annotation: a pod that
+//! does not like it never gets ready, and the old ones go on. `tollgate check` says so before. A
+//! new pod knows no price of before, so payments signed for it are refused: where prices change
+//! often, leave the hash away and set `watch = "on"`.
+//! `trusted_proxies` is the network of the Ingress controller's pods, without which all clients
+//! share one limit; and a controller must not send a request again by itself. An upstream is the
+//! name of a Service with an address: of a headless one only one pod is asked.
+//!
+//! In the API's own pod the gateway listens on the port that was the API's, and the API on
+//! `127.0.0.1`, which nobody gets around. It must end after the gateway: its `preStop` sleeps for
+//! as long as the gateway's and `grace` together.
 //!
 //! # Bounds of the background remover
 //! `tollgate worker background-removal` decodes nothing before the header's sides, the kind of file

@@ -18,6 +18,7 @@
 //! | prove | `payment/prove.rs` | `Presented` → `Proven`: payee, amount, window, signature |
 //! | class | `limit.rs` | the payer's bucket of the route's class |
 //! | reserve | `payment/reserve.rs` | `Proven` → `Reserved`: claimed in the ledger, durable |
+//! | identify | `payment/identify.rs` | a `Reserved` with a name → the one that has it |
 //! | verify | `payment/verify.rs` | `Reserved` → `Verified`: a facilitator would settle it now |
 //! | upstream | `proxy/upstream.rs` | payment headers off, payer and exchange on |
 //! | settle | `payment/settle.rs` | `Verified` → `Settled`, on the final 2xx head only |

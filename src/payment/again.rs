@@ -5,25 +5,33 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::present::read;
-use super::{Payments, Presented, Receipt, Verified, receipt};
+use super::{ClientTag, Payments, Presented, Receipt, Sender, Verified, receipt};
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
-use crate::ledger::answers::{Answer, Copying, Digest, Digesting, Found, Line, Missing, Opened};
+use crate::ledger::answers::{Answer, Copying, Digest, Found, Line, Missing, Opened};
 use crate::ledger::{Entry, State};
 use crate::refusal::{Refusal, Unkept};
 use crate::x402::payload::Choice;
-use crate::x402::{Offer, PaymentIdentity, PaymentPayload, SignedAuthorization, Version};
+use crate::x402::{Offer, PaymentPayload, Version};
 
 /// A proven payment that the ledger has under an exchange of before.
 #[derive(Debug)]
 pub struct Returning {
     /// What the ledger says of it.
     pub entry: Entry,
-    /// Of the whole signed payment, as it came now.
-    pub(super) payment: Digest,
+    known_by: KnownBy,
     version: Version,
     /// The network as this version names it.
     network: Box<str>,
+}
+
+/// What makes a payment of before the one that whoever asks may speak of.
+#[derive(Debug)]
+enum KnownBy {
+    /// It came again: the digest of the whole of it and of its sender, as it came now.
+    Itself(Digest),
+    /// The payer has signed another one under its name.
+    Name,
 }
 
 /// The line of an answer that this payment has bought.
@@ -64,18 +72,25 @@ impl Payments {
         &self,
         headers: &HeaderMap,
         known: &[Arc<Offer>],
+        client: ClientTag,
     ) -> Result<Option<Returning>, Fault> {
-        let Ok(PaymentPayload { choice, payment }) = read(headers) else { return Ok(None) };
+        let Ok(PaymentPayload { choice, payment, identified }) = read(headers) else {
+            return Ok(None);
+        };
+        let sender = Sender::of(headers, &identified, client);
         let offers = known.iter().filter(|offer| names(&choice, offer)).take(PROOFS_MAX);
         for offer in offers {
-            if payment.prove(&offer.domain).is_err() {
+            if offer.method() != payment.authorization.method()
+                || payment.prove(&offer.domain).is_err()
+            {
                 continue;
             }
             let identity = offer.identity(&payment);
             let entry = self.inner.ledger.get(&identity).await?;
             if let Some(entry) = entry.filter(|entry| !entry.state.is_free()) {
                 let (version, network) = (choice.version(), offer.network_in(choice.version()));
-                return Ok(Some(Returning::new(entry, &payment, version, network)));
+                let known_by = KnownBy::Itself(sender.with(&entry.identity, &payment));
+                return Ok(Some(Returning { entry, known_by, version, network: network.into() }));
             }
         }
         Ok(None)
@@ -86,7 +101,7 @@ impl Payments {
     pub fn copy(&self, verified: &Verified, bytes_max: usize) -> Copying {
         let reserved = &verified.reserved;
         let identity = reserved.hold.identity.clone();
-        let payment = digest(&identity, &reserved.order.payment);
+        let payment = reserved.sender.with(&identity, &reserved.order.payment);
         self.answers.begin(identity, reserved.hold.exchange).copy(payment, bytes_max)
     }
 
@@ -106,12 +121,27 @@ impl Payments {
         match found {
             Ok(Found::Line(line)) => match line.missing {
                 Some(missing) => Err(by.used(missing.into())),
-                None if line.payment.is(&by.payment) => Ok(Bought(*line)),
-                None => Err(by.used(Unkept::OtherRequest)),
+                None if by.is_of(&line.payment) => Ok(Bought(*line)),
+                None => Err(by.of_another_request()),
             },
             Ok(Found::UnderWay) => Err(Withheld::for_now(by.under_way())),
-            Ok(Found::Nothing) => Err(by.used(Unkept::TooOld)),
+            Ok(Found::Nothing) => Err(self.nothing_of(by, now).await),
             Err(fault) => Err(by.unavailable(Some(fault))),
+        }
+    }
+
+    /// What is said of a settled payment whose answer nobody here knows of: the gateway that has
+    /// it may still be giving it.
+    async fn nothing_of(&self, by: &Returning, now: UnixMillis) -> Withheld {
+        let age = self.answers.age();
+        let recent = age.is_some_and(|age| by.entry.changed_at.plus(age) > now);
+        if !recent {
+            return by.used(Unkept::TooOld);
+        }
+        match self.inner.ledger.is_anothers(&by.entry).await {
+            Ok(true) => Withheld::for_now(by.under_way()),
+            Ok(false) => by.used(Unkept::TooOld),
+            Err(fault) => by.unavailable(Some(fault)),
         }
     }
 
@@ -130,9 +160,9 @@ impl Payments {
     ) -> Result<Given, Withheld> {
         let Bought(line) = bought;
         if !line.request.is(request) {
-            return Err(by.used(Unkept::OtherRequest));
+            return Err(by.of_another_request());
         }
-        match self.answers.open_line(&line).await {
+        match self.answers.open_line(&line, self.inner.clock.now()).await {
             Ok(Opened::Answer(answer)) => Ok(Given { answer, receipts: by.receipts() }),
             Ok(Opened::Gone) => Err(by.used(Unkept::TooOld)),
             Ok(Opened::NoRoom) => Err(by.unavailable(None)),
@@ -142,15 +172,33 @@ impl Payments {
 }
 
 impl Returning {
-    fn new(entry: Entry, payment: &SignedAuthorization, version: Version, network: &str) -> Self {
-        let payment = digest(&entry.identity, payment);
-        Self { entry, payment, version, network: network.into() }
-    }
-
     /// A payment that was presented, and that the ledger has in this entry.
     pub(super) fn presented(entry: Entry, presented: &Presented) -> Self {
-        let network = presented.offered.offer.network_in(presented.version);
-        Self::new(entry, &presented.payment, presented.version, network)
+        let (version, network) = (presented.version, &presented.offered.offer);
+        let network = network.network_in(version).into();
+        let known_by = KnownBy::Itself(presented.sender.with(&entry.identity, &presented.payment));
+        Self { entry, known_by, version, network }
+    }
+
+    /// A payment whose name another one of its payer has, which is proven. Names are version 2's.
+    pub(super) fn named(entry: Entry) -> Self {
+        let network = entry.identity.network.as_str().into();
+        Self { entry, known_by: KnownBy::Name, version: Version::V2, network }
+    }
+
+    /// Whether it may have what the payment of this digest has bought.
+    pub(super) fn is_of(&self, bought_by: &Digest) -> bool {
+        match &self.known_by {
+            KnownBy::Itself(payment) => bought_by.is(payment),
+            KnownBy::Name => true,
+        }
+    }
+
+    fn of_another_request(&self) -> Withheld {
+        match self.known_by {
+            KnownBy::Itself(_) => self.used(Unkept::OtherRequest),
+            KnownBy::Name => Withheld::for_now(Refusal::PaymentIdUsed),
+        }
     }
 
     /// How the client is told where its payment stands, when there is no answer for it.
@@ -186,7 +234,8 @@ impl Returning {
         Refusal::AnswerUnderWay { transaction: self.transaction() }
     }
 
-    pub(super) fn unavailable(&self, fault: Option<Fault>) -> Withheld {
+    /// Its answer cannot be had now.
+    pub fn unavailable(&self, fault: Option<Fault>) -> Withheld {
         let refusal = Refusal::AnswerUnavailable { transaction: self.transaction() };
         Withheld { refusal, fault }
     }
@@ -213,18 +262,10 @@ impl From<Missing> for Unkept {
     }
 }
 
-/// The digest of everything that a payer has signed, and of the signature.
-pub(super) fn digest(identity: &PaymentIdentity, payment: &SignedAuthorization) -> Digest {
-    // No authorization fails to be written; one that did would match no other's identity.
-    let signed = serde_json::to_vec(&payment.authorization).unwrap_or_default();
-    let identity = identity.to_string();
-    Digesting::of(&[identity.as_bytes(), &signed, &payment.signature]).end()
-}
-
 /// Whether a client names the asset of an offer, at whatever price.
 fn names(choice: &Choice, offer: &Offer) -> bool {
     match choice {
-        Choice::V1 { network, .. } => offer.v1.network == *network,
+        Choice::V1 { network, .. } => offer.v1.as_ref().is_some_and(|v1| v1.network == *network),
         Choice::V2 { network, asset, .. } => {
             offer.requirements.network.as_str() == &**network && offer.requirements.asset == *asset
         }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::again::{Returning, Withheld, digest};
+use super::again::{Returning, Withheld};
 use super::{Payments, Receipt, Unsettled, Verified};
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
 use crate::ledger::ExchangeId;
-use crate::ledger::answers::{Answers, Copying, Digest, Owed};
+use crate::ledger::answers::{Answers, Copying, Giver, Owed, Turn};
 use crate::x402::PaymentIdentity;
 
 /// A payment whose money has moved and whose answer is still to come.
@@ -19,7 +19,6 @@ pub struct Prepaid {
     pub receipts: Vec<Receipt>,
     /// Of its settlement.
     pub transaction: Box<str>,
-    payment: Digest,
     debt: Debt,
 }
 
@@ -29,6 +28,7 @@ struct Debt {
     answers: Answers,
     identity: PaymentIdentity,
     exchange: ExchangeId,
+    turn: Turn,
     stands: Stands,
 }
 
@@ -60,16 +60,15 @@ impl Payments {
     pub async fn prepay(&self, verified: Verified, time: Duration) -> Result<Prepaid, Unprepaid> {
         let (hold, order) = (&verified.reserved.hold, &verified.reserved.order);
         let (identity, exchange) = (hold.identity.clone(), hold.exchange);
-        let payment = digest(&identity, &order.payment);
+        let payment = verified.reserved.sender.with(&identity, &order.payment);
         let now = self.inner.clock.now();
-        let owing = self.answers.owe(&identity, exchange, now.plus(time), now);
-        owing.await.map_err(Unprepaid::Fault)?;
-        let debt = self.debt(identity, exchange);
+        let owing = self.answers.owe((&identity, exchange), payment, time, now);
+        let turn = owing.await.map_err(Unprepaid::Fault)?;
+        let debt = self.debt(identity, exchange, turn);
         let settled = self.settle(verified).await.map_err(Unprepaid::Unsettled)?;
         Ok(Prepaid {
             receipts: settled.receipts().unwrap_or_default(),
             transaction: settled.transaction().into(),
-            payment,
             debt,
         })
     }
@@ -88,12 +87,16 @@ impl Payments {
         now: UnixMillis,
     ) -> Result<Option<Prepaid>, Withheld> {
         let (identity, exchange) = (&by.entry.identity, by.entry.exchange);
-        match self.answers.collect(identity, exchange, now.plus(time), now).await {
-            Ok(Owed::Yours) => Ok(Some(Prepaid {
+        match self.is_owed(by, now).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(fault) => return Err(by.unavailable(Some(fault))),
+        }
+        match self.answers.collect(identity, exchange, time, now).await {
+            Ok(Owed::Yours(turn)) => Ok(Some(Prepaid {
                 receipts: by.receipts(),
                 transaction: by.transaction(),
-                payment: by.payment,
-                debt: self.debt(identity.clone(), exchange),
+                debt: self.debt(identity.clone(), exchange, turn),
             })),
             Ok(Owed::Busy) => Err(Withheld::for_now(by.under_way())),
             Ok(Owed::Nothing) => Ok(None),
@@ -101,36 +104,51 @@ impl Payments {
         }
     }
 
-    fn debt(&self, identity: PaymentIdentity, exchange: ExchangeId) -> Debt {
+    /// Whether an answer is owed to a payment of before, and to this sender.
+    ///
+    /// # Errors
+    /// Ledger, later: it cannot be read.
+    ///
+    /// # Cancel safety
+    /// Nothing changes.
+    pub async fn is_owed(&self, by: &Returning, now: UnixMillis) -> Result<bool, Fault> {
+        let (identity, exchange) = (&by.entry.identity, by.entry.exchange);
+        let bought_by = self.answers.owed_to(identity, exchange, now).await?;
+        Ok(bought_by.is_some_and(|bought_by| by.is_of(&bought_by)))
+    }
+
+    fn debt(&self, identity: PaymentIdentity, exchange: ExchangeId, turn: Turn) -> Debt {
         let answers = self.answers.clone();
-        Debt { answers, identity, exchange, stands: Stands::Open }
+        Debt { answers, identity, exchange, turn, stands: Stands::Open }
     }
 }
 
 impl Prepaid {
     /// Begins to copy its answer.
     pub fn copy(&self, bytes_max: usize) -> Copying {
-        let Debt { answers, identity, exchange, .. } = &self.debt;
-        answers.begin(identity.clone(), *exchange).copy(self.payment, bytes_max)
+        let Debt { answers, identity, exchange, turn, .. } = &self.debt;
+        answers.begin(identity.clone(), *exchange).copy(turn.payment, bytes_max)
     }
 
-    /// The answer is about to be given: nothing is owed any more.
+    /// The answer is about to be given: nothing is owed any more, unless this exchange took so long
+    /// that another one has taken the debt up.
     ///
     /// # Errors
     /// It could not be written down; the answer may be given once more, later.
     ///
     /// # Cancel safety
     /// It may not be written down.
-    pub async fn served(mut self) -> Result<(), Fault> {
+    pub async fn served(mut self) -> Result<Giver, Fault> {
         self.debt.stands = Stands::Settled;
-        self.debt.answers.paid_off(&self.debt.identity, self.debt.exchange).await
+        let Debt { answers, identity, exchange, turn, .. } = &self.debt;
+        answers.paid_off(identity, *exchange, *turn).await
     }
 }
 
 impl Drop for Debt {
     fn drop(&mut self) {
         if self.stands == Stands::Open {
-            self.answers.still_owed(self.identity.clone(), self.exchange);
+            self.answers.still_owed(self.identity.clone(), self.exchange, self.turn);
         }
     }
 }

@@ -1,14 +1,16 @@
 //! The payment that a request carries, and the offer of the route that it is for.
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 use http::{HeaderMap, HeaderName};
 
+use super::{ClientTag, Sender};
 use crate::clock::UnixMillis;
 use crate::refusal::Refusal;
 use crate::route::{OfferedBy, Terms};
 use crate::x402::payload::{Choice, PayloadError};
 use crate::x402::{
-    ErrorReason, Offer, PaymentIdentity, PaymentPayload, SignedAuthorization, Version,
+    ErrorReason, Identified, Identifying, Offer, PaymentId, PaymentIdentity, PaymentPayload,
+    SignedAuthorization, Version,
 };
 
 /// A payment for one offer of the route. Nothing in it is proven.
@@ -17,6 +19,9 @@ pub struct Presented {
     pub(super) version: Version,
     pub(super) offered: OfferedBy,
     pub(super) payment: SignedAuthorization,
+    /// What its payer calls what it buys.
+    pub(super) id: Option<PaymentId>,
+    pub(super) sender: Sender,
 }
 
 /// The request headers that may carry a payment. Source: x402 v2 (HTTP transport), x402 v1; the
@@ -27,16 +32,33 @@ pub static PAYMENT_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("x-payment-response"),
 ];
 
-/// Reads the payment of a request for a route with these terms.
+/// Reads the payment of a request for a route with these terms, from this client.
 ///
 /// # Errors
 /// `PaymentMissing`: there is none. `PaymentMalformed`: it cannot be read. `PaymentsDisagree`: two
 /// that are not the same. `PaymentInvalid`: it is for no offer of this route.
-pub fn present(headers: &HeaderMap, terms: &Terms, now: UnixMillis) -> Result<Presented, Refusal> {
+/// `PaymentIdMalformed`, `PaymentIdMissing`: it does not name what it buys, or names it badly.
+pub fn present(
+    headers: &HeaderMap,
+    terms: &Terms,
+    client: ClientTag,
+    now: UnixMillis,
+) -> Result<Presented, Refusal> {
     let payload = read(headers)?;
+    let id = match (terms.identifying, &payload.identified) {
+        (Identifying::Off, _) | (Identifying::Optional, Identified::Not) => None,
+        (Identifying::Required, Identified::Not) => return Err(Refusal::PaymentIdMissing),
+        (_, Identified::Badly) => return Err(Refusal::PaymentIdMalformed),
+        (_, Identified::By(id)) => Some(id.clone()),
+    };
     let offered = choose(&payload, terms, now).map_err(Refusal::PaymentInvalid)?.clone();
-    let PaymentPayload { choice, payment } = payload;
-    Ok(Presented { version: choice.version(), offered, payment })
+    let sender = Sender::of(headers, &payload.identified, client);
+    let PaymentPayload { choice, mut payment, .. } = payload;
+    if offered.offer.approvals.is_none() {
+        // Nobody asked for it: an extension that is not known.
+        payment.approval = None;
+    }
+    Ok(Presented { version: choice.version(), offered, payment, id, sender })
 }
 
 /// What a request's payment headers say, all of them together.
@@ -60,6 +82,11 @@ impl Presented {
         self.offered.offer.identity(&self.payment)
     }
 
+    /// Who pays.
+    pub fn payer(&self) -> Address {
+        self.payment.authorization.from
+    }
+
     /// The offer that the client took.
     pub fn offer(&self) -> &Offer {
         &self.offered.offer
@@ -70,7 +97,7 @@ impl Presented {
 /// ones of now, or of a short while ago, so that nobody pays a price that they did not see. In
 /// version 1 only what was signed tells an offer of a while ago from the one of now.
 fn choose<'a>(
-    PaymentPayload { choice, payment }: &PaymentPayload,
+    PaymentPayload { choice, payment, .. }: &PaymentPayload,
     terms: &'a Terms,
     now: UnixMillis,
 ) -> Result<&'a OfferedBy, ErrorReason> {
@@ -80,7 +107,7 @@ fn choose<'a>(
         Choice::V1 { scheme, network } | Choice::V2 { scheme, network, .. } => (scheme, network),
     };
     let named = |offer: &Offer| match choice {
-        Choice::V1 { network, .. } => offer.v1.network == *network,
+        Choice::V1 { network, .. } => offer.v1.as_ref().is_some_and(|v1| v1.network == *network),
         Choice::V2 { network, .. } => offer.requirements.network.as_str() == &**network,
     };
     if !all().any(|by| by.offer.requirements.scheme == *scheme) {
@@ -100,7 +127,10 @@ fn choose<'a>(
         let (due, signed) = (&by.offer.requirements, &payment.authorization);
         (U256::from(due.amount.units()), due.pay_to) == (signed.value, signed.to)
     };
-    let mut fits = all().filter(|by| named(&by.offer) && agreed(&by.offer));
+    let method = payment.authorization.method();
+    let fits =
+        |by: &&OfferedBy| named(&by.offer) && agreed(&by.offer) && by.offer.method() == method;
+    let mut fits = all().filter(fits);
     let first = fits.next().ok_or(ErrorReason::Requirements)?;
     if terms.honoured.is_empty() || signed(&first) {
         return Ok(first);

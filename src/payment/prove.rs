@@ -7,7 +7,8 @@ use alloy_primitives::U256;
 use super::Presented;
 use crate::clock::UnixMillis;
 use crate::refusal::Refusal;
-use crate::x402::ErrorReason;
+use crate::x402::permit2::{EXACT_PROXY, PERMIT2, Permit};
+use crate::x402::{ErrorReason, Form};
 
 /// A payment that its payer has signed, for the right amount, to the right payee.
 #[derive(Debug)]
@@ -71,8 +72,9 @@ impl Presented {
     ) -> Result<Proven, Refusal> {
         let signed_by = self.judge(now, contracts).map_err(Refusal::PaymentInvalid)?;
         let needed_until = now.plus(answer_timeout).plus(SETTLE_MARGIN);
-        let valid_before = self.payment.authorization.valid_before;
-        let closing = valid_before < U256::from(needed_until.seconds());
+        let ends = self.payment.approval.as_ref().map(|approval| approval.deadline);
+        let ends = ends.into_iter().fold(self.payment.authorization.valid_before, U256::min);
+        let closing = ends < U256::from(needed_until.seconds());
         let window = if closing { Window::Closing } else { Window::Open };
         Ok(Proven { presented: self, window, signed_by })
     }
@@ -80,6 +82,14 @@ impl Presented {
     fn judge(&self, now: UnixMillis, contracts: ContractWallets) -> Result<SignedBy, ErrorReason> {
         let due = &self.offered.offer.requirements;
         let signed = &self.payment.authorization;
+        if let Form::Permit2(Permit { token, spender }) = signed.form {
+            if spender != EXACT_PROXY {
+                return Err(ErrorReason::Spender);
+            }
+            if token != due.asset {
+                return Err(ErrorReason::Token);
+            }
+        }
         if signed.to != due.pay_to {
             return Err(ErrorReason::RecipientMismatch);
         }
@@ -89,11 +99,34 @@ impl Presented {
         if signed.valid_after > U256::from(now.plus(SKEW_MAX).seconds()) {
             return Err(ErrorReason::ValidAfter);
         }
-        match (self.payment.prove(&self.offered.offer.domain), contracts) {
-            (Ok(()), _) => Ok(SignedBy::Key),
-            (Err(_), ContractWallets::LeftToTheChain) => Ok(SignedBy::Contract),
-            (Err(_), ContractWallets::Refused) => Err(ErrorReason::Signature),
+        let signed_by = match (self.payment.prove(&self.offered.offer.domain), contracts) {
+            (Ok(()), _) => SignedBy::Key,
+            (Err(_), ContractWallets::LeftToTheChain) => SignedBy::Contract,
+            (Err(_), ContractWallets::Refused) => return Err(ErrorReason::Signature),
+        };
+        self.judge_approval()?;
+        Ok(signed_by)
+    }
+
+    /// Judges the approval that came along, if one did. Its number is the chain's to judge.
+    fn judge_approval(&self) -> Result<(), ErrorReason> {
+        let (offer, signed) = (&self.offered.offer, &self.payment.authorization);
+        let (Some(approval), Some(asset)) = (&self.payment.approval, &offer.approvals) else {
+            return Ok(());
+        };
+        if approval.owner != signed.from {
+            return Err(ErrorReason::ApprovalOwner);
         }
+        if approval.token != offer.requirements.asset {
+            return Err(ErrorReason::ApprovalToken);
+        }
+        if approval.spender != PERMIT2 {
+            return Err(ErrorReason::ApprovalSpender);
+        }
+        if approval.value != signed.value {
+            return Err(ErrorReason::ApprovalValue);
+        }
+        approval.prove(asset).map_err(|_| ErrorReason::ApprovalFormat)
     }
 }
 

@@ -137,6 +137,7 @@ impl Payments {
 fn sought(entry: &Entry) -> Sought {
     Sought {
         identity: entry.identity.clone(),
+        asset: entry.asset,
         amount: entry.amount,
         pay_to: entry.pay_to,
         valid_before: entry.valid_before,

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::prove::Window;
-use super::{Payments, Presented, Proven, Returning};
+use super::{Payments, Presented, Proven, Returning, Sender};
 use crate::clock::{Clock, UnixMillis};
 use crate::facilitator::{Away, Order, Question};
 use crate::fault::Fault;
 use crate::ledger::{Claim, Claimed, ExchangeId, Ledger};
 use crate::refusal::Refusal;
 use crate::route::OfferedBy;
-use crate::x402::{AtomicAmount, ErrorReason, PaymentIdentity};
+use crate::x402::{AtomicAmount, ErrorReason, PaymentId, PaymentIdentity};
 
 /// A payment that the ledger holds for this exchange and no other.
 ///
@@ -21,6 +21,9 @@ pub struct Reserved {
     pub(super) order: Order,
     /// Whom to ask, in this order.
     pub(super) facilitators: Arc<[Arc<str>]>,
+    /// What its payer calls what it buys.
+    pub(super) id: Option<PaymentId>,
+    pub(super) sender: Sender,
     /// What its payer may owe before money has moved; nothing: nothing.
     pub(super) risk: Option<AtomicAmount>,
 }
@@ -28,7 +31,7 @@ pub struct Reserved {
 /// Why a payment could not be reserved.
 #[derive(Debug)]
 pub enum Standing {
-    /// The ledger has it under another exchange.
+    /// The ledger has it under another exchange, or has another under its name.
     Taken(Box<Returning>),
     /// Nobody has it, and its window closes before it could be settled.
     TooLate,
@@ -88,9 +91,10 @@ impl Payments {
             exchange,
             route: route.into(),
             facilitator: first,
+            asset: requirements.asset,
             amount: requirements.amount,
             pay_to: requirements.pay_to,
-            valid_before: presented.payment.authorization.valid_before.saturating_to(),
+            valid_before: presented.payment.authorization.window().end.saturating_to(),
         };
         let (ledger, clock) = (self.inner.ledger.clone(), self.inner.clock.clone());
         let identity = claim.identity.clone();
@@ -103,9 +107,10 @@ impl Payments {
             Err(fault) => return Err(Standing::Fault(fault)),
         }
         let hold = Hold { ledger, identity, exchange, clock, armed: Armed::Yes };
-        let OfferedBy { offer, facilitators, risk } = presented.offered;
-        let order = Order { version: presented.version, offer, payment: presented.payment };
-        Ok(Reserved { hold, order, facilitators, risk })
+        let Presented { version, offered, payment, id, sender } = presented;
+        let OfferedBy { offer, facilitators, risk } = offered;
+        let order = Order { version, offer, payment };
+        Ok(Reserved { hold, order, facilitators, id, sender, risk })
     }
 
     /// Where a payment stands that nothing new can be bought with now: `otherwise`, if nobody has

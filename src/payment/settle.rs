@@ -8,7 +8,7 @@ use std::time::Duration;
 use alloy_primitives::U256;
 
 use super::outlive::outlive;
-use super::{Payments, Reserved, Verified};
+use super::{Payments, Reserved, Sender, Verified};
 use crate::clock::UnixMillis;
 use crate::facilitator::{Away, Order, Outcome, Question};
 use crate::fault::{Fault, Retry, Side};
@@ -46,6 +46,7 @@ pub(super) struct Settlement {
     identity: PaymentIdentity,
     exchange: ExchangeId,
     order: Order,
+    sender: Sender,
     /// Whom to ask, in this order.
     facilitators: Vec<Arc<str>>,
     /// Until when they are asked again, where none has taken the order.
@@ -93,13 +94,24 @@ impl Drop for Counted {
 impl Settlement {
     /// From here on only an answer or recovery ends the payment.
     pub(super) fn of(payments: &Payments, verified: Verified) -> Self {
-        let Verified { reserved: Reserved { hold, order, facilitators: all, .. }, by } = verified;
+        let Verified { reserved, by } = verified;
+        let Reserved { hold, order, facilitators: all, sender, .. } = reserved;
         let mut facilitators = vec![Arc::clone(&by)];
         facilitators.extend(all.iter().filter(|name| **name != by).cloned());
         let (ledger, identity, exchange) = hold.keep();
         let (payments, _counted) = (payments.clone(), Counted::begin(payments));
         let patient_until = None;
-        Self { payments, ledger, identity, exchange, order, facilitators, patient_until, _counted }
+        Self {
+            payments,
+            ledger,
+            identity,
+            exchange,
+            order,
+            sender,
+            facilitators,
+            patient_until,
+            _counted,
+        }
     }
 
     /// The same, which does not give up before `until` as long as nobody has taken the order and
@@ -129,7 +141,7 @@ impl Settlement {
 
     fn may_wait(&self, now: UnixMillis) -> bool {
         let next = now.plus(ASK_AGAIN_AFTER);
-        let good = self.order.payment.authorization.valid_before > U256::from(next.seconds());
+        let good = self.order.payment.authorization.window().end > U256::from(next.seconds());
         good && self.patient_until.is_some_and(|until| next < until)
     }
 
@@ -167,6 +179,7 @@ impl Settlement {
                     Err(Unsettled::Rejected(reason))
                 }
                 Outcome::Unknown { transaction, fault } => {
+                    self.owe().await;
                     self.note(Step::Unknown { transaction: transaction.clone() }).await;
                     Err(Unsettled::Unknown { transaction, fault })
                 }
@@ -174,6 +187,20 @@ impl Settlement {
             return ControlFlow::Break(settled);
         }
         ControlFlow::Continue(last)
+    }
+
+    /// Nobody has the answer if the money turns out to have moved: it is owed then, and the
+    /// upstream is asked once more. Behind an answer that was given nothing is owed.
+    async fn owe(&self) {
+        if self.patient_until.is_some() {
+            return;
+        }
+        let digest = self.sender.with(&self.identity, &self.order.payment);
+        let (about, now) = ((&self.identity, self.exchange), self.payments.clock().now());
+        let owing = self.payments.answers.owe(about, digest, Duration::ZERO, now);
+        if let Err(fault) = owing.await {
+            tracing::error!(payment = %self.identity, %fault, "what may be owed is not written");
+        }
     }
 
     async fn write(&self, step: Step) -> Result<(), Fault> {

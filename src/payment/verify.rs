@@ -52,6 +52,13 @@ impl Payments {
     }
 }
 
+impl Verified {
+    /// What was verified.
+    pub fn reserved(&self) -> &Reserved {
+        &self.reserved
+    }
+}
+
 impl Unverified {
     /// How the client is told.
     pub fn refusal(&self) -> Refusal {

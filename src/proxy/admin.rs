@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use http::{Response, StatusCode, header};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::l4::socket::SocketAddr;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::observe::Metrics;
@@ -43,12 +44,16 @@ impl Admin {
         Self { metrics, readiness, reloads }
     }
 
-    /// Waits for the reload. `asked` is the header that no page of a browser can send.
-    async fn reload(&self, method: &str, asked: bool) -> (StatusCode, String) {
+    /// Waits for the reload, which is asked for on this machine, with the header that no page of a
+    /// browser can send.
+    async fn reload(&self, method: &str, session: &ServerSession) -> (StatusCode, String) {
         if method != "POST" {
             return (StatusCode::METHOD_NOT_ALLOWED, "POST only\n".to_owned());
         }
-        if !asked {
+        if !is_from_here(session) {
+            return (StatusCode::FORBIDDEN, "ask from the machine it runs on\n".to_owned());
+        }
+        if !session.req_header().headers.contains_key(RELOAD_HEADER) {
             return (StatusCode::FORBIDDEN, format!("send `{RELOAD_HEADER}: yes` with it\n"));
         }
         let (told, done) = oneshot::channel();
@@ -98,7 +103,7 @@ impl ServeHttp for Admin {
         let request = session.req_header();
         let (method, path) = (request.method.as_str(), request.uri.path());
         let (status, text) = match path {
-            "/reload" => self.reload(method, request.headers.contains_key(RELOAD_HEADER)).await,
+            "/reload" => self.reload(method, session).await,
             _ => self.answer(method, path),
         };
         let mut answer = Response::new(text.into_bytes());
@@ -109,6 +114,13 @@ impl ServeHttp for Admin {
         answer.headers_mut().insert(header::CONTENT_LENGTH, length);
         answer
     }
+}
+
+/// Whether a request comes from the machine that it goes to.
+fn is_from_here(session: &ServerSession) -> bool {
+    let ip = |address: Option<&SocketAddr>| Some(address?.as_inet()?.ip());
+    let client = ip(session.client_addr());
+    client.is_some_and(|client| client.is_loopback() || ip(session.server_addr()) == Some(client))
 }
 
 /// A page of another origin may send a simple `POST`, but no header of its own.

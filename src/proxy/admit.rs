@@ -9,6 +9,7 @@ use pingora::proxy::Session;
 
 use super::exchange::{Exchange, Paid};
 use super::keeping::Keeping;
+use super::settle::time_for;
 use super::upstream::Backend;
 use super::{Gateway, inspect};
 use crate::clock;
@@ -111,7 +112,8 @@ impl Gateway {
     ) -> Result<(), Declined> {
         let client = ClientKey::from(exchange.client.unwrap_or(IpAddr::from([0, 0, 0, 0])));
         let limiter = Arc::clone(&exchange.now.limiter);
-        let presented = match present(&session.req_header().headers, terms, self.clock.now()) {
+        let headers = &session.req_header().headers;
+        let presented = match present(headers, terms, client.into(), self.clock.now()) {
             Err(Refusal::PaymentMissing) => {
                 limiter.take_unpaid(client).map_err(|many| limited(Limit::Unpaid, many))?;
                 return Err(Refusal::PaymentMissing.into());
@@ -119,16 +121,7 @@ impl Gateway {
             other => other,
         };
         if !exchange.backend().is_some_and(Backend::is_up) {
-            // Looking back costs a signature's check, so it is bounded like any other.
-            limiter.take_refused(client).map_err(|many| limited(Limit::Refused, many))?;
-            let declined = self.back_or(session, exchange, client, Refusal::UpstreamAway).await;
-            if let (Declined::Refused(_), Ok(presented)) = (&declined, presented) {
-                // A good payment is not counted against its client. The others are.
-                if self.judge(presented, route).is_ok() {
-                    limiter.give_back_refused(client);
-                }
-            }
-            return Err(declined);
+            return Err(self.while_away(session, exchange, presented, client).await);
         }
         self.screen(session, route)?;
         let began = clock::steady();
@@ -139,20 +132,8 @@ impl Gateway {
             other => other?,
         };
         exchange.paid = Some(Paid::of(proven.presented()));
-        let (payer, signed_by) = (proven.presented().identity().payer, proven.signed_by());
-        if signed_by == SignedBy::Key {
-            take_class(&limiter, route, payer, client)?;
-        }
-        let reserved = match self.reserve(proven, exchange, client).await {
-            Ok(reserved) => reserved,
-            Err(declined) => {
-                // Who sends a payer's payment of before once more takes nothing from the payer.
-                if let (SignedBy::Key, Some(class)) = (signed_by, &route.class) {
-                    limiter.give_back_class(class, payer.into_array(), client);
-                }
-                return Err(declined);
-            }
-        };
+        let (payer, signed_by) = (proven.presented().payer(), proven.signed_by());
+        let reserved = self.claim(proven, exchange, route, client).await?;
         let verified = match self.payments.verify(reserved).await {
             Ok(verified) => verified,
             Err(unverified) => return Err(self.unverified(exchange, client, &unverified).into()),
@@ -160,12 +141,14 @@ impl Gateway {
         // Before the chain had said so, anyone could have named this payer.
         if signed_by == SignedBy::Contract {
             take_class(&limiter, route, payer, client)?;
+            self.identify(verified.reserved(), exchange, route, client).await?;
         }
         match route.settle {
             SettleMoment::AfterUpstream => exchange.hold(verified),
             SettleMoment::BeforeUpstream => self.prepay(exchange, route, verified).await?,
         }
-        exchange.keeping = route.keep_bytes_max.map(|_| Keeping::of(session.req_header()));
+        exchange.keeping =
+            route.keep_bytes_max.map(|_| Box::new(Keeping::of(session.req_header())));
         exchange.stages.verify = Some(began.elapsed());
         // A client that leaves an HTTP/1 exchange now does not stop it: it is served and settled.
         session.set_abort_on_close(false);
@@ -192,6 +175,56 @@ impl Gateway {
         presented.prove(self.clock.now(), route.answer_timeout, contracts)
     }
 
+    /// What a payment is told whose upstream is away: what it has bought before, if it has.
+    async fn while_away(
+        &self,
+        session: &Session,
+        exchange: &mut Exchange,
+        presented: Result<Presented, Refusal>,
+        client: ClientKey,
+    ) -> Declined {
+        let limiter = Arc::clone(&exchange.now.limiter);
+        // Looking back costs a signature's check, so it is bounded like any other.
+        if let Err(many) = limiter.take_refused(client) {
+            return limited(Limit::Refused, many).into();
+        }
+        let declined = self.back_or(session, exchange, client, Refusal::UpstreamAway).await;
+        let refused = matches!(declined, Declined::Refused(_));
+        if let (true, Some(route), Ok(presented)) = (refused, &exchange.route, presented) {
+            // A good payment is not counted against its client. The others are.
+            if self.judge(presented, route).is_ok() {
+                limiter.give_back_refused(client);
+            }
+        }
+        declined
+    }
+
+    /// Reserves a payment, in its class and under its name where its payer is proven already.
+    async fn claim(
+        &self,
+        proven: Proven,
+        exchange: &mut Exchange,
+        route: &Route,
+        client: ClientKey,
+    ) -> Result<Reserved, Declined> {
+        if proven.signed_by() == SignedBy::Contract {
+            return self.reserve(proven, exchange, client).await;
+        }
+        let (limiter, payer) = (Arc::clone(&exchange.now.limiter), proven.presented().payer());
+        take_class(&limiter, route, payer, client)?;
+        let claimed = async {
+            let reserved = self.reserve(proven, exchange, client).await?;
+            self.identify(&reserved, exchange, route, client).await?;
+            Ok(reserved)
+        };
+        let claimed = claimed.await;
+        if let (Err(_), Some(class)) = (&claimed, &route.class) {
+            // Who sends a payer's payment of before once more takes nothing from the payer.
+            limiter.give_back_class(class, payer.into_array(), client);
+        }
+        claimed
+    }
+
     async fn reserve(
         &self,
         proven: Proven,
@@ -201,17 +234,32 @@ impl Gateway {
         let now = self.clock.now();
         let route = exchange.route.as_ref().map_or("", |route| &route.name);
         let reserved = self.payments.reserve(proven, exchange.id, route, now).await;
-        reserved.map_err(|standing| {
-            match standing {
-                Standing::Taken(returning) => return Declined::Back(returning),
-                Standing::Fault(ref fault) | Standing::Away(Away { ref fault, .. }) => {
-                    self.broke(exchange, fault);
-                }
-                // Well signed and too late: refused like any other, so it counts as one.
-                Standing::TooLate => drop(exchange.now.limiter.take_refused(client)),
+        reserved.map_err(|standing| self.stands(standing, exchange, client))
+    }
+
+    /// Binds a payment's name to it, once its payer is proven. One whose name is another's is let
+    /// go.
+    async fn identify(
+        &self,
+        reserved: &Reserved,
+        exchange: &mut Exchange,
+        route: &Route,
+        client: ClientKey,
+    ) -> Result<(), Declined> {
+        let bound = self.payments.identify(reserved, time_for(route), self.clock.now()).await;
+        bound.map_err(|standing| self.stands(standing, exchange, client))
+    }
+
+    fn stands(&self, standing: Standing, exchange: &mut Exchange, client: ClientKey) -> Declined {
+        match standing {
+            Standing::Taken(returning) => return Declined::Back(returning),
+            Standing::Fault(ref fault) | Standing::Away(Away { ref fault, .. }) => {
+                self.broke(exchange, fault);
             }
-            standing.refusal().into()
-        })
+            // Well signed and too late: refused like any other, so it counts as one.
+            Standing::TooLate => drop(exchange.now.limiter.take_refused(client)),
+        }
+        standing.refusal().into()
     }
 
     fn unverified(

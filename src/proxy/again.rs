@@ -8,12 +8,12 @@ use super::admit::{Admitted, Declined};
 use super::exchange::{Exchange, Moved, Paid};
 use super::keeping::{Keeping, Unread, digest_of};
 use super::settle::time_for;
+use super::upstream::Backend;
 use super::{Gateway, answer};
 use crate::ledger::State;
 use crate::limit::ClientKey;
 use crate::payment::{Prepaid, Returning, Withheld};
 use crate::refusal::Refusal;
-use crate::route::SettleMoment;
 
 impl Gateway {
     /// Before a payment is refused for what the route asks now: whether it bought something when
@@ -27,7 +27,8 @@ impl Gateway {
     ) -> Declined {
         let now = Arc::clone(&exchange.now);
         let headers = &session.req_header().headers;
-        match self.payments.look_back(headers, now.routes.assets()).await {
+        let looked = self.payments.look_back(headers, now.routes.assets(), client.into());
+        match looked.await {
             Ok(Some(returning)) => {
                 // It was good once: no reason to count it as refused.
                 now.limiter.give_back_refused(client);
@@ -55,12 +56,18 @@ impl Gateway {
         exchange.paid = Some(Paid::before(&returning.entry));
         if let Some(prepaid) = self.owed(exchange, &returning).await? {
             exchange.prepaid(prepaid, Moved::NotNow);
-            exchange.keeping = Some(Keeping::of(session.req_header()));
+            exchange.keeping = Some(Box::new(Keeping::of(session.req_header())));
             session.set_abort_on_close(false);
             return Ok(Admitted::Forward);
         }
+        let route = exchange.route.as_ref().filter(|route| route.name == returning.entry.route);
+        let keeps = route.is_none_or(|route| route.keep_bytes_max.is_some());
         let bought = self.payments.bought(&returning, self.clock.now()).await;
-        let bought = bought.map_err(|withheld| self.withheld(exchange, withheld))?;
+        let bought = bought.map_err(|withheld| match withheld.refusal {
+            // What its route does not keep does not come from another gateway either.
+            Refusal::AnswerUnderWay { .. } if !keeps => returning.refusal(),
+            _ => self.withheld(exchange, withheld),
+        })?;
         let bytes_max = self.body_bytes_max(exchange);
         if answer::invite(session).await.is_err() {
             return Err(BROKE_OFF);
@@ -75,18 +82,25 @@ impl Gateway {
         Ok(Admitted::Again(given))
     }
 
-    /// What is owed to a payment that was settled before its answer: one on the route that it was
-    /// settled for, whatever the request asks there.
+    /// What is owed to a payment that was settled before its answer, or while nobody knew: one on
+    /// the route that it was settled for, whatever the request asks there.
     async fn owed(
         &self,
         exchange: &mut Exchange,
         returning: &Returning,
     ) -> Result<Option<Prepaid>, Refusal> {
         let Some(route) = exchange.route.clone() else { return Ok(None) };
-        let early = route.settle == SettleMoment::BeforeUpstream;
         let (entry, now) = (&returning.entry, self.clock.now());
-        if !early || entry.state != State::Settled || entry.route != route.name {
+        if entry.state != State::Settled || entry.route != route.name {
             return Ok(None);
+        }
+        // It is not tried where it is known to fail.
+        if !exchange.backend().is_some_and(Backend::is_up) {
+            return match self.payments.is_owed(returning, now).await {
+                Ok(false) => Ok(None),
+                Ok(true) => Err(returning.unavailable(None).refusal),
+                Err(fault) => Err(self.withheld(exchange, returning.unavailable(Some(fault)))),
+            };
         }
         let owed = self.payments.collect(returning, time_for(&route), now).await;
         owed.map_err(|withheld| self.withheld(exchange, withheld))

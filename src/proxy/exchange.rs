@@ -45,7 +45,7 @@ pub struct Exchange {
     /// When the request was handed to the upstream.
     pub forwarded: Option<Instant>,
     /// The copy of its answer, if one is kept.
-    pub keeping: Option<Keeping>,
+    pub keeping: Option<Box<Keeping>>,
     /// Whether its money has moved in it.
     pub moved: Moved,
     stage: Stage,
@@ -240,7 +240,7 @@ impl Paid {
     pub fn of(presented: &Presented) -> Self {
         let requirements = &presented.offer().requirements;
         Self {
-            payer: presented.identity().payer,
+            payer: presented.payer(),
             network: requirements.network.clone(),
             amount: requirements.amount,
             transaction: None,

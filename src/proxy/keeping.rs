@@ -6,7 +6,6 @@ use pingora::proxy::Session;
 
 use super::inspect;
 use super::patient::{Leash, Swallowing};
-use crate::clock::UnixMillis;
 use crate::ledger::answers::{Copying, Digest, Digesting, Going};
 
 /// What is kept of one paid exchange. Dropped before its end, nothing is.
@@ -83,7 +82,7 @@ impl Keeping {
 
     /// A piece of the answer's body comes from the upstream. One that is not going to be kept is
     /// not read to its end for a client that has gone.
-    pub(super) fn received(&mut self, piece: &[u8], last: bool, now: impl Fn() -> UnixMillis) {
+    pub(super) fn received(&mut self, piece: &[u8], last: bool) {
         let Answer::Streaming(copying) = &mut self.answer else { return };
         if copying.add(piece) == Going::Over {
             self.swallowing = None;
@@ -92,14 +91,14 @@ impl Keeping {
             self.answer = Answer::Whole(copying);
             // The client may come back as soon as it has the last byte: it is handed in before.
             if self.sent == Sent::Whole {
-                self.hand_in(Ended::Well, now());
+                self.hand_in(Ended::Well);
             }
         }
     }
 
     /// The exchange is over.
-    pub(super) fn ended(mut self, ended: Ended, now: UnixMillis) {
-        self.hand_in(ended, now);
+    pub(super) fn ended(mut self, ended: Ended) {
+        self.hand_in(ended);
     }
 
     /// Whether the client has left while its answer went on.
@@ -107,13 +106,13 @@ impl Keeping {
         self.swallowing.as_ref().is_some_and(Swallowing::client_left)
     }
 
-    fn hand_in(&mut self, ended: Ended, now: UnixMillis) {
+    fn hand_in(&mut self, ended: Ended) {
         let request = self.request.clone().end();
         match (self.take(), self.sent, ended) {
             (Answer::Whole(copying), Sent::Whole, _)
-            | (Answer::Streaming(copying), Sent::Whole, Ended::Well) => copying.end(request, now),
+            | (Answer::Streaming(copying), Sent::Whole, Ended::Well) => copying.end(request),
             (Answer::Whole(copying) | Answer::Streaming(copying), _, _) => {
-                copying.broke_off(request, now);
+                copying.broke_off(request);
             }
             (Answer::NotYet | Answer::HandedIn, _, _) => {}
         }

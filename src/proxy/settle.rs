@@ -7,11 +7,11 @@ use http::{StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
-use super::exchange::{Exchange, Moved};
+use super::exchange::{Exchange, Moved, Paid};
 use super::{Gateway, answer};
 use crate::clock;
 use crate::facilitator::Away;
-use crate::ledger::answers::Copying;
+use crate::ledger::answers::{Copying, Giver};
 use crate::limit::ClientKey;
 use crate::payment::{Prepaid, Receipt, Risk, Unprepaid, Unsettled, Verified};
 use crate::refusal::Refusal;
@@ -28,11 +28,12 @@ impl Gateway {
     ) -> pingora::Result<()> {
         let began = clock::steady();
         let copying = self.copying(exchange, head, |max| self.payments.copy(&verified, max));
-        if let Some(risk) = self.payments.risk(&verified) {
-            self.settle_behind(exchange, verified, risk);
-            if let Some((keeping, copying)) = exchange.keeping.as_mut().zip(copying) {
-                keeping.begins(session, head, copying);
-            }
+        if let (Some(paid), Some(route)) = (&exchange.paid, &exchange.route)
+            && let Some(risk) = self.payments.risk(&verified)
+        {
+            let about = (paid.clone(), Arc::clone(route));
+            self.settle_behind(exchange, about, (verified, risk));
+            keeps(exchange, session, head, copying);
             // Nothing is said of a settlement that is not known.
             return put_receipts(head, Vec::new());
         }
@@ -41,9 +42,7 @@ impl Gateway {
         match settled {
             Ok(settled) => {
                 exchange.settled(&settled);
-                if let Some((keeping, copying)) = exchange.keeping.as_mut().zip(copying) {
-                    keeping.begins(session, head, copying);
-                }
+                keeps(exchange, session, head, copying);
                 self.earned(exchange);
                 put_receipts(head, settled.receipts().unwrap_or_default())
             }
@@ -56,9 +55,13 @@ impl Gateway {
     }
 
     /// Lets the answer go, and settles its payment behind it.
-    fn settle_behind(&self, exchange: &mut Exchange, verified: Verified, risk: Risk) {
+    fn settle_behind(
+        &self,
+        exchange: &mut Exchange,
+        (paid, route): (Paid, Arc<Route>),
+        (verified, risk): (Verified, Risk),
+    ) {
         exchange.at_risk();
-        let Some((paid, route)) = exchange.paid.clone().zip(exchange.route.clone()) else { return };
         let settling = self.payments.settle_behind(verified, risk);
         let (metrics, limiter) = (Arc::clone(&self.metrics), Arc::clone(&exchange.now.limiter));
         let (client, id) = (exchange.client, exchange.id);
@@ -144,12 +147,16 @@ impl Gateway {
         }
         if answered_well(head) {
             let copying = self.copying(exchange, head, |bytes_max| prepaid.copy(bytes_max));
-            if let Err(fault) = prepaid.served().await {
-                self.broke(exchange, &fault);
+            let transaction = prepaid.transaction.clone();
+            match prepaid.served().await {
+                Ok(Giver::You) => {}
+                Ok(Giver::Another) => {
+                    session.set_keepalive(None);
+                    return Err(self.stop(exchange, Refusal::AnswerUnderWay { transaction }));
+                }
+                Err(fault) => self.broke(exchange, &fault),
             }
-            if let Some((keeping, copying)) = exchange.keeping.as_mut().zip(copying) {
-                keeping.begins(session, head, copying);
-            }
+            keeps(exchange, session, head, copying);
         }
         put_receipts(head, receipts)
     }
@@ -184,6 +191,18 @@ pub(super) fn time_for(route: &Route) -> Duration {
 /// What a payer is told whose answer is still owed.
 pub(super) fn not_served(prepaid: Prepaid, because: &str) -> Refusal {
     Refusal::PaidNotServed { transaction: prepaid.transaction.clone(), because: because.into() }
+}
+
+/// The copy of an answer begins with its head, where one is made.
+fn keeps(
+    exchange: &mut Exchange,
+    session: &Session,
+    head: &ResponseHeader,
+    copying: Option<Copying>,
+) {
+    if let Some((keeping, copying)) = exchange.keeping.as_mut().zip(copying) {
+        keeping.begins(session, head, copying);
+    }
 }
 
 fn put_receipts(head: &mut ResponseHeader, receipts: Vec<Receipt>) -> pingora::Result<()> {

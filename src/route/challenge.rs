@@ -6,8 +6,10 @@ use super::path::CanonicalPath;
 use super::pattern::PathPattern;
 use super::{Challenge, Honoured, OfferedBy, ResourceUrl, Terms};
 use crate::clock::UnixMillis;
+use crate::x402::extensions::{Extensions, GasSponsoring};
 use crate::x402::{
-    Offer, PaymentRequired, PaymentRequiredV1, PaymentRequirementsV1, Resource, Version, encoding,
+    Identifying, Offer, PaymentRequired, PaymentRequiredV1, PaymentRequirementsV1, Resource,
+    Version, encoding,
 };
 
 /// Why a 402 cannot be made.
@@ -35,7 +37,7 @@ impl Challenge {
     ///
     /// Of the offers, the version 1 body lists those whose network every version 1 client knows,
     /// or all where there is none: some clients reject a whole body for one network they do not
-    /// know.
+    /// know. It lists none that Permit2 moves, for which version 1 has no words.
     ///
     /// # Errors
     /// `NoOffers`, and `TooLong` when the header has more than [`HEADER_BYTES_MAX`] bytes.
@@ -44,6 +46,7 @@ impl Challenge {
     pub fn new(
         resource: &Resource,
         offers: &[Arc<Offer>],
+        identifying: Identifying,
         error: &str,
     ) -> Result<Self, ChallengeError> {
         if offers.is_empty() {
@@ -54,6 +57,12 @@ impl Challenge {
             error: error.into(),
             resource: resource.clone(),
             accepts: offers.iter().map(|offer| offer.requirements.clone()).collect(),
+            extensions: Extensions {
+                eip2612_gas_sponsoring: offers
+                    .iter()
+                    .find_map(|offer| offer.approvals.map(|_| GasSponsoring)),
+                payment_identifier: identifying.declared(),
+            },
         })?;
         if header.len() > HEADER_BYTES_MAX {
             return Err(ChallengeError::TooLong { bytes: header.len() });
@@ -76,6 +85,7 @@ impl Terms {
         about: Resource,
         path: &PathPattern,
         offers: Vec<OfferedBy>,
+        identifying: Identifying,
     ) -> Result<Self, ChallengeError> {
         let origin: Box<str> = about.url.trim_end_matches('/').into();
         let resource = Resource { url: format!("{origin}{path}").into(), ..about };
@@ -84,9 +94,10 @@ impl Terms {
         } else {
             ResourceUrl::OfRequest { origin }
         };
-        let challenge = Challenge::new(&resource, &bare(&offers), PAYMENT_REQUIRED)?;
+        let challenge = Challenge::new(&resource, &bare(&offers), identifying, PAYMENT_REQUIRED)?;
         let honoured = Vec::new();
-        Ok(Self { resource, offers, honoured, challenge, url, ready: OnceLock::new() })
+        let ready = OnceLock::new();
+        Ok(Self { resource, offers, honoured, identifying, challenge, url, ready })
     }
 
     /// Takes what `before` offered, and these do not, until this moment; what `before` took from
@@ -96,7 +107,7 @@ impl Terms {
         let past = before.honoured.iter().filter(|past| now < past.until).cloned();
         let due = |by: &OfferedBy| {
             let due = &by.offer.requirements;
-            (due.network.clone(), due.asset, due.pay_to, due.amount)
+            (due.network.clone(), due.asset, due.pay_to, due.amount, due.extra.method)
         };
         for past in offered.chain(past) {
             let known = |by: &OfferedBy| due(by) == due(&past.by);
@@ -137,10 +148,10 @@ impl Terms {
     ///
     /// Never fails: a URL that would make the header too long is named by the route's pattern.
     pub fn challenge_for(&self, url: &str, error: &str) -> Challenge {
-        let offers = bare(&self.offers);
+        let (offers, identifying) = (bare(&self.offers), self.identifying);
         let named = Resource { url: url.into(), ..self.resource.clone() };
-        Challenge::new(&named, &offers, error)
-            .or_else(|_| Challenge::new(&self.resource, &offers, error))
+        Challenge::new(&named, &offers, identifying, error)
+            .or_else(|_| Challenge::new(&self.resource, &offers, identifying, error))
             .unwrap_or_else(|_| self.challenge.clone())
     }
 }
@@ -150,15 +161,16 @@ fn bare(offers: &[OfferedBy]) -> Vec<Arc<Offer>> {
 }
 
 fn in_v1(resource: &Resource, offers: &[Arc<Offer>]) -> Vec<PaymentRequirementsV1> {
-    let known = |offer: &&Arc<Offer>| V1_NETWORKS.contains(&&*offer.v1.network);
-    let some_known = offers.iter().any(|offer| known(&offer));
-    let listed = offers.iter().filter(|offer| !some_known || known(offer));
+    let offers: Vec<_> = offers.iter().filter_map(|offer| offer.v1.as_ref()).collect();
+    let known = |v1: &PaymentRequirementsV1| V1_NETWORKS.contains(&&*v1.network);
+    let some_known = offers.iter().any(|v1| known(v1));
+    let listed = offers.into_iter().filter(|v1| !some_known || known(v1));
     listed
-        .map(|offer| PaymentRequirementsV1 {
+        .map(|v1| PaymentRequirementsV1 {
             resource: resource.url.clone(),
             description: resource.description.clone(),
             mime_type: resource.mime_type.clone(),
-            ..offer.v1.clone()
+            ..v1.clone()
         })
         .collect()
 }

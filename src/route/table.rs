@@ -12,7 +12,7 @@ use super::path::CanonicalPath;
 use super::pattern::{HOST_BYTES_MAX, PathPattern, Pattern, Segment, Spelled};
 use super::trie::Node;
 use super::{Charge, OfferedBy, Route};
-use crate::x402::Offer;
+use crate::x402::{Offer, Version};
 
 pub use undercut::Undercut;
 
@@ -136,7 +136,9 @@ fn assets(routes: &[Arc<Route>]) -> Vec<Arc<Offer>> {
         let Charge::Exact(terms) = &route.charge else { continue };
         for OfferedBy { offer, .. } in &terms.offers {
             let same = |known: &Arc<Offer>| {
-                known.domain == offer.domain && known.v1.network == offer.v1.network
+                let same_name = known.network_in(Version::V1) == offer.network_in(Version::V1);
+                let (known, offer) = (&known.requirements, &offer.requirements);
+                same_name && (known.asset, &known.extra) == (offer.asset, &offer.extra)
             };
             if !assets.iter().any(same) {
                 assets.push(Arc::clone(offer));

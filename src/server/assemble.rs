@@ -38,8 +38,8 @@ pub(super) struct House {
 }
 
 impl House {
-    /// Opens the ledger, starts bundled services, looks names up once.
-    pub(super) async fn build(config: &Config) -> Result<Self, ServeError> {
+    /// Starts bundled services, looks names up once.
+    pub(super) async fn build(config: &Config, ledger: Ledger) -> Result<Self, ServeError> {
         let log = if config.server.access_log == Switch::On {
             AccessLog::to(std::io::stdout()).map_err(ServeError::Process)?
         } else {
@@ -47,11 +47,10 @@ impl House {
         };
         let metrics = Arc::new(Metrics::new(log)?);
         let clock = Clock::System;
-        let ledger = Ledger::open(&config.ledger).await?;
         let facilitators = facilitators(config)?;
         let settlers = (facilitators, readers(config)?);
-        let payments = Payments::with_readers(ledger, settlers, clock.clone())
-            .keeping(answers(config, &clock).await?);
+        let answers = answers(config, &ledger, &clock).await?;
+        let payments = Payments::with_readers(ledger, settlers, clock.clone()).keeping(answers);
         let (upstreams, workers) = Upstreams::start(&config.upstreams).await?;
         let now = Arc::new(ArcSwap::from_pointee(Snapshot {
             routes: table(config)?,
@@ -77,11 +76,11 @@ pub(super) fn table(config: &Config) -> Result<RouteTable, ServeError> {
 }
 
 /// Where answers are kept, if some route keeps any or owes one.
-async fn answers(config: &Config, clock: &Clock) -> Result<Answers, Fault> {
+async fn answers(config: &Config, ledger: &Ledger, clock: &Clock) -> Result<Answers, Fault> {
     if !needs_answers(config) {
         return Ok(Answers::off());
     }
-    Answers::open(&config.ledger, config.answers.bounds, clock.clone()).await
+    Answers::open(&config.ledger, ledger, config.answers.bounds, clock.clone()).await
 }
 
 /// Whether some route keeps an answer or may owe one.
@@ -159,5 +158,5 @@ pub(super) fn setting(
 }
 
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// Recovery is in no hurry.
-const READ_CONFIRMATIONS: u64 = 3;
+/// As deep as blocks stay on any of the built-in networks; recovery is in no hurry.
+const READ_CONFIRMATIONS: u64 = 5;

@@ -53,12 +53,12 @@ impl Bound {
         inherited.add(text.clone(), self.listener.into_raw_fd());
         let inherited = Arc::new(Mutex::new(inherited));
         let mut service = Service::new(name.to_owned(), app);
-        let buffers = L4BufferSettings::new(BUFFER_BYTES, BUFFER_BYTES);
+        let buffers = L4BufferSettings::new(0, WRITE_BUFFER_BYTES);
         service.add_listener(ListenerConfig::tcp(text).l4_buffer(buffers));
         runtime.spawn(async move { service.start_service(Some(inherited), shutdown, 1).await })
     }
 }
 
-/// Read and write buffer of a connection. pingora's own 64 KiB cost three times the memory of an
-/// idle connection and gained nothing measurable.
-const BUFFER_BYTES: usize = 8 * 1024;
+/// Head and body of a refusal leave in one write. What is read goes to the buffers of heads and
+/// bodies, without one before them: it would be held by each connection, idle ones too.
+const WRITE_BUFFER_BYTES: usize = 4 * 1024;

@@ -55,18 +55,18 @@ impl Look {
                     return;
                 }
             }
-            readiness.send_replace(self.look().await);
+            readiness.send_replace(self.look());
         }
     }
 
-    async fn look(&mut self) -> Readiness {
+    fn look(&mut self) -> Readiness {
         let now = self.now.load_full();
         let mut reasons = self.upstreams(&now);
         if let Err(fault) = self.payments.ledger().ready() {
             reasons.push(fault.to_string());
         }
         self.metrics.set_answers(&self.payments.answers().counted());
-        let (away, troubles) = self.facilitators().await;
+        let (away, troubles) = self.facilitators();
         // A facilitator that is away must not take down what does not need it. So once everything
         // has been well, its trouble is only told, until nothing can be served any more.
         let routes = now.routes.routes();
@@ -99,7 +99,7 @@ impl Look {
     }
 
     /// The names of those that cannot settle now, and a line for each trouble.
-    async fn facilitators(&self) -> (Vec<Arc<str>>, Vec<String>) {
+    fn facilitators(&self) -> (Vec<Arc<str>>, Vec<String>) {
         let (mut away, mut troubles) = (Vec::new(), Vec::new());
         for member in self.payments.pool().members() {
             let (name, now) = (member.name(), self.payments.clock().now());
@@ -107,7 +107,7 @@ impl Look {
                 let level = member.health().circuit(question, now).level();
                 self.metrics.set_circuit(name, question.name(), level);
             }
-            let ready = member.facilitator().ready().await;
+            let ready = member.facilitator().ready();
             if ready.is_err() || member.health().wait(Question::Verify, now).is_some() {
                 away.push(Arc::clone(name));
             }

@@ -37,7 +37,7 @@ pub(super) struct Occasions {
 /// The file, looked at now and then.
 struct Watch {
     every: Interval,
-    seen: Option<B256>,
+    seen: B256,
 }
 
 impl Occasions {
@@ -51,8 +51,7 @@ impl Occasions {
     ) -> Result<Self, ServeError> {
         let signal = signal(SignalKind::hangup()).map_err(ServeError::Process)?;
         let watched = config.server.watch == Switch::On;
-        let watch =
-            watched.then(|| Watch { every: interval(WATCH_EVERY), seen: fingerprint(config) });
+        let watch = watched.then(|| Watch { every: interval(WATCH_EVERY), seen: config.digest });
         Ok(Self { signal, requests, watch })
     }
 
@@ -77,18 +76,15 @@ impl Watch {
     async fn changed(&mut self, config: &Config) {
         loop {
             self.every.tick().await;
+            let file = config.origin.clone();
+            let read = tokio::task::spawn_blocking(move || std::fs::read(file).map(keccak256));
             // A file that is not there is about to be: editors and mounts exchange it.
-            let found = fingerprint(config);
-            if found.is_some() && found != self.seen {
-                self.seen = found;
+            let Ok(Ok(found)) = read.await else { continue };
+            if found != std::mem::replace(&mut self.seen, found) {
                 return;
             }
         }
     }
-}
-
-fn fingerprint(config: &Config) -> Option<B256> {
-    std::fs::read(&config.origin).ok().map(keccak256)
 }
 
 impl Reloader {

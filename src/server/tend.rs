@@ -53,11 +53,13 @@ pub(super) fn tend(
 
 /// Looks at a chain's nodes and at the signers' purses, now and then.
 async fn watch_chain(name: String, chain: Arc<Chain>, metrics: Arc<Metrics>) {
-    let mut every = tokio::time::interval(CHAIN_EVERY);
+    let mut wait = CHAIN_FIRST;
     loop {
-        every.tick().await;
-        if let Err(fault) = chain.refresh().await {
-            tracing::warn!(facilitator = name, %fault, "the chain does not answer");
+        match chain.refresh().await {
+            Ok(()) => wait = CHAIN_EVERY,
+            Err(fault) => {
+                tracing::warn!(facilitator = name, %fault, "the chain does not answer");
+            }
         }
         let (nodes, up) = chain.nodes();
         metrics.set_nodes(&name, nodes, up);
@@ -66,6 +68,8 @@ async fn watch_chain(name: String, chain: Arc<Chain>, metrics: Arc<Metrics>) {
                 metrics.set_purse(&name, &signer.to_checksum(None), gwei);
             }
         }
+        tokio::time::sleep(wait).await;
+        wait = wait.saturating_mul(2).min(CHAIN_EVERY);
     }
 }
 
@@ -137,5 +141,7 @@ async fn recover(payments: Payments, mut recovery: Recovery, metrics: Arc<Metric
 
 const FORGET_EVERY: Duration = Duration::from_secs(10 * 60);
 const CHAIN_EVERY: Duration = Duration::from_secs(10);
+/// The first wait while no node has answered yet; doubled up to [`CHAIN_EVERY`].
+const CHAIN_FIRST: Duration = Duration::from_millis(250);
 const TEND_EVERY: Duration = Duration::from_secs(10);
 const RECOVER_EVERY: Duration = Duration::from_secs(5);

@@ -1,9 +1,14 @@
-//! The `exact` scheme on EVM networks: an EIP-3009 authorization, what is signed and by whom.
+//! The `exact` scheme on EVM networks: what a payer authorizes, what is signed of it and by whom.
+
+use std::ops::Range;
 
 use alloy_primitives::{Address, B256, Signature, U256, keccak256};
 use serde::{Serialize, Serializer};
 
-/// `TransferWithAuthorization` of EIP-3009.
+use super::permit2::{Approval, Permit};
+use super::requirements::AssetTransferMethod;
+
+/// What a payer authorizes. Written as EIP-3009 has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Authorization {
@@ -14,14 +19,27 @@ pub struct Authorization {
     /// Atomic units of the asset.
     #[serde(serialize_with = "decimal")]
     pub value: U256,
-    /// Unix seconds; the transfer executes only after this moment.
+    /// Unix seconds; the moment from which the transfer executes, or the last before it: see
+    /// [`Authorization::window`].
     #[serde(serialize_with = "decimal")]
     pub valid_after: U256,
-    /// Unix seconds; the transfer executes only before this moment.
+    /// Unix seconds; the last moment at which the transfer executes, or the first after it.
     #[serde(serialize_with = "decimal")]
     pub valid_before: U256,
-    /// Chosen by the payer; the asset's contract takes each one of a payer once.
+    /// Chosen by the payer; each one of a payer is taken once.
     pub nonce: B256,
+    /// Who is told to move the money.
+    #[serde(skip)]
+    pub form: Form,
+}
+
+/// The two forms of an authorization, by who is told to move the money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `TransferWithAuthorization` of EIP-3009: the asset itself is told.
+    Eip3009,
+    /// `PermitWitnessTransferFrom`: Permit2 is told, through x402's proxy.
+    Permit2(Permit),
 }
 
 /// An authorization and the signature that came with it. Nothing is proven yet.
@@ -31,9 +49,11 @@ pub struct SignedAuthorization {
     pub authorization: Authorization,
     /// 65 bytes, `r ‖ s ‖ v`, for a key; anything else for a contract wallet.
     pub signature: Box<[u8]>,
+    /// What lets Permit2 have the money in the first place, if that came along.
+    pub approval: Option<Box<Approval>>,
 }
 
-/// The EIP-712 domain of an asset, hashed once.
+/// The EIP-712 domain of a contract, hashed once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Eip712Domain {
     separator: B256,
@@ -59,12 +79,37 @@ pub enum SignatureError {
     OtherAccount,
 }
 
+impl Authorization {
+    /// The Unix seconds at which a block may execute it; the end is not one of them.
+    ///
+    /// Source: EIP-3009; x402ExactPermit2Proxy (`PaymentTooEarly`), Permit2 (`SignatureExpired`).
+    pub fn window(&self) -> Range<U256> {
+        match self.form {
+            Form::Eip3009 => self.valid_after.saturating_add(U256::ONE)..self.valid_before,
+            Form::Permit2(_) => self.valid_after..self.valid_before.saturating_add(U256::ONE),
+        }
+    }
+
+    /// How it moves the asset.
+    pub fn method(&self) -> AssetTransferMethod {
+        match self.form {
+            Form::Eip3009 => AssetTransferMethod::Eip3009,
+            Form::Permit2(_) => AssetTransferMethod::Permit2,
+        }
+    }
+}
+
 impl Eip712Domain {
     /// The domain `{name, version, chainId, verifyingContract}`. Source: EIP-712.
     pub fn new(name: &str, version: &str, chain_id: u64, contract: Address) -> Self {
+        Self::of(name, Some(version), chain_id, contract)
+    }
+
+    /// The same; some have no version.
+    pub(super) fn of(name: &str, version: Option<&str>, chain_id: u64, contract: Address) -> Self {
         let domain = alloy::sol_types::Eip712Domain::new(
             Some(name.to_owned().into()),
-            Some(version.to_owned().into()),
+            version.map(|version| version.to_owned().into()),
             Some(U256::from(chain_id)),
             Some(contract),
             None,
@@ -74,16 +119,14 @@ impl Eip712Domain {
 
     /// The hash that the payer signs.
     pub fn signing_hash(&self, authorization: &Authorization) -> B256 {
-        let words: [[u8; 32]; 7] = [
-            TYPE_HASH.0,
-            authorization.from.into_word().0,
-            authorization.to.into_word().0,
-            authorization.value.to_be_bytes(),
-            authorization.valid_after.to_be_bytes(),
-            authorization.valid_before.to_be_bytes(),
-            authorization.nonce.0,
-        ];
-        let message = keccak256(words.as_flattened());
+        self.hash(match &authorization.form {
+            Form::Eip3009 => transfer_hash(authorization),
+            Form::Permit2(permit) => permit.struct_hash(authorization),
+        })
+    }
+
+    /// The hash that is signed of a struct.
+    pub(super) fn hash(&self, message: B256) -> B256 {
         let mut signed = [0_u8; 66];
         let (prefix, rest) = signed.split_at_mut(2);
         let (domain, hash) = rest.split_at_mut(32);
@@ -100,22 +143,43 @@ impl SignedAuthorization {
     /// # Errors
     /// Each [`SignatureError`] is a signature that the asset's contract refuses, or a stricter one.
     pub fn prove(&self, domain: &Eip712Domain) -> Result<(), SignatureError> {
-        let bytes: &[u8; 65] = (&*self.signature)
-            .try_into()
-            .map_err(|_| SignatureError::Length(self.signature.len()))?;
-        let [.., v] = bytes;
-        if !matches!(v, 0 | 1 | 27 | 28) {
-            return Err(SignatureError::RecoveryByte(*v));
-        }
-        let signature = Signature::from_raw_array(bytes).map_err(|_| SignatureError::NoKey)?;
-        if signature.normalize_s().is_some() {
-            return Err(SignatureError::HighS);
-        }
         let hash = domain.signing_hash(&self.authorization);
-        let signer =
-            signature.recover_address_from_prehash(&hash).map_err(|_| SignatureError::NoKey)?;
-        if signer == self.authorization.from { Ok(()) } else { Err(SignatureError::OtherAccount) }
+        signed_by(&self.signature, hash, self.authorization.from)
     }
+}
+
+/// Whether an account's own key made a signature, in the one canonical form, over a hash.
+pub(super) fn signed_by(
+    signature: &[u8],
+    hash: B256,
+    account: Address,
+) -> Result<(), SignatureError> {
+    let bytes: &[u8; 65] =
+        signature.try_into().map_err(|_| SignatureError::Length(signature.len()))?;
+    let [.., v] = bytes;
+    if !matches!(v, 0 | 1 | 27 | 28) {
+        return Err(SignatureError::RecoveryByte(*v));
+    }
+    let signature = Signature::from_raw_array(bytes).map_err(|_| SignatureError::NoKey)?;
+    if signature.normalize_s().is_some() {
+        return Err(SignatureError::HighS);
+    }
+    let signer =
+        signature.recover_address_from_prehash(&hash).map_err(|_| SignatureError::NoKey)?;
+    if signer == account { Ok(()) } else { Err(SignatureError::OtherAccount) }
+}
+
+fn transfer_hash(authorization: &Authorization) -> B256 {
+    let words: [[u8; 32]; 7] = [
+        TYPE_HASH.0,
+        authorization.from.into_word().0,
+        authorization.to.into_word().0,
+        authorization.value.to_be_bytes(),
+        authorization.valid_after.to_be_bytes(),
+        authorization.valid_before.to_be_bytes(),
+        authorization.nonce.0,
+    ];
+    keccak256(words.as_flattened())
 }
 
 /// keccak256 of EIP-3009's `TransferWithAuthorization(address from,address to,uint256 value,
@@ -123,7 +187,7 @@ impl SignedAuthorization {
 const TYPE_HASH: B256 =
     alloy_primitives::b256!("7c7c6cdb67a18743f49ec6fa9b35f50d52ed05cbed4cc592e13b44501c1a2267");
 
-fn decimal<S: Serializer>(number: &U256, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn decimal<S: Serializer>(number: &U256, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)
 }
 
@@ -158,6 +222,7 @@ mod tests {
             valid_after: U256::ZERO,
             valid_before: U256::from(1_800_000_000_u64),
             nonce: B256::repeat_byte(0x33),
+            form: Form::Eip3009,
         }
     }
 
@@ -169,7 +234,7 @@ mod tests {
         let authorization = authorization();
         let hash = domain().signing_hash(&authorization);
         let signature = signer().sign_hash_sync(&hash).unwrap().as_bytes().into();
-        SignedAuthorization { authorization, signature }
+        SignedAuthorization { authorization, signature, approval: None }
     }
 
     #[track_caller]

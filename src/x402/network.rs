@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Bounds: namespace 3 to 8 of `[-a-z0-9]`, reference 1 to 32 of `[-_a-zA-Z0-9]`. Source: CAIP-2.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct Network(Box<str>);
+pub struct Network(Arc<str>);
 
 /// A text that is not a CAIP-2 chain id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,7 +76,7 @@ impl TryFrom<String> for Network {
 
 impl From<Network> for String {
     fn from(network: Network) -> Self {
-        network.0.into()
+        network.as_str().to_owned()
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
-use alloy_primitives::{Address, B256, U256};
-use serde::{Deserialize, Deserializer, Serialize};
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::evm::{Authorization, SignedAuthorization};
-use super::{AtomicAmount, PaymentRequirements, PaymentRequirementsV1, encoding};
+use super::evm::SignedAuthorization;
+pub use super::exact::{OutgoingExact, OutgoingExtensions};
+use super::exact::{WireExact, hex_text};
+use super::{AtomicAmount, Identified, PaymentRequirements, PaymentRequirementsV1, encoding};
 
 /// A version of the protocol; on the wire the number 1 or 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,6 +28,8 @@ pub struct PaymentPayload {
     pub choice: Choice,
     /// What it signed.
     pub payment: SignedAuthorization,
+    /// What it calls what it buys; version 1 has no word for that.
+    pub identified: Identified,
 }
 
 /// The client's word on which offer it took.
@@ -92,12 +96,14 @@ impl PaymentPayload {
     /// `Json` or `Version`.
     pub fn from_json(json: &[u8]) -> Result<Self, PayloadError> {
         let wire: WirePayload<'_> = serde_json::from_slice(json).map_err(PayloadError::Json)?;
+        let mut identified = Identified::Not;
         let choice = match wire.x402_version {
             1 => Choice::V1 {
                 scheme: present(wire.scheme, "scheme")?.into(),
                 network: present(wire.network, "network")?.into(),
             },
             2 => {
+                identified = Identified::read(wire.extensions);
                 let accepted = present(wire.accepted, "accepted")?;
                 let accepted: WireAccepted<'_> =
                     serde_json::from_str(accepted.get()).map_err(PayloadError::Json)?;
@@ -113,7 +119,8 @@ impl PaymentPayload {
         };
         let exact: WireExact<'_> =
             serde_json::from_str(wire.payload.get()).map_err(PayloadError::Json)?;
-        Ok(Self { choice, payment: exact.into() })
+        let payment = exact.signed(wire.extensions).map_err(PayloadError::Json)?;
+        Ok(Self { choice, payment, identified })
     }
 
     /// The version the client speaks, and wants to be answered in.
@@ -159,14 +166,10 @@ pub enum OutgoingPayload<'a> {
         accepted: &'a PaymentRequirements,
         /// What was signed.
         payload: OutgoingExact<'a>,
+        /// What came along.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        extensions: Option<OutgoingExtensions<'a>>,
     },
-}
-
-/// The scheme's part of an outgoing payload.
-#[derive(Serialize)]
-pub struct OutgoingExact<'a> {
-    signature: String,
-    authorization: &'a Authorization,
 }
 
 impl<'a> OutgoingPayload<'a> {
@@ -178,14 +181,8 @@ impl<'a> OutgoingPayload<'a> {
 
     /// A payment in version 2 words.
     pub fn v2(accepted: &'a PaymentRequirements, payment: &'a SignedAuthorization) -> Self {
-        Self::V2 { x402_version: Version::V2, accepted, payload: payment.into() }
-    }
-}
-
-impl<'a> From<&'a SignedAuthorization> for OutgoingExact<'a> {
-    fn from(payment: &'a SignedAuthorization) -> Self {
-        let signature = alloy_primitives::hex::encode_prefixed(&payment.signature);
-        Self { signature, authorization: &payment.authorization }
+        let extensions = OutgoingExtensions::of(payment);
+        Self::V2 { x402_version: Version::V2, accepted, payload: payment.into(), extensions }
     }
 }
 
@@ -222,6 +219,8 @@ struct WirePayload<'a> {
     accepted: Option<&'a RawValue>,
     #[serde(borrow)]
     payload: &'a RawValue,
+    #[serde(borrow, default)]
+    extensions: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -238,64 +237,8 @@ struct WireAccepted<'a> {
     pay_to: Address,
 }
 
-#[derive(Deserialize)]
-struct WireExact<'a> {
-    #[serde(borrow)]
-    signature: Cow<'a, str>,
-    authorization: WireAuthorization,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireAuthorization {
-    #[serde(deserialize_with = "hex_text")]
-    from: Address,
-    #[serde(deserialize_with = "hex_text")]
-    to: Address,
-    #[serde(deserialize_with = "decimal_text")]
-    value: U256,
-    #[serde(deserialize_with = "decimal_text")]
-    valid_after: U256,
-    #[serde(deserialize_with = "decimal_text")]
-    valid_before: U256,
-    #[serde(deserialize_with = "hex_text")]
-    nonce: B256,
-}
-
-impl From<WireExact<'_>> for SignedAuthorization {
-    fn from(wire: WireExact<'_>) -> Self {
-        // A signature that is not hex is one that proves nothing: the empty one.
-        let signature = alloy_primitives::hex::decode(&*wire.signature).unwrap_or_default();
-        let WireAuthorization { from, to, value, valid_after, valid_before, nonce } =
-            wire.authorization;
-        let authorization = Authorization { from, to, value, valid_after, valid_before, nonce };
-        Self { authorization, signature: signature.into() }
-    }
-}
-
 fn present<T>(field: Option<T>, name: &'static str) -> Result<T, PayloadError> {
     field.ok_or_else(|| PayloadError::Json(serde::de::Error::missing_field(name)))
-}
-
-/// Fixed bytes as `0x` and two hex digits a byte.
-fn hex_text<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-where
-    T: alloy_primitives::hex::FromHex,
-    D: Deserializer<'de>,
-{
-    let text = Cow::<str>::deserialize(deserializer)?;
-    let digits = text.strip_prefix("0x").ok_or_else(|| serde::de::Error::custom("no 0x"))?;
-    T::from_hex(digits).map_err(|_| serde::de::Error::custom("not the right number of hex digits"))
-}
-
-/// A number as decimal digits in a string: no sign, no exponent, no leading zero, at most 2²⁵⁶−1.
-fn decimal_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<U256, D::Error> {
-    let text = Cow::<str>::deserialize(deserializer)?;
-    let canonical = text == "0" || !text.starts_with('0');
-    if text.is_empty() || !canonical || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(serde::de::Error::custom("not a decimal number"));
-    }
-    U256::from_str_radix(&text, 10).map_err(|_| serde::de::Error::custom("more than 256 bits"))
 }
 
 #[cfg(test)]

@@ -47,6 +47,22 @@ reasons! {
     Version = "invalid_x402_version",
     /// The chain would not execute the transfer.
     TransactionState = "invalid_transaction_state",
+    /// Permit2 may not have the payer's asset, and nothing came along that lets it.
+    AllowanceRequired = "permit2_allowance_required",
+    /// The permit is not for x402's proxy, so it could pay anybody.
+    Spender = "invalid_permit2_spender",
+    /// The permit is for another asset.
+    Token = "permit2_token_mismatch",
+    /// The approval for Permit2 is not one that its payer has signed.
+    ApprovalFormat = "invalid_eip2612_extension_format",
+    /// The approval is another account's.
+    ApprovalOwner = "eip2612_from_mismatch",
+    /// The approval is for another asset.
+    ApprovalToken = "eip2612_asset_mismatch",
+    /// The approval is not for Permit2.
+    ApprovalSpender = "eip2612_spender_not_permit2",
+    /// The approval is not for the permitted amount; the proxy takes no other.
+    ApprovalValue = "permit2_2612_amount_mismatch",
     /// The authorization was used before.
     DuplicateSettlement = "duplicate_settlement",
     /// The facilitator refused to verify and gave a reason that is not in this list.

@@ -3,6 +3,7 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
+use super::extensions::Extensions;
 use super::{AtomicAmount, Network, Version};
 
 /// One way to pay for a resource. Source: x402 v2 §5.1.2.
@@ -23,8 +24,49 @@ pub struct PaymentRequirements {
     pub pay_to: Address,
     /// Seconds from signing to settlement that the client should allow for.
     pub max_timeout_seconds: u64,
-    /// The asset's EIP-712 domain.
-    pub extra: AssetDomain,
+    /// How the asset is moved, and what is signed for that.
+    pub extra: Extra,
+}
+
+/// What `exact` on EVM networks adds to an offer. Source: x402 `scheme_exact_evm.md`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extra {
+    /// Left out where it is the usual one.
+    #[serde(
+        rename = "assetTransferMethod",
+        default,
+        skip_serializing_if = "AssetTransferMethod::is_usual"
+    )]
+    pub method: AssetTransferMethod,
+    /// The asset's EIP-712 domain, where the payer has to sign under it.
+    #[serde(flatten)]
+    pub domain: Option<AssetDomain>,
+}
+
+/// How an asset is moved by whoever has its owner's signature.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AssetTransferMethod {
+    /// By the asset itself, in the way of USDC.
+    #[default]
+    Eip3009,
+    /// By Permit2, for any ERC-20 whose owner has approved it.
+    Permit2,
+}
+
+impl AssetTransferMethod {
+    /// Its name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Eip3009 => "eip3009",
+            Self::Permit2 => "permit2",
+        }
+    }
+
+    /// Whether clients take it for meant when nothing is said.
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Name and version of an asset's EIP-712 domain.
@@ -91,6 +133,9 @@ pub struct PaymentRequired {
     pub resource: Resource,
     /// The offers; the client takes one.
     pub accepts: Vec<PaymentRequirements>,
+    /// What else the client may make use of.
+    #[serde(default, skip_serializing_if = "Extensions::is_empty")]
+    pub extensions: Extensions,
 }
 
 /// The body of a 402 in version 1. Source: x402 v1 §5.1.

@@ -97,13 +97,14 @@ fn claim(payer: Address, exchange: ExchangeId) -> Claim {
     Claim {
         identity: PaymentIdentity {
             network: Network::eip155(84_532),
-            asset: Address::repeat_byte(0x0a),
+            contract: Address::repeat_byte(0x0a),
             payer,
             nonce: alloy_primitives::keccak256(exchange.to_string()),
         },
         exchange,
         route: "POST /v1/remove-background".into(),
         facilitator: "dev".into(),
+        asset: Address::repeat_byte(0x0a),
         amount: AtomicAmount::new(50_000),
         pay_to: Address::repeat_byte(0x0c),
         valid_before: Clock::System.now().seconds() + 600,

@@ -36,7 +36,7 @@ async fn upstream() -> Upstream {
 }
 
 /// Waits until an answer is kept, and not only handed in.
-async fn is_written(gateway: &Gateway) {
+pub async fn is_written(gateway: &Gateway) {
     eventually("it is written", async || {
         (gateway.metric("tollgate_answers_bytes").await? != "0").then_some(())
     })

@@ -16,11 +16,13 @@ use crate::support::wallet::Wallet;
 type Row = (&'static str, u16, bool, Option<bool>, bool);
 
 /// The promises that clients rely on, written down a second time on purpose.
-const ROWS: [Row; 25] = [
+const ROWS: [Row; 28] = [
     ("bad_request", 400, false, Some(false), false),
     ("path_not_canonical", 400, false, Some(false), false),
     ("payment_malformed", 400, false, Some(false), false),
     ("payments_disagree", 400, false, Some(false), false),
+    ("payment_id_malformed", 400, false, Some(false), false),
+    ("payment_id_required", 400, false, Some(false), false),
     ("payment_required", 402, true, Some(false), false),
     ("payment_invalid", 402, false, Some(false), false),
     ("settlement_rejected", 402, false, Some(false), false),
@@ -28,6 +30,7 @@ const ROWS: [Row; 25] = [
     ("method_not_allowed", 405, false, Some(false), false),
     ("payment_in_use", 409, true, Some(false), true),
     ("payment_used", 409, false, Some(true), false),
+    ("payment_id_used", 409, false, Some(false), false),
     ("answer_under_way", 409, true, Some(true), true),
     ("body_too_large", 413, false, Some(false), false),
     ("unsupported_media_type", 415, false, Some(false), false),
@@ -105,8 +108,12 @@ fn every_refusal_has_a_row_that_tells_it_as_the_table_does() {
 
 #[test]
 fn every_refusal_is_provoked_by_a_test_or_excused() {
-    let sources =
-        [include_str!("refusals.rs"), include_str!("again.rs"), include_str!("prepaid.rs")];
+    let sources = [
+        include_str!("refusals.rs"),
+        include_str!("again.rs"),
+        include_str!("names.rs"),
+        include_str!("prepaid.rs"),
+    ];
     let source = sources.concat();
     for (code, ..) in ROWS {
         let excused = NOT_PROVOKED.iter().any(|(other, _)| *other == code);

@@ -75,6 +75,13 @@ async fn a_cut_off_answer_leaves_the_outcome_unknown() {
     stays_unknown(Habit::MovesAndSays(200, r#"{"success":tr"#.into()), 1, "").await;
 }
 
+/// As a proxy that repeats the order when the first answer was lost.
+#[tokio::test]
+async fn a_payment_that_was_used_before_is_not_asked_for_again() {
+    let said = r#"{"success":false,"errorReason":"duplicate_settlement","transaction":""}"#;
+    stays_unknown(Habit::MovesAndSays(200, said.into()), 1, "").await;
+}
+
 #[tokio::test]
 async fn a_redirect_is_not_followed_and_leaves_the_outcome_unknown() {
     stays_unknown(Habit::MovesAndSays(307, String::new()), 1, "").await;

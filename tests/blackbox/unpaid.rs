@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use tollgate::x402::Identifying;
+
 use crate::support::client::Answer;
 use crate::support::gateway::Gateway;
 use crate::support::plan::{PRICED, PUBLIC_URL, Plan};
@@ -48,6 +50,7 @@ fn v2(path: &str, description: &str, mime_type: &str) -> Value {
             "maxTimeoutSeconds": 300,
             "extra": { "name": "USDC", "version": "2" },
         }],
+        "extensions": { "payment-identifier": Identifying::Optional.declared() },
     })
 }
 

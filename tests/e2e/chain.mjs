@@ -1,5 +1,5 @@
-// Makes a fresh anvil look like the part of Base Sepolia that x402 needs: USDC and Multicall3 at their
-// real addresses, and a factory of contract wallets at 0x…FAc70.
+// Makes a fresh anvil look like the part of Base Sepolia that x402 needs: USDC, Multicall3, Permit2 and
+// x402's proxy at their real addresses, and a factory of contract wallets at 0x…FAc70.
 //   usage: node chain.mjs RPC-URL SENDER[,SENDER…] PAYER...
 // Each SENDER gets ether for gas; every PAYER gets 1,000 USDC. Prints nothing unless something fails.
 import { readFileSync } from "node:fs";
@@ -12,6 +12,8 @@ const { multicall3Bytecode } = await import(
 const USDC = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
 const MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11";
 const FACTORY = "0x00000000000000000000000000000000000FAc70";
+const PERMIT2 = "0x000000000022D473030F116dDEE9F6B43aC78BA3";
+const PROXY = "0x402085c248EeA27D92E8b30b2C58ed07f9E20001";
 const [rpc, senders, ...payers] = process.argv.slice(2);
 const built = (name) => JSON.parse(readFileSync(new URL(`build/${name}.json`, import.meta.url), "utf8"));
 const { abi, code } = built("UsdcLike");
@@ -28,6 +30,8 @@ async function call(functionName, ...args) {
 
 await node.setCode({ address: USDC, bytecode: code });
 await node.setCode({ address: FACTORY, bytecode: built("WalletFactory").code });
+await node.setCode({ address: PERMIT2, bytecode: built("Permit2Like").code });
+await node.setCode({ address: PROXY, bytecode: built("ExactProxyLike").code });
 const { data } = await node.call({ data: multicall3Bytecode }); // its creation returns its code
 await node.setCode({ address: MULTICALL3, bytecode: data });
 await call("init", "USDC", "USDC", "2", 6);

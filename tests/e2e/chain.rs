@@ -1,5 +1,6 @@
 //! A local EVM node that looks like Base Sepolia, with a published facilitator that settles on it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Command;
 
@@ -116,6 +117,19 @@ impl Chain {
         logs.filter_map(transfer).collect()
     }
 
+    /// Every use of an authorization: its nonce and the transaction, no nonce twice.
+    pub(super) async fn uses(&self) -> BTreeMap<String, String> {
+        let filter = json!([{ "address": USDC, "topics": [USED], "fromBlock": "0x0" }]);
+        let logs = self.ask("eth_getLogs", filter).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let mut uses = BTreeMap::new();
+        for log in logs.as_array().unwrap() {
+            let twice = uses.insert(text(&log["topics"][2]), text(&log["transactionHash"]));
+            assert_eq!(twice, None, "{log}");
+        }
+        uses
+    }
+
     pub(super) async fn ask(&self, method: &str, params: Value) -> Value {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let request = self.http.post(format!("http://{}", self.rpc)).body(request.to_string());
@@ -150,9 +164,12 @@ fn http_client() -> reqwest::Client {
 const USDC: Address = address!("0x036CbD53842c5426634e7929541eC2318f3dCF7e");
 const BALANCE_OF: &str = "0x70a08231";
 const TRANSFER: B256 = b256!("0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
+/// `AuthorizationUsed` of EIP-3009.
+const USED: B256 = b256!("0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5");
 pub(super) const FACTORY: Address = address!("0x00000000000000000000000000000000000FAc70");
 /// Of the gateway's own signer.
 pub(super) const SIGNER_KEY: &str =
     "0xabababababababababababababababababababababababababababababababab";
 /// Worth nothing: the chain it signs for lives as long as one test.
-const FACILITATOR_KEY: &str = "0xfafafafafafafafafafafafafafafafafafafafafafafafafafafafafafafafa";
+pub(super) const FACILITATOR_KEY: &str =
+    "0xfafafafafafafafafafafafafafafafafafafafafafafafafafafafafafafafa";

@@ -20,6 +20,8 @@ pub(super) struct Client {
     version: Version,
     /// The wallet: a private key made of this one byte.
     key: u8,
+    /// What it calls what it buys.
+    payment_id: Option<&'static str>,
 }
 
 #[derive(Clone, Copy)]
@@ -57,7 +59,12 @@ impl Client {
         version: Version,
         key: u8,
     ) -> Self {
-        Self { name, runtime, script, version, key }
+        Self { name, runtime, script, version, key, payment_id: None }
+    }
+
+    /// The same, with the extension `payment-identifier`.
+    pub(super) const fn naming(self, payment_id: &'static str) -> Self {
+        Self { payment_id: Some(payment_id), ..self }
     }
 
     pub(super) fn payer(self) -> Address {
@@ -77,6 +84,7 @@ impl Client {
         let mut driver = Command::new(install::file(self.runtime));
         driver.arg(install::file(self.script)).args([url, "POST"]).arg(body).arg(media_type);
         driver.arg(out).env("X402_PRIVATE_KEY", self.key().to_string());
+        driver.envs(self.payment_id.map(|id| ("X402_PAYMENT_ID", id)));
         driver.stderr(Stdio::inherit()).kill_on_drop(true);
         let ended = timeout(DRIVER, driver.output()).await.expect("the client ends in time");
         let printed = String::from_utf8(ended.unwrap().stdout).unwrap();

@@ -6,7 +6,7 @@ use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, U256, address, hex};
 use serde_json::{Value, json};
-use tollgate::x402::{Authorization, Eip712Domain, SignedAuthorization};
+use tollgate::x402::{Authorization, Eip712Domain, Form, SignedAuthorization};
 
 use super::dialect::{Base64, Keys, write};
 
@@ -30,6 +30,7 @@ pub struct Payment {
     pub signed: SignedAuthorization,
     /// The terms that a version 2 client echoes.
     pub accepted: Value,
+    extensions: Option<Value>,
     scheme: &'static str,
     network_v1: &'static str,
 }
@@ -61,12 +62,14 @@ impl Wallet {
             valid_after: U256::from(now - 600),
             valid_before: U256::from(now + 600),
             nonce: nonce.into(),
+            form: Form::Eip3009,
         };
         change(&mut authorization);
         let hash = Eip712Domain::new("USDC", "2", 84_532, ASSET).signing_hash(&authorization);
         let signature = self.0.sign_hash_sync(&hash).unwrap().as_bytes().into();
-        let signed = SignedAuthorization { authorization, signature };
-        Payment { signed, accepted: accepted(), scheme: "exact", network_v1: NETWORK_V1 }
+        let signed = SignedAuthorization { authorization, signature, approval: None };
+        let (scheme, network_v1) = ("exact", NETWORK_V1);
+        Payment { signed, accepted: accepted(), extensions: None, scheme, network_v1 }
     }
 }
 
@@ -87,6 +90,13 @@ impl Payment {
     /// Changes something after the signature was made.
     pub fn then(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
+        self
+    }
+
+    /// Names what it buys.
+    pub fn named(mut self, id: &str) -> Self {
+        let info = json!({ "required": false, "id": id });
+        self.extensions = Some(json!({ "payment-identifier": { "info": info } }));
         self
     }
 
@@ -117,7 +127,12 @@ impl Payment {
     }
 
     pub fn json_v2(&self) -> Value {
-        json!({ "x402Version": 2, "accepted": self.accepted, "payload": self.payload() })
+        let mut json =
+            json!({ "x402Version": 2, "accepted": self.accepted, "payload": self.payload() });
+        if let Some(extensions) = &self.extensions {
+            json["extensions"] = extensions.clone();
+        }
+        json
     }
 
     pub fn json_v1(&self) -> Value {

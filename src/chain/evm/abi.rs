@@ -9,6 +9,7 @@ alloy::sol! {
         event AuthorizationCanceled(address indexed authorizer, bytes32 indexed nonce);
 
         function balanceOf(address owner) external view returns (uint256);
+        function allowance(address owner, address spender) external view returns (uint256);
         function authorizationState(address authorizer, bytes32 nonce)
             external view returns (bool);
     }
@@ -24,6 +25,54 @@ alloy::sol! {
         function transferWithAuthorization(
             address from, address to, uint256 value, uint256 validAfter, uint256 validBefore,
             bytes32 nonce, bytes signature) external;
+    }
+
+    /// Source: Uniswap/permit2 `SignatureTransfer.sol`, `PermitErrors.sol`.
+    interface Permit2 {
+        error InvalidNonce();
+        error SignatureExpired(uint256 signatureDeadline);
+        error InvalidSigner();
+        error InvalidSignature();
+        error InvalidSignatureLength();
+        error InvalidContractSignature();
+
+        function nonceBitmap(address owner, uint256 word) external view returns (uint256);
+    }
+
+    struct TokenPermissions {
+        address token;
+        uint256 amount;
+    }
+    struct PermitTransferFrom {
+        TokenPermissions permitted;
+        uint256 nonce;
+        uint256 deadline;
+    }
+    struct Witness {
+        address to;
+        uint256 validAfter;
+    }
+    #[derive(Debug, PartialEq, Eq)]
+    struct Eip2612Permit {
+        uint256 value;
+        uint256 deadline;
+        bytes32 r;
+        bytes32 s;
+        uint8 v;
+    }
+
+    /// x402ExactPermit2Proxy. Source: x402 `scheme_exact_evm.md`, annex; npm `@x402/evm` 2.27.
+    interface Proxy {
+        event Settled();
+        event SettledWithPermit();
+
+        error PaymentTooEarly();
+
+        function settle(
+            PermitTransferFrom permit, address owner, Witness witness, bytes signature) external;
+        function settleWithPermit(
+            Eip2612Permit permit2612, PermitTransferFrom permit, address owner, Witness witness,
+            bytes signature) external;
     }
 
     interface Multicall3 {

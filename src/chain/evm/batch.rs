@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use alloy_primitives::{Address, B256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -28,6 +29,7 @@ pub(super) async fn gather(
     loop {
         if waiting.is_empty() {
             let next = tokio::select! {
+                biased;
                 job = again.recv() => job,
                 job = fresh.recv() => job,
             };
@@ -39,7 +41,8 @@ pub(super) async fn gather(
         while let Ok(job) = again.try_recv() {
             waiting.push_back(job);
         }
-        inner.fill(&mut waiting, &mut fresh).await;
+        let window = inner.bounds.batch_window.saturating_mul(lane.windows());
+        inner.fill(&mut waiting, &mut fresh, window).await;
         let batch = inner.pick(&mut waiting);
         let inner = Arc::clone(&inner);
         tokio::spawn(async move { inner.run(batch, lane, place).await });
@@ -66,9 +69,14 @@ impl Inner {
     }
 
     /// Waits for company until the batch is full or its first job has waited long enough.
-    async fn fill(&self, waiting: &mut VecDeque<Job>, fresh: &mut mpsc::Receiver<Job>) {
+    async fn fill(
+        &self,
+        waiting: &mut VecDeque<Job>,
+        fresh: &mut mpsc::Receiver<Job>,
+        window: Duration,
+    ) {
         let Some(first) = waiting.front() else { return };
-        let deadline = first.asked_at.checked_add(self.bounds.batch_window);
+        let deadline = first.asked_at.checked_add(window);
         let size = self.batch_size();
         while waiting.len() < size {
             let next = match (fresh.try_recv(), deadline) {
@@ -92,7 +100,9 @@ impl Inner {
         }
         let mut others = VecDeque::with_capacity(waiting.len());
         for job in waiting.drain(..) {
-            match job.company == Company::Any && batch.len() < self.batch_size() {
+            // The events of one transaction must tell all payments in it apart.
+            let twin = batch.iter().any(|with| with.payment.is_twin_of(&job.payment));
+            match job.company == Company::Any && !twin && batch.len() < self.batch_size() {
                 true => batch.push(job),
                 false => others.push_back(job),
             }
@@ -110,8 +120,11 @@ impl Inner {
         };
         let (mut jobs, mut gas) = (Vec::new(), 0_u64);
         for (job, gas_used) in good {
-            if job.claim.take() {
-                gas = gas.saturating_add(gas_used);
+            let with_it = gas.saturating_add(gas_used);
+            if with_it > BATCH_GAS_MAX && !jobs.is_empty() {
+                self.put_back(job);
+            } else if job.claim.take() {
+                gas = with_it;
                 jobs.push(job);
             }
         }
@@ -163,6 +176,7 @@ impl Inner {
         let multicall = found.code_sizes.last().is_some_and(|size| *size > 0);
         self.has_multicall.store(multicall, std::sync::atomic::Ordering::Relaxed);
         let (mut good, mut results) = (Vec::new(), found.results.into_iter());
+        let clock = found.timestamp;
         for (mut job, size) in batch.into_iter().zip(found.code_sizes) {
             let deployed = job.payment.deploy().and_then(|_| results.next());
             // A wallet that is there is not deployed again.
@@ -175,7 +189,7 @@ impl Inner {
             if !alone && (foreign || !multicall) {
                 self.again(job);
             } else if !result.ok {
-                self.refuse(job, &result).await;
+                self.refuse(job, &result, clock).await;
             } else if gas > self.bounds.gas_max {
                 job.end(Outcome::Rejected(ErrorReason::TransactionState));
             } else if size == 0 && !multicall && job.payment.deploy().is_some() {
@@ -201,10 +215,20 @@ impl Inner {
         self.rpc.probe(At::Latest, &calls, &subjects, self.bounds.gas_max).await
     }
 
-    /// Ends a job whose simulation failed: nothing was sent, but another may have sent it.
-    async fn refuse(&self, job: Job, result: &Probed) {
+    /// Ends a job whose simulation failed at `clock`: nothing was sent, but another may have sent
+    /// it.
+    async fn refuse(&self, job: Job, result: &Probed, clock: u64) {
+        let sought = &job.sought;
         let outcome = match result.reason() {
-            ErrorReason::DuplicateSettlement => self.elsewhere(&job.sought).await,
+            ErrorReason::DuplicateSettlement => self.elsewhere(sought).await,
+            // So an asset says before it looks whether the authorization is used.
+            reason @ (ErrorReason::ValidBefore | ErrorReason::TransactionState) => {
+                match self.reader.is_unused(sought, clock).await {
+                    Ok(true) => Outcome::Rejected(reason),
+                    Ok(false) => self.elsewhere(sought).await,
+                    Err(fault) => Outcome::Unknown { transaction: None, fault },
+                }
+            }
             reason => Outcome::Rejected(reason),
         };
         job.end(outcome);
@@ -215,13 +239,15 @@ impl Inner {
     /// Even if the money is there, it is not this exchange's to claim: another gateway may have
     /// served for it.
     async fn elsewhere(&self, sought: &Sought) -> Outcome {
-        let used = "the authorization was used in another transaction";
-        match self.reader.trace(sought).await {
-            Ok(Traced::NotMoved) => Outcome::Rejected(ErrorReason::TransactionState),
-            Ok(Traced::Moved { transaction }) => unknown(Some(transaction), used),
-            Ok(Traced::Open) => unknown(None, used),
-            Err(fault) => Outcome::Unknown { transaction: None, fault },
-        }
+        let used = fault("the authorization was used in another transaction");
+        let (transaction, fault) = match self.reader.trace(sought).await {
+            Ok(Traced::NotMoved) => return Outcome::Rejected(ErrorReason::TransactionState),
+            Ok(Traced::Moved { transaction }) => (Some(transaction), used),
+            Ok(Traced::Open) => (None, used),
+            Err(fault) => (None, fault),
+        };
+        // A payer uses or cancels its own as often as it likes.
+        Outcome::Unknown { transaction, fault: fault.of_one_payment() }
     }
 
     /// Waits for a transaction and reads from its events what became of each payment in it.
@@ -264,8 +290,8 @@ impl Inner {
     /// A payment that failed in a block: it is tried once more alone, or told why.
     async fn examine(self: &Arc<Self>, job: Job, was_alone: bool) {
         let found = self.simulate(std::iter::once(&job.payment)).await;
-        let result = match found {
-            Ok(found) => found.results.into_iter().next_back(),
+        let (result, clock) = match found {
+            Ok(found) => (found.results.into_iter().next_back(), found.timestamp),
             Err(fault) => return job.end(Outcome::Unknown { transaction: None, fault }),
         };
         match result {
@@ -274,14 +300,17 @@ impl Inner {
                 self.again(job);
             }
             Some(result) if result.ok => job.end(Outcome::Rejected(ErrorReason::TransactionState)),
-            Some(result) => self.refuse(job, &result).await,
+            Some(result) => self.refuse(job, &result, clock).await,
             None => job.end(unknown(None, "a failed payment cannot be examined")),
         }
     }
 
     /// Puts a job back, to go alone.
     fn again(&self, job: Job) {
-        let job = Job { company: Company::None, ..job };
+        self.put_back(Job { company: Company::None, ..job });
+    }
+
+    fn put_back(&self, job: Job) {
         if let Err(closed) = self.again.send(job) {
             closed.0.end(Outcome::NotSent(fault("the gateway is stopping")));
         }
@@ -312,7 +341,7 @@ fn tell_moved(jobs: Vec<Job>, landed: Landed) -> (Vec<Job>, Landed) {
 fn calls_of(payment: &Payment) -> impl Iterator<Item = Call> + '_ {
     let deploy = payment.deploy();
     let deploy = deploy.map(|deploy| Call { to: deploy.factory, data: deploy.data.clone() });
-    deploy.into_iter().chain([Call { to: payment.asset, data: payment.transfer() }])
+    deploy.into_iter().chain([payment.transfer()])
 }
 
 /// What the calls took, what the transaction takes, and a fifth more.
@@ -341,7 +370,13 @@ fn fault(context: &'static str) -> Fault {
 
 /// Blocks below which a failure is final.
 const FAILED_DEPTH: u64 = 3;
+/// What the calls of several payments may take: with all that is added, less than the 2^24 that
+/// one transaction may have. Source: EIP-7825.
+const BATCH_GAS_MAX: u64 = 10_000_000;
 const GAS_BASE: u64 = 21_000;
 const GAS_PER_BYTE: u64 = 40;
 /// What Multicall3 takes for each call.
 const GAS_EACH: u64 = 8_000;
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::Inner;
 use super::fees::Fees;
+use super::head::Head;
 use super::lane::Flight;
 use super::reader::receipt_of;
 use super::receipt::Receipt;
@@ -36,11 +37,11 @@ impl Inner {
             let stuck =
                 steady().saturating_duration_since(flight.sent_at) >= self.bounds.replace_after;
             if stuck {
-                match self.is_nonce_used(flight).await {
-                    Ok(true) => overtaken += 1,
-                    Ok(false) => {
+                match self.count(flight).await {
+                    Ok(count) if count > flight.nonce => overtaken += 1,
+                    Ok(count) => {
                         overtaken = 0;
-                        self.push(flight).await;
+                        self.push(flight, count).await;
                     }
                     Err(fault) => tracing::warn!(%fault, "a transaction is stuck"),
                 }
@@ -67,9 +68,10 @@ impl Inner {
         loop {
             let head = self.heads.fresh().await.ok();
             let high = receipt.block.saturating_add(depth).saturating_sub(1);
-            if head.is_some_and(|head| head.number >= high) {
-                match self.stands(&receipt).await {
-                    Ok(Stands::Yes(same)) => return Landed::Mined(same),
+            if let Some(head) = head.filter(|head| head.number >= high) {
+                match self.stands(&receipt, head, high).await {
+                    Ok(Stands::Yes) => return Landed::Mined(receipt),
+                    Ok(Stands::NotYet) => {}
                     Ok(Stands::No) => match self.land(flight).await {
                         Landed::Mined(moved) => receipt = moved,
                         Landed::Overtaken => return Landed::Overtaken,
@@ -93,38 +95,56 @@ impl Inner {
         Ok(None)
     }
 
-    /// Whether the block of a receipt is on the chain, and the transaction in it.
-    async fn stands(&self, receipt: &Receipt) -> Result<Stands, Fault> {
-        let number = format!("{:#x}", receipt.block);
-        let block = Ask::new("eth_getBlockByNumber", json!([number, false]));
-        let replies = self.rpc.ask(&[receipt_of(receipt.transaction), block]).await?;
-        let [Ok(again), Ok(block)] = replies.as_slice() else {
-            return Err(Fault::new(Side::Chain, Retry::Later, "a node refused a question"));
+    /// Whether the block of a receipt is on a chain that is as high as `high`. What is in a block,
+    /// its hash tells: then the receipt is true as well.
+    ///
+    /// One node tells both, the block and the height: one that follows another branch than the
+    /// node that told the head would count that branch's blocks for this one.
+    async fn stands(&self, receipt: &Receipt, head: Head, high: u64) -> Result<Stands, Fault> {
+        let (on_chain, height) = match head.number == receipt.block {
+            true => (Some(head.hash), head.number),
+            false => {
+                let number = json!([format!("{:#x}", receipt.block), false]);
+                let block = Ask::new("eth_getBlockByNumber", number);
+                let height = Ask::new("eth_blockNumber", json!([]));
+                let replies = self.rpc.ask(&[block, height]).await?;
+                let [Ok(block), Ok(height)] = replies.as_slice() else {
+                    return Err(fault("a node refused a question"));
+                };
+                (block.get("hash").map(hash).transpose()?, quantity(height)?)
+            }
         };
-        let on_chain = block.get("hash").map(hash).transpose()?;
-        Ok(match Receipt::read(again)? {
-            Some(again) if Some(again.block_hash) == on_chain => Stands::Yes(again),
-            Some(_) | None => Stands::No,
+        Ok(match on_chain == Some(receipt.block_hash) {
+            true if height >= high => Stands::Yes,
+            true => Stands::NotYet,
+            false => Stands::No,
         })
     }
 
-    async fn is_nonce_used(&self, flight: &Flight) -> Result<bool, Fault> {
+    /// Transactions of a flight's signer that are in blocks.
+    async fn count(&self, flight: &Flight) -> Result<u64, Fault> {
         let params = json!([flight.lane.address(), "latest"]);
-        let count = self.rpc.ask_for(Ask::new("eth_getTransactionCount", params)).await?;
-        Ok(quantity(&count)? > flight.nonce)
+        quantity(&self.rpc.ask_for(Ask::new("eth_getTransactionCount", params)).await?)
     }
 
-    async fn push(&self, flight: &mut Flight) {
+    async fn push(&self, flight: &mut Flight, count: u64) {
         let caps = self.bounds.caps;
         let head = self.heads.fresh().await.ok();
         let now = head.and_then(|head| Fees::quote(head.base_fee, head.tip, caps).ok());
         flight.push(&self.rpc, |fees| fees.raised(now, caps)).await;
+        flight.fill(&self.rpc, count).await;
     }
+}
+
+fn fault(context: &'static str) -> Fault {
+    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// Whether a receipt is still true.
 enum Stands {
-    Yes(Receipt),
+    Yes,
+    /// It is, and is not deep enough there.
+    NotYet,
     No,
 }
 

@@ -18,8 +18,9 @@ pub(super) struct Head {
     pub(super) number: u64,
     pub(super) hash: B256,
     pub(super) timestamp: u64,
-    pub(super) base_fee: u128,
-    /// What the node suggests.
+    /// Nothing where the chain has none.
+    pub(super) base_fee: Option<u128>,
+    /// What the node suggests: beside the base fee, or alone.
     pub(super) tip: u128,
 }
 
@@ -91,7 +92,11 @@ impl Heads {
         };
         // A chain that suggests nothing takes nothing.
         let tip = tip.as_ref().ok().map(quantity).transpose()?.unwrap_or(0);
-        let head = head(block, tip)?;
+        let mut head = head(block, tip)?;
+        if head.base_fee.is_none() {
+            let price = self.rpc.ask_for(Ask::new("eth_gasPrice", json!([]))).await?;
+            head.tip = quantity(&price)?.into();
+        }
         let now = steady();
         self.last.send_if_modified(|last| {
             let before = last.map(|(before, _)| before);
@@ -122,13 +127,13 @@ impl Drop for Waiting<'_> {
 
 fn head(block: &Value, tip: u64) -> Result<Head, Fault> {
     let field = |name: &str| block.get(name).unwrap_or(&Value::Null);
-    let base_fee = quantity(field("baseFeePerGas"))
-        .map_err(|error| fault("the chain has no base fee (EIP-1559)").caused_by(error))?;
+    let base_fee = Some(field("baseFeePerGas")).filter(|fee| !fee.is_null());
+    let base_fee = base_fee.map(quantity).transpose()?;
     Ok(Head {
         number: quantity(field("number"))?,
         hash: hash(field("hash"))?,
         timestamp: quantity(field("timestamp"))?,
-        base_fee: base_fee.into(),
+        base_fee: base_fee.map(u128::from),
         tip: tip.into(),
     })
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use alloy::signers::local::PrivateKeySigner;
+use serde::Deserialize;
 
 /// Why something is no key. What it holds is never repeated.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +30,67 @@ pub fn from_hex(text: &str) -> Result<PrivateKeySigner, KeyError> {
 /// # Errors
 /// See [`KeyError::Keystore`].
 pub fn from_keystore(path: &Path, password: &str) -> Result<PrivateKeySigner, KeyError> {
+    let text = std::fs::read(path).map_err(|_| KeyError::Keystore)?;
+    let sealed: Sealed = serde_json::from_slice(&text).map_err(|_| KeyError::Keystore)?;
+    if !sealed.crypto.is_sound() {
+        return Err(KeyError::Keystore);
+    }
     PrivateKeySigner::decrypt_keystore(path, password).map_err(|_| KeyError::Keystore)
 }
+
+/// What a keystore says of itself. Whoever opens it believes each word: a short one would be a
+/// panic, a large one all memory there is.
+#[derive(Deserialize)]
+struct Sealed {
+    crypto: Crypto,
+}
+
+#[derive(Deserialize)]
+struct Crypto {
+    cipherparams: CipherParams,
+    kdfparams: KdfParams,
+}
+
+#[derive(Deserialize)]
+struct CipherParams {
+    iv: String,
+}
+
+#[derive(Deserialize)]
+struct KdfParams {
+    dklen: u64,
+    #[serde(default)]
+    c: u64,
+    #[serde(default)]
+    n: u64,
+    #[serde(default)]
+    r: u64,
+    #[serde(default)]
+    p: u64,
+}
+
+impl Crypto {
+    fn is_sound(&self) -> bool {
+        let KdfParams { dklen, c, n, r, p } = self.kdfparams;
+        let memory = n.saturating_mul(r);
+        self.cipherparams.iv.len() == IV_DIGITS
+            && (DERIVED_MIN..=DERIVED_MAX).contains(&dklen)
+            && c <= ROUNDS_MAX
+            && memory <= MEMORY_MAX
+            && memory.saturating_mul(p) <= WORK_MAX
+    }
+}
+
+const IV_DIGITS: usize = 32;
+/// Half of it decrypts, half of it proves the password.
+const DERIVED_MIN: u64 = 32;
+const DERIVED_MAX: u64 = 64;
+/// Of PBKDF2. The usual keystore has 262,144.
+const ROUNDS_MAX: u64 = 10_000_000;
+/// Of scrypt, in 128 bytes: 1 GiB. The usual keystore has a quarter of it.
+const MEMORY_MAX: u64 = 1 << 23;
+/// Of scrypt: eight times the usual.
+const WORK_MAX: u64 = 1 << 24;
 
 #[cfg(test)]
 mod tests {
@@ -60,6 +120,31 @@ mod tests {
         for (path, password) in [(&*path, "hunter2"), (dir.path(), "testpassword")] {
             let error = from_keystore(path, password).unwrap_err();
             assert!(!error.to_string().contains(password), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_keystore_that_says_nonsense_of_itself_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.json");
+        let sound: serde_json::Value = serde_json::from_str(KEYSTORE).unwrap();
+        for (place, value) in [
+            ("/crypto/kdfparams/dklen", serde_json::json!(31)),
+            ("/crypto/kdfparams/dklen", serde_json::json!(255)),
+            ("/crypto/kdfparams/c", serde_json::json!(u32::MAX)),
+            ("/crypto/cipherparams/iv", serde_json::json!("6087dab2")),
+            (
+                "/crypto/kdfparams",
+                serde_json::json!({ "dklen": 32, "salt": "00", "p": 1,
+                "n": 2_147_483_648_u32, "r": 1_048_576 }),
+            ),
+            ("/crypto", serde_json::json!({})),
+        ] {
+            let mut broken = sound.clone();
+            *broken.pointer_mut(place).unwrap() = value;
+            std::fs::write(&path, broken.to_string()).unwrap();
+            let error = from_keystore(&path, "testpassword").unwrap_err();
+            assert!(matches!(error, KeyError::Keystore), "{place}");
         }
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
+use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope, TxLegacy};
 use alloy::eips::eip2718::Encodable2718;
-use alloy::primitives::TxKind;
+use alloy::primitives::{Signature, TxKind};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::fees::Fees;
+use super::fees::{Fees, Market};
 use super::payment::Call;
 use super::rpc::{Ask, Rpc, Taken, quantity};
 use crate::clock::steady;
@@ -30,6 +30,7 @@ pub(super) struct Lane {
     /// Nonces that were handed to a node and are in no block yet.
     flying: Mutex<BTreeSet<u64>>,
     places: Arc<Semaphore>,
+    places_max: usize,
     /// In 10⁹ wei; `u64::MAX` until it is known.
     balance_gwei: AtomicU64,
 }
@@ -54,12 +55,14 @@ struct Signed {
 
 impl Lane {
     pub(super) fn new(signer: PrivateKeySigner, chain_id: u64, in_flight_max: usize) -> Self {
+        let places_max = in_flight_max.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             signer,
             chain_id,
             next: tokio::sync::Mutex::new(None),
             flying: Mutex::new(BTreeSet::new()),
-            places: Arc::new(Semaphore::new(in_flight_max.clamp(1, Semaphore::MAX_PERMITS))),
+            places: Arc::new(Semaphore::new(places_max)),
+            places_max,
             balance_gwei: AtomicU64::new(u64::MAX),
         }
     }
@@ -75,6 +78,14 @@ impl Lane {
 
     pub(super) fn places_left(&self) -> usize {
         self.places.available_permits()
+    }
+
+    /// How many windows a batch waits for company: the fewer places are left, the longer, so that
+    /// they last for a block.
+    pub(super) fn windows(&self) -> u32 {
+        let taken = self.places_max.saturating_sub(self.places_left()).saturating_sub(1);
+        let more = taken.saturating_mul(WINDOWS_MAX) / self.places_max;
+        u32::try_from(more).unwrap_or(u32::MAX).saturating_add(1)
     }
 
     /// In 10⁹ wei, once it is known.
@@ -144,25 +155,44 @@ impl Lane {
     }
 
     fn sign(&self, nonce: u64, call: &Call, gas: u64, fees: Fees) -> Result<Signed, Fault> {
-        let transaction = TxEip1559 {
-            chain_id: self.chain_id,
-            nonce,
-            gas_limit: gas,
-            max_fee_per_gas: fees.fee,
-            max_priority_fee_per_gas: fees.tip,
-            to: TxKind::Call(call.to),
-            value: U256::ZERO,
-            access_list: Default::default(),
-            input: call.data.clone(),
-        };
-        let signature = self.signer.sign_hash_sync(&transaction.signature_hash());
+        let (to, input) = (TxKind::Call(call.to), call.data.clone());
+        let (gas_limit, value) = (gas, U256::ZERO);
+        let envelope = match fees.market {
+            Market::BaseFee => self.envelope(TxEip1559 {
+                chain_id: self.chain_id,
+                nonce,
+                gas_limit,
+                max_fee_per_gas: fees.fee,
+                max_priority_fee_per_gas: fees.tip,
+                to,
+                value,
+                access_list: Default::default(),
+                input,
+            }),
+            Market::OnePrice => self.envelope(TxLegacy {
+                chain_id: Some(self.chain_id),
+                nonce,
+                gas_price: fees.fee,
+                gas_limit,
+                to,
+                value,
+                input,
+            }),
+        }?;
+        let (hash, raw) = (*envelope.tx_hash(), envelope.encoded_2718().into());
+        Ok(Signed { hash, raw })
+    }
+
+    fn envelope<T: SignableTransaction<Signature>>(&self, unsigned: T) -> Result<TxEnvelope, Fault>
+    where
+        TxEnvelope: From<alloy::consensus::Signed<T>>,
+    {
+        let signature = self.signer.sign_hash_sync(&unsigned.signature_hash());
         let signature = signature.map_err(|error| {
             let broken = Fault::new(Side::Ours, Retry::Never, "a transaction cannot be signed");
             broken.caused_by(error)
         })?;
-        let envelope = TxEnvelope::from(transaction.into_signed(signature));
-        let (hash, raw) = (*envelope.tx_hash(), envelope.encoded_2718().into());
-        Ok(Signed { hash, raw })
+        Ok(TxEnvelope::from(unsigned.into_signed(signature)))
     }
 }
 
@@ -202,6 +232,27 @@ impl Flight {
         }
         self.sent_at = steady();
     }
+
+    /// Uses up the chain's next nonce, `count`, if it is below all that fly: what had it was lost
+    /// with a block that was taken back, or waits for too little gas since an earlier life of this
+    /// gateway, and nothing behind it can get into a block.
+    pub(super) async fn fill(&self, rpc: &Rpc, count: u64) {
+        let lane = &self.lane;
+        let lowest = lane.flying.lock().first().copied();
+        if count >= self.nonce || lowest != Some(self.nonce) {
+            return;
+        }
+        let nothing = Call { to: lane.address(), data: Bytes::new() };
+        let Ok(signed) = lane.sign(count, &nothing, GAS_OF_NOTHING, self.fees) else { return };
+        match rpc.broadcast(&signed.raw).await {
+            Taken::Yes | Taken::Perhaps(_) => {
+                tracing::info!(transaction = %signed.hash, nonce = count, "a lost nonce is filled");
+            }
+            // The next attempt offers more.
+            Taken::No(error) => tracing::debug!(%error, nonce = count, "a nonce is not filled"),
+            Taken::NonceUsed => {}
+        }
+    }
 }
 
 impl Drop for Flight {
@@ -214,8 +265,12 @@ fn fault(context: &'static str) -> Fault {
     Fault::new(Side::Chain, Retry::Later, context)
 }
 
+/// More than the one of a signer with nothing under way.
+const WINDOWS_MAX: usize = 16;
 const NONCE_ATTEMPTS_MAX: u32 = 2;
 const REPLACEMENTS_MAX: usize = 12;
+/// A transaction that does nothing.
+const GAS_OF_NOTHING: u64 = 21_000;
 const WEI_PER_GWEI: u64 = 1_000_000_000;
 
 #[cfg(test)]

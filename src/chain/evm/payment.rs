@@ -3,8 +3,13 @@
 use alloy::sol_types::{SolCall, SolValue};
 use alloy_primitives::{Address, B256, Bytes, b256};
 
-use super::abi::{ByContract, ByKey, Multicall3, Wrapped};
-use crate::x402::{Authorization, Eip712Domain, SignedAuthorization};
+use super::abi::{
+    ByContract, ByKey, Eip2612Permit, Multicall3, PermitTransferFrom, Proxy, TokenPermissions,
+    Witness, Wrapped,
+};
+use super::number::Number;
+use crate::x402::permit2::{Approval, EXACT_PROXY, PERMIT2};
+use crate::x402::{Authorization, Eip712Domain, Form, SignedAuthorization};
 
 /// A payment to be verified or settled on the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +17,8 @@ pub struct Payment {
     pub(super) asset: Address,
     pub(super) authorization: Authorization,
     pub(super) proof: Proof,
+    /// Lets Permit2 have the money first.
+    approval: Option<Eip2612Permit>,
 }
 
 /// What proves a payment.
@@ -38,7 +45,33 @@ impl Payment {
             Err(_) => None,
         };
         let proof = proof.unwrap_or_else(|| by_contract(&signed.signature));
-        Self { asset, authorization: signed.authorization.clone(), proof }
+        let approval = signed.approval.as_deref().and_then(approval);
+        Self { asset, authorization: signed.authorization.clone(), proof, approval }
+    }
+
+    /// Its number, which is taken once.
+    pub(super) fn number(&self) -> Number {
+        let Authorization { from: payer, nonce, form, .. } = self.authorization;
+        let contract = match form {
+            Form::Eip3009 => self.asset,
+            Form::Permit2(_) => PERMIT2,
+        };
+        Number { method: self.authorization.method(), contract, payer, nonce }
+    }
+
+    /// Whether an approval came along.
+    pub(super) fn brings_approval(&self) -> bool {
+        self.approval.is_some()
+    }
+
+    /// Whether the events of both would be the same: those of Permit2 do not tell the number.
+    pub(super) fn is_twin_of(&self, other: &Self) -> bool {
+        let shown = |payment: &Self| {
+            let Authorization { from, to, value, .. } = payment.authorization;
+            (payment.asset, from, to, value)
+        };
+        let by_permit2 = |payment: &Self| payment.number().contract == PERMIT2;
+        by_permit2(self) && by_permit2(other) && shown(self) == shown(other)
     }
 
     pub(super) fn deploy(&self) -> Option<&Deploy> {
@@ -60,10 +93,42 @@ impl Payment {
         matches!(self.proof, Proof::Contract { .. })
     }
 
-    /// The call of the asset that moves the money.
-    pub(super) fn transfer(&self) -> Bytes {
-        let Authorization { from, to, value, valid_after, valid_before, nonce } =
-            self.authorization.clone();
+    /// The call that moves the money.
+    pub(super) fn transfer(&self) -> Call {
+        match self.authorization.form {
+            Form::Eip3009 => Call { to: self.asset, data: self.by_asset() },
+            Form::Permit2(_) => Call { to: EXACT_PROXY, data: self.by_proxy() },
+        }
+    }
+
+    /// What x402's proxy is told, which tells Permit2.
+    fn by_proxy(&self) -> Bytes {
+        let Authorization { from: owner, to, value, valid_after, valid_before, nonce, .. } =
+            self.authorization;
+        let permit = PermitTransferFrom {
+            permitted: TokenPermissions { token: self.asset, amount: value },
+            nonce: nonce.into(),
+            deadline: valid_before,
+        };
+        let witness = Witness { to, validAfter: valid_after };
+        let signature: Bytes = match &self.proof {
+            Proof::Key { v, r, s } => [r.as_slice(), s.as_slice(), &[*v]].concat().into(),
+            Proof::Contract { signature, .. } => signature.clone(),
+        };
+        let data = match self.approval.clone() {
+            None => Proxy::settleCall { permit, owner, witness, signature }.abi_encode(),
+            Some(permit2612) => {
+                Proxy::settleWithPermitCall { permit2612, permit, owner, witness, signature }
+                    .abi_encode()
+            }
+        };
+        data.into()
+    }
+
+    /// What the asset is told under EIP-3009.
+    fn by_asset(&self) -> Bytes {
+        let Authorization { from, to, value, valid_after, valid_before, nonce, .. } =
+            self.authorization;
         let data = match &self.proof {
             Proof::Key { v, r, s } => ByKey::transferWithAuthorizationCall {
                 from,
@@ -99,7 +164,7 @@ pub(super) struct Call {
     pub(super) data: Bytes,
 }
 
-/// The one transaction that moves all of these. One alone goes to its asset itself.
+/// The one transaction that moves all of these. One alone goes where it is moved.
 ///
 /// What a factory is told comes from the payer. It is Multicall3 that says it, which owns nothing
 /// and may do nothing that the payer could not do as well.
@@ -107,12 +172,13 @@ pub(super) fn call_for(payments: &[&Payment]) -> Call {
     if let [payment] = payments
         && payment.deploy().is_none()
     {
-        return Call { to: payment.asset, data: payment.transfer() };
+        return payment.transfer();
     }
     let call = |target, data| Multicall3::Call3 { target, allowFailure: true, callData: data };
     let calls = payments.iter().flat_map(|payment| {
         let deploy = payment.deploy().map(|deploy| call(deploy.factory, deploy.data.clone()));
-        deploy.into_iter().chain([call(payment.asset, payment.transfer())])
+        let Call { to, data } = payment.transfer();
+        deploy.into_iter().chain([call(to, data)])
     });
     let data = Multicall3::aggregate3Call { calls: calls.collect() }.abi_encode();
     Call { to: MULTICALL3, data: data.into() }
@@ -124,6 +190,15 @@ fn by_key(signature: &[u8]) -> Option<Proof> {
     // The asset's contract takes 27 and 28 only.
     let v = if *v < 27 { v.checked_add(27)? } else { *v };
     Some(Proof::Key { v, r: B256::try_from(r).ok()?, s: B256::try_from(s).ok()? })
+}
+
+/// What the proxy is told of an approval, if a key can have made its signature.
+fn approval(approval: &Approval) -> Option<Eip2612Permit> {
+    let Approval { value, deadline, ref signature, .. } = *approval;
+    match by_key(signature)? {
+        Proof::Key { v, r, s } => Some(Eip2612Permit { value, deadline, r, s, v }),
+        Proof::Contract { .. } => None,
+    }
 }
 
 fn by_contract(signature: &[u8]) -> Proof {
@@ -153,6 +228,10 @@ pub(super) mod tests {
     use alloy_primitives::U256;
 
     use super::*;
+    use crate::chain::Sought;
+    use crate::x402::permit2::Permit;
+
+    const PAYEE: Address = Address::repeat_byte(0x22);
 
     pub(in crate::chain::evm) fn signed(nonce: u8) -> (Eip712Domain, SignedAuthorization) {
         let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(0x42)).unwrap();
@@ -164,10 +243,68 @@ pub(super) mod tests {
             valid_after: U256::ZERO,
             valid_before: U256::from(1_800_000_000_u64),
             nonce: B256::repeat_byte(nonce),
+            form: Form::Eip3009,
         };
         let hash = domain.signing_hash(&authorization);
         let signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
-        (domain, SignedAuthorization { authorization, signature })
+        (domain, SignedAuthorization { authorization, signature, approval: None })
+    }
+
+    /// A payment by Permit2, and what is known of it without its signature.
+    pub(in crate::chain::evm) fn permit(nonce: u8) -> (Payment, Sought) {
+        let (_, mut signed) = signed(nonce);
+        let token = Address::repeat_byte(0x11);
+        signed.authorization.form = Form::Permit2(Permit { token, spender: EXACT_PROXY });
+        let mut sought = crate::chain::evm::receipt::tests::sought(nonce);
+        sought.identity.contract = PERMIT2;
+        sought.identity.payer = signed.authorization.from;
+        (Payment::new(token, &Eip712Domain::permit2(84532), &signed), sought)
+    }
+
+    #[test]
+    fn a_permit_goes_through_the_proxy_with_its_approval_if_it_has_one() {
+        let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(0x42)).unwrap();
+        let (asset, domain) = (Address::repeat_byte(0x11), Eip712Domain::permit2(84532));
+        let (own, mut signed) = signed(7);
+        signed.authorization.form = Form::Permit2(Permit { token: asset, spender: EXACT_PROXY });
+        let hash = domain.signing_hash(&signed.authorization);
+        signed.signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
+        let Call { to, data } = Payment::new(asset, &domain, &signed).transfer();
+        let call = Proxy::settleCall::abi_decode(&data).unwrap();
+        assert_eq!((to, call.owner, call.witness.to), (EXACT_PROXY, signer.address(), PAYEE));
+        assert_eq!(call.permit.nonce, U256::from_be_bytes(B256::repeat_byte(7).0));
+        assert_eq!(*call.signature, *signed.signature);
+
+        let mut approval = Approval {
+            owner: signer.address(),
+            token: asset,
+            spender: PERMIT2,
+            value: U256::from(50_000),
+            nonce: U256::ZERO,
+            deadline: U256::from(9),
+            signature: Box::default(),
+        };
+        let hash = approval.signing_hash(&own);
+        approval.signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
+        let parts: [B256; 2] = [&approval.signature[..32], &approval.signature[32..64]]
+            .map(|part| B256::from_slice(part));
+        signed.approval = Some(Box::new(approval));
+        let data = Payment::new(asset, &domain, &signed).transfer().data;
+        let call = Proxy::settleWithPermitCall::abi_decode(&data).unwrap();
+        assert_eq!([call.permit2612.r, call.permit2612.s], parts);
+        assert_eq!(
+            (call.permit2612.value, call.permit2612.deadline),
+            (U256::from(50_000), U256::from(9))
+        );
+    }
+
+    #[test]
+    fn only_permits_of_the_same_money_are_twins() {
+        let (one, two) = (permit(1).0, permit(2).0);
+        assert!(one.is_twin_of(&two) && !payment(1).is_twin_of(&payment(2)));
+        let mut dearer = two.clone();
+        dearer.authorization.value += U256::ONE;
+        assert!(!one.is_twin_of(&dearer) && !one.is_twin_of(&payment(1)));
     }
 
     pub(in crate::chain::evm) fn payment(nonce: u8) -> Payment {
@@ -187,7 +324,7 @@ pub(super) mod tests {
             let (domain, mut signed) = signed(1);
             signed.signature[64] = signed.signature[64] - 27 + v;
             let payment = Payment::new(Address::repeat_byte(0x11), &domain, &signed);
-            let call = ByKey::transferWithAuthorizationCall::abi_decode(&payment.transfer());
+            let call = ByKey::transferWithAuthorizationCall::abi_decode(&payment.transfer().data);
             let call = call.unwrap();
             assert!(matches!(call.v, 27 | 28), "{}", call.v);
             assert_eq!(call.r.as_slice(), &signed.signature[..32]);
@@ -202,7 +339,8 @@ pub(super) mod tests {
         for signature in [foreign, vec![], vec![7; 300]] {
             let payment = with(signature.clone());
             assert!(payment.is_by_contract() && payment.deploy().is_none());
-            let call = ByContract::transferWithAuthorizationCall::abi_decode(&payment.transfer());
+            let call =
+                ByContract::transferWithAuthorizationCall::abi_decode(&payment.transfer().data);
             assert_eq!(call.unwrap().signature, signature);
         }
     }
@@ -214,7 +352,7 @@ pub(super) mod tests {
         let bytes = [wrapped.abi_encode_params(), WRAPPED_SUFFIX.to_vec()].concat();
         let payment = with(bytes);
         assert_eq!(payment.deploy(), Some(&Deploy { factory, data: vec![1, 2].into() }));
-        let call = ByContract::transferWithAuthorizationCall::abi_decode(&payment.transfer());
+        let call = ByContract::transferWithAuthorizationCall::abi_decode(&payment.transfer().data);
         assert_eq!(call.unwrap().signature, vec![3; 65]);
         let Call { to, data } = call_for(&[&payment]);
         assert_eq!(to, MULTICALL3);
@@ -234,11 +372,13 @@ pub(super) mod tests {
     #[test]
     fn one_goes_alone_and_several_together_with_failures_allowed() {
         let (one, two) = (payment(1), payment(2));
-        assert_eq!(call_for(&[&one]), Call { to: one.asset, data: one.transfer() });
+        assert_eq!(call_for(&[&one]), one.transfer());
+        assert_eq!(one.transfer().to, one.asset);
         let calls = Multicall3::aggregate3Call::abi_decode(&call_for(&[&one, &two]).data).unwrap();
         let calls: Vec<_> =
             calls.calls.into_iter().map(|c| (c.target, c.allowFailure, c.callData)).collect();
-        let expected = [(one.asset, true, one.transfer()), (two.asset, true, two.transfer())];
+        let expected =
+            [(one.asset, true, one.transfer().data), (two.asset, true, two.transfer().data)];
         assert_eq!(calls, expected);
     }
 }

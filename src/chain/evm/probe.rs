@@ -1,10 +1,10 @@
 //! Many calls in one round trip, none of which happens. `Probe.sol` is what the node runs.
 
-use alloy::sol_types::SolValue;
+use alloy::sol_types::{SolError, SolValue};
 use alloy_primitives::{Address, Bytes, U256, hex};
 use serde_json::json;
 
-use super::abi::{ProbeCall, ProbeResult};
+use super::abi::{Permit2, ProbeCall, ProbeResult, Proxy};
 use super::payment::Call;
 use super::rpc::{Ask, Rpc, bytes};
 use crate::fault::{Fault, Retry, Side};
@@ -50,6 +50,9 @@ impl Probed {
 
     /// Why a transfer that failed did so.
     pub(super) fn reason(&self) -> ErrorReason {
+        if let Some(reason) = self.data.first_chunk::<4>().and_then(named) {
+            return reason;
+        }
         let text = alloy::sol_types::decode_revert_reason(&self.data).unwrap_or_default();
         let text = if text.is_empty() { String::from_utf8_lossy(&self.data) } else { text.into() };
         ErrorReason::from_revert(&text).unwrap_or(ErrorReason::TransactionState)
@@ -122,6 +125,20 @@ pub(super) fn answer(bytes: &[u8], calls: usize, subjects: usize) -> Result<Foun
     })
 }
 
+/// The reason in an error of Permit2 or of x402's proxy, by its selector.
+fn named(selector: &[u8; 4]) -> Option<ErrorReason> {
+    match *selector {
+        Permit2::InvalidNonce::SELECTOR => Some(ErrorReason::DuplicateSettlement),
+        Permit2::SignatureExpired::SELECTOR => Some(ErrorReason::ValidBefore),
+        Proxy::PaymentTooEarly::SELECTOR => Some(ErrorReason::ValidAfter),
+        Permit2::InvalidSigner::SELECTOR
+        | Permit2::InvalidSignature::SELECTOR
+        | Permit2::InvalidSignatureLength::SELECTOR
+        | Permit2::InvalidContractSignature::SELECTOR => Some(ErrorReason::Signature),
+        _ => None,
+    }
+}
+
 fn fault(context: &'static str) -> Fault {
     Fault::new(Side::Chain, Retry::Later, context)
 }
@@ -131,7 +148,7 @@ const CODE: &str = include_str!("probe.hex");
 
 #[cfg(test)]
 mod tests {
-    use alloy::sol_types::{Revert, SolError};
+    use alloy::sol_types::Revert;
 
     use super::*;
 
@@ -146,6 +163,17 @@ mod tests {
         ] {
             let data = Revert { reason: text.to_owned() }.abi_encode().into();
             assert_eq!(Probed { ok: false, gas_used: 1, data }.reason(), reason, "{text}");
+        }
+        for (data, reason) in [
+            (Permit2::InvalidNonce {}.abi_encode(), ErrorReason::DuplicateSettlement),
+            (
+                Permit2::SignatureExpired { signatureDeadline: U256::ONE }.abi_encode(),
+                ErrorReason::ValidBefore,
+            ),
+            (Permit2::InvalidContractSignature {}.abi_encode(), ErrorReason::Signature),
+            (Proxy::PaymentTooEarly {}.abi_encode(), ErrorReason::ValidAfter),
+        ] {
+            assert_eq!(Probed { ok: false, gas_used: 1, data: data.into() }.reason(), reason);
         }
         let silent = Probed { ok: false, gas_used: 1, data: Bytes::new() };
         assert_eq!(silent.reason(), ErrorReason::TransactionState);

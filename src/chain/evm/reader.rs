@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::sol_types::{SolCall, SolEvent};
-use alloy_primitives::{B256, U256};
+use alloy::sol_types::SolEvent;
+use alloy_primitives::B256;
 use serde_json::{Value, json};
 
 use super::abi::Token;
-use super::payment::Call;
+use super::number::Number;
+use super::permit;
 use super::probe::{At, Found};
-use super::receipt::Receipt;
-use super::rpc::{Ask, Rpc, RpcUrl, hash, quantity};
+use super::receipt::{Log, Receipt};
+use super::rpc::{Ask, Rpc, RpcUrl, bytes, hash, quantity};
 use crate::chain::Sought;
 use crate::fault::{Fault, Retry, Side};
+use crate::x402::AssetTransferMethod;
 
 /// Reads payments on one chain. It signs nothing.
 pub struct Reader {
@@ -53,6 +55,13 @@ impl Reader {
         Self { rpc, confirmations }
     }
 
+    /// Whether nobody had used the authorization yet when the chain's clock was at `clock`.
+    pub(super) async fn is_unused(&self, sought: &Sought, clock: u64) -> Result<bool, Fault> {
+        let (used, at) = self.state(sought, At::Latest).await?;
+        // A node that lags does not know.
+        Ok(!used && at >= clock)
+    }
+
     /// Looks a payment up: the transaction that was named for it, then the state of its
     /// authorization, then the event of its use.
     ///
@@ -62,9 +71,10 @@ impl Reader {
     /// # Cancel safety
     /// Only reads.
     pub async fn trace(&self, sought: &Sought) -> Result<Traced, Fault> {
-        let (head, named) = self.named(sought).await?;
+        let named = sought.transaction.as_deref().and_then(|text| text.parse().ok());
+        let (head, named) = self.receipt(named).await?;
         if let Some(receipt) = named
-            && receipt.moved(&[sought]) == [true]
+            && self.is_moved_in(&receipt, sought).await?
         {
             return Ok(self.when_deep(&receipt, head));
         }
@@ -75,40 +85,69 @@ impl Reader {
         }
     }
 
-    /// Whether the authorization is used at a block, and that block's clock.
+    /// Whether the number is used at a block, and that block's clock.
     async fn state(&self, sought: &Sought, at: At) -> Result<(bool, u64), Fault> {
-        let (authorizer, nonce) = (sought.identity.payer, sought.identity.nonce);
-        let data = Token::authorizationStateCall { authorizer, nonce }.abi_encode().into();
-        let call = Call { to: sought.identity.asset, data };
+        let number = Number::from(&sought.identity);
         let Found { timestamp, results, .. } =
-            self.rpc.probe(at, &[call], &[], STATE_GAS_MAX).await?;
+            self.rpc.probe(at, &[number.question()], &[], STATE_GAS_MAX).await?;
         let word = results.first().and_then(|result| result.word());
-        let word = word.ok_or_else(|| fault("the asset has no authorizationState"))?;
-        Ok((word != U256::ZERO, timestamp))
+        let word = word.ok_or_else(|| fault("nobody keeps the numbers of payments"))?;
+        Ok((number.is_used(word), timestamp))
     }
 
-    /// An authorization that nobody has used: it never will be once its window has closed in a
-    /// block that stays.
-    async fn unused(&self, sought: &Sought, head: u64) -> Result<Traced, Fault> {
-        let (used, clock) = match self.state(sought, At::Safe).await {
-            Ok(found) => found,
+    /// The same in a block that stays.
+    async fn state_for_good(&self, sought: &Sought, head: u64) -> Result<(bool, u64), Fault> {
+        match self.state(sought, At::Safe).await {
+            Ok(found) => Ok(found),
             // Not every chain has the word.
-            Err(_) => self.state(sought, At::Number(head.saturating_sub(SAFE_DEPTH))).await?,
-        };
+            Err(_) => self.state(sought, At::Number(head.saturating_sub(SAFE_DEPTH))).await,
+        }
+    }
+
+    /// A number that nobody has used: it never will be once its window has closed in a block that
+    /// stays.
+    async fn unused(&self, sought: &Sought, head: u64) -> Result<Traced, Fault> {
+        let (used, clock) = self.state_for_good(sought, head).await?;
         let over = !used && clock >= sought.valid_before;
         Ok(if over { Traced::NotMoved } else { Traced::Open })
     }
 
-    /// How an authorization was used.
+    /// How a number was used.
     async fn use_of(&self, sought: &Sought, head: u64) -> Result<Traced, Fault> {
-        let transaction = self.search(sought, head).await?;
-        let receipt = self.receipt(transaction).await?;
-        let receipt = receipt.ok_or_else(|| fault("a used authorization has no transaction"))?;
-        if receipt.moved(&[sought]) == [true] {
-            return Ok(self.when_deep(&receipt, head));
+        match (self.search(sought, head).await?, sought.identity.method()) {
+            // Its height is that of the node that told of it.
+            (Some((head, receipt)), _) if self.is_moved_in(&receipt, sought).await? => {
+                Ok(self.when_deep(&receipt, head))
+            }
+            (Some((head, receipt)), _) => {
+                let stays = receipt.block.saturating_add(SAFE_DEPTH) <= head;
+                Ok(if stays { Traced::NotMoved } else { Traced::Open })
+            }
+            (None, AssetTransferMethod::Eip3009) => {
+                Err(fault("a used authorization was not found in the blocks of its time"))
+            }
+            // Permit2 does not say how: without a transfer in all that time, for something else.
+            (None, AssetTransferMethod::Permit2) => {
+                let (used, _) = self.state_for_good(sought, head).await?;
+                Ok(if used { Traced::NotMoved } else { Traced::Open })
+            }
         }
-        let stays = receipt.block.saturating_add(SAFE_DEPTH) <= head;
-        Ok(if stays { Traced::NotMoved } else { Traced::Open })
+    }
+
+    /// Whether a transaction has moved this payment and not another like it.
+    async fn is_moved_in(&self, receipt: &Receipt, sought: &Sought) -> Result<bool, Fault> {
+        if receipt.moved(&[sought]) != [true] {
+            return Ok(false);
+        }
+        match sought.identity.method() {
+            AssetTransferMethod::Eip3009 => Ok(true),
+            AssetTransferMethod::Permit2 => {
+                let ask = Ask::new("eth_getTransactionByHash", json!([receipt.transaction]));
+                let said = self.rpc.ask_for(ask).await?;
+                let input = bytes(said.get("input").unwrap_or(&Value::Null))?;
+                Ok(permit::is_said(&input, sought))
+            }
+        }
     }
 
     fn when_deep(&self, receipt: &Receipt, head: u64) -> Traced {
@@ -119,20 +158,15 @@ impl Reader {
         }
     }
 
-    /// The transaction in which an authorization was used or cancelled, looked for from the last
-    /// block back to when the payment was first seen.
-    async fn search(&self, sought: &Sought, head: u64) -> Result<B256, Fault> {
+    /// The transaction in which a number was used or cancelled, looked for from the last block back
+    /// to when the payment was first seen. Of Permit2, only one that has moved the money.
+    async fn search(&self, sought: &Sought, head: u64) -> Result<Option<(u64, Receipt)>, Fault> {
         let since = sought.since.seconds().saturating_sub(CLOCKS_APART_MAX.as_secs());
-        let events = [
-            Token::AuthorizationUsed::SIGNATURE_HASH,
-            Token::AuthorizationCanceled::SIGNATURE_HASH,
-        ];
-        let topics = json!([events, sought.identity.payer.into_word(), sought.identity.nonce]);
         let (mut last, mut span) = (head, BLOCKS_EACH_MAX);
         for _ in 0..SEARCHES_MAX {
             let first = last.saturating_sub(span.saturating_sub(1));
             let filter = json!({
-                "address": sought.identity.asset, "topics": topics,
+                "address": sought.asset, "topics": topics(sought),
                 "fromBlock": format!("{first:#x}"), "toBlock": format!("{last:#x}"),
             });
             let block = json!([format!("{first:#x}"), false]);
@@ -148,25 +182,52 @@ impl Reader {
                 span = (span / 10).max(BLOCKS_EACH_MIN);
                 continue;
             };
-            if let Some(log) = logs.as_array().and_then(|logs| logs.first()) {
-                return hash(log.get("transactionHash").unwrap_or(&Value::Null));
+            if let Some(found) = self.first_of(logs, sought).await? {
+                return Ok(Some(found));
             }
             let block = block.as_ref().ok().and_then(|block| block.get("timestamp"));
             let clock = block.map(quantity).transpose()?;
             if first == 0 || clock.is_some_and(|clock| clock < since) {
-                break;
+                return Ok(None);
             }
             last = first.saturating_sub(1);
         }
-        Err(fault("a used authorization was not found in the blocks of its time"))
+        Err(fault("a used authorization was not found in so many searches"))
     }
 
-    /// The height of the chain, and the transaction that was named for the payment, if it is in a
-    /// block.
-    async fn named(&self, sought: &Sought) -> Result<(u64, Option<Receipt>), Fault> {
-        let named = sought.transaction.as_deref().and_then(|text| text.parse::<B256>().ok());
+    /// The transaction of the first event that is about this payment, with the height of the chain.
+    async fn first_of(
+        &self,
+        logs: &Value,
+        sought: &Sought,
+    ) -> Result<Option<(u64, Receipt)>, Fault> {
+        let mut last = None;
+        let logs = logs.as_array().map_or(&[][..], Vec::as_slice);
+        if logs.len() > EVENTS_EACH_MAX {
+            return Err(fault("too many events could be of this payment"));
+        }
+        for log in logs {
+            let transaction = hash(log.get("transactionHash").unwrap_or(&Value::Null))?;
+            let by_number = sought.identity.method() == AssetTransferMethod::Eip3009;
+            if last == Some(transaction) || !(by_number || Log::read(log)?.pays(sought)) {
+                continue;
+            }
+            last = Some(transaction);
+            // Another node may tell now, which has another height.
+            let (head, receipt) = self.receipt(Some(transaction)).await?;
+            let receipt = receipt.ok_or_else(|| fault("an event has no transaction"))?;
+            if by_number || self.is_moved_in(&receipt, sought).await? {
+                return Ok(Some((head, receipt)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The height of the chain, and a transaction's receipt if it is in a block: both from one
+    /// node.
+    async fn receipt(&self, transaction: Option<B256>) -> Result<(u64, Option<Receipt>), Fault> {
         let mut asks = vec![Ask::new("eth_blockNumber", json!([]))];
-        asks.extend(named.map(receipt_of));
+        asks.extend(transaction.map(receipt_of));
         let replies = self.rpc.ask(&asks).await?;
         let mut replies = replies.into_iter();
         let refused = |error| fault("a node refused a question").caused_by(error);
@@ -175,15 +236,28 @@ impl Reader {
         let receipt = receipt.map(|value| Receipt::read(&value)).transpose()?.flatten();
         Ok((quantity(&head)?, receipt))
     }
-
-    async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, Fault> {
-        Receipt::read(&self.rpc.ask_for(receipt_of(transaction)).await?)
-    }
 }
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+/// The events to look for: the use of a number, or transfers like the one that was asked for.
+fn topics(sought: &Sought) -> Value {
+    let payer = sought.identity.payer.into_word();
+    match sought.identity.method() {
+        AssetTransferMethod::Eip3009 => {
+            let events = [
+                Token::AuthorizationUsed::SIGNATURE_HASH,
+                Token::AuthorizationCanceled::SIGNATURE_HASH,
+            ];
+            json!([events, payer, sought.identity.nonce])
+        }
+        AssetTransferMethod::Permit2 => {
+            json!([Token::Transfer::SIGNATURE_HASH, payer, sought.pay_to.into_word()])
+        }
     }
 }
 
@@ -200,6 +274,8 @@ fn fault(context: &'static str) -> Fault {
 pub const SEARCHES_MAX: u32 = 64;
 const BLOCKS_EACH_MAX: u64 = 2_000;
 const BLOCKS_EACH_MIN: u64 = 5;
+/// Events of one search, each of which takes two questions.
+const EVENTS_EACH_MAX: usize = 500;
 /// Below a block that stays, where a chain does not say which one does.
 const SAFE_DEPTH: u64 = 64;
 /// Between our clock and the chain's.

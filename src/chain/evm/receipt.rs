@@ -4,10 +4,12 @@ use alloy::sol_types::SolEvent;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use serde_json::Value;
 
-use super::abi::Token;
+use super::abi::{Proxy, Token};
 use super::rpc::{address, bytes, hash, quantity};
 use crate::chain::Sought;
 use crate::fault::{Fault, Retry, Side};
+use crate::x402::AssetTransferMethod;
+use crate::x402::permit2::EXACT_PROXY;
 
 /// A transaction that is in a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +54,7 @@ impl Receipt {
 }
 
 impl Log {
-    fn read(value: &Value) -> Result<Self, Fault> {
+    pub(super) fn read(value: &Value) -> Result<Self, Fault> {
         let field = |name: &str| value.get(name).unwrap_or(&Value::Null);
         let topics = field("topics").as_array().ok_or_else(|| fault("an event without topics"))?;
         Ok(Self {
@@ -69,7 +71,18 @@ impl Log {
         self.topics == topics
     }
 
-    fn pays(&self, sought: &Sought) -> bool {
+    /// Whether it is the proxy's word that Permit2 has just moved money.
+    fn seals(&self) -> bool {
+        let seals = [Proxy::Settled::SIGNATURE_HASH, Proxy::SettledWithPermit::SIGNATURE_HASH];
+        self.address == EXACT_PROXY && self.topics.first().is_some_and(|it| seals.contains(it))
+    }
+
+    fn is_transfer_of(&self, asset: Address) -> bool {
+        let transfer = Token::Transfer::SIGNATURE_HASH;
+        self.address == asset && self.topics.first() == Some(&transfer)
+    }
+
+    pub(super) fn pays(&self, sought: &Sought) -> bool {
         let identity = &sought.identity;
         let (payer, payee) = (identity.payer.into_word(), sought.pay_to.into_word());
         let value = U256::from(sought.amount.units()).to_be_bytes::<32>();
@@ -85,32 +98,53 @@ enum Neighbour {
     Before,
 }
 
-/// The payments whose authorization was used right beside the transfer that was asked for.
-///
-/// The same authorization can be used for a transfer to somebody else, as
-/// `receiveWithAuthorization`; a use alone proves nothing. No transfer counts for two.
+/// The payments whose money has moved. No transfer counts for two.
 fn matched(logs: &[Log], sought: &[&Sought], side: Neighbour) -> Vec<bool> {
     let mut taken = vec![false; logs.len()];
     let mut moved = |wanted: &Sought| {
-        let of_asset = |log: &&Log| log.address == wanted.identity.asset;
-        let place = |log: &Log| logs.iter().position(|other| std::ptr::eq(other, log));
-        let own: Vec<&Log> = logs.iter().filter(of_asset).collect();
-        let Some(at) = own.iter().position(|log| log.uses(wanted)) else { return false };
-        let beside = match side {
-            Neighbour::After => at.checked_add(1),
-            Neighbour::Before => at.checked_sub(1),
+        let transfers = match wanted.identity.method() {
+            AssetTransferMethod::Eip3009 => used(logs, wanted, side).into_iter().collect(),
+            AssetTransferMethod::Permit2 => sealed(logs, wanted),
         };
-        let beside = beside.and_then(|at| own.get(at)).filter(|log| log.pays(wanted));
-        let free = beside.and_then(|log| place(log)).and_then(|at| taken.get_mut(at));
-        match free {
-            Some(taken @ false) => {
+        let free = transfers.into_iter().find(|at| taken.get(*at) == Some(&false));
+        match free.and_then(|at| taken.get_mut(at)) {
+            Some(taken) => {
                 *taken = true;
                 true
             }
-            Some(true) | None => false,
+            None => false,
         }
     };
     sought.iter().map(|wanted| moved(wanted)).collect()
+}
+
+/// The transfer that was asked for, right beside the use of its authorization.
+///
+/// The same authorization can be used for a transfer to somebody else, as
+/// `receiveWithAuthorization`; a use alone proves nothing.
+fn used(logs: &[Log], wanted: &Sought, side: Neighbour) -> Option<usize> {
+    let own = logs.iter().enumerate().filter(|(_, log)| log.address == wanted.asset);
+    let own: Vec<(usize, &Log)> = own.collect();
+    let at = own.iter().position(|(_, log)| log.uses(wanted))?;
+    let beside = match side {
+        Neighbour::After => at.checked_add(1),
+        Neighbour::Before => at.checked_sub(1),
+    };
+    let (at, log) = own.get(beside?)?;
+    log.pays(wanted).then_some(*at)
+}
+
+/// The transfers like the one that was asked for, each with the proxy's word right behind it.
+///
+/// Events of Permit2 tell no number: whoever asks knows that it is this payment's transaction.
+fn sealed(logs: &[Log], wanted: &Sought) -> Vec<usize> {
+    let of_both = |log: &Log| log.is_transfer_of(wanted.asset) || log.seals();
+    let both: Vec<(usize, &Log)> =
+        logs.iter().enumerate().filter(|(_, log)| of_both(log)).collect();
+    let pairs = both.iter().zip(both.iter().skip(1));
+    let found =
+        pairs.filter(|((_, one), (_, next))| !one.seals() && one.pays(wanted) && next.seals());
+    found.map(|((at, _), _)| *at).collect()
 }
 
 fn fault(context: &'static str) -> Fault {
@@ -121,16 +155,18 @@ fn fault(context: &'static str) -> Fault {
 pub(super) mod tests {
     use super::*;
     use crate::clock::UnixMillis;
+    use crate::x402::permit2::PERMIT2;
     use crate::x402::{AtomicAmount, Network, PaymentIdentity};
 
     pub(in crate::chain::evm) fn sought(nonce: u8) -> Sought {
         Sought {
             identity: PaymentIdentity {
                 network: Network::eip155(84532),
-                asset: Address::repeat_byte(0x11),
+                contract: Address::repeat_byte(0x11),
                 payer: Address::repeat_byte(0x33),
                 nonce: B256::repeat_byte(nonce),
             },
+            asset: Address::repeat_byte(0x11),
             amount: AtomicAmount::new(50_000),
             pay_to: Address::repeat_byte(0x22),
             valid_before: 1_800_000_000,
@@ -140,23 +176,23 @@ pub(super) mod tests {
     }
 
     fn used(nonce: u8) -> Log {
-        let Sought { identity, .. } = sought(nonce);
+        let Sought { identity, asset, .. } = sought(nonce);
         let topics = vec![
             Token::AuthorizationUsed::SIGNATURE_HASH,
             identity.payer.into_word(),
             identity.nonce,
         ];
-        Log { address: identity.asset, topics, data: Bytes::new() }
+        Log { address: asset, topics, data: Bytes::new() }
     }
 
     fn paid(to: u8, amount: u64) -> Log {
-        let Sought { identity, .. } = sought(1);
+        let Sought { identity, asset, .. } = sought(1);
         let topics = vec![
             Token::Transfer::SIGNATURE_HASH,
             identity.payer.into_word(),
             Address::repeat_byte(to).into_word(),
         ];
-        Log { address: identity.asset, topics, data: U256::from(amount).to_be_bytes_vec().into() }
+        Log { address: asset, topics, data: U256::from(amount).to_be_bytes_vec().into() }
     }
 
     #[track_caller]
@@ -199,6 +235,46 @@ pub(super) mod tests {
         check(vec![used(1), foreign(paid(0x44, 1)), paid(0x22, 50_000)], &[1], &[true]);
         check(vec![used(1), foreign(paid(0x22, 50_000))], &[1], &[false]);
         check(vec![foreign(used(1)), paid(0x22, 50_000)], &[1], &[false]);
+    }
+
+    fn permitted(nonce: u8) -> Sought {
+        let mut sought = sought(nonce);
+        sought.identity.contract = PERMIT2;
+        sought
+    }
+
+    fn seal() -> Log {
+        let topics = vec![Proxy::Settled::SIGNATURE_HASH];
+        Log { address: EXACT_PROXY, topics, data: Bytes::new() }
+    }
+
+    #[track_caller]
+    fn check_permits(logs: Vec<Log>, sought: &[Sought], expected: &[bool]) {
+        let receipt = Receipt { transaction: B256::ZERO, block: 1, block_hash: B256::ZERO, logs };
+        assert_eq!(receipt.moved(&sought.iter().collect::<Vec<_>>()), expected);
+    }
+
+    #[test]
+    fn a_permit_has_moved_what_the_proxy_seals() {
+        let one = [permitted(1)];
+        check_permits(vec![paid(0x22, 50_000), seal()], &one, &[true]);
+        let approved = Log { topics: vec![B256::repeat_byte(9)], ..paid(0x22, 1) };
+        check_permits(vec![approved.clone(), paid(0x22, 50_000), approved, seal()], &one, &[true]);
+        check_permits(vec![paid(0x22, 50_000)], &one, &[false]);
+        check_permits(vec![seal(), paid(0x22, 50_000)], &one, &[false]);
+        check_permits(vec![paid(0x22, 49_999), seal()], &one, &[false]);
+        check_permits(vec![paid(0x44, 50_000), seal()], &one, &[false]);
+        check_permits(vec![paid(0x22, 50_000), paid(0x44, 1), seal()], &one, &[false]);
+        let forged = Log { address: Address::repeat_byte(0x11), ..seal() };
+        check_permits(vec![paid(0x22, 50_000), forged], &one, &[false]);
+    }
+
+    #[test]
+    fn permits_and_authorizations_in_one_transaction_are_told_apart() {
+        let logs = vec![used(1), paid(0x22, 50_000), paid(0x22, 50_000), seal()];
+        check_permits(logs, &[sought(1), permitted(2)], &[true, true]);
+        let logs = vec![used(1), paid(0x22, 50_000), paid(0x44, 1), seal()];
+        check_permits(logs, &[sought(1), permitted(2)], &[true, false]);
     }
 
     #[test]

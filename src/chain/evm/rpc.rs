@@ -1,15 +1,20 @@
 //! Questions to the nodes of one chain: several endpoints, the healthy ones first.
 
 mod answer;
+mod shared;
 mod url;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, redirect, retry};
 use serde_json::{Value, json};
 
+#[cfg(test)]
+pub(super) use self::answer::{Node, Posted};
 pub(super) use self::answer::{Reply, RpcError, address, bytes, hash, quantity};
+use self::shared::Shared;
 pub use self::url::{RpcUrl, RpcUrlError};
 use crate::clock::steady;
 use crate::fault::{Fault, Retry, Side};
@@ -17,13 +22,12 @@ use crate::fault::{Fault, Retry, Side};
 /// The nodes of one chain.
 pub(super) struct Rpc {
     endpoints: Box<[Endpoint]>,
-    client: Client,
     timeout: Duration,
     started: Instant,
 }
 
 struct Endpoint {
-    url: RpcUrl,
+    node: Arc<Shared>,
     failures: AtomicU32,
     /// Milliseconds after the start until which it is asked only when no other is left.
     down_until: AtomicU64,
@@ -32,8 +36,8 @@ struct Endpoint {
 /// One question of a batch.
 #[derive(Clone, Debug)]
 pub(super) struct Ask {
-    pub(super) method: &'static str,
-    pub(super) params: Value,
+    method: &'static str,
+    params: Arc<Value>,
 }
 
 /// What nodes said to a signed transaction.
@@ -51,14 +55,12 @@ pub(super) enum Taken {
 
 impl Ask {
     pub(super) fn new(method: &'static str, params: Value) -> Self {
-        Self { method, params }
+        Self { method, params: Arc::new(params) }
     }
 }
 
 impl Rpc {
     pub(super) fn new(urls: Vec<RpcUrl>, timeout: Duration) -> Result<Self, reqwest::Error> {
-        let endpoint =
-            |url| Endpoint { url, failures: AtomicU32::new(0), down_until: AtomicU64::new(0) };
         let client = Client::builder()
             .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
@@ -69,8 +71,13 @@ impl Rpc {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tcp_keepalive(IDLE_TIMEOUT)
             .build()?;
+        let endpoint = |url| Endpoint {
+            node: Arc::new(Shared::new(client.clone(), url, timeout)),
+            failures: AtomicU32::new(0),
+            down_until: AtomicU64::new(0),
+        };
         let endpoints = urls.into_iter().map(endpoint).collect();
-        Ok(Self { endpoints, client, timeout, started: steady() })
+        Ok(Self { endpoints, timeout, started: steady() })
     }
 
     /// Asks in one round trip. Each endpoint is tried at most once, until one answers everything.
@@ -125,7 +132,13 @@ impl Rpc {
             match reply {
                 Some(Ok(_)) => return Taken::Yes,
                 Some(Err(error)) if error.is_known_already() => return Taken::Yes,
-                Some(Err(error)) if error.is_nonce_used() => return Taken::NonceUsed,
+                // Whoever did not answer may have it, and it may be in a block by now.
+                Some(Err(error)) if error.is_nonce_used() => {
+                    return doubt.map_or(Taken::NonceUsed, Taken::Perhaps);
+                }
+                Some(Err(error)) if error.is_doubt() => {
+                    doubt = Some(fault("a node does not know").caused_by(error));
+                }
                 Some(Err(error)) => refused = Some(error),
                 None => doubt = Some(fault("no answer")),
             }
@@ -149,7 +162,7 @@ impl Rpc {
                 Ok(_) => {
                     endpoint.fails_for(self.now(), WRONG_CHAIN_PAUSE);
                     let wrong = Fault::new(Side::Chain, Retry::Never, "a node is on another chain");
-                    last = Some(wrong.caused_by(endpoint.url.shown()));
+                    last = Some(wrong.caused_by(endpoint.node.url().shown()));
                 }
                 Err(fault) => {
                     endpoint.fails(self.now());
@@ -190,11 +203,11 @@ impl Rpc {
 
     async fn ask_one(&self, endpoint: &Endpoint, asks: &[Ask]) -> Result<Vec<Reply>, Fault> {
         let late = |late| fault("no answer in time").caused_by(late);
-        let asking = answer::exchange(&self.client, endpoint.url.url(), asks);
+        let asking = endpoint.node.ask(asks);
         let asked = tokio::time::timeout(self.timeout, asking).await.map_err(late);
         asked.and_then(|answered| answered).map_err(|cause| {
             fault("a node does not answer")
-                .caused_by(NoAnswer { endpoint: endpoint.url.shown().into(), cause })
+                .caused_by(NoAnswer { endpoint: endpoint.node.url().shown().into(), cause })
         })
     }
 }

@@ -1,14 +1,15 @@
 //! Would this payment settle now? Balance, authorization and transfer, in one round trip.
 
 use alloy::sol_types::SolCall;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::Address;
 
 use super::abi::Token;
 use super::payment::{Call, MULTICALL3, Payment};
-use super::probe::{At, Found};
+use super::probe::{At, Found, Probed};
 use super::{Evm, Inner};
 use crate::fault::{Fault, Retry, Side};
-use crate::x402::ErrorReason;
+use crate::x402::permit2::{EXACT_PROXY, PERMIT2};
+use crate::x402::{ErrorReason, Form};
 
 impl Evm {
     /// Judges a payment by the state of the last block, and by that block's clock.
@@ -34,17 +35,19 @@ impl Evm {
     }
 }
 
-fn question(payment: &Payment) -> (Vec<Call>, [Address; 3]) {
-    let owner = payment.authorization.from;
-    let (asset, nonce) = (payment.asset, payment.authorization.nonce);
-    let balance = Token::balanceOfCall { owner }.abi_encode();
-    let state = Token::authorizationStateCall { authorizer: owner, nonce }.abi_encode();
-    let reads = [balance, state].map(|data| Call { to: asset, data: data.into() });
+fn question(payment: &Payment) -> (Vec<Call>, [Address; 4]) {
+    let (owner, asset) = (payment.authorization.from, payment.asset);
+    let balance = Call { to: asset, data: Token::balanceOfCall { owner }.abi_encode().into() };
+    let allowance = Token::allowanceCall { owner, spender: PERMIT2 }.abi_encode();
+    let allowance = match payment.authorization.form {
+        Form::Eip3009 => None,
+        Form::Permit2(_) => Some(Call { to: asset, data: allowance.into() }),
+    };
+    let reads = [balance, payment.number().question()].into_iter().chain(allowance);
     let deploy = payment.deploy();
     let deploy = deploy.map(|deploy| Call { to: deploy.factory, data: deploy.data.clone() });
-    let transfer = Call { to: asset, data: payment.transfer() };
-    let calls = reads.into_iter().chain(deploy).chain([transfer]).collect();
-    (calls, [owner, asset, MULTICALL3])
+    let calls = reads.chain(deploy).chain([payment.transfer()]).collect();
+    (calls, [owner, asset, MULTICALL3, EXACT_PROXY])
 }
 
 /// Judges what was found, the plainest reason first.
@@ -53,27 +56,40 @@ fn judge(
     payment: &Payment,
     found: &Found,
 ) -> Result<Result<(), ErrorReason>, Fault> {
-    let ([payer, asset, multicall], [balance, state, .., transfer]) =
+    let ([payer, asset, multicall, proxy], [balance, state, .., transfer]) =
         (found.code_sizes.as_slice(), found.results.as_slice())
     else {
         return Err(fault("a node's answer is not to this question"));
     };
-    let (Some(balance), Some(state)) = (balance.word(), state.word()) else {
-        let what = if *asset == 0 { "the asset has no code" } else { "the asset has no EIP-3009" };
-        return Err(Fault::new(Side::Chain, Retry::Never, what));
+    let lacks = |what| Err(Fault::new(Side::Chain, Retry::Never, what));
+    let (value, number) = (payment.authorization.value, payment.number());
+    let (allowance, reads) = match payment.authorization.form {
+        Form::Eip3009 => (None, 2),
+        Form::Permit2(_) if *proxy == 0 => return lacks("the chain has no x402ExactPermit2Proxy"),
+        Form::Permit2(_) => (found.results.get(2).and_then(Probed::word), 3),
     };
+    let (balance, used) = match (balance.word(), state.word(), payment.authorization.form) {
+        (Some(balance), Some(state), _) => (balance, number.is_used(state)),
+        _ if *asset == 0 => return lacks("the asset has no code"),
+        (_, _, Form::Eip3009) => return lacks("the asset has no EIP-3009"),
+        (None, _, Form::Permit2(_)) => return lacks("the asset is no ERC-20"),
+        (_, None, Form::Permit2(_)) => return lacks("the chain has no Permit2"),
+    };
+    let unapproved = number.contract == PERMIT2 && allowance.is_none_or(|most| most < value);
     // A wallet that is there is not deployed again; the attempt alone may take any gas.
-    let reads = if *payer == 0 { 2 } else { found.results.len().saturating_sub(1) };
+    let reads = if *payer == 0 { reads } else { found.results.len().saturating_sub(1) };
     let gas = found.results.iter().skip(reads).map(|result| result.gas_used);
     let gas = gas.fold(0_u64, u64::saturating_add);
     let needs_code = payment.is_by_contract() && *payer == 0;
-    let refused = if state != U256::ZERO {
+    let refused = if used {
         Some(ErrorReason::DuplicateSettlement)
     } else if needs_code && (payment.deploy().is_none() || *multicall == 0) {
         // No key has made the signature, and there is no contract that could take it.
         Some(ErrorReason::Signature)
-    } else if balance < payment.authorization.value {
+    } else if balance < value {
         Some(ErrorReason::InsufficientFunds)
+    } else if unapproved && !(payment.brings_approval() && transfer.ok) {
+        Some(ErrorReason::AllowanceRequired)
     } else if !transfer.ok {
         Some(transfer.reason())
     } else if gas > inner.bounds.gas_max {

@@ -26,7 +26,8 @@ pub(super) fn json(entry: &Entry, config: &Config) -> serde_json::Value {
         "changed_ms": entry.changed_at.millis(),
         "state": entry.state.name(),
         "network": entry.identity.network.as_str(),
-        "asset": entry.identity.asset.to_checksum(None),
+        "asset": entry.asset.to_checksum(None),
+        "contract": entry.identity.contract.to_checksum(None),
         "payer": entry.identity.payer.to_checksum(None),
         "nonce": entry.identity.nonce.to_string(),
         "pay_to": entry.pay_to.to_checksum(None),
@@ -53,7 +54,7 @@ pub(super) fn csv(entry: &Entry, config: &Config) -> String {
         &stamp(entry.changed_at),
         entry.state.name(),
         identity.network.as_str(),
-        &identity.asset.to_checksum(None),
+        &entry.asset.to_checksum(None),
         &identity.payer.to_checksum(None),
         &identity.nonce.to_string(),
         &entry.pay_to.to_checksum(None),
@@ -77,7 +78,7 @@ pub(super) fn csv_line(cells: &[&str]) -> String {
 }
 
 fn decimal(entry: &Entry, config: &Config) -> Option<String> {
-    in_decimals(entry.amount, &entry.identity.network, entry.identity.asset, config)
+    in_decimals(entry.amount, &entry.identity.network, entry.asset, config)
 }
 
 /// The amount in whole units, if the configuration knows the asset.

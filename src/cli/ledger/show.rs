@@ -35,7 +35,7 @@ impl std::str::FromStr for Which {
         let mut part = || parts.next().ok_or(WhichError);
         let identity = PaymentIdentity {
             network: part()?.parse().map_err(|_| WhichError)?,
-            asset: part()?.parse::<Address>().map_err(|_| WhichError)?,
+            contract: part()?.parse::<Address>().map_err(|_| WhichError)?,
             payer: part()?.parse::<Address>().map_err(|_| WhichError)?,
             nonce: part()?.parse::<B256>().map_err(|_| WhichError)?,
         };

@@ -73,7 +73,7 @@ fn group(entry: &Entry, by: &[By]) -> Group {
         By::Network | By::Asset => String::new(),
     };
     let identity = &entry.identity;
-    (by.iter().map(cell).collect(), identity.network.clone(), identity.asset)
+    (by.iter().map(cell).collect(), identity.network.clone(), entry.asset)
 }
 
 fn write(

@@ -16,7 +16,7 @@ use super::error::PayError;
 use crate::clock::UnixMillis;
 use crate::x402::payload::OutgoingExact;
 use crate::x402::{
-    Authorization, Eip712Domain, PaymentIdentity, SignedAuthorization, Version, encoding,
+    Authorization, Eip712Domain, Form, PaymentIdentity, SignedAuthorization, Version, encoding,
 };
 
 /// A private key. Never printed.
@@ -103,12 +103,13 @@ impl Wallet {
             valid_after: U256::ZERO,
             valid_before: U256::from(valid_before),
             nonce,
+            form: Form::Eip3009,
         };
         let signed = self.sign(payable, authorization)?;
         let (header, value) = payable.header(demand, &signed)?;
         let identity = PaymentIdentity {
             network: payable.known.network(),
-            asset: payable.asset,
+            contract: payable.asset,
             payer: self.address(),
             nonce,
         };
@@ -130,7 +131,8 @@ impl Wallet {
         let hash = domain.signing_hash(&authorization);
         let signature =
             self.0.sign_hash_sync(&hash).map_err(|cause| PayError::Machine(cause.into()))?;
-        Ok(SignedAuthorization { authorization, signature: signature.as_bytes().into() })
+        let signature = signature.as_bytes().into();
+        Ok(SignedAuthorization { authorization, signature, approval: None })
     }
 }
 

@@ -40,6 +40,20 @@ fn faults_in_a_row_open_it_for_its_own_question() {
 }
 
 #[test]
+fn a_pause_that_it_asks_for_opens_it_for_that_long_within_bounds() {
+    for (asked, wait) in [(0, WAIT_MIN), (7, Duration::from_secs(7)), (3_600, WAIT_MAX)] {
+        let health = Health::default();
+        let change = Change { question: Question::Verify, circuit: Circuit::Open, wait };
+        let pause = Sign::Pause(Duration::from_secs(asked));
+        assert_eq!(ask(&health, pause, 0), Some(change));
+        assert_eq!(health.wait(Question::Verify, at(1)), Some(wait - MILLI));
+        let after = i64::try_from(wait.as_millis()).unwrap();
+        assert!(ask(&health, Sign::Well, after).is_some());
+        assert_eq!(health.circuit(Question::Verify, at(after)), Circuit::Closed);
+    }
+}
+
+#[test]
 fn one_good_answer_ends_a_row_and_a_payments_own_trouble_does_not_count() {
     let health = Health::default();
     for _ in 0..FAULTS_LATELY_MAX - 1 {

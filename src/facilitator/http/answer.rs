@@ -11,7 +11,7 @@ use super::ask::Answer;
 use super::words;
 use crate::facilitator::{Order, Outcome, Verdict};
 use crate::fault::{Fault, Retry, Side};
-use crate::x402::{AtomicAmount, ErrorReason, SupportedResponse};
+use crate::x402::{AtomicAmount, ErrorReason, SupportedResponse, Version};
 
 /// Reads the answer of `/verify`.
 ///
@@ -48,7 +48,7 @@ pub(super) fn verdict(answer: &Answer, order: &Order) -> Result<Verdict, Fault> 
 /// | any | `success: false` and a transaction | `Unknown`, with the transaction |
 /// | 401 403 404 405 413 415 429 | any other | `NotSent`: turned away at the door |
 /// | 2xx and other 4xx but 408 | `success: false`, a reason found before sending | `Rejected` |
-/// | the same | `success: false`, no such reason | `Unknown` |
+/// | the same | `success: false`, no such reason, or that it was used before | `Unknown` |
 /// | 408, 3xx, 5xx | any other | `Unknown` |
 /// | any other | not the JSON of a settlement | `Unknown` |
 pub(super) fn outcome(answer: &Answer, order: &Order) -> Outcome {
@@ -83,8 +83,11 @@ pub(super) fn outcome(answer: &Answer, order: &Order) -> Outcome {
     }
     let answered = status.is_success() || (status.is_client_error() && status != TIMED_OUT);
     match words::unsent(text) {
+        // Perhaps by this very order: whoever stands between may have repeated it when the answer
+        // to the first was lost.
+        Some(ErrorReason::DuplicateSettlement) => unknown(None, status, Disbelief::UsedBefore),
         Some(reason) if answered => Outcome::Rejected(reason),
-        Some(_) => unknown(None, status, Disbelief::Status(status)),
+        Some(_) => unknown(None, status, Disbelief::Named(status)),
         None => unknown(None, status, Disbelief::PerhapsSent),
     }
 }
@@ -118,6 +121,10 @@ enum Disbelief {
     FailedTransaction,
     #[error("its reason does not exclude that a transaction was sent")]
     PerhapsSent,
+    #[error("it says that the payment was used before, and not by whom")]
+    UsedBefore,
+    #[error("it names a reason, with status {}", .0.as_u16())]
+    Named(StatusCode),
 }
 
 /// The answer of `/verify`, as loosely as it is written in the field.
@@ -169,9 +176,8 @@ fn settled(status: StatusCode, said: &SettleAnswer<'_>, order: &Order) -> Result
     if !status.is_success() {
         return Err(Disbelief::Status(status));
     }
-    let network = said.network.as_deref();
-    let caip2 = order.offer.requirements.network.as_str();
-    if network != Some(caip2) && network != Some(&*order.offer.v1.network) {
+    let named = |version| said.network.as_deref() == Some(order.offer.network_in(version));
+    if !named(Version::V2) && !named(Version::V1) {
         return Err(Disbelief::OtherNetwork);
     }
     let amount = said.amount.map(|amount| amount.get().trim_matches('"').parse::<AtomicAmount>());
@@ -208,7 +214,10 @@ fn at_the_door(status: StatusCode) -> bool {
 fn unknown(transaction: Option<Box<str>>, status: StatusCode, cause: Disbelief) -> Outcome {
     let fault = match cause {
         // It works, and a payer whose account is empty by now can bring it to say so.
-        Disbelief::FailedTransaction | Disbelief::PerhapsSent if !status.is_server_error() => {
+        Disbelief::FailedTransaction | Disbelief::UsedBefore | Disbelief::Named(_) => {
+            disbelief(status, cause).of_one_payment()
+        }
+        Disbelief::PerhapsSent if !status.is_server_error() => {
             disbelief(status, cause).of_one_payment()
         }
         _ => disbelief(status, cause),

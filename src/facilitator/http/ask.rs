@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::http::header::AUTHORIZATION;
+use ::http::header::{AUTHORIZATION, RETRY_AFTER};
 use ::http::{HeaderMap, Method, StatusCode};
 use bytes::Bytes;
 use reqwest::{Client, Response, Url, redirect, retry};
@@ -39,6 +39,8 @@ pub(super) struct Endpoint {
 /// An answer that came to its end, in time and within bounds.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// For how long it wants not to be asked.
+    pub(super) pause: Option<Duration>,
     pub(super) body: Vec<u8>,
 }
 
@@ -121,8 +123,9 @@ impl Endpoint {
     async fn exchange(&self, body: Option<Bytes>) -> Result<Answer, Unanswered> {
         let response = self.send(body).await?;
         let status = response.status();
+        let pause = pause(status, response.headers());
         let body = read(response).await.map_err(Unanswered::Perhaps)?;
-        Ok(Answer { status, body })
+        Ok(Answer { status, pause, body })
     }
 
     /// Sends the question once; only a connection that was never made is tried again.
@@ -155,6 +158,13 @@ impl Endpoint {
             time::sleep(CONNECT_PAUSE).await;
         }
     }
+}
+
+/// The `Retry-After` of a refusal that has one in seconds; a date would need clocks that agree.
+fn pause(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let seconds = headers.get(RETRY_AFTER).filter(|_| busy)?.to_str().ok()?.trim();
+    seconds.parse().ok().map(Duration::from_secs)
 }
 
 /// Reads a body to its end.

@@ -14,8 +14,8 @@ pub struct Wanted {
     pub scheme: Box<str>,
     /// CAIP-2, for version 2.
     pub network: Box<str>,
-    /// The name in version 1.
-    pub v1_network: Box<str>,
+    /// The name in version 1, if that has words for it.
+    pub v1_network: Option<Box<str>>,
 }
 
 /// The last answer of `/supported`.
@@ -48,11 +48,9 @@ impl Listing {
 
     /// Whether an answer lists this offer in the words of this version.
     pub(super) fn supports(&self, offer: &Offer, version: Version) -> bool {
-        let (scheme, network) = match version {
-            Version::V1 => (&*offer.v1.scheme, &*offer.v1.network),
-            Version::V2 => (&*offer.requirements.scheme, offer.requirements.network.as_str()),
-        };
-        self.lists(version.into(), scheme, network)
+        let scheme = &offer.requirements.scheme;
+        let spoken = version == Version::V2 || offer.v1.is_some();
+        spoken && self.lists(version.into(), scheme, offer.network_in(version))
     }
 
     /// Whether nothing speaks against settling this offer: it is listed, or nothing is known.
@@ -73,8 +71,9 @@ impl Listing {
             return Err(fault(Retry::Later, "/supported has not been answered lately"));
         }
         let listed = |wanted: &Wanted| {
+            let in_v1 = wanted.v1_network.as_deref();
             self.lists(2, &wanted.scheme, &wanted.network)
-                || self.lists(1, &wanted.scheme, &wanted.v1_network)
+                || in_v1.is_some_and(|network| self.lists(1, &wanted.scheme, network))
         };
         if !self.wanted.iter().all(listed) {
             return Err(fault(Retry::Never, "/supported does not list what the routes offer"));

@@ -9,6 +9,7 @@ use super::answer::{outcome, verdict};
 use super::ask::{ANSWER_BYTES_MAX, Answer};
 use super::fake::{Act, Fake, http};
 use super::*;
+use crate::fault::Reach;
 use crate::x402::ErrorReason;
 
 const HASH: &str = "0x00000000000000000000000000000000000000000000000000000000000000Ab";
@@ -61,7 +62,7 @@ fn word(outcome: Outcome) -> String {
 #[track_caller]
 fn settle(status: u16, body: &str, expected: &str) {
     let status = StatusCode::from_u16(status).unwrap();
-    let answer = Answer { status, body: body.as_bytes().to_vec() };
+    let answer = Answer { status, pause: None, body: body.as_bytes().to_vec() };
     assert_eq!(word(outcome(&answer, &order(1))), expected, "{status} {body}");
 }
 
@@ -105,8 +106,6 @@ fn a_refusal_is_believed_when_it_was_found_before_sending() {
         let poor = failure(json!({"errorReason": "insufficient_funds"}));
         settle(status, &poor, "rejected insufficient_funds");
     }
-    let used = failure(json!({"errorReason": "invalid_exact_evm_nonce_already_used"}));
-    settle(200, &used, "rejected duplicate_settlement");
     let absent = failure(json!({"errorReason": "insufficient_funds", "transaction": null}));
     settle(200, &absent, "rejected insufficient_funds");
 }
@@ -135,6 +134,45 @@ fn a_refusal_that_may_come_after_sending_is_unknown() {
     }
 }
 
+/// A proxy that repeats a question gets this for an order whose first answer was lost.
+#[test]
+fn a_payment_that_was_used_before_may_have_been_used_for_us() {
+    for reason in [
+        "duplicate_settlement",
+        "invalid_exact_evm_nonce_already_used",
+        "execution reverted: FiatTokenV2: authorization is used or canceled",
+    ] {
+        let used = json!({"errorReason": reason});
+        for status in [200, 400, 402, 409, 422, 500] {
+            settle(status, &failure(used.clone()), "unknown");
+        }
+        let refused = json!({"isValid": false, "invalidReason": reason});
+        verify(200, &refused, Ok(Verdict::Bad(ErrorReason::DuplicateSettlement)));
+    }
+}
+
+#[track_caller]
+fn reach(status: u16, change: Value, expected: Reach) {
+    let status = StatusCode::from_u16(status).unwrap();
+    let answer = Answer { status, pause: None, body: failure(change.clone()).into_bytes() };
+    match outcome(&answer, &order(1)) {
+        Outcome::Unknown { fault, .. } => assert_eq!(fault.reach(), expected, "{status} {change}"),
+        known => panic!("{known:?}"),
+    }
+}
+
+#[test]
+fn what_a_payer_can_bring_about_says_nothing_of_the_facilitator() {
+    for status in [200, 400, 500, 503] {
+        reach(status, json!({"errorReason": "duplicate_settlement"}), Reach::OnePayment);
+        reach(status, json!({"transaction": HASH}), Reach::OnePayment);
+    }
+    reach(200, json!({"errorReason": "transaction_failed"}), Reach::OnePayment);
+    reach(500, json!({"errorReason": "insufficient_funds"}), Reach::OnePayment);
+    reach(500, json!({"errorReason": "unexpected_settle_error"}), Reach::Everyone);
+    reach(503, json!({}), Reach::Everyone);
+}
+
 #[test]
 fn what_is_turned_away_at_the_door_was_not_sent() {
     for status in [401, 403, 404, 405, 413, 415, 429] {
@@ -160,7 +198,7 @@ fn what_is_no_answer_is_unknown() {
 #[track_caller]
 fn verify(status: u16, body: &Value, expected: Result<Verdict, ()>) {
     let status = StatusCode::from_u16(status).unwrap();
-    let answer = Answer { status, body: body.to_string().into_bytes() };
+    let answer = Answer { status, pause: None, body: body.to_string().into_bytes() };
     assert_eq!(verdict(&answer, &order(1)).map_err(drop), expected, "{status} {body}");
 }
 
@@ -416,7 +454,7 @@ fn wanted() -> Wanted {
     Wanted {
         scheme: "exact".into(),
         network: "eip155:84532".into(),
-        v1_network: "base-sepolia".into(),
+        v1_network: Some("base-sepolia".into()),
     }
 }
 
@@ -460,5 +498,23 @@ fn a_base_url_is_one_that_paths_can_follow() {
         ("", false),
     ] {
         assert_eq!(Http::new(Settings::new(url)).is_ok(), good, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_that_it_asks_for_is_told_with_the_fault() {
+    let said = |status: u16, pause: &str| {
+        let head = format!("HTTP/1.1 {status} Said\r\nretry-after: {pause}\r\n");
+        Act::Say(format!("{head}content-length: 0\r\n\r\n"))
+    };
+    let asked = [(429, "7"), (503, "120"), (500, "7"), (429, "tomorrow")];
+    let fake = Fake::start(asked.map(|(status, pause)| said(status, pause))).await;
+    let http = facilitator(&fake.url, Duration::from_secs(5));
+    let seconds = |fault: &Fault| fault.pause().map(|pause| pause.as_secs());
+    assert_eq!(seconds(&http.verify(&order(1)).await.unwrap_err()), Some(7));
+    let Outcome::Unknown { fault, .. } = http.settle(&order(1)).await else { panic!("503") };
+    assert_eq!(seconds(&fault), Some(120));
+    for _ in 0..2 {
+        assert_eq!(seconds(&http.verify(&order(1)).await.unwrap_err()), None);
     }
 }

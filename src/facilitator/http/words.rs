@@ -46,6 +46,19 @@ const SPELLINGS: &[(&str, ErrorReason)] = &[
     ("invalid_exact_evm_token_name_mismatch", ErrorReason::Requirements),
     ("invalid_exact_evm_token_version_mismatch", ErrorReason::Requirements),
     ("invalid_exact_evm_transaction_simulation_failed", ErrorReason::TransactionState),
+    ("invalid_permit2_recipient_mismatch", ErrorReason::RecipientMismatch),
+    ("permit2_invalid_destination", ErrorReason::RecipientMismatch),
+    ("permit2_amount_mismatch", ErrorReason::ValueMismatch),
+    ("permit2_invalid_amount", ErrorReason::ValueMismatch),
+    ("permit2_deadline_expired", ErrorReason::ValidBefore),
+    ("eip2612_deadline_expired", ErrorReason::ValidBefore),
+    ("permit2_not_yet_valid", ErrorReason::ValidAfter),
+    ("permit2_payment_too_early", ErrorReason::ValidAfter),
+    ("invalid_permit2_signature", ErrorReason::Signature),
+    ("permit2_insufficient_balance", ErrorReason::InsufficientFunds),
+    ("permit2_invalid_nonce", ErrorReason::DuplicateSettlement),
+    ("permit2_simulation_failed", ErrorReason::TransactionState),
+    ("permit2_proxy_not_deployed", ErrorReason::UnsupportedScheme),
 ];
 
 const TEXT_CHARS_MAX: usize = 200;
@@ -65,6 +78,8 @@ mod tests {
             ("insufficient_funds", ErrorReason::InsufficientFunds),
             ("invalid_exact_evm_nonce_already_used", ErrorReason::DuplicateSettlement),
             ("invalid_payment_expired", ErrorReason::ValidBefore),
+            ("permit2_allowance_required", ErrorReason::AllowanceRequired),
+            ("permit2_deadline_expired", ErrorReason::ValidBefore),
             (
                 "execution reverted: FiatTokenV2: authorization is expired, data: \"0x08\"",
                 ErrorReason::ValidBefore,

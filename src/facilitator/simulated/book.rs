@@ -18,6 +18,9 @@ pub struct Transfer {
     pub network: Network,
     /// Contract of the asset.
     pub asset: Address,
+    /// Who took the nonce, if not the asset itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Address>,
     /// Who paid.
     pub from: Address,
     /// Who was paid.
@@ -98,12 +101,13 @@ impl Book {
     pub(super) fn judge(
         &self,
         identity: &PaymentIdentity,
+        asset: Address,
         due: AtomicAmount,
     ) -> Result<(), ErrorReason> {
         if self.used.contains_key(identity) {
             return Err(ErrorReason::DuplicateSettlement);
         }
-        if self.balance(&identity.network, identity.asset, identity.payer) < due {
+        if self.balance(&identity.network, asset, identity.payer) < due {
             return Err(ErrorReason::InsufficientFunds);
         }
         Ok(())
@@ -133,14 +137,14 @@ impl Book {
     pub(super) fn enter(&mut self, transfer: Transfer) {
         let Transfer { network, asset, from, to, value, .. } = &transfer;
         // Only a journal from before a lower starting balance can take an account below zero.
-        let left = self.balance(network, *asset, *from).checked_sub(*value);
-        self.set(network, *asset, *from, left.unwrap_or(AtomicAmount::ZERO));
-        let sum = self.balance(network, *asset, *to).checked_add(*value);
-        self.set(network, *asset, *to, sum.unwrap_or(AtomicAmount::new(u128::MAX)));
+        let balance = self.moving(network, *asset, *from);
+        *balance = balance.checked_sub(*value).unwrap_or(AtomicAmount::ZERO);
+        let balance = self.moving(network, *asset, *to);
+        *balance = balance.checked_add(*value).unwrap_or(AtomicAmount::new(u128::MAX));
 
         let identity = PaymentIdentity {
             network: network.clone(),
-            asset: *asset,
+            contract: transfer.contract.unwrap_or(*asset),
             payer: *from,
             nonce: transfer.nonce,
         };
@@ -184,8 +188,10 @@ impl Book {
         self.latest.iter().cloned().collect()
     }
 
-    fn set(&mut self, network: &Network, asset: Address, owner: Address, balance: AtomicAmount) {
-        self.moved.insert(Account { network: network.clone(), asset, owner }, balance);
+    fn moving(&mut self, network: &Network, asset: Address, owner: Address) -> &mut AtomicAmount {
+        let account = Account { network: network.clone(), asset, owner };
+        let at_start = || self.balances.get(&owner).copied().unwrap_or(self.balance);
+        self.moved.entry(account).or_insert_with(at_start)
     }
 }
 
@@ -208,6 +214,7 @@ mod tests {
             transaction: B256::left_padding_from(&number.to_be_bytes()),
             network: Network::eip155(84532),
             asset: Address::repeat_byte(1),
+            contract: None,
             from: Address::repeat_byte(2),
             to: Address::repeat_byte(3),
             value: AtomicAmount::new(1),
@@ -219,7 +226,7 @@ mod tests {
     fn identity(transfer: &Transfer) -> PaymentIdentity {
         PaymentIdentity {
             network: transfer.network.clone(),
-            asset: transfer.asset,
+            contract: transfer.asset,
             payer: transfer.from,
             nonce: transfer.nonce,
         }

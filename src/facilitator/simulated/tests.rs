@@ -169,7 +169,7 @@ async fn the_journal_is_the_chain_after_a_restart() {
     assert_eq!(after.trace(&identity).await, Trace::Moved { transaction });
     let again = after.settle(&order(1), NOW).await;
     assert!(matches!(again, Outcome::Rejected(ErrorReason::DuplicateSettlement)), "{again:?}");
-    let held = after.balance(&identity.network, identity.asset, identity.payer).units();
+    let held = after.balance(&identity.network, identity.contract, identity.payer).units();
     assert_eq!(held, BALANCE_DEFAULT.units() - 2 * PRICE);
 }
 

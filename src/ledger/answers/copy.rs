@@ -8,7 +8,6 @@ use super::digest::Digest;
 use super::keeper::Op;
 use super::record::{Answer, LINE_BYTES, Missing, Outcome, Record, headers_bytes};
 use super::room::Share;
-use crate::clock::UnixMillis;
 use crate::ledger::ExchangeId;
 use crate::x402::PaymentIdentity;
 
@@ -133,7 +132,7 @@ impl Copying {
     }
 
     /// The answer is whole: it is kept from now on, and written soon.
-    pub fn end(mut self, request: Digest, now: UnixMillis) {
+    pub fn end(mut self, request: Digest) {
         let outcome = match self.missing {
             Some(missing) => Outcome::Missing(missing),
             None => Outcome::Whole(Arc::new(Answer {
@@ -143,16 +142,16 @@ impl Copying {
                 share: self.share.take(),
             })),
         };
-        self.hand_in(outcome, request, now);
+        self.hand_in(outcome, request);
     }
 
     /// The answer has ended before its end.
-    pub fn broke_off(self, request: Digest, now: UnixMillis) {
+    pub fn broke_off(self, request: Digest) {
         let missing = self.missing.unwrap_or(Missing::BrokenOff);
-        self.hand_in(Outcome::Missing(missing), request, now);
+        self.hand_in(Outcome::Missing(missing), request);
     }
 
-    fn hand_in(self, outcome: Outcome, request: Digest, now: UnixMillis) {
+    fn hand_in(self, outcome: Outcome, request: Digest) {
         let Running { inner: Some(inner), identity, exchange } = &self.running else { return };
         let record = Arc::new(Record {
             identity: identity.clone(),
@@ -160,7 +159,6 @@ impl Copying {
             payment: self.payment,
             request,
             outcome,
-            expires_at: now.plus(inner.bounds.age),
         });
         let put = inner.desk.put(Arc::clone(&record));
         if put == Put::Here && inner.ops.send(Op::Keep(Arc::clone(&record))).is_err() {

@@ -1,49 +1,60 @@
 //! Answers that are owed: payments that were settled before their answer was made.
 
-use sqlx::{Error, Row as _};
-use tokio::sync::oneshot;
+use std::time::Duration;
 
-use super::keeper::{Ask, Op};
-use super::store::{Store, named};
-use super::{Answers, ExchangeId};
+use sqlx::Error;
+
+use super::digest::Digest;
+use super::keeper::Op;
+use super::rows::of_payment;
+use super::store::{Store, Value};
+use super::{Answers, ExchangeId, cannot_read, cannot_write};
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
 use crate::x402::PaymentIdentity;
 
 /// What is owed to a payment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Owed {
     /// An answer, and whoever asked is the one to give it.
-    Yours,
+    Yours(Turn),
     /// An answer, and somebody else is about to give it.
     Busy,
     /// Nothing, or nothing any more.
     Nothing,
 }
 
-/// Something to write of a debt.
-#[derive(Debug)]
-pub(super) struct Debt {
-    pub(super) identity: PaymentIdentity,
-    pub(super) exchange: ExchangeId,
-    pub(super) change: Change,
+/// The right to give an answer that is owed. Whoever takes it up next has another one, and this
+/// one is worth nothing then.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// How many are left: no two turns of a debt have the same number.
+    tries: i64,
+    /// Of the payment that it was made for.
+    pub payment: Digest,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Change {
-    /// An answer will be owed; somebody is about to give it.
-    Owe { busy_until: UnixMillis, expires_at: UnixMillis },
-    /// Somebody wants to give it.
-    Collect { busy_until: UnixMillis, now: UnixMillis },
-    /// It has been given.
-    PaidOff,
-    /// It has not been given.
-    StillOwed,
+/// Who gives an answer that is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Giver {
+    /// Whoever asked.
+    You,
+    /// Somebody who has taken it up since.
+    Another,
+}
+
+/// A turn that is given back.
+#[derive(Debug)]
+pub(super) struct GivenBack {
+    pub(super) identity: PaymentIdentity,
+    pub(super) exchange: ExchangeId,
+    pub(super) turn: Turn,
 }
 
 impl Answers {
-    /// Writes down that an answer is owed to a payment once it is settled. Until `busy_until`
-    /// somebody is about to give it. Written when it returns: a killed process does not forget it.
+    /// Writes down that an answer is owed to a payment of this digest once it is settled. For
+    /// `time` somebody is about to give it. Written when it returns: a killed process does not
+    /// forget it.
     ///
     /// # Errors
     /// Ledger, later: it cannot be written.
@@ -52,18 +63,42 @@ impl Answers {
     /// It may be written.
     pub async fn owe(
         &self,
-        identity: &PaymentIdentity,
-        exchange: ExchangeId,
-        busy_until: UnixMillis,
+        (identity, exchange): (&PaymentIdentity, ExchangeId),
+        payment: Digest,
+        time: Duration,
         now: UnixMillis,
-    ) -> Result<(), Fault> {
-        let Some(inner) = &self.0 else { return Ok(()) };
-        let expires_at = now.plus(inner.bounds.age);
-        let change = Change::Owe { busy_until, expires_at };
-        self.change(identity, exchange, change).await.map(|_| ())
+    ) -> Result<Turn, Fault> {
+        let turn = Turn { tries: TRIES_MAX, payment };
+        let Some(inner) = &self.0 else { return Ok(turn) };
+        let mut values = inner.store.about(identity, exchange, now);
+        let (busy, age) = (time.into(), inner.bounds.age.into());
+        values.extend([payment.bytes().into(), turn.tries.into(), busy, age]);
+        inner.store.run(OWE, values).await.map_err(cannot_write)?;
+        Ok(turn)
     }
 
-    /// Takes an answer up that is owed; until `busy_until` nobody else can.
+    /// The digest of the payment and sender that an answer is owed to; nothing when none is, or it
+    /// has been given.
+    ///
+    /// # Errors
+    /// Ledger, later: it cannot be read.
+    ///
+    /// # Cancel safety
+    /// Nothing changes.
+    pub async fn owed_to(
+        &self,
+        identity: &PaymentIdentity,
+        exchange: ExchangeId,
+        now: UnixMillis,
+    ) -> Result<Option<Digest>, Fault> {
+        let Some(inner) = &self.0 else { return Ok(None) };
+        let about = inner.store.about(identity, exchange, now);
+        let row = inner.store.row(OWED_TO, about).await.map_err(cannot_read)?;
+        let Some(row) = row else { return Ok(None) };
+        row.bytes(0).map(Digest::from_bytes).map_err(cannot_read)
+    }
+
+    /// Takes an answer up that is owed; for `time` nobody else can, as long as this process lives.
     ///
     /// # Errors
     /// Ledger, later: it cannot be written.
@@ -74,13 +109,19 @@ impl Answers {
         &self,
         identity: &PaymentIdentity,
         exchange: ExchangeId,
-        busy_until: UnixMillis,
+        time: Duration,
         now: UnixMillis,
     ) -> Result<Owed, Fault> {
-        self.change(identity, exchange, Change::Collect { busy_until, now }).await
+        let Some(inner) = &self.0 else { return Ok(Owed::Nothing) };
+        if inner.desk.is_giving_back() {
+            // It may be this turn.
+            inner.queue_is_through().await?;
+        }
+        inner.store.collect(identity, exchange, time, now).await.map_err(cannot_write)
     }
 
-    /// The answer is about to be given: it is not owed any more.
+    /// The answer is about to be given: it is not owed any more, unless somebody else has taken it
+    /// up since.
     ///
     /// # Errors
     /// Ledger, later: it cannot be written.
@@ -91,97 +132,119 @@ impl Answers {
         &self,
         identity: &PaymentIdentity,
         exchange: ExchangeId,
-    ) -> Result<(), Fault> {
-        self.change(identity, exchange, Change::PaidOff).await.map(|_| ())
+        turn: Turn,
+    ) -> Result<Giver, Fault> {
+        let Some(inner) = &self.0 else { return Ok(Giver::You) };
+        inner.store.paid_off(identity, exchange, turn).await.map_err(cannot_write)
     }
 
     /// The answer was not given: it is owed to whoever comes next, without waiting.
-    pub fn still_owed(&self, identity: PaymentIdentity, exchange: ExchangeId) {
+    pub fn still_owed(&self, identity: PaymentIdentity, exchange: ExchangeId, turn: Turn) {
         let Some(inner) = &self.0 else { return };
-        let (answer, _nobody) = oneshot::channel();
-        let what = Debt { identity, exchange, change: Change::StillOwed };
-        if inner.ops.send(Op::Change(Ask { what, answer })).is_err() {
+        inner.desk.gives_back();
+        let back = GivenBack { identity, exchange, turn };
+        if inner.ops.send(Op::GiveBack(back)).is_err() {
+            inner.desk.gave_back();
             tracing::debug!(%exchange, "kept answers are closed; it is owed once its time is over");
         }
-    }
-
-    async fn change(
-        &self,
-        identity: &PaymentIdentity,
-        exchange: ExchangeId,
-        change: Change,
-    ) -> Result<Owed, Fault> {
-        let Some(inner) = &self.0 else { return Ok(Owed::Nothing) };
-        let what = Debt { identity: identity.clone(), exchange, change };
-        let (answer, answered) = oneshot::channel();
-        inner.ask(Op::Change(Ask { what, answer }), answered).await
     }
 }
 
 impl Store {
-    /// Writes a change of a debt.
-    pub(super) async fn change(&mut self, debt: &Debt) -> Result<Owed, Error> {
-        let exchange = debt.exchange.to_string();
-        match debt.change {
-            Change::Owe { busy_until, expires_at } => {
-                let query = named(sqlx::query(OWE), &debt.identity).bind(exchange).bind(TRIES_MAX);
-                let query = query.bind(busy_until.millis()).bind(expires_at.millis());
-                query.execute(&mut self.connection).await?;
-                Ok(Owed::Yours)
+    async fn collect(
+        &self,
+        identity: &PaymentIdentity,
+        exchange: ExchangeId,
+        time: Duration,
+        now: UnixMillis,
+    ) -> Result<Owed, Error> {
+        for _ in 0..LOOKS_MAX {
+            let mut values = self.about(identity, exchange, now);
+            values.push(time.into());
+            if let Some(row) = self.row(COLLECT, values).await? {
+                let payment = Digest::from_bytes(row.bytes(1)?);
+                let payment = payment.ok_or_else(|| Error::Decode("no digest".into()))?;
+                return Ok(Owed::Yours(Turn { tries: row.number(0)?, payment }));
             }
-            Change::Collect { busy_until, now } => {
-                let query = named(sqlx::query(COLLECT), &debt.identity).bind(exchange.clone());
-                let query = query.bind(busy_until.millis()).bind(now.millis());
-                if query.execute(&mut self.connection).await?.rows_affected() > 0 {
-                    return Ok(Owed::Yours);
-                }
-                let query = named(sqlx::query(BUSY), &debt.identity).bind(exchange);
-                let found = query.bind(now.millis()).fetch_optional(&mut self.connection).await?;
-                Ok(if found.is_some_and(|row| !row.is_empty()) {
-                    Owed::Busy
-                } else {
-                    Owed::Nothing
-                })
-            }
-            Change::PaidOff => {
-                let query = named(sqlx::query(PAID_OFF), &debt.identity).bind(exchange);
-                query.execute(&mut self.connection).await?;
-                Ok(Owed::Nothing)
-            }
-            Change::StillOwed => {
-                let query = named(sqlx::query(STILL_OWED), &debt.identity).bind(exchange);
-                query.execute(&mut self.connection).await?;
-                Ok(Owed::Nothing)
+            match self.row(BUSY, self.about(identity, exchange, now)).await? {
+                None => return Ok(Owed::Nothing),
+                Some(row) if row.number(0)? != 0 => return Ok(Owed::Busy),
+                // Given back between the two looks.
+                Some(_) => {}
             }
         }
+        Ok(Owed::Busy)
     }
 
-    /// Nobody is at any debt: the process that was has ended.
-    pub(super) async fn nobody_is_busy(&mut self) -> Result<(), Error> {
-        sqlx::query("UPDATE debts SET busy_until = 0").execute(&mut self.connection).await?;
-        Ok(())
+    async fn paid_off(
+        &self,
+        identity: &PaymentIdentity,
+        exchange: ExchangeId,
+        turn: Turn,
+    ) -> Result<Giver, Error> {
+        let about = || self.about(identity, exchange, UnixMillis::new(0));
+        let with =
+            |tries: i64| about().into_iter().chain([tries.into()]).collect::<Vec<Value<'_>>>();
+        if self.run(PAID_OFF, with(turn.tries)).await? > 0 {
+            return Ok(Giver::You);
+        }
+        // A debt that is not there any more is nobody's: it has grown too old in the meantime.
+        let taken = self.row(TAKEN, about()).await?;
+        Ok(taken.map_or(Giver::You, |_| Giver::Another))
+    }
+
+    /// Lets the next one have the turn.
+    pub(super) async fn give_back(&self, back: &GivenBack) -> Result<(), Error> {
+        let mut values = self.about(&back.identity, back.exchange, UnixMillis::new(0));
+        values.push(back.turn.tries.into());
+        self.run(GIVE_BACK, values).await.map(drop)
+    }
+
+    /// Whether an answer that was owed is being given right now.
+    pub(super) async fn is_giving(
+        &self,
+        identity: &PaymentIdentity,
+        exchange: ExchangeId,
+        now: UnixMillis,
+    ) -> Result<bool, Error> {
+        Ok(self.row(GIVING, self.about(identity, exchange, now)).await?.is_some())
     }
 }
 
-const OWE: &str = "INSERT INTO debts (payer, nonce, asset, network, exchange, tries, busy_until,
-        expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+const OWE: &str = "INSERT INTO debts (payer, nonce, asset, network, exchange, instance, payment,
+        tries, busy_until, expires_at)
+    VALUES ($3, $4, $5, $6, $7, $2, $8, $9, {now} + $10, {now} + $11)
     ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET exchange = excluded.exchange,
-        tries = excluded.tries, busy_until = excluded.busy_until, expires_at = excluded.expires_at";
+        instance = excluded.instance, payment = excluded.payment, tries = excluded.tries,
+        busy_until = excluded.busy_until, expires_at = excluded.expires_at";
 
-const COLLECT: &str = "UPDATE debts SET busy_until = $6, tries = tries - 1
-    WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4 AND exchange = $5
-        AND tries > 0 AND busy_until <= $7 AND expires_at > $7";
+const COLLECT: &str = of_payment!(
+    "UPDATE debts SET busy_until = {now} + $8, instance = $2, tries = tries - 1",
+    "AND tries > 0 AND expires_at > {now} AND (busy_until <= {now} OR {gone})
+    RETURNING tries, payment"
+);
 
-const BUSY: &str = "SELECT 1 FROM debts
-    WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4 AND exchange = $5
-        AND busy_until > $6 AND expires_at > $6";
+/// Whether somebody is at a debt that can be, or could be, taken up.
+const BUSY: &str = of_payment!(
+    "SELECT CAST(CASE WHEN busy_until <= {now} OR {gone} THEN 0 ELSE 1 END AS BIGINT) FROM debts",
+    "AND expires_at > {now} AND (tries > 0 OR (tries = 0 AND busy_until > {now} AND NOT ({gone})))"
+);
 
-const PAID_OFF: &str = "DELETE FROM debts
-    WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4 AND exchange = $5";
+/// How often a debt is looked at that changes under one's eyes.
+const LOOKS_MAX: usize = 3;
 
-const STILL_OWED: &str = "UPDATE debts SET busy_until = 0
-    WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4 AND exchange = $5";
+const PAID_OFF: &str = of_payment!("UPDATE debts SET tries = -1", "AND tries = $8");
+
+const TAKEN: &str = of_payment!("SELECT tries FROM debts", "");
+
+const OWED_TO: &str =
+    of_payment!("SELECT payment FROM debts", "AND tries >= 0 AND expires_at > {now}");
+
+const GIVE_BACK: &str = of_payment!("UPDATE debts SET busy_until = 0", "AND tries = $8");
+
+const GIVING: &str =
+    of_payment!("SELECT tries FROM debts", "AND tries < 0 AND busy_until > {now} AND NOT ({gone})");
 
 /// How often an answer that is owed is tried. A request that the upstream never answers well must
 /// not be worked on for ever for one payment.
-const TRIES_MAX: i64 = 10;
+const TRIES_MAX: i64 = 60;

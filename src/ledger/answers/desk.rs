@@ -1,7 +1,7 @@
 //! What is under way in this process: answers that are being made, and those not yet written.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Found;
@@ -15,6 +15,8 @@ pub(super) struct Desk {
     sheets: Mutex<Sheets>,
     outcomes: [AtomicU64; 1 + Missing::ALL.len()],
     bytes: AtomicU64,
+    /// Turns that are given back and not yet written.
+    given_back: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +67,28 @@ impl Desk {
         if last.is_some_and(|waiting| Arc::ptr_eq(waiting, record)) {
             sheets.waiting.remove(&record.identity);
         }
+    }
+
+    /// Whether it still has to be written: a later answer to the same payment may have come.
+    pub(super) fn has(&self, record: &Arc<Record>) -> bool {
+        let sheets = self.sheets();
+        let last = sheets.waiting.get(&record.identity);
+        last.is_some_and(|waiting| Arc::ptr_eq(waiting, record))
+    }
+
+    /// A turn is on its way back.
+    pub(super) fn gives_back(&self) {
+        self.given_back.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// It is written, or never will be.
+    pub(super) fn gave_back(&self) {
+        self.given_back.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether some turn is on its way back.
+    pub(super) fn is_giving_back(&self) -> bool {
+        self.given_back.load(Ordering::Acquire) > 0
     }
 
     /// What is here of a payment that was claimed by this exchange.

@@ -1,19 +1,18 @@
-//! The one task that writes and reads kept answers.
+//! The one task that writes what was handed in, and forgets what is too old or too much.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use super::debts::{Debt, Owed};
+use super::Bounds;
+use super::debts::GivenBack;
 use super::desk::Desk;
-use super::record::{Answer, Line, Record};
+use super::record::Record;
 use super::store::{Store, cannot_open};
 use crate::clock::{Clock, UnixMillis};
-use crate::fault::{Fault, Retry, Side};
-use crate::ledger::ExchangeId;
-use crate::x402::PaymentIdentity;
+use crate::fault::Fault;
 
 /// The keeper, alive until its place is closed or nobody can reach it any more.
 #[derive(Debug)]
@@ -21,8 +20,11 @@ pub(super) struct Keeper {
     store: Store,
     desk: Arc<Desk>,
     clock: Clock,
+    bounds: Bounds,
+    /// As counted last, with what was kept here since.
     bytes: u64,
-    bytes_max: u64,
+    /// Kept here since.
+    uncounted: u64,
     tidied: UnixMillis,
 }
 
@@ -31,37 +33,27 @@ pub(super) struct Keeper {
 pub(super) enum Op {
     /// Write this.
     Keep(Arc<Record>),
-    /// Look for a line.
-    Find(Ask<(PaymentIdentity, ExchangeId, UnixMillis), Option<Line>>),
-    /// Read an answer.
-    Load(Ask<(PaymentIdentity, ExchangeId), Option<Answer>>),
-    /// Write what is owed.
-    Change(Ask<Debt, Owed>),
+    /// Write this turn off.
+    GiveBack(GivenBack),
+    /// Say when all turns before are written off.
+    Tell(oneshot::Sender<()>),
     /// Nothing more comes after this.
     Close,
-}
-
-/// A question and who waits for its answer.
-#[derive(Debug)]
-pub(super) struct Ask<Q, A> {
-    pub(super) what: Q,
-    pub(super) answer: oneshot::Sender<Result<A, Fault>>,
 }
 
 impl Keeper {
     /// Clears what is too old, and counts the rest.
     pub(super) async fn new(
-        mut store: Store,
+        store: Store,
         desk: Arc<Desk>,
-        bytes_max: u64,
+        bounds: Bounds,
         clock: Clock,
     ) -> Result<Self, Fault> {
         let now = clock.now();
         store.expire(now).await.map_err(cannot_open)?;
-        store.nobody_is_busy().await.map_err(cannot_open)?;
         let bytes = store.bytes().await.map_err(cannot_open)?;
         desk.set_bytes(bytes);
-        Ok(Self { store, desk, clock, bytes, bytes_max, tidied: now })
+        Ok(Self { store, desk, clock, bounds, bytes, uncounted: 0, tidied: now })
     }
 
     pub(super) async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Op>) {
@@ -75,66 +67,74 @@ impl Keeper {
             for op in taken.drain(..) {
                 match op {
                     Op::Keep(record) => kept.push(record),
+                    Op::GiveBack(back) => self.give_back(&back).await,
+                    Op::Tell(who) => {
+                        let _gone = who.send(());
+                    }
                     Op::Close => {
                         self.keep(std::mem::take(&mut kept)).await;
                         break 'open;
                     }
-                    // Others do not wait for what was handed in before: the desk has it.
-                    other => self.answer(other).await,
                 }
             }
             self.keep(kept).await;
             self.tidy().await;
         }
-        if let Err(error) = self.store.close().await {
-            tracing::warn!(%error, "the file of kept answers was not closed in order");
-        }
+        self.store.close().await;
         drop(queue);
     }
 
-    async fn answer(&mut self, op: Op) {
-        match op {
-            Op::Find(Ask { what: (identity, exchange, now), answer }) => {
-                let found = self.store.find(&identity, exchange, now).await;
-                let _gone = answer.send(found.map_err(cannot_read));
-            }
-            Op::Load(Ask { what: (identity, exchange), answer }) => {
-                let read = self.store.load(&identity, exchange).await;
-                let _gone = answer.send(read.map_err(cannot_read));
-            }
-            Op::Change(Ask { what: debt, answer }) => {
-                let written = self.store.change(&debt).await;
-                if let Err(error) = &written {
-                    tracing::error!(%error, exchange = %debt.exchange, "a debt was not written");
-                }
-                let _gone = answer.send(written.map_err(cannot_write));
-            }
-            Op::Keep(_) | Op::Close => {}
+    async fn give_back(&self, back: &GivenBack) {
+        if let Err(error) = self.store.give_back(back).await {
+            tracing::error!(%error, exchange = %back.exchange, "it is owed once its time is over");
         }
+        self.desk.gave_back();
     }
 
     async fn keep(&mut self, records: Vec<Arc<Record>>) {
         if records.is_empty() {
             return;
         }
-        match self.store.keep(&records).await {
+        let last: Vec<_> = records.iter().filter(|record| self.desk.has(record)).cloned().collect();
+        match self.patiently(&last).await {
             Ok(()) => {
-                let bytes = records.iter().map(|record| record.bytes()).sum::<usize>();
+                let bytes = last.iter().map(|record| record.bytes()).sum::<usize>();
                 let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
                 self.bytes = self.bytes.saturating_add(bytes);
+                self.uncounted = self.uncounted.saturating_add(bytes);
             }
             Err(error) => {
-                tracing::error!(%error, answers = records.len(), "answers could not be kept");
+                tracing::error!(%error, answers = last.len(), "answers could not be kept");
             }
         }
-        records.iter().for_each(|record| self.desk.take(record));
+        last.iter().for_each(|record| self.desk.take(record));
+        // What other gateways have kept meanwhile is found out in time.
+        if self.store.is_shared() && self.uncounted > self.bounds.total_bytes_max / SHARED_PARTS {
+            self.recount().await;
+        }
         self.make_room().await;
         self.desk.set_bytes(self.bytes);
     }
 
+    /// Writes answers; tries again for a while where a server may be away for a moment.
+    async fn patiently(&self, records: &[Arc<Record>]) -> Result<(), sqlx::Error> {
+        let mut tries = 0;
+        loop {
+            let kept = self.store.keep(records, self.bounds.age, self.clock.now()).await;
+            tries += 1;
+            match kept {
+                Err(error) if self.store.is_shared() && tries < KEEP_TRIES => {
+                    tracing::warn!(%error, "answers are written again");
+                    sleep(KEEP_PAUSE).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
     /// The oldest go while there is too much.
     async fn make_room(&mut self) {
-        while let Some(over @ 1..) = self.bytes.checked_sub(self.bytes_max) {
+        while let Some(over @ 1..) = self.bytes.checked_sub(self.bounds.total_bytes_max) {
             match self.store.forget(over).await {
                 Ok(0) => self.recount().await,
                 Ok(gone) => self.bytes = self.bytes.saturating_sub(gone),
@@ -161,6 +161,7 @@ impl Keeper {
     }
 
     async fn recount(&mut self) {
+        self.uncounted = 0;
         match self.store.bytes().await {
             Ok(bytes) => self.bytes = bytes,
             // Nothing is forgotten for a number that is not known.
@@ -172,16 +173,15 @@ impl Keeper {
     }
 }
 
-fn cannot_write(error: sqlx::Error) -> Fault {
-    Fault::new(Side::Ledger, Retry::Later, "what is owed cannot be written").caused_by(error)
-}
-
-fn cannot_read(error: sqlx::Error) -> Fault {
-    Fault::new(Side::Ledger, Retry::Later, "kept answers cannot be read").caused_by(error)
-}
-
 /// Ops that are taken from the queue at once.
 const TAKE_MAX: usize = 256;
 
+/// How often answers are written before they are given up, and the pause in between.
+const KEEP_TRIES: u32 = 10;
+const KEEP_PAUSE: Duration = Duration::from_millis(500);
+
 /// How long what is too old may lie. It is not given to anyone meanwhile.
 const TIDY_EVERY: Duration = Duration::from_secs(15);
+
+/// A gateway that has kept this part of what all may keep counts anew.
+const SHARED_PARTS: u64 = 16;

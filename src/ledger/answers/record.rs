@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use super::digest::Digest;
 use super::room::Share;
-use crate::clock::UnixMillis;
 use crate::ledger::ExchangeId;
 use crate::x402::PaymentIdentity;
 
@@ -72,7 +71,6 @@ pub(super) struct Record {
     pub(super) payment: Digest,
     pub(super) request: Digest,
     pub(super) outcome: Outcome,
-    pub(super) expires_at: UnixMillis,
 }
 
 /// Counters of a place of answers.

@@ -1,4 +1,5 @@
-//! The SQL of kept answers: statements that SQLite and PostgreSQL both read, and their rows.
+//! The SQL of kept answers: statements that SQLite and PostgreSQL both read, and their rows. In
+//! each, `$1` is the time and `$2` who asks, if it needs them.
 
 use std::fmt::Write as _;
 
@@ -6,17 +7,18 @@ use bytes::Bytes;
 
 use super::record::{Answer, Missing, WHOLE};
 
-/// Keeps answers, each over an older one of its payment.
+/// Keeps answers, each over an older one of its payment. `$3` is for how long.
 pub(super) fn keep(rows: usize) -> String {
-    let mut sql = "INSERT INTO answers (payer, nonce, asset, network, exchange, outcome, payment,
-        request, bytes, expires_at, status, headers, body) VALUES "
-        .to_owned();
+    let mut sql =
+        "INSERT INTO answers (expires_at, payer, nonce, asset, network, exchange, outcome,
+        payment, request, bytes, status, headers, body) VALUES "
+            .to_owned();
     for row in 0..rows {
         let comma = if row == 0 { "" } else { "," };
-        let first = row * KEEP_COLUMNS + 1;
+        let first = row * KEEP_COLUMNS + 4;
         let columns: Vec<_> = (first..first + KEEP_COLUMNS).map(|n| format!("${n}")).collect();
         // Writing to a String does not fail.
-        let _never = write!(sql, "{comma}({})", columns.join(","));
+        let _never = write!(sql, "{comma}({{now}} + $3, {})", columns.join(","));
     }
     sql.push_str(
         " ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET
@@ -27,17 +29,27 @@ pub(super) fn keep(rows: usize) -> String {
     sql
 }
 
-const KEEP_COLUMNS: usize = 13;
+const KEEP_COLUMNS: usize = 12;
+
+/// The line of a payment in a table: what is bound from `$3` on, behind the time and who asks.
+macro_rules! of_payment {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            " WHERE payer = $3 AND nonce = $4 AND asset = $5 AND network = $6 AND exchange = $7 ",
+            $after
+        )
+    };
+}
+pub(super) use of_payment;
 
 /// Reads the line of a payment.
-pub(super) const FIND: &str = "SELECT outcome, payment, request, bytes FROM answers
-    WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4 AND exchange = $5
-        AND expires_at > $6";
+pub(super) const FIND: &str =
+    of_payment!("SELECT outcome, payment, request, bytes FROM answers", "AND expires_at > {now}");
 
 /// Reads its answer.
-pub(super) const LOAD: &str = "SELECT status, headers, body FROM answers
-    WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4 AND exchange = $5
-        AND outcome = 'whole'";
+pub(super) const LOAD: &str =
+    of_payment!("SELECT status, headers, body FROM answers", "AND outcome = 'whole'");
 
 /// How much is kept.
 pub(super) const BYTES: &str = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM answers";
@@ -46,11 +58,26 @@ pub(super) const BYTES: &str = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) F
 pub(super) const OLDEST: &str = "SELECT serial, bytes FROM answers ORDER BY serial LIMIT 256";
 
 /// Forgets the oldest.
-pub(super) const FORGET: &str = "DELETE FROM answers WHERE serial <= $1";
+pub(super) const FORGET: &str = "DELETE FROM answers WHERE serial <= $1 RETURNING bytes";
 
-/// Forgets what is too old, table by table.
-pub(super) const EXPIRE: [&str; 2] =
-    ["DELETE FROM answers WHERE expires_at <= $1", "DELETE FROM debts WHERE expires_at <= $1"];
+/// Rows of [`EXPIRE`] that go at once.
+pub(super) const PAGE_LEN: u64 = 256;
+
+/// Forgets what is too old, table by table, and debts that are paid and whose answer is kept.
+pub(super) const EXPIRE: [&str; 4] = [
+    "DELETE FROM answers WHERE serial IN (SELECT serial FROM answers
+        WHERE expires_at <= {now} LIMIT 256 {skip})",
+    "DELETE FROM debts WHERE (payer, nonce, asset, network) IN (
+        SELECT payer, nonce, asset, network FROM debts
+        WHERE expires_at <= {now} AND busy_until <= {now} LIMIT 256 {skip})",
+    "DELETE FROM debts WHERE (payer, nonce, asset, network) IN (
+        SELECT payer, nonce, asset, network FROM debts
+        WHERE tries < 0 AND EXISTS (SELECT 1 FROM answers WHERE answers.payer = debts.payer
+            AND answers.nonce = debts.nonce AND answers.asset = debts.asset
+            AND answers.network = debts.network) LIMIT 256 {skip})",
+    "DELETE FROM names WHERE (payer, id) IN (SELECT payer, id FROM names
+        WHERE expires_at <= {now} LIMIT 256 {skip})",
+];
 
 /// Headers as lines.
 pub(super) fn written(headers: &[(Box<str>, Box<[u8]>)]) -> Vec<u8> {

@@ -1,160 +1,256 @@
-//! Where answers lie: a SQLite file beside the ledger's, so that neither waits for the other.
+//! The database that answers lie in, and the way in which a statement reaches either engine.
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::encode::Encode;
 use sqlx::migrate::Migrator;
-use sqlx::query::Query;
+use sqlx::postgres::{PgPool, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
-    Sqlite, SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Error, Row as _};
+use sqlx::{Arguments, AssertSqlSafe, Database, Error, Row as _, Type};
+use tokio::time::timeout;
 
-use super::record::{Answer, Line, Outcome, Record};
-use super::rows;
-use super::{Digest, LedgerUrl};
+use super::LedgerUrl;
 use crate::clock::UnixMillis;
 use crate::fault::{Fault, Retry, Side};
-use crate::ledger::ExchangeId;
+use crate::ledger::lines::key;
+use crate::ledger::postgres::NAME;
+use crate::ledger::{ExchangeId, Ledger};
 use crate::x402::PaymentIdentity;
 
-/// An open store.
-#[derive(Debug)]
+/// An open store. A clone is another handle to the same one.
+#[derive(Clone, Debug)]
 pub(super) struct Store {
-    pub(super) connection: SqliteConnection,
+    engine: Engine,
+    /// The gateway, as the ledger names it.
+    instance: Box<str>,
+}
+
+/// Beside a ledger's file a file, so that neither waits for the other; in its database, tables.
+#[derive(Clone, Debug)]
+enum Engine {
+    /// One connection: the file has one writer anyway.
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// Something that is bound to a statement.
+#[derive(Clone, Debug)]
+pub(super) enum Value<'a> {
+    Text(String),
+    Number(i64),
+    Bytes(Cow<'a, [u8]>),
+}
+
+/// What a statement finds.
+#[derive(Debug)]
+pub(super) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
 }
 
 impl Store {
-    /// Opens the store beside the ledger of this URL.
-    pub(super) async fn open(url: &LedgerUrl) -> Result<Self, Fault> {
-        let options = match url {
-            LedgerUrl::Sqlite(path) => file(&beside(path))?,
-            LedgerUrl::Postgres(_) | LedgerUrl::Memory => {
-                SqliteConnectOptions::new().in_memory(true)
+    /// Opens the store that belongs to an open ledger of this URL.
+    pub(super) async fn open(url: &LedgerUrl, ledger: &Ledger) -> Result<Self, Fault> {
+        let engine = match url {
+            LedgerUrl::Sqlite(path) => Engine::sqlite(file(&beside(path))?).await?,
+            LedgerUrl::Memory => {
+                Engine::sqlite(SqliteConnectOptions::new().in_memory(true)).await?
+            }
+            // Its tables are the ledger's business, which is open.
+            LedgerUrl::Postgres(url) => {
+                let options = url.options().map_err(cannot_open)?.application_name(NAME);
+                let options = options.options([("statement_timeout", STATEMENT_MILLIS_MAX)]);
+                let pool = PgPoolOptions::new().max_connections(CONNECTIONS_MAX);
+                Engine::Postgres(pool.acquire_timeout(WAIT_MAX).connect_lazy_with(options))
             }
         };
-        let mut connection = options.connect().await.map_err(cannot_open)?;
-        let migrated = MIGRATIONS.run(&mut connection).await;
-        migrated.map_err(|error| cannot_open(error.into()))?;
-        Ok(Self { connection })
+        let instance = match ledger.instance() {
+            Some(instance) => instance.into(),
+            None => ExchangeId::random()?.to_string().into(),
+        };
+        Ok(Self { engine, instance })
     }
 
-    /// Writes answers, all or none.
-    pub(super) async fn keep(&mut self, records: &[Arc<Record>]) -> Result<(), Error> {
-        let mut transaction = self.connection.begin().await?;
-        let mut rest = records;
-        while !rest.is_empty() {
-            // Few sizes, so that all statements stay prepared.
-            let rows = 1 << rest.len().min(ROWS_MAX).ilog2();
-            let (some, others) = rest.split_at(rows.min(rest.len()));
-            let sql = rows::keep(some.len());
-            let query = some.iter().fold(sqlx::query(AssertSqlSafe(sql)), bind);
-            query.execute(&mut *transaction).await?;
-            rest = others;
-        }
-        transaction.commit().await
+    /// Whether other gateways have it too.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
     }
 
-    pub(super) async fn find(
-        &mut self,
+    /// Runs a statement; says how many rows it has changed.
+    pub(super) async fn run(&self, sql: &str, values: Vec<Value<'_>>) -> Result<u64, Error> {
+        let sql = self.said(sql);
+        in_time(async {
+            match &self.engine {
+                Engine::Sqlite(pool) => {
+                    let query = sqlx::query_with(sql, bound::<sqlx::Sqlite>(values)?);
+                    Ok(query.execute(pool).await?.rows_affected())
+                }
+                Engine::Postgres(pool) => {
+                    let query = sqlx::query_with(sql, bound::<sqlx::Postgres>(values)?);
+                    Ok(query.execute(pool).await?.rows_affected())
+                }
+            }
+        })
+        .await
+    }
+
+    /// Runs a statement that finds something.
+    pub(super) async fn rows(&self, sql: &str, values: Vec<Value<'_>>) -> Result<Vec<Row>, Error> {
+        let sql = self.said(sql);
+        in_time(async {
+            match &self.engine {
+                Engine::Sqlite(pool) => {
+                    let query = sqlx::query_with(sql, bound::<sqlx::Sqlite>(values)?);
+                    Ok(query.fetch_all(pool).await?.into_iter().map(Row::Sqlite).collect())
+                }
+                Engine::Postgres(pool) => {
+                    let query = sqlx::query_with(sql, bound::<sqlx::Postgres>(values)?);
+                    Ok(query.fetch_all(pool).await?.into_iter().map(Row::Postgres).collect())
+                }
+            }
+        })
+        .await
+    }
+
+    /// The first row of what a statement finds.
+    pub(super) async fn row(
+        &self,
+        sql: &str,
+        values: Vec<Value<'_>>,
+    ) -> Result<Option<Row>, Error> {
+        Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// The values that every statement begins with: the time, and who asks.
+    pub(super) fn begun<'a>(&self, now: UnixMillis) -> Vec<Value<'a>> {
+        vec![now.millis().into(), Value::Text((*self.instance).to_owned())]
+    }
+
+    /// The same, and a payment that was claimed by this exchange.
+    pub(super) fn about<'a>(
+        &self,
         identity: &PaymentIdentity,
         exchange: ExchangeId,
         now: UnixMillis,
-    ) -> Result<Option<Line>, Error> {
-        let query = named(sqlx::query(rows::FIND), identity).bind(exchange.to_string());
-        let found = query.bind(now.millis()).fetch_optional(&mut self.connection).await?;
-        let Some(row) = found else { return Ok(None) };
-        let unreadable = || Error::Decode("a line of kept answers cannot be read".into());
-        let digest = |column| Digest::from_bytes(row.try_get(column).ok()?);
-        Ok(Some(Line {
-            identity: identity.clone(),
-            exchange,
-            payment: digest(1).ok_or_else(unreadable)?,
-            request: digest(2).ok_or_else(unreadable)?,
-            missing: rows::missing(row.try_get(0)?).ok_or_else(unreadable)?,
-            bytes: usize::try_from(row.try_get::<i64, _>(3)?).map_err(|_| unreadable())?,
-            at_hand: None,
-        }))
+    ) -> Vec<Value<'a>> {
+        let mut values = self.begun(now);
+        values.extend(key(identity).map(Value::Text));
+        values.push(Value::Text(exchange.to_string()));
+        values
     }
 
-    pub(super) async fn load(
-        &mut self,
-        identity: &PaymentIdentity,
-        exchange: ExchangeId,
-    ) -> Result<Option<Answer>, Error> {
-        let query = named(sqlx::query(rows::LOAD), identity).bind(exchange.to_string());
-        let Some(row) = query.fetch_optional(&mut self.connection).await? else { return Ok(None) };
-        let answer = rows::answer(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        let unreadable = || Error::Decode("a kept answer cannot be read".into());
-        answer.ok_or_else(unreadable).map(Some)
-    }
-
-    /// Bytes of all answers.
-    pub(super) async fn bytes(&mut self) -> Result<u64, Error> {
-        let bytes: i64 = sqlx::query_scalar(rows::BYTES).fetch_one(&mut self.connection).await?;
-        Ok(u64::try_from(bytes).unwrap_or(0))
-    }
-
-    /// Forgets the oldest until so many bytes went, or a page of them; says how many bytes.
-    pub(super) async fn forget(&mut self, bytes: u64) -> Result<u64, Error> {
-        let oldest = sqlx::query_as::<_, (i64, i64)>(rows::OLDEST);
-        let (mut gone, mut last) = (0_u64, None);
-        for (serial, size) in oldest.fetch_all(&mut self.connection).await? {
-            if gone >= bytes {
-                break;
-            }
-            gone = gone.saturating_add(u64::try_from(size).unwrap_or(0));
-            last = Some(serial);
+    /// Waits for what is under way, and closes.
+    pub(super) async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite(pool) => pool.close().await,
+            Engine::Postgres(pool) => pool.close().await,
         }
-        if let Some(last) = last {
-            sqlx::query(rows::FORGET).bind(last).execute(&mut self.connection).await?;
-        }
-        Ok(gone)
     }
 
-    /// Forgets what is too old.
-    pub(super) async fn expire(&mut self, now: UnixMillis) -> Result<(), Error> {
-        for sql in rows::EXPIRE {
-            sqlx::query(sql).bind(now.millis()).execute(&mut self.connection).await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn close(self) -> Result<(), Error> {
-        self.connection.close().await
+    /// A statement in the words of this engine. The time of a file is its one gateway's, and
+    /// whoever else was at something there has ended; a server has its own clock, and leases.
+    fn said(&self, sql: &str) -> AssertSqlSafe<String> {
+        let [now, gone, skip] = match self.engine {
+            Engine::Sqlite(_) => ["$1", "debts.instance <> $2", ""],
+            Engine::Postgres(_) => [
+                "(extract(epoch FROM now()) * 1000)::bigint",
+                "NOT EXISTS (SELECT 1 FROM instances
+                    WHERE instances.id = debts.instance AND lease_until > now())",
+                "FOR UPDATE SKIP LOCKED",
+            ],
+        };
+        // The statements are this module's own; what they are about is bound.
+        AssertSqlSafe(sql.replace("{now}", now).replace("{gone}", gone).replace("{skip}", skip))
     }
 }
 
-type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
-
-fn bind<'q>(query: Bound<'q>, record: &'q Arc<Record>) -> Bound<'q> {
-    let (status, headers, body) = match &record.outcome {
-        Outcome::Whole(answer) => (answer.status, rows::written(&answer.headers), &*answer.body),
-        Outcome::Missing(_) => (0, Vec::new(), &[][..]),
-    };
-    named(query, &record.identity)
-        .bind(record.exchange.to_string())
-        .bind(record.outcome.name())
-        .bind(record.payment.bytes())
-        .bind(record.request.bytes())
-        .bind(i64::try_from(record.bytes()).unwrap_or(i64::MAX))
-        .bind(record.expires_at.millis())
-        .bind(i64::from(status))
-        .bind(headers)
-        .bind(body)
+impl Engine {
+    async fn sqlite(options: SqliteConnectOptions) -> Result<Self, Fault> {
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(WAIT_MAX)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        let migrated = MIGRATIONS.run(&pool).await;
+        migrated.map_err(|error| cannot_open(error.into()))?;
+        Ok(Self::Sqlite(pool))
+    }
 }
 
-/// Binds what makes a payment itself: payer, nonce, asset, network.
-pub(super) fn named<'q>(query: Bound<'q>, identity: &'q PaymentIdentity) -> Bound<'q> {
-    query
-        .bind(format!("{:#x}", identity.payer))
-        .bind(format!("{:#x}", identity.nonce))
-        .bind(format!("{:#x}", identity.asset))
-        .bind(identity.network.as_str())
+impl Row {
+    pub(super) fn text(&self, column: usize) -> Result<&str, Error> {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+    }
+
+    pub(super) fn number(&self, column: usize) -> Result<i64, Error> {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+    }
+
+    pub(super) fn bytes(&self, column: usize) -> Result<&[u8], Error> {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<Duration> for Value<'_> {
+    /// As milliseconds.
+    fn from(time: Duration) -> Self {
+        Self::Number(i64::try_from(time.as_millis()).unwrap_or(i64::MAX >> 1))
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Bytes(Cow::Borrowed(bytes))
+    }
+}
+
+fn bound<D>(values: Vec<Value<'_>>) -> Result<D::Arguments, Error>
+where
+    D: Database,
+    String: Type<D> + for<'t> Encode<'t, D>,
+    i64: Type<D> + for<'t> Encode<'t, D>,
+    for<'b> &'b [u8]: Type<D> + Encode<'b, D>,
+{
+    let mut arguments = D::Arguments::default();
+    for value in values {
+        let added = match value {
+            Value::Text(text) => arguments.add(text),
+            Value::Number(number) => arguments.add(number),
+            Value::Bytes(bytes) => arguments.add(&*bytes),
+        };
+        added.map_err(Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+/// Waits for the store, but not for ever.
+async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let late = |_| Error::Io(std::io::ErrorKind::TimedOut.into());
+    timeout(WAIT_MAX, work).await.map_err(late)?
 }
 
 /// The file of answers beside the file of a ledger.
@@ -182,7 +278,7 @@ fn file(path: &Path) -> Result<SqliteConnectOptions, Fault> {
 }
 
 pub(super) fn cannot_open(error: Error) -> Fault {
-    let told = "the file of kept answers cannot be opened";
+    let told = "the place of kept answers cannot be opened";
     Fault::new(Side::Ledger, Retry::Never, told).caused_by(error)
 }
 
@@ -194,5 +290,11 @@ const BUSY_WAIT_MAX: Duration = Duration::from_secs(2);
 /// What the log is cut to once it was copied back: 16 MiB.
 const JOURNAL_BYTES_MAX: &str = "16777216";
 
-/// Answers in one statement.
-const ROWS_MAX: usize = 32;
+/// Connections to PostgreSQL, opened when they are needed.
+const CONNECTIONS_MAX: u32 = 4;
+
+/// How long the server works on one statement: less than anyone waits for it.
+const STATEMENT_MILLIS_MAX: &str = "4000";
+
+/// How long somebody waits for the store.
+const WAIT_MAX: Duration = Duration::from_secs(5);

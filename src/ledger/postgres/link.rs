@@ -7,7 +7,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Error};
 use tokio::time::sleep;
 
 use super::super::round::{Outcome, Round};
-use super::{STATEMENT_MILLIS_MAX, in_time, rows};
+use super::{NAME, STATEMENT_MILLIS_MAX, in_time, rows};
 
 /// A connection whose instance has no other that still writes.
 #[derive(Debug)]
@@ -69,9 +69,6 @@ async fn take_turn(connection: &mut PgConnection, name: &str) -> Result<(), Erro
         sleep(TURN_PAUSE).await;
     }
 }
-
-/// What `pg_stat_activity` calls a gateway; the writer's connection has the instance behind it.
-pub(super) const NAME: &str = "tollgate";
 
 /// What is said of every statement of the writer.
 const SESSION: [(&str, &str); 7] = [

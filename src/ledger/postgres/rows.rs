@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::{Arguments as _, Error, Row as _};
 
-use super::super::lines::{self, BoxError, EXTRA, Line as _, key, select};
+use super::super::lines::{self, BoxError, EXTRA, Line as _, key, select, token};
 use super::super::queue::{Advancing, Claiming};
 use super::super::round::{Outcome, Round};
 use super::super::{Claimed, Entry, Misstep, State};
@@ -28,28 +28,37 @@ pub(super) const LEAVE: &str = "DELETE FROM instances WHERE id = $1";
 
 /// Reads what is in flight, oldest first, each with its number and whether its gateway lives.
 pub(super) const UNFINISHED: &str = select!(
+    text,
     ", serial, EXISTS (SELECT 1 FROM instances
         WHERE instances.id = payments.instance AND lease_until > now())
     FROM payments WHERE state IN ('held', 'settling', 'unknown') AND serial > $1
     ORDER BY serial LIMIT $2"
 );
 
+/// Whether the gateway that has claimed a payment is another one that lives.
+pub(super) const ANOTHERS: &str = "SELECT 1 FROM payments
+    JOIN instances ON instances.id = payments.instance AND lease_until > now()
+    WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4 AND exchange = $5
+        AND instance <> $6";
+
 /// Claims payments that nobody has or that somebody let go, and advances payments that stand where
 /// the step starts. Each payment is named once. Says how many of both it has done.
 const WRITE: &str = "
 WITH claimed AS (
     INSERT INTO payments (payer, nonce, asset, network, exchange, instance, route, facilitator,
-        amount, pay_to, valid_before, state, claimed_at, changed_at)
+        amount, pay_to, valid_before, state, claimed_at, changed_at, token)
     SELECT payer, nonce, asset, network, exchange, $1, route, facilitator,
-        amount, pay_to, valid_before, 'held', moment, moment
+        amount, pay_to, valid_before, 'held', moment, moment, token
     FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-        $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[])
+        $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[],
+        $26::text[])
         AS claim (payer, nonce, asset, network, exchange, route,
-            facilitator, amount, pay_to, valid_before, moment)
+            facilitator, amount, pay_to, valid_before, moment, token)
     ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET
         serial = excluded.serial, exchange = excluded.exchange, instance = excluded.instance,
         route = excluded.route, facilitator = excluded.facilitator, amount = excluded.amount,
         pay_to = excluded.pay_to, valid_before = excluded.valid_before, state = excluded.state,
+        token = excluded.token,
         past = right(coalesce(payments.past || ' ', '') || payments.state || '@'
             || payments.changed_at || '/' || payments.exchange, 2000),
         transaction = NULL, reason = NULL,
@@ -78,6 +87,7 @@ SELECT (SELECT count(*) FROM claimed), (SELECT count(*) FROM stepped)";
 
 /// Reads the lines of payments, each with the number of its question.
 const FIND: &str = select!(
+    text,
     ", number FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
         AS find (number, payer, nonce, asset, network)
     JOIN payments ON payments.payer = find.payer AND payments.nonce = find.nonce
@@ -174,6 +184,8 @@ fn values(
     values.add(steps.iter().map(|op| op.step.reason()).collect::<Vec<_>>())?;
     values.add(steps.iter().map(|op| op.step.facilitator()).collect::<Vec<_>>())?;
     values.add(steps.iter().map(|op| op.now.millis()).collect::<Vec<_>>())?;
+    let token = |op: &Claiming| token(&op.claim).map(|token| format!("{token:#x}"));
+    values.add(claims.iter().map(|(_, op)| token(op)).collect::<Vec<_>>())?;
     Ok(values)
 }
 

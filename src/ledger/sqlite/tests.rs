@@ -26,6 +26,7 @@ async fn a_file_of_the_first_version_is_taken_over() {
         panic!("{left:?}")
     };
     assert_eq!(ledger.past(entry).await.unwrap(), []);
+    assert_eq!(entry.asset, entry.identity.contract);
     let step = Step::Settled { transaction: "0x1".into() };
     ledger.advance(&entry.identity, entry.exchange, step, now).await.unwrap();
     let past = ledger.past(entry).await.unwrap();

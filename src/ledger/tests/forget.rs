@@ -36,16 +36,17 @@ async fn what_is_under_way_or_could_be_sent_again_is_never_forgotten() {
         let unknown = Step::Unknown { transaction: None };
         let refused = Step::Refused(ErrorReason::InsufficientFunds);
         let soon = NOW.seconds() + 600;
-        let ends: [(u64, Vec<Step>); 8] = [
+        let ends: [(u64, Vec<Step>); 9] = [
             (soon, vec![]),
             (soon, vec![settling("dev")]),
             (soon, vec![settling("dev"), unknown]),
             (soon, vec![settling("dev"), settled()]),
-            (soon, vec![settling("dev"), refused]),
-            (soon, vec![Step::Released]),
+            (u64::MAX, vec![settling("dev"), refused]),
+            (u64::MAX, vec![Step::Released]),
             (u64::MAX, vec![settling("dev"), settled()]),
             // Still good in a month less an hour.
             (NOW.seconds() + 31 * 86_400 - 3_600, vec![settling("dev"), settled()]),
+            (u64::MAX, vec![Step::Released]),
         ];
         for (payment, (valid_before, steps)) in (1..).zip(ends) {
             let claim = Claim { valid_before, ..claim(payment, payment.into()) };
@@ -57,8 +58,14 @@ async fn what_is_under_way_or_could_be_sent_again_is_never_forgotten() {
         }
         let after = |days: i64| UnixMillis::new(NOW.millis() + days * DAY_MILLIS + 1);
         assert_eq!(round(&ledger, Keep::Forever, after(10_000)).await.0, 0, "{url}");
+        assert_eq!(round(&ledger, KEEP, after(0).plus(23 * HOUR)).await.0, 0, "{url}");
+        // What did not move is let go whatever its window, and may be claimed again meanwhile.
+        ledger.claim(claim(9, 99), after(1)).await.unwrap();
+        assert_eq!(round(&ledger, KEEP, after(1).plus(2 * HOUR)).await.0, 2, "{url}");
         assert_eq!(round(&ledger, KEEP, after(29)).await.0, 0, "{url}");
-        assert_eq!(round(&ledger, KEEP, after(31)).await.0, 3, "{url}");
+        assert_eq!(kept(&ledger).await, [1, 2, 3, 4, 7, 8, 9], "{url}");
+        ledger.advance(&identity(9), ExchangeId::new(99), Step::Released, after(29)).await.unwrap();
+        assert_eq!(round(&ledger, KEEP, after(31)).await.0, 2, "{url}");
         assert_eq!(kept(&ledger).await, [1, 2, 3, 7, 8], "{url}");
         // A day after the authorization's end, and not a moment before.
         assert_eq!(round(&ledger, KEEP, after(32)).await.0, 1, "{url}");

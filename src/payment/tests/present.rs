@@ -1,6 +1,6 @@
 //! Which offer a request pays, and which requests pay none.
 
-use super::wallet::{NOW, header, headers, sign, terms};
+use super::wallet::{CLIENT, NOW, header, headers, sign, terms};
 use crate::payment::present;
 use crate::x402::{AtomicAmount, ErrorReason, Offer, Version, encoding};
 
@@ -10,7 +10,7 @@ type Taken = Result<usize, (&'static str, Option<ErrorReason>)>;
 #[track_caller]
 fn check(lines: &[(&'static str, &str)], expected: Taken) {
     let terms = terms();
-    let taken = present(&headers(lines), &terms, NOW);
+    let taken = present(&headers(lines), &terms, CLIENT, NOW);
     let number = |offer: &Offer| terms.offers.iter().position(|by| *by.offer == *offer).unwrap();
     let taken = taken
         .map(|presented| number(presented.offer()))
@@ -88,13 +88,13 @@ fn terms_that_are_not_offered_are_named() {
     let v2 = |change: fn(&mut Offer)| paying(Version::V2, 0, change);
     let rows = [
         (v2(|offer| offer.requirements.scheme = "upto".into()), ErrorReason::Scheme),
-        (v1(|offer| offer.v1.scheme = "upto".into()), ErrorReason::Scheme),
+        (v1(|offer| offer.v1.as_mut().unwrap().scheme = "upto".into()), ErrorReason::Scheme),
         (
             v2(|offer| offer.requirements.network = "eip155:1".parse().unwrap()),
             ErrorReason::Network,
         ),
-        (v1(|offer| offer.v1.network = "ethereum".into()), ErrorReason::Network),
-        (v1(|offer| offer.v1.network = "".into()), ErrorReason::Network),
+        (v1(|offer| offer.v1.as_mut().unwrap().network = "ethereum".into()), ErrorReason::Network),
+        (v1(|offer| offer.v1.as_mut().unwrap().network = "".into()), ErrorReason::Network),
         (v2(|offer| offer.requirements.amount = AtomicAmount::new(1)), ErrorReason::Requirements),
         (v2(|offer| offer.requirements.asset.0[0] ^= 1), ErrorReason::Requirements),
         (v2(|offer| offer.requirements.pay_to.0[0] ^= 1), ErrorReason::Requirements),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alloy_primitives::{Address, U256};
 
-use super::wallet::{NOW, VALID_AFTER, VALID_BEFORE, header, headers, sign, terms};
+use super::wallet::{CLIENT, NOW, VALID_AFTER, VALID_BEFORE, header, headers, sign, terms};
 use crate::clock::UnixMillis;
 use crate::payment::prove::{SETTLE_MARGIN, SKEW_MAX, Window};
 use crate::payment::{ContractWallets, present};
@@ -31,7 +31,8 @@ fn check(
         payment.signature[3] ^= 1;
     }
     let value = header(Version::V2, offer, &payment);
-    let presented = present(&headers(&[("payment-signature", &value)]), &terms, NOW).unwrap();
+    let presented =
+        present(&headers(&[("payment-signature", &value)]), &terms, CLIENT, NOW).unwrap();
     let proven = presented.prove(now, ANSWER_TIMEOUT, ContractWallets::Refused);
     let found = proven.map(|proven| proven.into_parts().1).map_err(|refusal| {
         assert_eq!(refusal.row().code, "payment_invalid");

@@ -16,22 +16,26 @@ use super::wallet::{FACILITATORS, NOW, presented};
 use crate::clock::Clock;
 use crate::facilitator::Facilitator;
 use crate::facilitator::scripted::{Dice, Scripted, Tracing};
+use crate::ledger::answers::{Answers, Bounds, Digesting};
 use crate::ledger::tests::{open_after_a_crash, postgres, seeds};
 use crate::ledger::{ExchangeId, LedgerUrl, State};
 use crate::payment::recover::Recovery;
-use crate::payment::{ContractWallets, Payments, Presented, Settled};
+use crate::payment::{ContractWallets, Given, Payments, Presented, Settled, Standing};
 use crate::refusal::Refusal;
 use crate::x402::PaymentIdentity;
 
 #[test]
 fn in_memory_the_promises_are_kept() {
     let payments = presented(PAYMENTS);
-    for seed in seeds(150) {
+    let (seeds, mut given) = (seeds(150), 0);
+    for seed in &seeds {
         let runtime = runtime();
-        let mut world = World::new(&runtime, seed, LedgerUrl::Memory, &payments);
+        let mut world = World::new(&runtime, *seed, LedgerUrl::Memory, &payments);
         (0..40).for_each(|_| world.step(&runtime));
         world.end(&runtime);
+        given += world.given;
     }
+    assert!(given > 0 || seeds.len() == 1, "nobody who came back was given an answer");
 }
 
 #[test]
@@ -75,6 +79,8 @@ struct World {
     presented: Vec<Presented>,
     /// How often each payment has bought an answer.
     bought: HashMap<PaymentIdentity, u32>,
+    /// Answers that were given again.
+    given: u32,
     exchange: u128,
     dice: Dice,
 }
@@ -90,7 +96,8 @@ struct Answer {
     identity: PaymentIdentity,
     /// Whether its money had moved when it came.
     paid_before: bool,
-    result: Result<Settled, Refusal>,
+    request: &'static str,
+    result: Result<Served, Refusal>,
 }
 
 /// What the upstream does.
@@ -98,6 +105,20 @@ struct Answer {
 enum Upstream {
     Answers { turns: u64 },
     Fails,
+}
+
+impl Upstream {
+    async fn asked(self) -> Result<(), Refusal> {
+        match self {
+            Self::Fails => Err(Refusal::UpstreamUnavailable),
+            Self::Answers { turns } => {
+                for _ in 0..turns {
+                    yield_now().await;
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 impl World {
@@ -114,6 +135,7 @@ impl World {
             hand,
             presented: presented.to_vec(),
             bought: HashMap::new(),
+            given: 0,
             exchange: 0,
             dice: Dice(seed),
         }
@@ -152,17 +174,18 @@ impl World {
             0 => Upstream::Fails,
             turns => Upstream::Answers { turns },
         };
+        let request = REQUESTS[usize::from(self.dice.below(4) == 0)];
         let patience = match self.dice.below(3) {
             0 => 1 + self.dice.below(20),
             _ => u64::MAX,
         };
         let (payments, chain) = (self.payments.clone(), Arc::clone(&self.chain));
-        let clock = self.clock.clone();
         let visit = Box::pin(async move {
             let identity = presented.identity();
             let paid_before = chain.moved(&identity).is_some();
-            let result = visit(&payments, &clock, presented, exchange, upstream).await;
-            Answer { identity, paid_before, result }
+            let asked = (exchange, request);
+            let result = visit(&payments, presented, asked, upstream.asked()).await;
+            Answer { identity, paid_before, request, result }
         });
         Visitor { visit, patience }
     }
@@ -186,9 +209,14 @@ impl World {
 
     /// Promises about what a client is told.
     fn judge(&mut self, answer: Answer) {
-        let Answer { identity, paid_before, result } = answer;
+        let Answer { identity, paid_before, request, result } = answer;
         match result {
-            Ok(settled) => {
+            Ok(Served::Again(given)) => {
+                let moved = self.chain.moved(&identity).expect("an answer was given for nothing");
+                assert_eq!(*given.answer.body, *body(request, &moved).as_bytes(), "{identity}");
+                self.given += 1;
+            }
+            Ok(Served::Now(settled)) => {
                 let moved = self.chain.moved(&identity);
                 assert_eq!(Some(settled.transaction()), moved.as_deref(), "{identity}");
                 let bought = self.bought.entry(identity.clone()).or_default();
@@ -280,34 +308,61 @@ impl Visitor {
     }
 }
 
+/// What a request was answered with.
+#[derive(Debug)]
+pub(super) enum Served {
+    /// A new answer, for money that has just moved.
+    Now(Box<Settled>),
+    /// The answer of before, word for word, and what the payer is told of its payment.
+    Again(Given),
+}
+
 /// One request, as the proxy serves it.
-async fn visit(
+pub(super) async fn visit(
     payments: &Payments,
-    clock: &Clock,
     presented: Presented,
-    exchange: ExchangeId,
-    upstream: Upstream,
-) -> Result<Settled, Refusal> {
+    (exchange, request): (ExchangeId, &str),
+    upstream: impl Future<Output = Result<(), Refusal>>,
+) -> Result<Served, Refusal> {
+    let clock = payments.clock();
+    let asked = Digesting::of(&[request.as_bytes()]).end();
     let proven = presented.prove(clock.now(), ANSWER_TIMEOUT, ContractWallets::Refused)?;
-    let reserved = payments.reserve(proven, exchange, "paid", clock.now()).await;
-    let reserved = reserved.map_err(|standing| standing.refusal())?;
-    let verified = payments.verify(reserved).await.map_err(|error| error.refusal())?;
-    match upstream {
-        Upstream::Fails => return Err(Refusal::UpstreamUnavailable),
-        Upstream::Answers { turns } => {
-            for _ in 0..turns {
-                yield_now().await;
-            }
+    let reserved = match payments.reserve(proven, exchange, "paid", clock.now()).await {
+        Ok(reserved) => reserved,
+        Err(Standing::Taken(by)) => {
+            let bought = payments.bought(&by, clock.now()).await.map_err(|no| no.refusal)?;
+            let given = payments.give(bought, &by, &asked).await;
+            return given.map(Served::Again).map_err(|no| no.refusal);
         }
-    }
-    payments.settle(verified).await.map_err(|unsettled| unsettled.refusal())
+        Err(standing) => return Err(standing.refusal()),
+    };
+    let verified = payments.verify(reserved).await.map_err(|error| error.refusal())?;
+    upstream.await?;
+    let mut copying = payments.copy(&verified, BODY_BYTES_MAX);
+    let settled = payments.settle(verified).await.map_err(|unsettled| unsettled.refusal())?;
+    copying.head(200, Vec::new(), None);
+    copying.add(body(request, settled.transaction()).as_bytes());
+    copying.end(asked);
+    Ok(Served::Now(settled.into()))
+}
+
+/// What the upstream answers.
+fn body(request: &str, transaction: &str) -> String {
+    format!("{request} for {transaction}")
 }
 
 fn open(runtime: &Runtime, url: &LedgerUrl, chain: &Arc<Scripted>, clock: &Clock) -> Payments {
     let ledger = runtime.block_on(open_after_a_crash(url));
     let facilitator = Facilitator::Scripted(Arc::clone(chain));
     let both = FACILITATORS.map(|name| (name.into(), facilitator.clone()));
-    Payments::new(ledger, HashMap::from(both), clock.clone())
+    let payments = Payments::new(ledger.clone(), HashMap::from(both), clock.clone());
+    match url {
+        LedgerUrl::Memory => {
+            let answers = runtime.block_on(Answers::open(url, &ledger, ANSWERS, clock.clone()));
+            payments.keeping(answers.unwrap())
+        }
+        LedgerUrl::Sqlite(_) | LedgerUrl::Postgres(_) => payments,
+    }
 }
 
 fn runtime() -> Runtime {
@@ -316,6 +371,14 @@ fn runtime() -> Runtime {
 
 /// Few, so that they meet.
 const PAYMENTS: u64 = 5;
+
+/// What is asked for a payment: mostly the same.
+const REQUESTS: [&str; 2] = ["one thing", "another thing"];
+
+const BODY_BYTES_MAX: usize = 1_000;
+
+const ANSWERS: Bounds =
+    Bounds { total_bytes_max: 1 << 20, memory_bytes_max: 1 << 20, age: Duration::from_secs(600) };
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 

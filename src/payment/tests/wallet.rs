@@ -10,11 +10,15 @@ use http::HeaderMap;
 
 use crate::clock::UnixMillis;
 use crate::facilitator::fixture::offer;
-use crate::payment::{Presented, present};
+use crate::payment::{ClientTag, Presented, present};
 use crate::route::{Challenge, OfferedBy, ResourceUrl, Terms};
 use crate::x402::payload::OutgoingPayload;
-use crate::x402::{Authorization, Offer, Resource, SignedAuthorization, Version, encoding};
+use crate::x402::{
+    Authorization, Form, Identifying, Offer, Resource, SignedAuthorization, Version, encoding,
+};
 
+/// Where requests come from.
+pub(super) const CLIENT: ClientTag = [7; 16];
 /// A moment inside the window of every authorization: 100 s after its start, 300 s before its end.
 pub(super) const NOW: UnixMillis = UnixMillis::new(1_700_000_100_000);
 /// Unix seconds; the first moment of the window.
@@ -42,6 +46,7 @@ pub(super) fn terms() -> Terms {
         resource: Resource { url, description: "".into(), mime_type: "".into() },
         offers: offers.map(by).into(),
         honoured: Vec::new(),
+        identifying: Identifying::Optional,
         challenge: Challenge { header: Bytes::new(), body: Bytes::new() },
         url: ResourceUrl::Fixed { path: "/paid".into() },
         ready: OnceLock::new(),
@@ -62,17 +67,18 @@ pub(super) fn sign(
         valid_after: U256::from(VALID_AFTER),
         valid_before: U256::from(VALID_BEFORE),
         nonce: B256::left_padding_from(&nonce.to_be_bytes()),
+        form: Form::Eip3009,
     };
     change(&mut authorization);
     let hash = offer.domain.signing_hash(&authorization);
     let signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
-    SignedAuthorization { authorization, signature }
+    SignedAuthorization { authorization, signature, approval: None }
 }
 
 /// The value of a payment header for this offer.
 pub(super) fn header(version: Version, offer: &Offer, payment: &SignedAuthorization) -> String {
     let payload = match version {
-        Version::V1 => OutgoingPayload::v1(&offer.v1, payment),
+        Version::V1 => OutgoingPayload::v1(offer.v1.as_ref().unwrap(), payment),
         Version::V2 => OutgoingPayload::v2(&offer.requirements, payment),
     };
     encoding::encode_json(&payload).unwrap()
@@ -89,7 +95,7 @@ pub(super) fn presented(count: u64) -> Vec<Presented> {
     let offers = terms.offers.iter().map(|by| &by.offer).cycle();
     let one = |(nonce, offer): (u64, &Arc<Offer>)| {
         let value = header(Version::V2, offer, &sign(offer, nonce, |_| {}));
-        present(&headers(&[("payment-signature", &value)]), &terms, NOW).unwrap()
+        present(&headers(&[("payment-signature", &value)]), &terms, CLIENT, NOW).unwrap()
     };
     (0..count).zip(offers).map(one).collect()
 }

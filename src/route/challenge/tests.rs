@@ -5,14 +5,16 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::route::Pattern;
-use crate::x402::requirements::{AssetDomain, SCHEME_EXACT};
-use crate::x402::{AtomicAmount, Eip712Domain, KnownNetwork, PaymentRequirements};
+use crate::x402::requirements::{AssetDomain, Extra, SCHEME_EXACT};
+use crate::x402::{
+    AssetTransferMethod, AtomicAmount, Eip712Domain, KnownNetwork, PaymentRequirements,
+};
 
 fn offered(network: &str) -> OfferedBy {
     let known = KnownNetwork::named(network).unwrap();
     let asset: Address = known.usdc.parse().unwrap();
     let pay_to = Address::repeat_byte(7);
-    let extra =
+    let named =
         AssetDomain { name: known.eip712_name.into(), version: known.eip712_version.into() };
     let amount = AtomicAmount::new(50_000);
     let requirements = PaymentRequirements {
@@ -22,7 +24,7 @@ fn offered(network: &str) -> OfferedBy {
         asset,
         pay_to,
         max_timeout_seconds: 60,
-        extra: extra.clone(),
+        extra: Extra { method: AssetTransferMethod::Eip3009, domain: Some(named.clone()) },
     };
     let v1 = PaymentRequirementsV1 {
         scheme: SCHEME_EXACT.into(),
@@ -34,11 +36,11 @@ fn offered(network: &str) -> OfferedBy {
         pay_to,
         max_timeout_seconds: 60,
         asset,
-        extra,
+        extra: named,
     };
     let domain = Eip712Domain::new(known.eip712_name, "2", known.chain_id, asset);
     OfferedBy {
-        offer: Arc::new(Offer { requirements, v1, domain }),
+        offer: Arc::new(Offer { requirements, v1: Some(v1), domain, approvals: None }),
         facilitators: [Arc::from("dev")].into(),
         risk: None,
     }
@@ -51,7 +53,8 @@ fn terms(pattern: &str, networks: &[&str]) -> Terms {
         mime_type: "image/png".into(),
     };
     let offers = networks.iter().map(|network| offered(network)).collect();
-    Terms::new(about, &pattern.parse::<Pattern>().unwrap().path, offers).unwrap()
+    let path = pattern.parse::<Pattern>().unwrap().path;
+    Terms::new(about, &path, offers, Identifying::Off).unwrap()
 }
 
 fn read(challenge: &Challenge) -> (Value, Value) {
@@ -154,9 +157,45 @@ fn a_402_that_cannot_be_sent_is_an_error() {
         description: "x".repeat(length).into(),
         mime_type: "".into(),
     };
-    assert!(Challenge::new(&about(5000), &offers, "").is_ok());
-    let error = Challenge::new(&about(6000), &offers, "").unwrap_err();
+    assert!(Challenge::new(&about(5000), &offers, Identifying::Off, "").is_ok());
+    let error = Challenge::new(&about(6000), &offers, Identifying::Off, "").unwrap_err();
     assert!(error.to_string().contains("shorten the description"), "{error}");
-    let error = Challenge::new(&about(1), &[], "").unwrap_err();
+    let error = Challenge::new(&about(1), &[], Identifying::Off, "").unwrap_err();
     assert!(matches!(error, ChallengeError::NoOffers));
+}
+
+fn by_permit2(mut by: OfferedBy) -> OfferedBy {
+    let offer = Arc::make_mut(&mut by.offer);
+    offer.approvals = Some(offer.domain);
+    offer.requirements.extra = Extra { method: AssetTransferMethod::Permit2, domain: None };
+    offer.v1 = None;
+    by
+}
+
+#[test]
+fn all_that_the_server_understands_stands_under_its_own_name() {
+    let offers = [Arc::clone(&by_permit2(offered("base")).offer)];
+    let about = terms("/paid", &["base"]).resource;
+    for (identifying, names) in [
+        (Identifying::Off, vec!["eip2612GasSponsoring"]),
+        (Identifying::Required, vec!["eip2612GasSponsoring", "payment-identifier"]),
+    ] {
+        let (header, _) = read(&Challenge::new(&about, &offers, identifying, "").unwrap());
+        let extensions = header["extensions"].as_object().unwrap();
+        assert_eq!(extensions.keys().collect::<Vec<_>>(), names);
+        assert!(extensions.values().all(|said| said["info"].is_object()), "{extensions:?}");
+    }
+}
+
+#[test]
+fn an_offer_that_was_moved_in_another_way_is_one_of_its_own() {
+    let (until, now) = (UnixMillis::new(2_000), UnixMillis::new(1_000));
+    let before = terms("/paid", &["base"]);
+    let mut after = terms("/paid", &["base"]);
+    after.honour(&before, until, now);
+    assert!(after.honoured.is_empty());
+    after.offers = after.offers.into_iter().map(by_permit2).collect();
+    after.honour(&before, until, now);
+    let [past] = after.honoured.as_slice() else { panic!("{:?}", after.honoured) };
+    assert_eq!(past.by.offer.method(), AssetTransferMethod::Eip3009);
 }

@@ -2,8 +2,8 @@
 pragma solidity ^0.8.24;
 
 // A small stand-in for Circle's FiatTokenV2_2: the same EIP-712 domain, events and revert strings for
-// what x402 touches (ERC-20 transfers, EIP-3009 with both signature shapes, ERC-1271 payers, pause,
-// blacklist). Everything is in storage, so that the code can be planted at the real token's address
+// what x402 touches (ERC-20 transfers, EIP-2612, EIP-3009 with both signature shapes, ERC-1271 payers,
+// pause, blacklist). Everything is in storage, so that the code can be planted at the real token's address
 // and set up by one call of `init`.
 contract UsdcLike {
     string public name;
@@ -17,6 +17,8 @@ contract UsdcLike {
     mapping(address => uint256) public balanceOf;
     mapping(address => bool) public isBlacklisted;
     mapping(address => mapping(bytes32 => bool)) private _authorizationStates;
+    mapping(address => mapping(address => uint256)) public allowance;
+    mapping(address => uint256) public nonces;
 
     bytes32 public constant TRANSFER_WITH_AUTHORIZATION_TYPEHASH =
         keccak256(
@@ -90,6 +92,46 @@ contract UsdcLike {
     {
         _transfer(msg.sender, to, value);
         return true;
+    }
+
+    function approve(address spender, uint256 value) external whenNotPaused returns (bool) {
+        allowance[msg.sender][spender] = value;
+        return true;
+    }
+
+    function transferFrom(address from, address to, uint256 value)
+        external
+        whenNotPaused
+        notBlacklisted(msg.sender)
+        notBlacklisted(from)
+        notBlacklisted(to)
+        returns (bool)
+    {
+        require(value <= allowance[from][msg.sender], "ERC20: transfer amount exceeds allowance");
+        allowance[from][msg.sender] -= value;
+        _transfer(from, to, value);
+        return true;
+    }
+
+    // ---- EIP-2612 ----
+
+    function permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
+        external
+        whenNotPaused
+    {
+        require(deadline >= block.timestamp, "FiatTokenV2: permit is expired");
+        bytes32 h = keccak256(
+            abi.encode(
+                keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"),
+                owner,
+                spender,
+                value,
+                nonces[owner]++,
+                deadline
+            )
+        );
+        require(_validSignature(owner, _digest(h), abi.encodePacked(r, s, v)), "EIP2612: invalid signature");
+        allowance[owner][spender] = value;
     }
 
     // ---- EIP-3009 ----

@@ -6,11 +6,11 @@ use std::time::Duration;
 use alloy::consensus::Transaction;
 use alloy::eips::eip2718::Decodable2718;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::chain::evm::fees::FeeCaps;
+use crate::chain::evm::tests::socket::{heard, say};
 
 /// What a node does with one question.
 enum Act {
@@ -33,14 +33,14 @@ impl Node {
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let mut script: VecDeque<Act> = script.into_iter().collect();
         let sent = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&sent);
+        let taken = Arc::clone(&sent);
         tokio::spawn(async move {
             while let Some(act) = script.pop_front() {
                 let (mut socket, _) = listener.accept().await.unwrap();
-                let question = read(&mut socket).await;
+                let question = heard(&mut socket).await;
                 if question["method"] == "eth_sendRawTransaction" {
                     let raw: Bytes = question["params"][0].as_str().unwrap().parse().unwrap();
-                    heard.lock().push(TxEnvelope::decode_2718(&mut raw.as_ref()).unwrap());
+                    taken.lock().push(TxEnvelope::decode_2718(&mut raw.as_ref()).unwrap());
                 }
                 let answer = match act {
                     Act::Says(result) => json!({ "id": 0, "result": result }),
@@ -49,10 +49,7 @@ impl Node {
                     }
                     Act::Closes => continue,
                 };
-                let body = answer.to_string();
-                let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ";
-                let text = format!("{head}{}\r\n\r\n{body}", body.len());
-                socket.write_all(text.as_bytes()).await.unwrap();
+                say(&mut socket, &answer.to_string()).await.unwrap();
             }
         });
         Self { rpc: Rpc::new(vec![url], Duration::from_secs(5)).unwrap(), sent }
@@ -60,21 +57,6 @@ impl Node {
 
     fn nonces(&self) -> Vec<u64> {
         self.sent.lock().iter().map(Transaction::nonce).collect()
-    }
-}
-
-/// The JSON of one request.
-async fn read(socket: &mut TcpStream) -> Value {
-    let mut text = Vec::new();
-    loop {
-        let mut buffer = [0; 4096];
-        let count = socket.read(&mut buffer).await.unwrap();
-        assert_ne!(count, 0, "a request that ends early");
-        text.extend_from_slice(&buffer[..count]);
-        let end = text.windows(4).position(|four| four == b"\r\n\r\n");
-        if let Some(value) = end.and_then(|end| serde_json::from_slice(&text[end + 4..]).ok()) {
-            return value;
-        }
     }
 }
 
@@ -89,10 +71,34 @@ async fn send(lane: &Arc<Lane>, node: &Node) -> Result<Flight, Fault> {
     Arc::clone(lane).send(&node.rpc, (call, 50_000, FEES), place).await
 }
 
-const FEES: Fees = Fees { fee: 800, tip: 80 };
+const FEES: Fees = Fees { market: Market::BaseFee, fee: 800, tip: 80 };
 
 fn taken() -> Act {
     Act::Says(json!(format!("{:#x}", B256::ZERO)))
+}
+
+#[tokio::test]
+async fn where_there_is_one_price_it_is_offered_as_before_eip_1559() {
+    let (lane, node) = (lane(), Node::start([Act::Says(json!("0x7")), taken()]).await);
+    let call = Call { to: Address::repeat_byte(1), data: Bytes::new() };
+    let fees = Fees { market: Market::OnePrice, fee: 800, tip: 800 };
+    let place = lane.place().unwrap();
+    let flight = Arc::clone(&lane).send(&node.rpc, (call, 50_000, fees), place).await.unwrap();
+    let sent = node.sent.lock();
+    assert!(sent[0].is_legacy());
+    assert_eq!((sent[0].gas_price(), sent[0].chain_id()), (Some(800), Some(84532)));
+    assert_eq!(*sent[0].tx_hash(), flight.hash());
+}
+
+#[test]
+fn the_fewer_places_are_left_the_longer_a_batch_waits_for_company() {
+    let lane = lane();
+    let windows = |_| {
+        let place = lane.place().unwrap();
+        (lane.windows(), place)
+    };
+    let (windows, _places): (Vec<_>, Vec<_>) = (0..16).map(windows).unzip();
+    assert_eq!(windows, (1..=16).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -143,4 +149,21 @@ async fn a_replacement_has_the_same_nonce_and_pays_an_eighth_more() {
     assert_eq!(offers, [(7, 800, Some(80)), (7, 900, Some(90)), (7, 900, Some(90))]);
     assert_eq!(flight.hashes().count(), 2);
     assert_eq!(flight.hash(), *sent[2].tx_hash());
+}
+
+#[tokio::test]
+async fn what_flies_lowest_fills_the_lost_nonce_below_it() {
+    let script = [Act::Says(json!("0x7")), taken(), taken(), taken()];
+    let (lane, node) = (lane(), Node::start(script).await);
+    let (low, high) = (send(&lane, &node).await.unwrap(), send(&lane, &node).await.unwrap());
+    // Nothing is lost, or it is for another to fill.
+    low.fill(&node.rpc, 7).await;
+    high.fill(&node.rpc, 6).await;
+    assert_eq!(node.nonces(), [7, 8]);
+    low.fill(&node.rpc, 6).await;
+    let sent = node.sent.lock();
+    assert_eq!(
+        (sent[2].nonce(), sent[2].to(), sent[2].gas_limit()),
+        (6, Some(lane.address()), 21_000)
+    );
 }

@@ -1,11 +1,11 @@
 //! JSON-RPC on the wire: one bounded request, and its answer taken apart.
 
 use alloy_primitives::{Address, B256, Bytes, U64};
-use reqwest::{Client, Response, Url, header};
+use reqwest::{Client, Response, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Ask;
+use super::{Ask, RpcUrl};
 use crate::fault::{Fault, Retry, Side};
 
 /// The answer to one question.
@@ -30,6 +30,12 @@ impl RpcError {
     /// Something with this nonce is on the chain.
     pub(super) fn is_nonce_used(&self) -> bool {
         self.says(&["nonce too low", "oldnonce", "nonce is too low", "nonce has already been used"])
+    }
+
+    /// The node gave up, and may have the transaction all the same. Geth answers -32002 while it
+    /// goes on; -32603 is JSON-RPC's own word for anything that broke inside.
+    pub(super) fn is_doubt(&self) -> bool {
+        self.code == INTERNAL || self.says(&["timed out", "timeout", "internal error"])
     }
 
     /// A replacement that pays too little more than what it replaces.
@@ -60,44 +66,86 @@ struct Answer {
     error: Option<RpcError>,
 }
 
+/// Why a request has no answers.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// The node has refused it as a whole; a smaller one may be taken.
+    Refused(Fault),
+    /// No answer, or none that can be read.
+    Silent(Fault),
+}
+
+impl From<Fault> for Unanswered {
+    fn from(fault: Fault) -> Self {
+        Self::Silent(fault)
+    }
+}
+
+impl From<Unanswered> for Fault {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Refused(fault) | Unanswered::Silent(fault) => fault,
+        }
+    }
+}
+
 /// Sends one request, a batch when there are several questions, and reads the answers in order.
-pub(super) async fn exchange(
+pub(super) async fn exchange<'asks>(
     client: &Client,
-    url: &Url,
-    asks: &[Ask],
-) -> Result<Vec<Reply>, Fault> {
-    let request = |(id, ask): (usize, &Ask)| {
-        serde_json::to_value(Request {
-            jsonrpc: "2.0",
-            id,
-            method: ask.method,
-            params: &ask.params,
-        })
+    url: &RpcUrl,
+    asks: &'asks [Ask],
+) -> Result<Vec<Reply>, Unanswered> {
+    let request = |(id, ask): (usize, &'asks Ask)| {
+        let Ask { method, params } = ask;
+        Request { jsonrpc: "2.0", id, method, params: params.as_ref() }
     };
-    let requests: Result<Vec<Value>, _> = asks.iter().enumerate().map(request).collect();
-    let mut requests =
-        requests.map_err(|error| fault("a question is not JSON").caused_by(error))?;
-    let body = match requests.len() {
-        1 => requests.pop().unwrap_or_default(),
-        _ => Value::Array(requests),
+    let requests: Vec<Request<'asks>> = asks.iter().enumerate().map(request).collect();
+    let body = match requests.as_slice() {
+        [one] => serde_json::to_vec(one),
+        several => serde_json::to_vec(several),
     };
+    let body = body.map_err(|error| fault("a question is not JSON").caused_by(error))?;
+    let body = post(client, url, body).await?;
+    in_order(&body, asks.len())
+}
+
+/// What a node answers to a body.
+async fn post(client: &Client, url: &RpcUrl, body: Vec<u8>) -> Result<Vec<u8>, Unanswered> {
+    #[cfg(test)]
+    if let Some(node) = &url.node {
+        return Ok(std::sync::Arc::clone(node).post(body).await?);
+    }
     let sent = client
-        .post(url.clone())
+        .post(url.url().clone())
         .header(header::CONTENT_TYPE, "application/json")
-        .body(body.to_string())
+        .body(body)
         .send()
         .await;
     let response = sent.map_err(|error| fault("no connection").caused_by(error.without_url()))?;
     let status = response.status();
     let body = read(response).await?;
     if !status.is_success() {
-        return Err(fault("an HTTP error").caused_by(status.as_str()));
+        let fault = fault("an HTTP error").caused_by(status.as_str());
+        let busy = status == StatusCode::TOO_MANY_REQUESTS || !status.is_client_error();
+        return Err(if busy { Unanswered::Silent(fault) } else { Unanswered::Refused(fault) });
     }
-    in_order(&body, asks.len())
+    Ok(body)
 }
 
+/// A node in this process, for simulations.
+#[cfg(test)]
+pub(in crate::chain::evm) trait Node: Send + Sync {
+    /// What comes back for a body, if something does.
+    fn post(self: std::sync::Arc<Self>, body: Vec<u8>) -> Posted;
+}
+
+/// What is on its way back from a [`Node`].
+#[cfg(test)]
+pub(in crate::chain::evm) type Posted =
+    std::pin::Pin<Box<dyn Future<Output = Result<Vec<u8>, Fault>> + Send>>;
+
 /// The answers by their ids. Each question has exactly one.
-fn in_order(body: &[u8], count: usize) -> Result<Vec<Reply>, Fault> {
+fn in_order(body: &[u8], count: usize) -> Result<Vec<Reply>, Unanswered> {
     let not_json = |error| fault("the answer is not JSON-RPC").caused_by(error);
     let answers: Vec<Answer> = match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'[') => serde_json::from_slice(body).map_err(not_json)?,
@@ -111,13 +159,14 @@ fn in_order(body: &[u8], count: usize) -> Result<Vec<Reply>, Fault> {
         match id.and_then(|id| replies.get_mut(id)) {
             Some(place @ None) => *place = Some(reply),
             Some(Some(_)) | None => {
-                let stray = fault("an answer belongs to no question");
-                return Err(reply.err().map_or(stray, |error| fault("refused").caused_by(error)));
+                let stray = || fault("an answer belongs to no question").into();
+                let refused = |error| Unanswered::Refused(fault("refused").caused_by(error));
+                return Err(reply.err().map_or_else(stray, refused));
             }
         }
     }
     let all: Option<Vec<Reply>> = replies.into_iter().collect();
-    all.ok_or_else(|| fault("a question was not answered"))
+    all.ok_or_else(|| fault("a question was not answered").into())
 }
 
 async fn read(mut response: Response) -> Result<Vec<u8>, Fault> {
@@ -166,6 +215,7 @@ fn fault(context: &'static str) -> Fault {
     Fault::new(Side::Chain, Retry::Later, context)
 }
 
+const INTERNAL: i64 = -32_603;
 /// Receipts of a full batch are a fifth of it.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 const TEXT_CHARS_MAX: usize = 200;

@@ -5,8 +5,21 @@ use std::fmt;
 use reqwest::Url;
 
 /// Where a node is asked. Only scheme, host and port are ever shown: providers put keys in paths.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RpcUrl(Url);
+#[derive(Clone)]
+pub struct RpcUrl {
+    url: Url,
+    /// A node in this process, which is asked in place of one behind the URL.
+    #[cfg(test)]
+    pub(in crate::chain::evm) node: Option<std::sync::Arc<dyn super::answer::Node>>,
+}
+
+impl PartialEq for RpcUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.url == other.url
+    }
+}
+
+impl Eq for RpcUrl {}
 
 /// A text that is no node's address. It is not repeated: it may hold a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,15 +29,15 @@ pub struct RpcUrlError;
 impl RpcUrl {
     /// Scheme, host and port.
     pub fn shown(&self) -> String {
-        let host = self.0.host_str().unwrap_or_default();
-        match self.0.port() {
-            Some(port) => format!("{}://{host}:{port}", self.0.scheme()),
-            None => format!("{}://{host}", self.0.scheme()),
+        let host = self.url.host_str().unwrap_or_default();
+        match self.url.port() {
+            Some(port) => format!("{}://{host}:{port}", self.url.scheme()),
+            None => format!("{}://{host}", self.url.scheme()),
         }
     }
 
     pub(super) fn url(&self) -> &Url {
-        &self.0
+        &self.url
     }
 }
 
@@ -35,7 +48,11 @@ impl std::str::FromStr for RpcUrl {
         let url: Url = text.parse().map_err(|_| RpcUrlError)?;
         let web = matches!(url.scheme(), "http" | "https");
         if web && url.has_host() && url.fragment().is_none() {
-            Ok(Self(url))
+            Ok(Self {
+                url,
+                #[cfg(test)]
+                node: None,
+            })
         } else {
             Err(RpcUrlError)
         }

@@ -1,0 +1,48 @@
+//! What a 402 offers besides ways to pay: the extensions that this gateway knows.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// The object `extensions` of a 402. Source: x402 v2 §5.1.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Extensions {
+    /// Whoever settles pays for the approval that Permit2 needs, where the asset has EIP-2612.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eip2612_gas_sponsoring: Option<GasSponsoring>,
+    /// Whether the client may, or must, name what it buys.
+    #[serde(default, rename = "payment-identifier", skip_serializing_if = "Option::is_none")]
+    pub payment_identifier: Option<Value>,
+}
+
+/// That approvals by EIP-2612 are taken. Nothing of it varies.
+///
+/// Source: x402 extension `eip2612GasSponsoring`; npm `@x402/extensions` 2.27.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GasSponsoring;
+
+impl Extensions {
+    pub(super) fn is_empty(&self) -> bool {
+        self.eip2612_gas_sponsoring.is_none() && self.payment_identifier.is_none()
+    }
+}
+
+impl Serialize for GasSponsoring {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let declared: &RawValue =
+            serde_json::from_str(DECLARED).map_err(serde::ser::Error::custom)?;
+        declared.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for GasSponsoring {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+/// Key of [`GasSponsoring`] among extensions.
+pub const EIP2612_GAS_SPONSORING: &str = "eip2612GasSponsoring";
+
+const DECLARED: &str = include_str!("eip2612_gas_sponsoring.json");

@@ -1,0 +1,187 @@
+//! `deploy/`: configurations that pass the check, alerts for the manual, manifests that are valid.
+
+mod rendered;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tollgate::observe::METRICS;
+
+/// Headings of the manual that no alert leads to, and why.
+const WITHOUT_ALERT: &[(&str, &str)] = &[
+    ("Signals", "what is asked of it, not what happens to it"),
+    ("The ledger in SQLite", "its faults are counted as any ledger's: Faults by side"),
+    ("Looking into the ledger", "commands"),
+    ("How long payments are kept", "a setting"),
+    ("Memory", "what to give it"),
+    ("Payers that are told `permit2_allowance_required`", "what payers lack, not the gateway"),
+    ("Bounds of the background remover", "what to give it; one that is full answers 503"),
+    ("Running it in Kubernetes", "what to set up; what goes wrong there is in Health"),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn every_heading_that_asks_for_an_act_has_an_alert() {
+    let manual = read("src/manual/operations.rs");
+    let headings: Vec<_> = manual.lines().filter_map(|line| line.strip_prefix("//! # ")).collect();
+    let alerts = read(ALERTS);
+    let manual = |line: &str| line.trim().strip_prefix("manual: ").map(str::to_owned);
+    let named: Vec<_> = alerts.lines().filter_map(manual).collect();
+    assert_eq!(named.len(), alerts.matches("- alert: ").count(), "each alert names one heading");
+    for name in &named {
+        assert!(headings.contains(&name.as_str()), "the manual has no heading `{name}`");
+    }
+    for heading in &headings {
+        let excused = WITHOUT_ALERT.iter().any(|(without, _)| without == heading);
+        let alerted = named.iter().any(|name| name == heading);
+        assert!(alerted != excused, "`{heading}`: an alert in {ALERTS}, or a reason, and not both");
+    }
+    for (without, _) in WITHOUT_ALERT {
+        assert!(headings.contains(without), "the manual has no heading `{without}` any more");
+    }
+}
+
+#[test]
+fn alerts_and_dashboard_name_metrics_that_exist_and_the_dashboard_all() {
+    let dashboard = read(DASHBOARD);
+    for path in [ALERTS, "deploy/prometheus/alerts.test.yaml", DASHBOARD] {
+        let text = read(path);
+        let names = metrics(&text);
+        assert!(names.len() > 5, "{path} names no metrics");
+        for name in names {
+            let bare = name.strip_suffix("_bucket").unwrap_or(&name);
+            assert!(METRICS.iter().any(|metric| metric.name == bare), "{path}: {name}");
+        }
+    }
+    for metric in METRICS {
+        assert!(metrics(&dashboard).iter().any(|name| name.starts_with(metric.name)), "{metric:?}");
+    }
+}
+
+/// Each `tollgate_…` of a text.
+fn metrics(text: &str) -> Vec<String> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    text.match_indices("tollgate_").map(|(at, _)| word(&text[at..])).collect()
+}
+
+#[test]
+fn what_is_grouped_by_in_the_dashboard_is_a_label_of_the_metric() {
+    let dashboard = read(DASHBOARD);
+    let mut groups = 0;
+    for line in dashboard.lines().filter(|line| line.contains("\"expr\"")) {
+        for (at, _) in line.match_indices(" by (") {
+            let (labels, rest) = line[at + " by (".len()..].split_once(')').unwrap();
+            let name = metrics(rest).into_iter().next().unwrap();
+            let bare = name.strip_suffix("_bucket").unwrap_or(&name);
+            let metric = METRICS.iter().find(|metric| metric.name == bare).unwrap();
+            for label in labels.split(", ").filter(|label| !["le", "instance"].contains(label)) {
+                assert!(metric.labels.contains(&label), "{name} has no label {label}");
+            }
+            groups += 1;
+        }
+    }
+    assert!(groups > 10, "the dashboard has moved");
+}
+
+#[test]
+fn the_chart_has_the_same_alerts() {
+    assert!(read(ALERTS) == read("deploy/helm/tollgate/alerts.yaml"), "cp {ALERTS} to the chart");
+}
+
+#[test]
+fn images_have_the_version_of_the_package_and_never_latest() {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut images = 0;
+    for path in below("deploy") {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains(":latest"), "{}", path.display());
+        for line in text.lines().filter(|line| line.trim_start().starts_with("image: ")) {
+            let Some((_, image)) = line.split_once("tollgate") else { continue };
+            assert!(image.ends_with(&format!(":{version}")), "{}: {line}", path.display());
+            images += 1;
+        }
+    }
+    assert!(images >= 6, "{images} images");
+    let chart = read("deploy/helm/tollgate/Chart.yaml");
+    assert!(chart.contains(&format!("appVersion: \"{version}\"")), "{chart}");
+}
+
+#[test]
+fn every_configuration_passes_the_check() {
+    let files =
+        below("deploy").into_iter().filter(|path| path.extension() == Some("toml".as_ref()));
+    let files: Vec<_> = files.collect();
+    assert!(files.len() >= 9, "{files:?}");
+    for file in files {
+        passes_the_check(&file);
+    }
+}
+
+/// Checks a configuration whose secrets are all set, to something of their kind.
+fn passes_the_check(file: &Path) {
+    let secrets = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(file).unwrap();
+    let here = format!("{}/", secrets.path().display());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    for name in after(&text, "env = \"") {
+        command.env(name, "https://secret.example.com");
+    }
+    let folders = after(&text, "\"/run/secrets/");
+    for path in &folders {
+        let (_, key) = path.split_once('/').unwrap();
+        fs::write(secrets.path().join(path.replace('/', "-")), secret(key)).unwrap();
+    }
+    let mut moved = text.clone();
+    for path in &folders {
+        let there = format!("{here}{}", path.replace('/', "-"));
+        moved = moved.replace(&format!("/run/secrets/{path}"), &there);
+    }
+    let copy = secrets.path().join("gateway.toml");
+    fs::write(&copy, moved).unwrap();
+    let output = command.arg("check").arg(&copy).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let wrong = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{wrong}", file.display());
+    assert!(said.contains(" 0 warnings, no mistakes"), "{}\n{said}{wrong}", file.display());
+}
+
+/// What stands between a mark and the next quotation mark, each time.
+fn after(text: &str, mark: &str) -> Vec<String> {
+    let found = text.split(mark).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    found.collect()
+}
+
+/// A secret that is as good as a real one to look at.
+fn secret(key: &str) -> String {
+    match key {
+        "key-id" => "organizations/1/apiKeys/2".to_owned(),
+        "key-secret" => read("tests/config/cdp-key.txt"),
+        "signer.json" => read("tests/config/keystore.json"),
+        "password" => "testpassword".to_owned(),
+        other => panic!("which kind of secret is {other}?"),
+    }
+}
+
+/// Every file below a folder.
+fn below(folder: &str) -> Vec<PathBuf> {
+    let (mut found, mut folders) = (Vec::new(), vec![root().join(folder)]);
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    found
+}
+
+const ALERTS: &str = "deploy/prometheus/alerts.yaml";
+const DASHBOARD: &str = "deploy/grafana/tollgate.json";
