@@ -96,9 +96,9 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         },
         Command::Check { config, online } => match load(&config) {
             Ok(config) => {
-                check::check(&config, &mut out)?;
                 #[cfg(feature = "models")]
                 check::models(&config, &mut out)?;
+                check::check(&config, &mut out)?;
                 if online {
                     return block_on(check::online(config, out));
                 }

@@ -13,17 +13,20 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 #[cfg(feature = "models")]
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use self::admission::{Admission, Mebibytes};
 use self::http::Service;
 use self::lifeline::Lifeline;
+use self::metrics::Metrics;
 use self::segment::Segmenter;
 #[cfg(feature = "models")]
 use self::segment::network::{Network, Wish};
@@ -39,10 +42,12 @@ mod errand;
 mod finish;
 mod http;
 mod lifeline;
+mod metrics;
 mod problem;
 mod request;
 mod segment;
 
+pub use self::metrics::{METRICS, Metric};
 #[cfg(feature = "models")]
 pub use self::segment::network::{License, NetworkError, Runtime as Engine, license};
 
@@ -103,6 +108,9 @@ pub enum WorkerError {
     /// The supervisor does not read.
     #[error("the worker cannot say where it listens")]
     Announce(#[source] io::Error),
+    /// A counter that cannot be.
+    #[error("the worker cannot count")]
+    Count(#[source] prometheus::Error),
     /// Accepting connections failed for good.
     #[error("the worker stopped serving")]
     Serve(#[source] io::Error),
@@ -113,13 +121,12 @@ pub enum WorkerError {
 /// Blocks the thread; call it from no runtime.
 ///
 /// # Errors
-/// `Start`, `Listen`, `Announce` before the first request; `Serve` after.
+/// `Start`, `Listen`, `Model`, `Announce` before the first image; `Serve` after.
 pub fn run(options: &Options) -> Result<(), WorkerError> {
     let parallel = options.parallel.map_or_else(|| usual_parallel(options), NonZeroUsize::get);
-    let segmenter = segmenter(options, parallel)?;
     let runtime = runtime(parallel).map_err(WorkerError::Start)?;
-    let result = runtime.block_on(serve(options, parallel, segmenter));
-    // Images whose clients have gone are not waited for.
+    let result = runtime.block_on(serve(options, parallel));
+    // Images whose clients have gone are not waited for, nor is a model that is being loaded.
     runtime.shutdown_background();
     result
 }
@@ -153,32 +160,40 @@ fn usual_parallel(_: &Options) -> usize {
     cores()
 }
 
-async fn serve(
-    options: &Options,
-    parallel: usize,
-    segmenter: Segmenter,
-) -> Result<(), WorkerError> {
+/// Listens at once, so that probes see a worker that starts; takes images when the model is warm.
+async fn serve(options: &Options, parallel: usize) -> Result<(), WorkerError> {
     let lifeline = if options.supervised { Lifeline::Supervisor } else { Lifeline::Signals };
     let told = lifeline.watch().map_err(WorkerError::Start)?;
     let listener = TcpListener::bind(options.listen).await;
     let (listener, address) = listener
         .and_then(|listener| listener.local_addr().map(|address| (listener, address)))
         .map_err(|source| WorkerError::Listen { address: options.listen, source })?;
-    if options.supervised {
-        announce(address).map_err(WorkerError::Announce)?;
-    }
-    info!(%address, parallel, queue = options.queue, "removing backgrounds");
-
-    let admission =
-        Admission::new(parallel, options.queue, Mebibytes::within_megabytes(options.memory));
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let segmenter = Arc::new(segmenter);
-    let service = Service { admission, segmenter, patience: options.deadline };
+    let memory = Mebibytes::within_megabytes(options.memory);
+    let service = Service {
+        admission: Admission::new(parallel, options.queue, memory),
+        metrics: Arc::new(Metrics::new().map_err(WorkerError::Count)?),
+        segmenter: Arc::new(OnceLock::new()),
+        patience: options.deadline,
+    };
+    info!(%address, "listening");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let ready = Arc::clone(&service.segmenter);
     let serving = axum::serve(listener, http::router(service))
         .with_graceful_shutdown(async { drop(stopped.await) });
     let mut serving = tokio::spawn(serving.into_future());
+    let starting = async {
+        let segmenter = load(options.clone(), parallel).await?;
+        // Nobody else fills it.
+        let _ = ready.set(segmenter);
+        if options.supervised {
+            announce(address).map_err(WorkerError::Announce)?;
+        }
+        info!(%address, parallel, queue = options.queue, "removing backgrounds");
+        Ok::<_, WorkerError>(())
+    };
     tokio::select! {
         ended = &mut serving => return flatten(ended),
+        Err(fault) = starting => return Err(fault),
         () = told => drop(stop),
     }
     info!("told to stop, finishing what runs");
@@ -189,6 +204,13 @@ async fn serve(
         },
         flatten,
     )
+}
+
+/// What finds the subject, loaded and warm, without holding up those who serve.
+async fn load(options: Options, parallel: usize) -> Result<Segmenter, WorkerError> {
+    spawn_blocking(move || segmenter(&options, parallel))
+        .await
+        .unwrap_or_else(|fault| Err(WorkerError::Start(io::Error::other(fault))))
 }
 
 fn flatten(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), WorkerError> {

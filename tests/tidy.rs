@@ -34,7 +34,7 @@ const ALONE: &[(&str, &[&str], &str)] = &[
     ("pingora::", &["proxy", "server"], "only proxy/ and server/ know pingora"),
     ("write_response_header", &["proxy/answer.rs"], "only proxy/answer.rs answers"),
     ("respond_error", &["proxy/answer.rs"], "only proxy/answer.rs answers"),
-    (".inc()", &["observe"], "only observe/ counts"),
+    (".inc()", &["observe", "worker/metrics.rs"], "only observe/ counts, and the worker its own"),
     (".inc_by(", &["observe"], "only observe/ counts"),
 ];
 

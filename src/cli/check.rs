@@ -19,8 +19,8 @@ pub fn check(config: &Config, out: &mut impl Write) -> io::Result<()> {
     config.explain(out)
 }
 
-/// Looks for the manifest of each model, and warns of those whose licence forbids what a gateway
-/// does with them.
+/// Looks for the manifest of each model, names its licence, and warns of those that forbid what a
+/// gateway does with them.
 ///
 /// # Errors
 /// A model without a manifest, or `out` cannot be written.
@@ -28,14 +28,10 @@ pub fn check(config: &Config, out: &mut impl Write) -> io::Result<()> {
 pub fn models(config: &Config, out: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
     for (name, upstream) in &config.upstreams {
         let Kind::Bundled { model: Some(model), .. } = &upstream.kind else { continue };
-        let license = worker::license(model)?;
+        let (license, model) = (worker::license(model)?, model.display());
+        writeln!(out, "upstream `{name}`: the licence of {model} is {}", license.name)?;
         if !license.commercial_use {
-            writeln!(
-                out,
-                "warning: upstream `{name}`: the licence of {} ({}) does not let its work be sold",
-                model.display(),
-                license.name
-            )?;
+            writeln!(out, "warning: it does not let what {model} makes be sold")?;
         }
     }
     Ok(())

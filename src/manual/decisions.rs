@@ -98,44 +98,6 @@
 //! A body that breaks off after the settlement is not refunded: nothing can be awaited once it
 //! flows. Routes that need more wait for `settle = "after-answer"`.
 //!
-//! # The background remover is classical for now
-//!
-//! Without a model: saliency, GrabCut and a guided filter, because nothing may be downloaded and
-//! the smallest network tried scored lower. `tests/bench/cutouts` prints its scores on the sample
-//! photos.
-//!
-//! # Cut-outs are sRGB
-//!
-//! An ICC profile is used up: colours are converted to sRGB and the profile is left away, rather
-//! than carried. So `background=%23ffffff` means one colour whatever camera took the photo, a mask
-//! of ours and a model see the colours that people see, and no metadata comes back. Colours
-//! outside of sRGB are lost. CMYK files are decoded to RGB by formula, their profile is not used.
-//!
-//! # A model is a file of the operator's
-//!
-//! Nothing is fetched and none is shipped. What a file does not say of itself stands in a manifest,
-//! beside it or built in (`src/worker/segment/network/known.toml`); it is the model's own, so it
-//! does not repeat in each `gateway.toml`, where `model` is a path. A model is compared with its
-//! manifest and run once before the worker listens. The manifests follow rembg for the models that
-//! it carries, else the authors' code; only that of u2netp was compared with rembg, on random
-//! weights (`tests/e2e/cutouts.rs`).
-//!
-//! # Two engines for models
-//!
-//! ONNX Runtime is the fastest (twice rten on convolutions), but a C++ library of 20 MB that would
-//! have to be downloaded to build; so it is loaded at run time where an operator has it. rten is
-//! part of the binary and always there. Both are behind the feature `models`.
-//!
-//! As many images as cores with one thread each fill two cores better than one image with two
-//! threads. Models of more than 150 MB take gigabytes for each image, and so work on one at a time.
-//! What a run took when the model was tried is added to each image's prediction of memory.
-//!
-//! # What was asked for too late is not finished
-//!
-//! A photo that nobody waits for any more, because its client has gone or its deadline has passed,
-//! is given up between two stages (decode, cut out, encode), never within one: a stage holds no
-//! lock and takes seconds at worst.
-//!
 //! # What the line counter of `tests/tidy.rs` leaves out
 //!
 //! Literals that cannot be broken, and the tests of a file.
@@ -284,3 +246,4 @@
 
 pub mod answers;
 pub mod chain;
+pub mod worker;

@@ -81,7 +81,8 @@ impl Header {
         // Progressive JPEG keeps its coefficients; each decoder keeps about one plane of its own.
         let decoding = decoded + COEFFICIENTS_BYTES;
         let converting = decoded + RGBA_BYTES;
-        let encoding = 2 * RGBA_BYTES + 1;
+        // The photo, its compressed pixels while their buffer grows, and the file.
+        let encoding = 3 * RGBA_BYTES + 1;
         let most = decoding.max(converting).max(encoding);
         let file = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
         let all = pixels.saturating_mul(most).saturating_add(file).saturating_add(beside);

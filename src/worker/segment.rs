@@ -67,18 +67,18 @@ pub(super) enum SegmentError {
 }
 
 impl Segmenter {
-    /// Makes everything but the subject transparent.
+    /// What is the subject: applied to the photo, it leaves everything else transparent.
     ///
     /// # Errors
     /// A photo without pixels, or an engine that failed.
-    pub(super) fn cut_out(
+    pub(super) fn matte(
         &self,
-        photo: &mut RgbaImage,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        photo: &RgbaImage,
+    ) -> Result<Matte, Box<dyn std::error::Error + Send + Sync>> {
         match self {
-            Self::Classical => Ok(cut_out(photo)?),
+            Self::Classical => Ok(matte(photo)?),
             #[cfg(feature = "models")]
-            Self::Network(network) => Ok(network.cut_out(photo)?),
+            Self::Network(network) => Ok(network.matte(photo)?),
         }
     }
 
@@ -104,18 +104,17 @@ impl Segmenter {
     }
 }
 
-/// Makes everything but the subject transparent, without any model.
+/// The subject, without any model.
 ///
 /// # Errors
 /// Only for a photo without pixels.
-fn cut_out(photo: &mut RgbaImage) -> Result<(), SegmentError> {
+fn matte(photo: &RgbaImage) -> Result<Matte, SegmentError> {
     let medium = scaled(photo, MEDIUM_SIDE)?;
     let (guess, coarse) = choice(&lab::from_rgb(&scaled(photo, TINY_SIDE)?));
     let small = lab::from_rgb(&scaled(photo, SMALL_SIDE)?);
     let subject = refined(&small, &guess, &coarse);
     let mask = opacity(&subject).scaled(medium.width, medium.height);
-    Matte::guided(&medium, &mask).apply(photo);
-    Ok(())
+    Ok(Matte::guided(&medium, &mask))
 }
 
 /// The guess that leads to the best mask, with that mask.

@@ -7,7 +7,7 @@ use std::process::Output;
 use super::*;
 
 /// A model of `tests/models`, where `make.py` says what it finds.
-fn model(name: &str) -> String {
+pub(super) fn model(name: &str) -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models");
     PathBuf::from(folder).join(name).to_string_lossy().into_owned()
 }
@@ -15,7 +15,7 @@ fn model(name: &str) -> String {
 /// What a worker says that does not start.
 fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let Output { status, stderr, .. } = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-        .args(["worker", "background-removal", "--listen", "127.0.0.1:0", "--supervised"])
+        .args(["worker", "background-removal", "--listen", "127.0.0.1:0"])
         .args(arguments)
         .envs(variables.iter().copied())
         .stdin(Stdio::null())
@@ -131,4 +131,37 @@ fn a_library_that_is_named_and_not_there_is_refused() {
         assert!(text.contains("ONNX Runtime cannot be loaded"), "{text}");
         assert!(text.contains("/nowhere/libonnxruntime.so"), "{text}");
     }
+}
+
+/// What `tollgate check` says of a gateway with this model.
+fn checked(model: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("gateway.toml");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/gateway.toml");
+    let bundled = "bundled = \"background-removal\"";
+    let text = fs::read_to_string(root).unwrap();
+    fs::write(&config, text.replace(bundled, &format!("{bundled}\nmodel = \"{model}\""))).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_tollgate")).arg("check").arg(config).output().unwrap()
+}
+
+#[test]
+fn the_check_names_a_models_licence_and_warns_of_one_that_forbids_to_sell() {
+    let said = |model: &str| {
+        let output = checked(model);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let free = said("/models/u2netp.onnx");
+    let licence = "upstream `images`: the licence of /models/u2netp.onnx is Apache-2.0\n";
+    assert!(free.contains(licence) && !free.contains("be sold"), "{free}");
+    let bound = said("/models/rmbg-2.0.onnx");
+    assert!(bound.contains("the licence of /models/rmbg-2.0.onnx is CC BY-NC 4.0\n"), "{bound}");
+    assert!(bound.contains("it does not let what /models/rmbg-2.0.onnx makes be sold"), "{bound}");
+}
+
+#[test]
+fn the_check_asks_for_a_manifest() {
+    let output = checked("/models/mine.onnx");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("needs a manifest"), "{said}");
 }

@@ -12,7 +12,7 @@ use super::guided::Lines;
 use super::plane::{Between, Lattice, Plane};
 
 /// Everything the full photo needs, found on a small one.
-pub(super) struct Matte {
+pub(in crate::worker) struct Matte {
     opacity: Opacity,
     subject: [Plane<f32>; 3],
     background: [Plane<f32>; 3],
@@ -65,7 +65,7 @@ impl Matte {
     }
 
     /// Gives each pixel of the full photo its opacity, and soft ones the subject's colour.
-    pub(super) fn apply(&self, photo: &mut RgbaImage) {
+    pub(in crate::worker) fn apply(&self, photo: &mut RgbaImage) {
         let (width, height) = (photo.width() as usize, photo.height() as usize);
         let rows = Lattice::new(self.height, height);
         let lattice = Lattice::new(self.width, width);

@@ -171,20 +171,18 @@ impl Network {
         self.bytes
     }
 
-    /// Makes everything but the subject transparent.
-    pub(super) fn cut_out(&self, photo: &mut RgbaImage) -> Result<(), NetworkError> {
+    /// The subject.
+    pub(super) fn matte(&self, photo: &RgbaImage) -> Result<Matte, NetworkError> {
         let mask = self.mask(photo)?;
         let medium = scaled(photo, MEDIUM_SIDE)?;
         let small = mask.scaled(medium.width, medium.height);
-        let matte = match self.manifest.edges {
-            Edges::Guided => Matte::guided(&medium, &small),
+        match self.manifest.edges {
+            Edges::Guided => Ok(Matte::guided(&medium, &small)),
             Edges::Plain => {
                 let opacity = tensor::stretched(&mask, photo.dimensions())?;
-                Matte::given(&medium, &small, opacity)
+                Ok(Matte::given(&medium, &small, opacity))
             }
-        };
-        matte.apply(photo);
-        Ok(())
+        }
     }
 
     /// The mask (0 to 1) at the size of the model.

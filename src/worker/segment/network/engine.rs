@@ -108,6 +108,8 @@ fn onnx_runtime(
         Session::builder(&environment)?
             .with_intra_threads(wish.threads)?
             .with_inter_threads(1)?
+            // Planned ahead, the memory of all layers lies side by side: twice as much, no faster.
+            .with_memory_pattern(false)?
             // A thread that waits for work leaves the core to the others.
             .with_config_entry("session.intra_op.allow_spinning", "0")?
             .commit_from_file(wish.model)
