@@ -21,7 +21,7 @@ mod writer;
 use std::sync::Arc;
 
 pub use entry::{
-    Claim, Claimed, Entry, ExchangeId, ExchangeIdError, Holder, Mark, Past, Unfinished,
+    Claim, Claimant, Claimed, Entry, ExchangeId, ExchangeIdError, Holder, Mark, Past, Unfinished,
 };
 pub use forget::{Forgetting, Forgotten, Keep, Round};
 use memory::Memory;
@@ -246,19 +246,20 @@ impl Ledger {
         }
     }
 
-    /// Whether another gateway, which lives, has claimed this entry, and knows more of it.
+    /// Who has claimed this entry, and may know more of it.
     ///
     /// # Errors
     /// Ledger, later: it cannot be read.
     ///
     /// # Cancel safety
     /// Nothing changes.
-    pub async fn is_anothers(&self, entry: &Entry) -> Result<bool, Fault> {
+    pub async fn claimant(&self, entry: &Entry) -> Result<Claimant, Fault> {
         match &self.store {
-            Store::Postgres(postgres) => postgres.is_anothers(entry).await,
-            Store::Sqlite(_) | Store::Memory(_) => Ok(false),
+            Store::Sqlite(sqlite) => sqlite.claimant(entry).await,
+            Store::Postgres(postgres) => postgres.claimant(entry).await,
+            Store::Memory(_) => Ok(Claimant::Here),
             #[cfg(test)]
-            Store::Simulated(_) => Ok(false),
+            Store::Simulated(_) => Ok(Claimant::Here),
         }
     }
 

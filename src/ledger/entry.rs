@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use alloy_primitives::Address;
 
+use super::answers::Digest;
 use super::{Misstep, State, Step};
 use crate::clock::UnixMillis;
 use crate::fault::{Fault, Retry, Side};
@@ -82,6 +83,8 @@ pub struct Claim {
     pub pay_to: Address,
     /// Unix seconds; after this moment it cannot be settled. Kept up to `i64::MAX`.
     pub valid_before: u64,
+    /// Of what was signed and of who sent it.
+    pub sender: Digest,
 }
 
 /// What became of a claim.
@@ -205,6 +208,20 @@ pub enum Holder {
     Lives,
     /// A gateway that has ended, perhaps this one before it was started again.
     Gone,
+}
+
+/// Whose claim made an entry what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimant {
+    /// This gateway's, or nobody knows.
+    Here,
+    /// Another gateway's, which lives.
+    Elsewhere,
+    /// A gateway's that has ended, perhaps this one before it was started again.
+    Gone {
+        /// Of what was signed and of who sent it; older lines do not say it.
+        sender: Option<Digest>,
+    },
 }
 
 /// Where a payment stood before.

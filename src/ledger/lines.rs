@@ -43,6 +43,7 @@ macro_rules! of_key {
             AND asset = unhex(substr($3, 3)) AND network = $4"
     };
 }
+pub(super) use of_key;
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

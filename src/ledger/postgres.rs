@@ -22,7 +22,7 @@ use super::lines;
 use super::queue::{Queue, queue};
 use super::reading::Readers;
 use super::url::PostgresUrl;
-use super::{Entry, ExchangeId, Holder, Mark, Unfinished};
+use super::{Claimant, Entry, ExchangeId, Holder, Mark, Unfinished};
 use crate::clock::steady;
 use crate::fault::{Fault, Retry, Side};
 
@@ -113,9 +113,13 @@ impl Postgres {
         &self.instance
     }
 
-    /// Whether another gateway, which lives, is the one that has claimed this entry.
-    pub(super) async fn is_anothers(&self, entry: &Entry) -> Result<bool, Fault> {
-        self.readers.holds_besides(rows::ANOTHERS, entry, &self.instance).await
+    pub(super) async fn claimant(&self, entry: &Entry) -> Result<Claimant, Fault> {
+        let found = self.readers.claim_of(rows::CLAIM_OF, entry, Some(&self.instance)).await?;
+        Ok(match found {
+            Some((rows::ELSEWHERE, _)) => Claimant::Elsewhere,
+            Some((rows::GONE, sender)) => Claimant::Gone { sender },
+            _ => Claimant::Here,
+        })
     }
 
     pub(super) async fn close(&self) {

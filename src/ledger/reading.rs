@@ -1,8 +1,10 @@
 //! What reads a ledger's lines, in either engine: same statements, other rows.
 
+use alloy_primitives::B256;
 use sqlx::encode::Encode;
 use sqlx::{Database, Error, Executor, IntoArguments, Pool, Type};
 
+use super::answers::Digest;
 use super::lines::{self, BoxError, Line, key};
 use super::{Entry, Mark, Past};
 use crate::fault::{Fault, Retry, Side};
@@ -68,17 +70,23 @@ where
         found.iter().map(read).collect::<Result<_, _>>().map_err(is_odd)
     }
 
-    /// Whether a statement finds a line for this entry, besides those of one instance.
-    pub(super) async fn holds_besides(
+    /// What a statement says of the claim that made this entry what it is: a number, and its
+    /// sender. Nothing when it has been claimed again since.
+    pub(super) async fn claim_of(
         &self,
         sql: &'static str,
         entry: &Entry,
-        besides: &str,
-    ) -> Result<bool, Fault> {
-        let values = key(&entry.identity).into_iter();
-        let values = values.chain([entry.exchange.to_string(), besides.to_owned()]);
+        asker: Option<&str>,
+    ) -> Result<Option<(i64, Option<Digest>)>, Fault> {
+        let values = key(&entry.identity).into_iter().chain([entry.exchange.to_string()]);
+        let values = values.chain(asker.map(str::to_owned));
         let query = values.fold(sqlx::query(sql), |query, value| query.bind(value));
-        Ok(query.fetch_optional(&self.0).await.map_err(cannot_read)?.is_some())
+        let found = query.fetch_optional(&self.0).await.map_err(cannot_read)?;
+        let read = |row: D::Row| -> Result<_, BoxError> {
+            let sender = row.optional(1)?.map(str::parse::<B256>).transpose()?;
+            Ok((row.number(0)?, sender.and_then(|bytes| Digest::from_bytes(bytes.as_slice()))))
+        };
+        found.map(read).transpose().map_err(is_odd)
     }
 
     pub(super) async fn close(&self) {

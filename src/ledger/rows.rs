@@ -50,6 +50,7 @@ pub(super) fn claim(to: &Connection, serial: i64, op: &Claiming) -> Result<Claim
         i64::try_from(claim.valid_before).unwrap_or(i64::MAX),
         op.now.millis(),
         token(claim).as_ref().map(|token| token.as_slice()),
+        claim.sender.bytes(),
     ])?;
     if written > 0 {
         return Ok(Claimed::Ours);
@@ -144,12 +145,13 @@ pub(super) const SERIAL: &str = "SELECT coalesce(max(serial), 0) FROM payments";
 /// Claims a payment that nobody has, or that somebody had and let go.
 pub(super) const CLAIM: &str = r#"
 INSERT INTO payments (serial, payer, nonce, asset, network, exchange, route, facilitator, amount,
-    pay_to, valid_before, state, claimed_at, changed_at, token)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'held', ?12, ?12, ?13)
+    pay_to, valid_before, state, claimed_at, changed_at, token, sender)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'held', ?12, ?12, ?13, ?14)
 ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET
     serial = excluded.serial, exchange = excluded.exchange, route = excluded.route,
     facilitator = excluded.facilitator, amount = excluded.amount, pay_to = excluded.pay_to,
     valid_before = excluded.valid_before, state = excluded.state, token = excluded.token,
+    sender = excluded.sender,
     past = substr(coalesce(payments.past || ' ', '') || payments.state || '@'
         || payments.changed_at || '/' || lower(hex(payments.exchange)), -2000),
     "transaction" = NULL, reason = NULL,

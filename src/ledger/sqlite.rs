@@ -17,11 +17,11 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _, Error, Executor as _};
 
 use super::forget::Place;
-use super::lines::{self, select};
+use super::lines::{self, of_key, select};
 use super::queue::{Queue, queue};
 use super::reading::Readers;
 use super::writer::Writer;
-use super::{Holder, Mark, Unfinished, rows};
+use super::{Claimant, Entry, Holder, Mark, Unfinished, rows};
 use crate::fault::{Fault, Retry, Side};
 
 /// An open file.
@@ -95,6 +95,12 @@ impl Sqlite {
             Ok(Unfinished { mark, entry, holder })
         };
         self.readers.lines(UNFINISHED, after, limit, read).await
+    }
+
+    pub(super) async fn claimant(&self, entry: &Entry) -> Result<Claimant, Fault> {
+        let found = self.readers.claim_of(CLAIM_OF, entry, None).await?;
+        let inherited = found.filter(|(serial, _)| Mark(*serial) <= self.inherited);
+        Ok(inherited.map_or(Claimant::Here, |(_, sender)| Claimant::Gone { sender }))
     }
 
     pub(super) async fn close(&self) {
@@ -191,6 +197,13 @@ pub(super) const UNFINISHED: &str = select!(
     bytes,
     ", serial FROM payments WHERE (state = 'held' OR state = 'settling' OR state = 'unknown')
     AND serial > $1 ORDER BY serial LIMIT $2"
+);
+
+/// Reads the number and the sender of a claim.
+pub(super) const CLAIM_OF: &str = concat!(
+    "SELECT serial, CASE WHEN sender IS NOT NULL THEN hex(sender) END",
+    of_key!(bytes),
+    " AND exchange = unhex($5)"
 );
 
 /// What SQLite calls a file that gives pages back when it is asked to.

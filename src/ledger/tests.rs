@@ -17,6 +17,7 @@ use alloy_primitives::{Address, B256};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{ConnectOptions as _, Row as _};
 
+use super::answers::{Digest, Digesting};
 use super::lines::Line as _;
 
 use super::*;
@@ -32,7 +33,12 @@ pub(super) fn claim(payment: u64, exchange: u128) -> Claim {
         amount: AtomicAmount::new(50_000),
         pay_to: Address::repeat_byte(0x0c),
         valid_before: 1_800_000_000,
+        sender: sender(exchange),
     }
+}
+
+pub(super) fn sender(exchange: u128) -> Digest {
+    Digesting::of(&[&exchange.to_be_bytes()]).end()
 }
 
 pub(super) fn identity(payment: u64) -> PaymentIdentity {
@@ -406,7 +412,7 @@ async fn no_statement_reads_the_whole_table() {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
     let mut other = options.connect().await.unwrap();
     let written = [rows::CLAIM, rows::ADVANCE, rows::ADVANCE_CLAIM];
-    let read = [SqliteRow::GET, sqlite::UNFINISHED, SqliteRow::PAGE];
+    let read = [SqliteRow::GET, sqlite::UNFINISHED, SqliteRow::PAGE, sqlite::CLAIM_OF];
     for sql in written.into_iter().chain(read) {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
         let plan = sqlx::query(explain).fetch_all(&mut other).await.unwrap();

@@ -167,8 +167,8 @@
 //! `tollgate_answers_bytes` is what all gateways on the database keep, as counted last: each counts
 //! every 15 seconds, and when it alone has kept a sixteenth of `total`. All should have the same
 //! `[answers]`: the smallest `total` counts for all. When a gateway was killed, what it still owed
-//! is given by the others once its lease is over; an answer that it was giving is lost, and the
-//! payer hears 409.
+//! is given by the others once its lease is over; where it was giving an answer, the upstream is
+//! asked once more when the payer comes back.
 //!
 //! `tollgate_answers_total{outcome}`: `whole` are kept; `too_long` beyond `max`; `no_room` when
 //! `memory` was used up: raise it; `broken_off` by the upstream or an HTTP/2 client; `part` answers

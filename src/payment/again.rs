@@ -9,7 +9,7 @@ use super::{ClientTag, Payments, Presented, Receipt, Sender, Verified, receipt};
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
 use crate::ledger::answers::{Answer, Copying, Digest, Found, Line, Missing, Opened};
-use crate::ledger::{Entry, State};
+use crate::ledger::{Claimant, Entry, State};
 use crate::refusal::{Refusal, Unkept};
 use crate::x402::payload::Choice;
 use crate::x402::{Offer, PaymentPayload, Version};
@@ -101,8 +101,7 @@ impl Payments {
     pub fn copy(&self, verified: &Verified, bytes_max: usize) -> Copying {
         let reserved = &verified.reserved;
         let identity = reserved.hold.identity.clone();
-        let payment = reserved.sender.with(&identity, &reserved.order.payment);
-        self.answers.begin(identity, reserved.hold.exchange).copy(payment, bytes_max)
+        self.answers.begin(identity, reserved.hold.exchange).copy(reserved.sender, bytes_max)
     }
 
     /// The answer that a payment has bought, before the request is compared.
@@ -133,16 +132,20 @@ impl Payments {
     /// What is said of a settled payment whose answer nobody here knows of: the gateway that has
     /// it may still be giving it.
     async fn nothing_of(&self, by: &Returning, now: UnixMillis) -> Withheld {
-        let age = self.answers.age();
-        let recent = age.is_some_and(|age| by.entry.changed_at.plus(age) > now);
-        if !recent {
+        if !self.is_recent(&by.entry, now) {
             return by.used(Unkept::TooOld);
         }
-        match self.inner.ledger.is_anothers(&by.entry).await {
-            Ok(true) => Withheld::for_now(by.under_way()),
-            Ok(false) => by.used(Unkept::TooOld),
+        match self.inner.ledger.claimant(&by.entry).await {
+            Ok(Claimant::Elsewhere) => Withheld::for_now(by.under_way()),
+            Ok(Claimant::Here | Claimant::Gone { .. }) => by.used(Unkept::TooOld),
             Err(fault) => by.unavailable(Some(fault)),
         }
+    }
+
+    /// Whether an answer that a settled payment has bought could still be here.
+    pub(super) fn is_recent(&self, entry: &Entry, now: UnixMillis) -> bool {
+        entry.state == State::Settled
+            && self.answers.age().is_some_and(|age| entry.changed_at.plus(age) > now)
     }
 
     /// Gives the answer to the request of this digest, if it is the one that was paid for.

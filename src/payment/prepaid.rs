@@ -6,8 +6,8 @@ use super::again::{Returning, Withheld};
 use super::{Payments, Receipt, Unsettled, Verified};
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
-use crate::ledger::ExchangeId;
-use crate::ledger::answers::{Answers, Copying, Giver, Owed, Turn};
+use crate::ledger::answers::{Answers, Copying, Found, Giver, Owed, Turn};
+use crate::ledger::{Claimant, ExchangeId};
 use crate::x402::PaymentIdentity;
 
 /// A payment whose money has moved and whose answer is still to come.
@@ -58,11 +58,10 @@ impl Payments {
     /// # Cancel safety
     /// As [`Payments::settle`]; the answer is owed as soon as `time` has passed.
     pub async fn prepay(&self, verified: Verified, time: Duration) -> Result<Prepaid, Unprepaid> {
-        let (hold, order) = (&verified.reserved.hold, &verified.reserved.order);
+        let (hold, sender) = (&verified.reserved.hold, verified.reserved.sender);
         let (identity, exchange) = (hold.identity.clone(), hold.exchange);
-        let payment = verified.reserved.sender.with(&identity, &order.payment);
         let now = self.inner.clock.now();
-        let owing = self.answers.owe((&identity, exchange), payment, time, now);
+        let owing = self.answers.owe((&identity, exchange), sender, time, now);
         let turn = owing.await.map_err(Unprepaid::Fault)?;
         let debt = self.debt(identity, exchange, turn);
         let settled = self.settle(verified).await.map_err(Unprepaid::Unsettled)?;
@@ -71,6 +70,33 @@ impl Payments {
             transaction: settled.transaction().into(),
             debt,
         })
+    }
+
+    /// Writes down that an answer is owed to a settled payment of before whose gateway ended before
+    /// it could keep one. That it is owed to nobody else is for [`Payments::collect`] to say.
+    ///
+    /// # Errors
+    /// It is not known, or cannot be written.
+    ///
+    /// # Cancel safety
+    /// It may be written.
+    pub async fn inherit(&self, by: &Returning, now: UnixMillis) -> Result<(), Withheld> {
+        self.owe_for_gone(by, now).await.map_err(|fault| by.unavailable(Some(fault)))
+    }
+
+    async fn owe_for_gone(&self, by: &Returning, now: UnixMillis) -> Result<(), Fault> {
+        let (identity, exchange) = (&by.entry.identity, by.entry.exchange);
+        if !self.is_recent(&by.entry, now) {
+            return Ok(());
+        }
+        let Claimant::Gone { sender: Some(sender) } = self.inner.ledger.claimant(&by.entry).await?
+        else {
+            return Ok(());
+        };
+        match self.answers.find(identity, exchange, now).await? {
+            Found::Line(_) | Found::UnderWay => Ok(()),
+            Found::Nothing => self.answers.owe_unless((identity, exchange), sender, now).await,
+        }
     }
 
     /// Takes up an answer that is owed to a payment of before; nothing when none is.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::prove::Window;
-use super::{Payments, Presented, Proven, Returning, Sender};
+use super::{Payments, Presented, Proven, Returning};
 use crate::clock::{Clock, UnixMillis};
 use crate::facilitator::{Away, Order, Question};
 use crate::fault::Fault;
+use crate::ledger::answers::Digest;
 use crate::ledger::{Claim, Claimed, ExchangeId, Ledger};
 use crate::refusal::Refusal;
 use crate::route::OfferedBy;
@@ -23,7 +24,8 @@ pub struct Reserved {
     pub(super) facilitators: Arc<[Arc<str>]>,
     /// What its payer calls what it buys.
     pub(super) id: Option<PaymentId>,
-    pub(super) sender: Sender,
+    /// Of what was signed and of who sent it.
+    pub(super) sender: Digest,
     /// What its payer may owe before money has moved; nothing: nothing.
     pub(super) risk: Option<AtomicAmount>,
 }
@@ -86,8 +88,10 @@ impl Payments {
             return Err(self.unless_taken(&presented, away).await);
         };
         let requirements = &offered.offer.requirements;
+        let identity = presented.identity();
+        let sender = presented.sender.with(&identity, &presented.payment);
         let claim = Claim {
-            identity: presented.identity(),
+            identity: identity.clone(),
             exchange,
             route: route.into(),
             facilitator: first,
@@ -95,9 +99,9 @@ impl Payments {
             amount: requirements.amount,
             pay_to: requirements.pay_to,
             valid_before: presented.payment.authorization.window().end.saturating_to(),
+            sender,
         };
         let (ledger, clock) = (self.inner.ledger.clone(), self.inner.clock.clone());
-        let identity = claim.identity.clone();
         match ledger.claim(claim, now).await {
             Ok(Claimed::Ours) => {}
             Ok(Claimed::Taken(entry)) => {
@@ -107,7 +111,7 @@ impl Payments {
             Err(fault) => return Err(Standing::Fault(fault)),
         }
         let hold = Hold { ledger, identity, exchange, clock, armed: Armed::Yes };
-        let Presented { version, offered, payment, id, sender } = presented;
+        let Presented { version, offered, payment, id, .. } = presented;
         let OfferedBy { offer, facilitators, risk } = offered;
         let order = Order { version, offer, payment };
         Ok(Reserved { hold, order, facilitators, id, sender, risk })

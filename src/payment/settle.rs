@@ -8,10 +8,11 @@ use std::time::Duration;
 use alloy_primitives::U256;
 
 use super::outlive::outlive;
-use super::{Payments, Reserved, Sender, Verified};
+use super::{Payments, Reserved, Verified};
 use crate::clock::UnixMillis;
 use crate::facilitator::{Away, Order, Outcome, Question};
 use crate::fault::{Fault, Retry, Side};
+use crate::ledger::answers::Digest;
 use crate::ledger::{ExchangeId, Ledger, Step};
 use crate::refusal::Refusal;
 use crate::x402::{ErrorReason, PaymentIdentity};
@@ -46,7 +47,7 @@ pub(super) struct Settlement {
     identity: PaymentIdentity,
     exchange: ExchangeId,
     order: Order,
-    sender: Sender,
+    sender: Digest,
     /// Whom to ask, in this order.
     facilitators: Vec<Arc<str>>,
     /// Until when they are asked again, where none has taken the order.
@@ -195,9 +196,8 @@ impl Settlement {
         if self.patient_until.is_some() {
             return;
         }
-        let digest = self.sender.with(&self.identity, &self.order.payment);
         let (about, now) = ((&self.identity, self.exchange), self.payments.clock().now());
-        let owing = self.payments.answers.owe(about, digest, Duration::ZERO, now);
+        let owing = self.payments.answers.owe(about, self.sender, Duration::ZERO, now);
         if let Err(fault) = owing.await {
             tracing::error!(payment = %self.identity, %fault, "what may be owed is not written");
         }

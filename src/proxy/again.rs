@@ -54,18 +54,22 @@ impl Gateway {
         returning: Returning,
     ) -> Result<Admitted, Refusal> {
         exchange.paid = Some(Paid::before(&returning.entry));
+        let route = exchange.route.as_ref().filter(|route| route.name == returning.entry.route);
+        let keeps = route.map(|route| route.keep_bytes_max.is_some());
+        if keeps == Some(true) {
+            let inherited = self.payments.inherit(&returning, self.clock.now()).await;
+            inherited.map_err(|withheld| self.withheld(exchange, withheld))?;
+        }
         if let Some(prepaid) = self.owed(exchange, &returning).await? {
             exchange.prepaid(prepaid, Moved::NotNow);
             exchange.keeping = Some(Box::new(Keeping::of(session.req_header())));
             session.set_abort_on_close(false);
             return Ok(Admitted::Forward);
         }
-        let route = exchange.route.as_ref().filter(|route| route.name == returning.entry.route);
-        let keeps = route.is_none_or(|route| route.keep_bytes_max.is_some());
         let bought = self.payments.bought(&returning, self.clock.now()).await;
         let bought = bought.map_err(|withheld| match withheld.refusal {
             // What its route does not keep does not come from another gateway either.
-            Refusal::AnswerUnderWay { .. } if !keeps => returning.refusal(),
+            Refusal::AnswerUnderWay { .. } if keeps == Some(false) => returning.refusal(),
             _ => self.withheld(exchange, withheld),
         })?;
         let bytes_max = self.body_bytes_max(exchange);

@@ -101,3 +101,44 @@ async fn what_is_owed_waits_for_an_upstream_that_is_known_to_be_away() {
     assert_eq!(gateway.reloaded(|text| text.replace(&here, away)).await.0, 200);
     again(&asks(&gateway, &payment, PAYER, "").send().await);
 }
+
+/// The gateway dies when half of an answer has gone out: whoever paid gets a whole one, once.
+#[tokio::test]
+async fn what_a_crash_cut_off_is_owed_to_who_paid() {
+    let mut upstream = Server::start().await;
+    let gateway = plan(upstream.address).start().await;
+    let payment = Wallet::new(1).pays();
+    let dies = async {
+        let half = Reply::new(200).header("content-length", "8").body("half");
+        let streaming = upstream.call().await.stream(half).await;
+        assert_eq!(gateway.comes_to(&payment, "settled").await.state(), "settled");
+        gateway.kill();
+        streaming
+    };
+    let (cut_off, streaming) = tokio::join!(asks(&gateway, &payment, PAYER, "").try_send(), dies);
+    assert!(cut_off.is_err());
+    drop(streaming);
+    let gateway = gateway.killed_and_restarted().await;
+    refused(&asks(&gateway, &payment, READER, "").send().await, "payment_used");
+    is_served(&gateway, &mut upstream, &payment).await;
+    again(&asks(&gateway, &payment, PAYER, "").send().await);
+    assert_eq!((upstream.count(), gateway.transfers().len()), (2, 1));
+}
+
+/// What was given is not owed once more, whoever was killed since.
+#[tokio::test]
+async fn what_was_given_before_a_crash_is_not_made_again() {
+    let mut upstream = Server::start().await;
+    let long = format!("{PRICED}\nkeep_answer = \"1KiB\"");
+    let plan = plan(upstream.address).no_routes().route("match = \"POST /paid\"", &long);
+    let gateway = plan.start().await;
+    let payment = Wallet::new(1).pays();
+    let long = Reply::new(200).body(vec![b'x'; 2_000]);
+    let serves = async { upstream.call().await.answer(long).await };
+    let (answer, ()) = tokio::join!(asks(&gateway, &payment, PAYER, "").send(), serves);
+    assert_eq!(answer.status, 200);
+    refused(&asks(&gateway, &payment, PAYER, "").send().await, "payment_used");
+    let gateway = gateway.restarted().await;
+    refused(&asks(&gateway, &payment, PAYER, "").send().await, "payment_used");
+    assert_eq!(upstream.count(), 1);
+}

@@ -205,7 +205,12 @@ async fn a_payment_cut_off_in_the_mempool_is_found_on_the_chain() {
     chain.mine(2).await;
     let line = gateway.comes_to(&payment, "settled").await;
     assert_eq!(chain.transfers(line.transaction()).await, [of(wallet.address())]);
-    assert_eq!(pay(&gateway, &payment).await.status, 409);
+    // Whoever paid and was cut off is served now, and hears of the money that moved.
+    let served = pay(&gateway, &payment).await;
+    assert_eq!((served.status, served.header("idempotent-replayed")), (200, ""));
+    assert_eq!(served.object("payment-response")["transaction"], line.transaction());
+    let again = pay(&gateway, &payment).await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (200, "true"));
     assert_eq!(chain.balance(PAY_TO).await, U256::from(PRICE));
 }
 

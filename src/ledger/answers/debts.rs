@@ -68,13 +68,39 @@ impl Answers {
         time: Duration,
         now: UnixMillis,
     ) -> Result<Turn, Fault> {
-        let turn = Turn { tries: TRIES_MAX, payment };
-        let Some(inner) = &self.0 else { return Ok(turn) };
+        self.write_debt(OWE, (identity, exchange), (payment, time), now).await?;
+        Ok(Turn { tries: TRIES_MAX, payment })
+    }
+
+    /// The same, unless the debt of this exchange is known already, paid off or not; nobody is
+    /// about to give it.
+    ///
+    /// # Errors
+    /// Ledger, later: it cannot be written.
+    ///
+    /// # Cancel safety
+    /// It may be written.
+    pub async fn owe_unless(
+        &self,
+        about: (&PaymentIdentity, ExchangeId),
+        payment: Digest,
+        now: UnixMillis,
+    ) -> Result<(), Fault> {
+        self.write_debt(OWE_UNLESS, about, (payment, Duration::ZERO), now).await
+    }
+
+    async fn write_debt(
+        &self,
+        sql: &str,
+        (identity, exchange): (&PaymentIdentity, ExchangeId),
+        (payment, time): (Digest, Duration),
+        now: UnixMillis,
+    ) -> Result<(), Fault> {
+        let Some(inner) = &self.0 else { return Ok(()) };
         let mut values = inner.store.about(identity, exchange, now);
         let (busy, age) = (time.into(), inner.bounds.age.into());
-        values.extend([payment.bytes().into(), turn.tries.into(), busy, age]);
-        inner.store.run(OWE, values).await.map_err(cannot_write)?;
-        Ok(turn)
+        values.extend([payment.bytes().into(), TRIES_MAX.into(), busy, age]);
+        inner.store.run(sql, values).await.map(drop).map_err(cannot_write)
     }
 
     /// The digest of the payment and sender that an answer is owed to; nothing when none is, or it
@@ -211,12 +237,23 @@ impl Store {
     }
 }
 
-const OWE: &str = "INSERT INTO debts (payer, nonce, asset, network, exchange, instance, payment,
+macro_rules! owe {
+    ($rest:literal) => {
+        concat!(
+            "INSERT INTO debts (payer, nonce, asset, network, exchange, instance, payment,
         tries, busy_until, expires_at)
     VALUES ($3, $4, $5, $6, $7, $2, $8, $9, {now} + $10, {now} + $11)
     ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET exchange = excluded.exchange,
         instance = excluded.instance, payment = excluded.payment, tries = excluded.tries,
-        busy_until = excluded.busy_until, expires_at = excluded.expires_at";
+        busy_until = excluded.busy_until, expires_at = excluded.expires_at",
+            $rest
+        )
+    };
+}
+
+const OWE: &str = owe!("");
+
+const OWE_UNLESS: &str = owe!(" WHERE debts.exchange <> excluded.exchange");
 
 const COLLECT: &str = of_payment!(
     "UPDATE debts SET busy_until = {now} + $8, instance = $2, tries = tries - 1",

@@ -20,14 +20,22 @@ impl Digest {
         self.0.ct_eq(&other.0).into()
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(in crate::ledger) fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(in crate::ledger) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 }
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other)
+    }
+}
+
+impl Eq for Digest {}
 
 impl Digesting {
     /// A digest that begins with these fields, none of which runs into the next.

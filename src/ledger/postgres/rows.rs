@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::{Arguments as _, Error, Row as _};
 
-use super::super::lines::{self, BoxError, EXTRA, Line as _, key, select, token};
+use super::super::lines::{self, BoxError, EXTRA, Line as _, key, of_key, select, token};
 use super::super::queue::{Advancing, Claiming};
 use super::super::round::{Outcome, Round};
 use super::super::{Claimed, Entry, Misstep, State};
@@ -35,30 +35,37 @@ pub(super) const UNFINISHED: &str = select!(
     ORDER BY serial LIMIT $2"
 );
 
-/// Whether the gateway that has claimed a payment is another one that lives.
-pub(super) const ANOTHERS: &str = "SELECT 1 FROM payments
-    JOIN instances ON instances.id = payments.instance AND lease_until > now()
-    WHERE payer = $1 AND nonce = $2 AND asset = $3 AND network = $4 AND exchange = $5
-        AND instance <> $6";
+/// Reads where the gateway is that has made a claim, [`ELSEWHERE`] or [`GONE`] if it is not the one
+/// that asks, and the sender.
+pub(super) const CLAIM_OF: &str = concat!(
+    "SELECT CASE WHEN instance = $6 THEN 0::bigint
+        WHEN EXISTS (SELECT 1 FROM instances
+            WHERE instances.id = payments.instance AND lease_until > now()) THEN 1
+        ELSE 2 END, encode(sender, 'hex')",
+    of_key!(text),
+    " AND exchange = $5"
+);
+pub(super) const ELSEWHERE: i64 = 1;
+pub(super) const GONE: i64 = 2;
 
 /// Claims payments that nobody has or that somebody let go, and advances payments that stand where
 /// the step starts. Each payment is named once. Says how many of both it has done.
 const WRITE: &str = "
 WITH claimed AS (
     INSERT INTO payments (payer, nonce, asset, network, exchange, instance, route, facilitator,
-        amount, pay_to, valid_before, state, claimed_at, changed_at, token)
+        amount, pay_to, valid_before, state, claimed_at, changed_at, token, sender)
     SELECT payer, nonce, asset, network, exchange, $1, route, facilitator,
-        amount, pay_to, valid_before, 'held', moment, moment, token
+        amount, pay_to, valid_before, 'held', moment, moment, token, sender
     FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
         $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[],
-        $26::text[])
+        $26::text[], $27::bytea[])
         AS claim (payer, nonce, asset, network, exchange, route,
-            facilitator, amount, pay_to, valid_before, moment, token)
+            facilitator, amount, pay_to, valid_before, moment, token, sender)
     ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET
         serial = excluded.serial, exchange = excluded.exchange, instance = excluded.instance,
         route = excluded.route, facilitator = excluded.facilitator, amount = excluded.amount,
         pay_to = excluded.pay_to, valid_before = excluded.valid_before, state = excluded.state,
-        token = excluded.token,
+        token = excluded.token, sender = excluded.sender,
         past = right(coalesce(payments.past || ' ', '') || payments.state || '@'
             || payments.changed_at || '/' || payments.exchange, 2000),
         transaction = NULL, reason = NULL,
@@ -186,6 +193,7 @@ fn values(
     values.add(steps.iter().map(|op| op.now.millis()).collect::<Vec<_>>())?;
     let token = |op: &Claiming| token(&op.claim).map(|token| format!("{token:#x}"));
     values.add(claims.iter().map(|(_, op)| token(op)).collect::<Vec<_>>())?;
+    values.add(claims.iter().map(|(_, op)| op.claim.sender.bytes()).collect::<Vec<_>>())?;
     Ok(values)
 }
 

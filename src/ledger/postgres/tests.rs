@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinSet;
 
 use super::super::tests::postgres::{database, is_left, leases_are_over, socket};
-use super::super::tests::{claim, identity, settling};
+use super::super::tests::{claim, identity, sender, settling};
 use super::super::{Claimed, Ledger, LedgerUrl, State, Step};
 use super::*;
 use crate::clock::UnixMillis;
@@ -66,6 +66,19 @@ async fn what_a_living_gateway_holds_is_left_to_it() {
     let left = two.unfinished(None, 1).await.unwrap().remove(0).entry;
     two.advance(&left.identity, left.exchange, Step::Orphaned, NOW).await.unwrap();
     assert_eq!(two.claim(claim(1, 2), NOW).await.unwrap(), Claimed::Ours);
+}
+
+#[tokio::test]
+async fn a_claim_says_where_its_gateway_is() {
+    let url = database().await;
+    let (one, two) = (open(&url).await, open(&url).await);
+    one.claim(claim(1, 7), NOW).await.unwrap();
+    let entry = one.get(&identity(1)).await.unwrap().unwrap();
+    assert_eq!(one.claimant(&entry).await.unwrap(), Claimant::Here);
+    assert_eq!(two.claimant(&entry).await.unwrap(), Claimant::Elsewhere);
+    one.close().await;
+    let gone = Claimant::Gone { sender: Some(sender(7)) };
+    assert_eq!(two.claimant(&entry).await.unwrap(), gone);
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@
 use sqlx::Row as _;
 
 use super::super::Past;
-use super::super::tests::identity;
+use super::super::tests::{claim, identity, sender};
 use super::*;
 use crate::clock::UnixMillis;
-use crate::ledger::{Claim, Claimed, Ledger, LedgerUrl, State, Step};
+use crate::ledger::{Claimant, Claimed, Ledger, LedgerUrl, State, Step};
 
 /// Made by the first version: three payments, and a `kill -9` while the last one was settled.
 const VERSION_1: &[u8] = include_bytes!("../../../tests/vectors/ledger-v1.sqlite");
@@ -26,6 +26,7 @@ async fn a_file_of_the_first_version_is_taken_over() {
         panic!("{left:?}")
     };
     assert_eq!(ledger.past(entry).await.unwrap(), []);
+    assert_eq!(ledger.claimant(entry).await.unwrap(), Claimant::Gone { sender: None });
     assert_eq!(entry.asset, entry.identity.contract);
     let step = Step::Settled { transaction: "0x1".into() };
     ledger.advance(&entry.identity, entry.exchange, step, now).await.unwrap();
@@ -46,9 +47,28 @@ async fn what_is_claimed_from_now_on_has_somebody() {
     let path = folder.path().join("ledger.db");
     std::fs::write(&path, VERSION_1).unwrap();
     let ledger = Ledger::open(&LedgerUrl::Sqlite(path)).await.unwrap();
-    let claim = Claim { ..crate::ledger::tests::claim(1, 1) };
-    assert_eq!(ledger.claim(claim, UnixMillis::new(1)).await.unwrap(), Claimed::Ours);
+    assert_eq!(ledger.claim(claim(1, 1), UnixMillis::new(1)).await.unwrap(), Claimed::Ours);
     let left = ledger.unfinished(None, 9).await.unwrap();
     let ours = left.iter().filter(|left| left.holder == Holder::Lives);
     assert_eq!(ours.map(|left| &left.entry.identity).collect::<Vec<_>>(), [&identity(1)]);
+}
+
+#[tokio::test]
+async fn a_claim_of_before_says_whose_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = LedgerUrl::Sqlite(folder.path().join("ledger.db"));
+    let ledger = Ledger::open(&url).await.unwrap();
+    ledger.claim(claim(1, 7), UnixMillis::new(1)).await.unwrap();
+    let entry = ledger.get(&identity(1)).await.unwrap().unwrap();
+    assert_eq!(ledger.claimant(&entry).await.unwrap(), Claimant::Here);
+    ledger.close().await;
+
+    let ledger = Ledger::open(&url).await.unwrap();
+    let gone = Claimant::Gone { sender: Some(sender(7)) };
+    assert_eq!(ledger.claimant(&entry).await.unwrap(), gone);
+    let (step, now) = (Step::Orphaned, UnixMillis::new(2));
+    ledger.advance(&entry.identity, entry.exchange, step, now).await.unwrap();
+    ledger.claim(claim(1, 8), now).await.unwrap();
+    // What was asked about is not there any more.
+    assert_eq!(ledger.claimant(&entry).await.unwrap(), Claimant::Here);
 }

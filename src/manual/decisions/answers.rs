@@ -4,8 +4,8 @@
 //!
 //! `LEDGER.answers` beside the ledger's file. SQLite has one writer per file, and a megabyte of
 //! somebody's answer must not stand before a claim. It is synced less strictly: a killed process
-//! loses what was not yet handed over, a power cut the last moment; the payer then hears 409 with
-//! the transaction. The ledger itself never depends on it.
+//! loses what was not yet handed over, a power cut the last moment. The ledger itself never depends
+//! on it.
 //!
 //! With the ledger in PostgreSQL they lie in its database: what one gateway has given, another
 //! finds. There they are written as durably as payments, because a server commits many gateways'
@@ -65,6 +65,16 @@
 //! Each time it is taken up it has a new number, and only the last number may end it: an exchange
 //! that was so slow that another has taken its place, or whose gateway was taken for dead, does not
 //! give a second answer.
+//!
+//! # A payment whose gateway ended before its answer was kept is owed one
+//!
+//! A killed process leaves a settled payment and no line of its answer, whether it was cut off
+//! before the answer, in the middle of it, or a moment after. Nothing is written for that
+//! beforehand but 32 bytes in the claim: the digest of payment and sender. When a payment comes
+//! back, is settled since less than `answers.age`, has no line, and was claimed by a gateway that
+//! has ended, it becomes a debt like any other. Someone may so be served twice for one payment,
+//! once for each killed gateway, and whose answer had to go for lack of room once after each start;
+//! nobody who paid is left without.
 //!
 //! # What was bought is given to whoever bought it
 //!
