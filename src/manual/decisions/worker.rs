@@ -58,6 +58,13 @@
 //! So nothing in C decodes a stranger's file. Who wants a small file asks for WebP, which is half
 //! as large as the PNG. Lossy WebP would be a tenth, at twenty times the time.
 //!
+//! # Twice rembg's speed is not reached
+//!
+//! The plan asked for twice the images a second of rembg's server, by measurements of an older one.
+//! Of the 0.6 s of a core that u2netp and a photo of 2 megapixels take in either, the network is
+//! 0.5, in the same ONNX Runtime; so nothing around it can make more than a fifth of difference.
+//! What is left is half the memory. `tests/bench/rembg --megapixels 12` shows larger photos.
+//!
 //! # The worker listens before its model is loaded
 //!
 //! A large model loads for a minute, and a probe that is not answered so long gets its pod killed.
