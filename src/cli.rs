@@ -101,6 +101,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         },
         Command::Check { config, online } => match load(&config) {
             Ok(config) => {
+                #[cfg(feature = "models")]
+                check::models(&config, &mut out)?;
                 check::check(&config, &mut out)?;
                 if online {
                     return block_on(check::online(config, out));

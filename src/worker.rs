@@ -11,16 +11,25 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+#[cfg(feature = "models")]
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use self::admission::{Admission, Mebibytes};
 use self::http::Service;
 use self::lifeline::Lifeline;
+use self::metrics::Metrics;
+use self::segment::Segmenter;
+#[cfg(feature = "models")]
+use self::segment::network::{Network, Wish};
 
 mod admission;
 mod body;
@@ -33,9 +42,14 @@ mod errand;
 mod finish;
 mod http;
 mod lifeline;
+mod metrics;
 mod problem;
 mod request;
 mod segment;
+
+pub use self::metrics::{METRICS, Metric};
+#[cfg(feature = "models")]
+pub use self::segment::network::{License, NetworkError, Runtime as Engine, license};
 
 /// `tollgate worker background-removal`: cut the subject out of images sent to it.
 #[derive(Clone, Debug, clap::Args)]
@@ -58,6 +72,18 @@ pub struct Options {
     /// Longest time from an image's last byte to its answer, such as `30s` or `500ms`
     #[arg(long, value_name = "TIME", value_parser = patience, default_value = PATIENCE)]
     pub deadline: Duration,
+    /// A model to use instead of what is built in: an ONNX file
+    #[cfg(feature = "models")]
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// How it is fed: a .toml file or a known name [default: the .toml beside it, or its own name]
+    #[cfg(feature = "models")]
+    #[arg(long, value_name = "FILE OR NAME", requires = "model")]
+    pub manifest: Option<String>,
+    /// What runs the model [default: onnxruntime where its library is found, else rten]
+    #[cfg(feature = "models")]
+    #[arg(long, value_name = "NAME", requires = "model")]
+    pub engine: Option<Engine>,
 }
 
 /// Why the worker could not start, or had to stop.
@@ -66,6 +92,10 @@ pub enum WorkerError {
     /// No runtime, no signals or no thread.
     #[error("the worker cannot start")]
     Start(#[source] io::Error),
+    /// The model is not taken.
+    #[cfg(feature = "models")]
+    #[error("the model cannot be used")]
+    Model(#[from] NetworkError),
     /// The address is taken, or not ours.
     #[error("the worker cannot listen on {address}")]
     Listen {
@@ -78,6 +108,9 @@ pub enum WorkerError {
     /// The supervisor does not read.
     #[error("the worker cannot say where it listens")]
     Announce(#[source] io::Error),
+    /// A counter that cannot be.
+    #[error("the worker cannot count")]
+    Count(#[source] prometheus::Error),
     /// Accepting connections failed for good.
     #[error("the worker stopped serving")]
     Serve(#[source] io::Error),
@@ -88,16 +121,46 @@ pub enum WorkerError {
 /// Blocks the thread; call it from no runtime.
 ///
 /// # Errors
-/// `Start`, `Listen`, `Announce` before the first request; `Serve` after.
+/// `Start`, `Listen`, `Model`, `Announce` before the first image; `Serve` after.
 pub fn run(options: &Options) -> Result<(), WorkerError> {
-    let parallel = options.parallel.map_or_else(cores, NonZeroUsize::get);
+    let parallel = options.parallel.map_or_else(|| usual_parallel(options), NonZeroUsize::get);
     let runtime = runtime(parallel).map_err(WorkerError::Start)?;
     let result = runtime.block_on(serve(options, parallel));
-    // Images whose clients have gone are not waited for.
+    // Images whose clients have gone are not waited for, nor is a model that is being loaded.
     runtime.shutdown_background();
     result
 }
 
+/// What finds the subject, loaded and warm.
+#[cfg(feature = "models")]
+fn segmenter(options: &Options, parallel: usize) -> Result<Segmenter, WorkerError> {
+    let Some(model) = &options.model else { return Ok(Segmenter::Classical) };
+    let (manifest, engine) = (options.manifest.as_deref(), options.engine);
+    // All cores are used, and none twice.
+    let threads = cores().checked_div(parallel).unwrap_or(1).max(1);
+    let network = Network::load(&Wish { model, manifest, engine, parallel, threads })?;
+    Ok(Segmenter::Network(Box::new(network)))
+}
+
+#[cfg(not(feature = "models"))]
+fn segmenter(_: &Options, _: usize) -> Result<Segmenter, WorkerError> {
+    Ok(Segmenter::Classical)
+}
+
+/// One image per core; a large model works on one with all cores, because each takes gigabytes.
+#[cfg(feature = "models")]
+fn usual_parallel(options: &Options) -> usize {
+    let bytes = |model: &PathBuf| std::fs::metadata(model).map_or(0, |file| file.len());
+    let large = options.model.as_ref().is_some_and(|model| bytes(model) > LARGE_MODEL_BYTES);
+    if large { 1 } else { cores() }
+}
+
+#[cfg(not(feature = "models"))]
+fn usual_parallel(_: &Options) -> usize {
+    cores()
+}
+
+/// Listens at once, so that probes see a worker that starts; takes images when the model is warm.
 async fn serve(options: &Options, parallel: usize) -> Result<(), WorkerError> {
     let lifeline = if options.supervised { Lifeline::Supervisor } else { Lifeline::Signals };
     let told = lifeline.watch().map_err(WorkerError::Start)?;
@@ -105,20 +168,32 @@ async fn serve(options: &Options, parallel: usize) -> Result<(), WorkerError> {
     let (listener, address) = listener
         .and_then(|listener| listener.local_addr().map(|address| (listener, address)))
         .map_err(|source| WorkerError::Listen { address: options.listen, source })?;
-    if options.supervised {
-        announce(address).map_err(WorkerError::Announce)?;
-    }
-    info!(%address, parallel, queue = options.queue, "removing backgrounds");
-
-    let admission =
-        Admission::new(parallel, options.queue, Mebibytes::within_megabytes(options.memory));
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let service = Service { admission, patience: options.deadline };
+    let memory = Mebibytes::within_megabytes(options.memory);
+    let service = Service {
+        admission: Admission::new(parallel, options.queue, memory),
+        metrics: Arc::new(Metrics::new().map_err(WorkerError::Count)?),
+        segmenter: Arc::new(OnceLock::new()),
+        patience: options.deadline,
+    };
+    info!(%address, "listening");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let ready = Arc::clone(&service.segmenter);
     let serving = axum::serve(listener, http::router(service))
         .with_graceful_shutdown(async { drop(stopped.await) });
     let mut serving = tokio::spawn(serving.into_future());
+    let starting = async {
+        let segmenter = load(options.clone(), parallel).await?;
+        // Nobody else fills it.
+        let _ = ready.set(segmenter);
+        if options.supervised {
+            announce(address).map_err(WorkerError::Announce)?;
+        }
+        info!(%address, parallel, queue = options.queue, "removing backgrounds");
+        Ok::<_, WorkerError>(())
+    };
     tokio::select! {
         ended = &mut serving => return flatten(ended),
+        Err(fault) = starting => return Err(fault),
         () = told => drop(stop),
     }
     info!("told to stop, finishing what runs");
@@ -129,6 +204,13 @@ async fn serve(options: &Options, parallel: usize) -> Result<(), WorkerError> {
         },
         flatten,
     )
+}
+
+/// What finds the subject, loaded and warm, without holding up those who serve.
+async fn load(options: Options, parallel: usize) -> Result<Segmenter, WorkerError> {
+    spawn_blocking(move || segmenter(&options, parallel))
+        .await
+        .unwrap_or_else(|fault| Err(WorkerError::Start(io::Error::other(fault))))
 }
 
 fn flatten(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), WorkerError> {
@@ -168,6 +250,10 @@ const QUEUE: usize = 16;
 
 /// Memory for the images worked on unless told otherwise.
 const MEMORY_MB: u32 = 2000;
+
+/// Above this a model works on one image at a time unless told otherwise.
+#[cfg(feature = "models")]
+const LARGE_MODEL_BYTES: u64 = 150_000_000;
 
 /// Time for one image unless told otherwise: a gateway waits a minute.
 const PATIENCE: &str = "50s";

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tollgate::observe::METRICS;
+use crate::support::metrics;
 
 /// Headings of the manual that no alert leads to, and why.
 const WITHOUT_ALERT: &[(&str, &str)] = &[
@@ -16,7 +16,6 @@ const WITHOUT_ALERT: &[(&str, &str)] = &[
     ("How long payments are kept", "a setting"),
     ("Memory", "what to give it"),
     ("Payers that are told `permit2_allowance_required`", "what payers lack, not the gateway"),
-    ("Bounds of the background remover", "what to give it; one that is full answers 503"),
     ("Running it in Kubernetes", "what to set up; what goes wrong there is in Health"),
 ];
 
@@ -54,20 +53,34 @@ fn alerts_and_dashboard_name_metrics_that_exist_and_the_dashboard_all() {
     let dashboard = read(DASHBOARD);
     for path in [ALERTS, "deploy/prometheus/alerts.test.yaml", DASHBOARD] {
         let text = read(path);
-        let names = metrics(&text);
+        let names = names(&text);
         assert!(names.len() > 5, "{path} names no metrics");
         for name in names {
-            let bare = name.strip_suffix("_bucket").unwrap_or(&name);
-            assert!(METRICS.iter().any(|metric| metric.name == bare), "{path}: {name}");
+            let bare = bare(&name);
+            assert!(every().iter().any(|(known, ..)| *known == bare), "{path}: {name}");
         }
     }
-    for metric in METRICS {
-        assert!(metrics(&dashboard).iter().any(|name| name.starts_with(metric.name)), "{metric:?}");
+    for (metric, ..) in every() {
+        assert!(names(&dashboard).iter().any(|name| name.starts_with(metric)), "{metric}");
     }
 }
 
+/// The gateway's metrics and the worker's.
+fn every() -> Vec<metrics::Row> {
+    #[cfg(feature = "worker")]
+    return [metrics::gateway(), metrics::worker()].concat();
+    #[cfg(not(feature = "worker"))]
+    metrics::gateway()
+}
+
+/// The name of a metric without what a histogram appends.
+fn bare(name: &str) -> &str {
+    let parts = ["_bucket", "_sum"].iter().find_map(|part| name.strip_suffix(part));
+    parts.unwrap_or(name)
+}
+
 /// Each `tollgate_…` of a text.
-fn metrics(text: &str) -> Vec<String> {
+fn names(text: &str) -> Vec<String> {
     let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     text.match_indices("tollgate_").map(|(at, _)| word(&text[at..])).collect()
 }
@@ -79,11 +92,12 @@ fn what_is_grouped_by_in_the_dashboard_is_a_label_of_the_metric() {
     for line in dashboard.lines().filter(|line| line.contains("\"expr\"")) {
         for (at, _) in line.match_indices(" by (") {
             let (labels, rest) = line[at + " by (".len()..].split_once(')').unwrap();
-            let name = metrics(rest).into_iter().next().unwrap();
-            let bare = name.strip_suffix("_bucket").unwrap_or(&name);
-            let metric = METRICS.iter().find(|metric| metric.name == bare).unwrap();
+            let name = names(rest).into_iter().next().unwrap();
+            let bare = bare(&name);
+            let metrics = every();
+            let (_, known, _) = metrics.iter().find(|(known, ..)| *known == bare).unwrap();
             for label in labels.split(", ").filter(|label| !["le", "instance"].contains(label)) {
-                assert!(metric.labels.contains(&label), "{name} has no label {label}");
+                assert!(known.contains(&label), "{name} has no label {label}");
             }
             groups += 1;
         }

@@ -2,6 +2,8 @@
 
 mod assistant;
 mod chain;
+#[cfg(feature = "models")]
+mod cutouts;
 mod install;
 mod own;
 mod payer;

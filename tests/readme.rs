@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `<!-- table: refusals -->` | status, `` `code` ``, retriable, consumed; more columns at will |
 //! | `<!-- table: metrics -->` | `` `name` ``, labels or `–`, what it counts |
+//! | `<!-- table: worker metrics -->` | the same of the background remover |
 //! | `<!-- table: keys -->` | all that `tollgate::config::keys::markdown()` writes |
 //!
 //! A fenced block of `sh` is run when the line before it is `<!-- run -->`. It runs in an empty
@@ -15,8 +16,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use tollgate::observe::METRICS;
 use tollgate::refusal::{Consumed, Retriable, every};
+
+use crate::support::metrics::{self, Row};
 
 fn readme() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
@@ -66,15 +68,18 @@ fn every_refusal_is_in_the_table_and_nothing_else() {
 
 #[test]
 fn every_metric_is_in_the_table_and_nothing_else() {
-    let ours: Vec<_> = METRICS
-        .iter()
-        .map(|metric| {
-            let labels: Vec<_> = metric.labels.iter().map(|label| code(label)).collect();
-            let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
-            [code(metric.name), labels, metric.help.to_owned()].to_vec()
-        })
-        .collect();
-    assert_eq!(rows("metrics", 3), ours);
+    assert_eq!(rows("metrics", 3), as_rows(&metrics::gateway()));
+    #[cfg(feature = "worker")]
+    assert_eq!(rows("worker metrics", 3), as_rows(&metrics::worker()));
+}
+
+fn as_rows(metrics: &[Row]) -> Vec<Vec<String>> {
+    let row = |(name, labels, help): &Row| {
+        let labels: Vec<_> = labels.iter().map(|label| code(label)).collect();
+        let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
+        [code(name), labels, (*help).to_owned()].to_vec()
+    };
+    metrics.iter().map(row).collect()
 }
 
 #[test]

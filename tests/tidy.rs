@@ -26,7 +26,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     // whoever pays, and are the worker's own process.
     (
         "cli",
-        &["config", "server", "x402", "clock", "fault", "chain", "ledger", "payment", "worker"],
+        &[
+            "config", "server", "x402", "clock", "fault", "chain", "ledger", "payment", "route",
+            "worker",
+        ],
     ),
     ("manual", &[]),
 ];
@@ -38,7 +41,7 @@ const ALONE: &[(&str, &[&str], &str)] = &[
     ("pingora::", &["proxy", "server"], "only proxy/ and server/ know pingora"),
     ("write_response_header", &["proxy/answer.rs"], "only proxy/answer.rs answers"),
     ("respond_error", &["proxy/answer.rs"], "only proxy/answer.rs answers"),
-    (".inc()", &["observe"], "only observe/ counts"),
+    (".inc()", &["observe", "worker/metrics.rs"], "only observe/ counts, and the worker its own"),
     (".inc_by(", &["observe"], "only observe/ counts"),
 ];
 

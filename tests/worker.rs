@@ -18,19 +18,29 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 
+mod alone;
+mod hostile;
+mod long;
+#[cfg(feature = "models")]
+mod models;
 mod pictures;
 
 /// A running worker; ended with the test.
-struct Worker {
+pub(crate) struct Worker {
     child: Child,
     address: SocketAddr,
 }
 
 impl Worker {
     fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[])
+    }
+
+    pub(crate) fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
             .args(["worker", "background-removal", "--listen", "127.0.0.1:0", "--supervised"])
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -38,6 +48,24 @@ impl Worker {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.strip_prefix("listening ").unwrap().trim_end().parse().unwrap();
+        Self { child, address }
+    }
+
+    /// One that says where it listens in its log alone, and perhaps is not ready.
+    fn unannounced(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .args(["worker", "background-removal", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .env("TOLLGATE_LOG", "info")
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        // Whatever else it says must not stop it.
+        std::thread::spawn(move || lines.count());
+        let address = line["fields"]["address"].as_str().unwrap().parse().unwrap();
         Self { child, address }
     }
 
@@ -51,7 +79,7 @@ impl Worker {
     }
 
     /// Sends an image and decodes the answer.
-    async fn cut(&self, path: &str, media_type: &str, body: Vec<u8>) -> DynamicImage {
+    pub(crate) async fn cut(&self, path: &str, media_type: &str, body: Vec<u8>) -> DynamicImage {
         let response = self.send(path, media_type, body).await;
         assert_eq!(response.status(), StatusCode::OK);
         let format = match response.headers()[CONTENT_TYPE].to_str().unwrap() {
@@ -60,6 +88,23 @@ impl Worker {
             other => panic!("{other}"),
         };
         image::load_from_memory_with_format(&response.bytes().await.unwrap(), format).unwrap()
+    }
+
+    /// Bytes of memory that it has now.
+    fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most that it ever had.
+    fn memory_peak(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, name: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// A request of which only the head was sent, and which the worker has begun to read.
@@ -99,7 +144,19 @@ fn rest(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+/// The contract, as the worker gives it out.
+fn document() -> Value {
+    serde_json::from_str(include_str!("../src/worker/openapi.json")).unwrap()
+}
+
 async fn is_problem(response: Response, code: &str, retryable: bool) {
+    let (document, status) = (document(), response.status().as_u16().to_string());
+    let codes = &document["components"]["schemas"]["Problem"]["properties"]["error"]["enum"];
+    assert!(codes.as_array().unwrap().contains(&code.into()), "{code} is not documented");
+    // Other paths and methods are not part of it.
+    let statuses = &document["paths"][PATH]["post"]["responses"];
+    let known = ["404", "405"].contains(&status.as_str()) || statuses.get(&status).is_some();
+    assert!(known, "{status} is not documented");
     let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
     assert_eq!(body["error"], code, "{body}");
     assert_eq!(body["retryable"], retryable, "{body}");

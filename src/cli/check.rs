@@ -4,8 +4,12 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::config::Config;
+#[cfg(feature = "models")]
+use crate::route::upstream::Kind;
 use crate::server::ServeError;
 use crate::server::online::{self, Online};
+#[cfg(feature = "models")]
+use crate::worker;
 
 /// Writes what each route charges, where it goes and the 402 it would send, and then the warnings.
 ///
@@ -13,6 +17,24 @@ use crate::server::online::{self, Online};
 /// `out` cannot be written.
 pub fn check(config: &Config, out: &mut impl Write) -> io::Result<()> {
     config.explain(out)
+}
+
+/// Looks for the manifest of each model, names its licence, and warns of those that forbid what a
+/// gateway does with them.
+///
+/// # Errors
+/// A model without a manifest, or `out` cannot be written.
+#[cfg(feature = "models")]
+pub fn models(config: &Config, out: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
+    for (name, upstream) in &config.upstreams {
+        let Kind::Bundled { model: Some(model), .. } = &upstream.kind else { continue };
+        let (license, model) = (worker::license(model)?, model.display());
+        writeln!(out, "upstream `{name}`: the licence of {model} is {}", license.name)?;
+        if !license.commercial_use {
+            writeln!(out, "warning: it does not let what {model} makes be sold")?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes what the facilitators say of themselves. Fails when nobody settles for a network.

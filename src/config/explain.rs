@@ -173,8 +173,10 @@ fn place(upstream: &Upstream) -> String {
             let host = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
             format!("{scheme}://{host}:{port}")
         }
-        Kind::Bundled { service, parallel, queue } => {
-            format!("{}, bundled, {parallel} at once and {queue} waiting", service.name())
+        Kind::Bundled { service, parallel, queue, model } => {
+            let model = model.as_ref().map(|model| format!(", by {}", model.display()));
+            let (service, model) = (service.name(), model.unwrap_or_default());
+            format!("{service}{model}, bundled, {parallel} at once and {queue} waiting")
         }
     }
 }

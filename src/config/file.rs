@@ -236,6 +236,7 @@ pub(super) struct FileUpstream {
     pub(super) answer_timeout: Option<Text<Timeout>>,
     pub(super) parallel: Option<Spanned<NonZeroUsize>>,
     pub(super) queue: Option<Spanned<NonZeroUsize>>,
+    pub(super) model: Option<Spanned<PathBuf>>,
 }
 
 #[derive(Deserialize)]

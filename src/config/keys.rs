@@ -253,6 +253,8 @@ pub const KEYS: &[Key] = keys! {
             "of `bundled`: requests worked on at once";
         "queue": "number", Is("`16`"),
             "of `bundled`: requests that wait; one more is answered 503";
+        "model": "path", Nothing,
+            "of `bundled`: an ONNX file in place of what is built in, its manifest beside it";
     }
     "[[routes]]" {
         "name": "name", Is("`match`"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -30,13 +31,13 @@ fn upstream(
     let headers = reader.headers(typed.headers);
     let connect_timeout = reader.take_if(typed.connect_timeout);
     let answer_timeout = reader.take_if(typed.answer_timeout);
-    let work = Work { parallel: typed.parallel, queue: typed.queue };
+    let work = Work { parallel: typed.parallel, queue: typed.queue, model: typed.model };
     let kind = match (typed.url, typed.bundled) {
         (Some(url), None) => {
             work.means_nothing(reader);
             Some(url_kind(reader.take(url)?))
         }
-        (None, Some(bundled)) => Some(work.kind(reader.take(bundled)?)),
+        (None, Some(bundled)) => Some(work.kind(reader.take(bundled)?, reader)),
         (Some(_), Some(bundled)) => {
             reader.wrong(bundled.span, Mistake::Both("`url`", "`bundled`"));
             None
@@ -63,22 +64,31 @@ fn url_kind(origin: Origin) -> Kind {
 struct Work {
     parallel: Option<Spanned<NonZeroUsize>>,
     queue: Option<Spanned<NonZeroUsize>>,
+    model: Option<Spanned<PathBuf>>,
 }
 
 impl Work {
-    fn kind(self, service: Bundled) -> Kind {
+    fn kind(self, service: Bundled, reader: &mut Reader<'_>) -> Kind {
+        if let Some(model) = self.model.as_ref().filter(|_| !cfg!(feature = "models")) {
+            let not_yet = Mistake::NotYet("a model", "build with the feature `models`");
+            reader.wrong(model.span(), not_yet);
+        }
         let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Kind::Bundled {
             service,
             parallel: self.parallel.map_or_else(cores, Spanned::into_inner),
             queue: self.queue.map_or(QUEUE, Spanned::into_inner),
+            model: self.model.map(Spanned::into_inner),
         }
     }
 
     fn means_nothing(&self, reader: &mut Reader<'_>) {
         let span = |typed: &Option<Spanned<NonZeroUsize>>| typed.as_ref().map(Spanned::span);
-        let found: [(&str, Option<Range<usize>>); 2] =
-            [("parallel", span(&self.parallel)), ("queue", span(&self.queue))];
+        let found: [(&str, Option<Range<usize>>); 3] = [
+            ("parallel", span(&self.parallel)),
+            ("queue", span(&self.queue)),
+            ("model", self.model.as_ref().map(Spanned::span)),
+        ];
         for (key, span) in found {
             if let Some(span) = span {
                 reader.wrong(span, Mistake::Meaningless { key, beside: "beside `url`" });

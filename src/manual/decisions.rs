@@ -106,24 +106,6 @@
 //! A body that breaks off after the settlement is not refunded: nothing can be awaited once it
 //! flows. Routes that need more wait for `settle = "after-answer"`.
 //!
-//! # The background remover is classical for now
-//!
-//! Saliency, GrabCut and a guided filter, because nothing may be downloaded and the smallest
-//! network tried scored lower. `tests/bench/cutouts` prints its scores on the sample photos.
-//!
-//! # Cut-outs are sRGB
-//!
-//! An ICC profile is used up: colours are converted to sRGB and the profile is left away, rather
-//! than carried. So `background=%23ffffff` means one colour whatever camera took the photo, a mask
-//! of ours and a model see the colours that people see, and no metadata comes back. Colours outside
-//! of sRGB are lost. CMYK files are decoded to RGB by formula and their profile is not used.
-//!
-//! # What was asked for too late is not finished
-//!
-//! A photo that nobody waits for any more, because its client has gone or its deadline has passed,
-//! is given up between two stages (decode, cut out, encode), never within one: a stage holds no
-//! lock and takes seconds at worst.
-//!
 //! # What the line counter of `tests/tidy.rs` leaves out
 //!
 //! Literals that cannot be broken, and the tests of a file.
@@ -299,3 +281,4 @@
 pub mod answers;
 pub mod chain;
 pub mod prices;
+pub mod worker;

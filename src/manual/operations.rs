@@ -228,3 +228,10 @@
 //! fits. `--queue` images wait, one more is answered 503 with `Retry-After`, and so is one that is
 //! not done `--deadline` (50 s) after its last byte. An image whose client has gone is given up
 //! before its next stage.
+//!
+//! With a model each image takes besides what the model took when it was tried at the start; the
+//! log says how much. Where that alone is more than `--memory`, images work one at a time whatever
+//! `--parallel` says, so give it more. The alert TollgateWorkerFull means that photos were turned
+//! away for ten minutes: `tollgate_worker_stage_seconds` tells which stage is long,
+//! `tollgate_worker_memory_bytes` whether memory is what they wait for. A static program, such as
+//! the one in the image of `deploy/Dockerfile`, cannot load ONNX Runtime: there rten runs models.

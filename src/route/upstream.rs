@@ -42,6 +42,8 @@ pub enum Kind {
         parallel: NonZeroUsize,
         /// Requests that wait for their turn; one more is answered 503.
         queue: NonZeroUsize,
+        /// A model file in place of what is built in.
+        model: Option<PathBuf>,
     },
 }
 

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -51,15 +51,19 @@ impl Program {
     ///
     /// # Errors
     /// When the system does not say where this binary is.
-    pub fn bundled(worker: &str, parallel: NonZeroUsize, queue: NonZeroUsize) -> io::Result<Self> {
+    pub fn bundled(
+        worker: &str,
+        (parallel, queue): (NonZeroUsize, NonZeroUsize),
+        model: Option<&Path>,
+    ) -> io::Result<Self> {
         let (parallel, queue) = (parallel.to_string(), queue.to_string());
         let alone = ["worker", worker, "--listen", "127.0.0.1:0", "--supervised"];
         let bounds = ["--parallel", parallel.as_str(), "--queue", queue.as_str()];
-        let arguments = alone.into_iter().chain(bounds);
-        Ok(Self {
-            executable: std::env::current_exe()?,
-            arguments: arguments.map(OsString::from).collect(),
-        })
+        let mut arguments: Vec<_> = alone.into_iter().chain(bounds).map(OsString::from).collect();
+        if let Some(model) = model {
+            arguments.extend(["--model".into(), model.into()]);
+        }
+        Ok(Self { executable: std::env::current_exe()?, arguments })
     }
 
     /// The child, its input to be held, its output to be read, its log beside ours.

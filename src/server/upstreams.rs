@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use http::HeaderValue;
@@ -100,10 +101,15 @@ impl Workers {
                 let follows = tokio::spawn(resolve::keep_resolved(host.clone(), *port, to));
                 (authority(host, *port, *tls), server_name, follows)
             }
-            Kind::Bundled { service, parallel, queue } => {
-                let program = Program::bundled(service.name(), *parallel, *queue)
-                    .map_err(ServeError::Process)?;
-                let supervisor = Supervisor::start(program, Patience::default());
+            Kind::Bundled { service, parallel, queue, model } => {
+                let program =
+                    Program::bundled(service.name(), (*parallel, *queue), model.as_deref())
+                        .map_err(ServeError::Process)?;
+                let patience = match model {
+                    Some(_) => Patience { start: LOAD_TIMEOUT, ..Patience::default() },
+                    None => Patience::default(),
+                };
+                let supervisor = Supervisor::start(program, patience);
                 let follows = tokio::spawn(follow(supervisor.address(), to));
                 self.0.push(supervisor);
                 (service.name().to_owned(), None, follows)
@@ -156,6 +162,9 @@ fn authority(host: &str, port: u16, tls: Tls) -> String {
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     if port == usual { host } else { format!("{host}:{port}") }
 }
+
+/// The longest that a model may take to be loaded and tried.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(180);
 
 fn bundled(name: &str) -> ServeError {
     ServeError::Setting(format!("the bundled service [upstreams.{name}] has changed").into(), None)

@@ -8,9 +8,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Clone)]
 pub(super) struct Admission {
     places: Arc<Semaphore>,
+    places_max: usize,
     desks: Arc<Semaphore>,
+    desks_max: usize,
     memory: Arc<Semaphore>,
     memory_max: u32,
+}
+
+/// What is taken of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Load {
+    /// Images that have a place and no desk.
+    pub(super) waiting: u64,
+    /// Images that have a desk.
+    pub(super) working: u64,
+    pub(super) memory_bytes: u64,
 }
 
 /// The right to send a body and to wait. Dropping it frees the place.
@@ -48,9 +60,12 @@ impl Admission {
     pub(super) fn new(parallel: usize, queue: usize, memory: Mebibytes) -> Self {
         let semaphore =
             |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
+        let places_max = parallel.saturating_add(queue).min(Semaphore::MAX_PERMITS);
         Self {
-            places: semaphore(parallel.saturating_add(queue)),
+            places: semaphore(places_max),
+            places_max,
             desks: semaphore(parallel),
+            desks_max: parallel,
             memory: semaphore(usize::try_from(memory.0).unwrap_or(usize::MAX)),
             memory_max: memory.0,
         }
@@ -60,6 +75,20 @@ impl Admission {
     pub(super) fn enter(&self) -> Option<Place> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         Some(Place { _place: place, admission: self.clone() })
+    }
+
+    /// What is taken now.
+    pub(super) fn load(&self) -> Load {
+        let taken = |max: usize, left: &Semaphore| {
+            u64::try_from(max.saturating_sub(left.available_permits())).unwrap_or(u64::MAX)
+        };
+        let working = taken(self.desks_max, &self.desks);
+        let memory_max = usize::try_from(self.memory_max).unwrap_or(usize::MAX);
+        Load {
+            waiting: taken(self.places_max, &self.places).saturating_sub(working),
+            working,
+            memory_bytes: taken(memory_max, &self.memory).saturating_mul(1 << 20),
+        }
     }
 
     /// Whether somebody could enter now.
@@ -118,6 +147,15 @@ mod tests {
         let _working = work(&admission, 1).unwrap();
         assert!(now(admission.enter().unwrap().work(Mebibytes(1))).is_pending());
         assert!(admission.has_room());
+    }
+
+    #[test]
+    fn the_load_is_what_is_taken() {
+        let admission = Admission::new(1, 2, Mebibytes(10));
+        let _working = work(&admission, 6);
+        let _waiting = admission.enter();
+        let load = Load { waiting: 1, working: 1, memory_bytes: 6 << 20 };
+        assert_eq!(admission.load(), load);
     }
 
     #[test]

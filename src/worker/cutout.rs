@@ -8,22 +8,39 @@ use super::decode::Header;
 use super::encode::encode;
 use super::errand::Errand;
 use super::finish::finish;
+use super::metrics::{Metrics, Stage};
 use super::problem::Problem;
 use super::request::Order;
-use super::segment::cut_out;
+use super::segment::Segmenter;
+
+/// What works on an image, and for whom.
+pub(super) struct Tools<'a> {
+    pub(super) segmenter: &'a Segmenter,
+    pub(super) errand: &'a Errand,
+    pub(super) metrics: &'a Metrics,
+}
 
 /// Decodes, cuts out, finishes and encodes, as long as somebody waits.
 ///
 /// # Errors
 /// `Undecodable`, `Failed`, `Late`.
-pub(super) fn process(header: Header, order: Order, errand: &Errand) -> Result<Vec<u8>, Problem> {
+pub(super) fn process(
+    header: Header,
+    order: Order,
+    Tools { segmenter, errand, metrics }: &Tools<'_>,
+) -> Result<Vec<u8>, Problem> {
     contained(|| {
         errand.go_on()?;
-        let mut photo = header.decode()?;
+        let mut photo = metrics.time(Stage::Decode, || header.decode())?;
         errand.go_on()?;
-        cut_out(&mut photo).map_err(|fault| failed(&fault))?;
+        let matte = metrics.time(Stage::Segment, || segmenter.matte(&photo));
+        let matte = matte.map_err(|fault| failed(&*fault))?;
         errand.go_on()?;
-        encode(&finish(photo, order), order.format).map_err(|fault| failed(&fault))
+        metrics.time(Stage::Refine, || matte.apply(&mut photo));
+        drop(matte);
+        errand.go_on()?;
+        let encoded = || encode(&finish(photo, order), order.format);
+        metrics.time(Stage::Encode, encoded).map_err(|fault| failed(&fault))
     })
 }
 
@@ -59,10 +76,12 @@ mod tests {
         let file = Bytes::from_static(include_bytes!("../../tests/photos/odd/no-pixels.png"));
         let header = || Header::read(file.clone(), Kind::Png).unwrap();
         let (client, errand) = errand(Duration::from_secs(60));
+        let metrics = Metrics::new().unwrap();
+        let tools = Tools { segmenter: &Segmenter::Classical, errand: &errand, metrics: &metrics };
         let order = Order::default();
-        assert_eq!(process(header(), order, &errand), Err(Problem::Undecodable));
+        assert_eq!(process(header(), order, &tools), Err(Problem::Undecodable));
         drop(client);
-        assert_eq!(process(header(), order, &errand), Err(Problem::Late));
+        assert_eq!(process(header(), order, &tools), Err(Problem::Late));
     }
 
     #[test]

@@ -73,17 +73,20 @@ impl Header {
         Ok(Self { bytes, kind, width, height, pixel_bytes, orientation, profile })
     }
 
-    /// The most memory that decoding, cutting out and encoding will take.
-    pub(super) fn memory(&self) -> Mebibytes {
+    /// The most memory that decoding, cutting out and encoding will take, where cutting out takes
+    /// `beside` the pixels.
+    pub(super) fn memory(&self, beside: u64) -> Mebibytes {
         let pixels = u64::from(self.width) * u64::from(self.height);
         let decoded = u64::from(self.pixel_bytes);
         // Progressive JPEG keeps its coefficients; each decoder keeps about one plane of its own.
         let decoding = decoded + COEFFICIENTS_BYTES;
         let converting = decoded + RGBA_BYTES;
-        let encoding = 2 * RGBA_BYTES + 1;
+        // The photo, its compressed pixels while their buffer grows, and the file.
+        let encoding = 3 * RGBA_BYTES + 1;
         let most = decoding.max(converting).max(encoding);
         let file = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
-        Mebibytes::holding(pixels.saturating_mul(most).saturating_add(file) + SEGMENTING_BYTES)
+        let all = pixels.saturating_mul(most).saturating_add(file).saturating_add(beside);
+        Mebibytes::holding(all)
     }
 
     /// Decodes the pixels, turns them upright and makes them sRGB.
@@ -135,9 +138,6 @@ const RGBA_BYTES: u64 = 4;
 /// Three 16-bit coefficients per pixel.
 const COEFFICIENTS_BYTES: u64 = 6;
 
-/// The small planes of segmentation, whatever the photo's size.
-const SEGMENTING_BYTES: u64 = 100 << 20;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,12 +151,12 @@ mod tests {
 
     #[test]
     fn one_pixel_takes_what_segmenting_takes() {
-        assert_eq!(header(1, 4).memory(), Mebibytes(101));
+        assert_eq!(header(1, 4).memory(100 << 20), Mebibytes(101));
     }
 
     #[test]
     fn the_largest_image_of_the_deepest_colour_fits_the_usual_budget() {
-        let memory = header(SIDE_MAX, 8).memory();
+        let memory = header(SIDE_MAX, 8).memory(100 << 20);
         assert_eq!(memory, Mebibytes(1436));
         assert!(memory < Mebibytes::within_megabytes(2000));
     }

@@ -1,10 +1,12 @@
-//! The worker's HTTP: two probes and one path.
+//! The worker's HTTP: one path for images, and what is told of it.
 
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -15,16 +17,21 @@ use tokio::time::timeout_at;
 use super::admission::{Admission, Place};
 use super::body;
 use super::container::Kind;
-use super::cutout::{contained, process};
+use super::cutout::{Tools, contained, process};
 use super::decode::Header;
 use super::errand::{Errand, errand};
+use super::metrics::{Metrics, Stage};
 use super::problem::Problem;
 use super::request::{BODY_BYTES_MAX, Wanted};
+use super::segment::Segmenter;
 
 /// What every request needs.
 #[derive(Clone)]
 pub(super) struct Service {
     pub(super) admission: Admission,
+    pub(super) metrics: Arc<Metrics>,
+    /// Empty until it is loaded and warm.
+    pub(super) segmenter: Arc<OnceLock<Segmenter>>,
     /// From the last byte of an image to the first of its answer.
     pub(super) patience: Duration,
 }
@@ -35,13 +42,31 @@ pub(super) fn router(service: Service) -> Router {
         .route("/v1/remove-background", post(remove_background))
         .route("/livez", get(|| async { StatusCode::OK }))
         .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/openapi.json", get(|| async { json(StatusCode::OK, OPENAPI) }))
         .fallback(|| async { Problem::NoSuchPath })
         .method_not_allowed_fallback(|| async { Problem::Method })
         .with_state(service)
 }
 
-async fn ready(State(service): State<Service>) -> StatusCode {
-    if service.admission.has_room() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+/// Whether another image could wait, and what cuts it out.
+async fn ready(State(service): State<Service>) -> Response {
+    let Some(segmenter) = service.segmenter.get() else {
+        return Problem::Starting.into_response();
+    };
+    let room = service.admission.has_room();
+    let status = if room { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    // Plain fields: serialising them cannot fail.
+    json(status, serde_json::to_vec(&segmenter.description()).unwrap_or_default())
+}
+
+async fn metrics(State(service): State<Service>) -> Response {
+    let page = service.metrics.page(service.admission.load());
+    page.map_or_else(|_| Problem::Failed.into_response(), IntoResponse::into_response)
+}
+
+fn json(status: StatusCode, body: impl IntoResponse) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// Judges the head, takes a place, reads the body, waits for a desk, works.
@@ -51,41 +76,64 @@ async fn ready(State(service): State<Service>) -> StatusCode {
 /// at once; an image at work is given up before its next stage.
 async fn remove_background(State(service): State<Service>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let wanted = match Wanted::read(&head.uri, &head.headers) {
-        Ok(wanted) => wanted,
-        Err(problem) => return refuse(problem, body, &head.headers),
+    let metrics = Arc::clone(&service.metrics);
+    let mut counting = metrics.count();
+    let (wanted, place) = match admit(&service, &head) {
+        Ok(admitted) => admitted,
+        Err(problem) => {
+            counting.ended(&Err::<(), _>(problem.clone()));
+            return refuse(problem, body, &head.headers);
+        }
     };
     let media_type = wanted.order.format.media_type();
-    let Some(place) = service.admission.enter() else {
-        return refuse(Problem::Busy, body, &head.headers);
-    };
-    let answer = async {
-        let bytes = body::read(body, BODY_BYTES_MAX).await?;
-        let (_client, errand) = errand(service.patience);
-        let deadline = errand.deadline();
-        let work = work(bytes, place, wanted, errand);
-        timeout_at(deadline, work).await.unwrap_or(Err(Problem::Late))
-    };
-    match answer.await {
+    let answer = serve(service, body, (wanted, place)).await;
+    counting.ended(&answer);
+    match answer {
         Ok(file) => ([(header::CONTENT_TYPE, media_type)], file).into_response(),
         Err(problem) => problem.into_response(),
     }
 }
 
+/// All that can be said before the body.
+fn admit(service: &Service, head: &Parts) -> Result<(Wanted, Place), Problem> {
+    let wanted = Wanted::read(&head.uri, &head.headers)?;
+    service.segmenter.get().ok_or(Problem::Starting)?;
+    let place = service.admission.enter().ok_or(Problem::Busy)?;
+    Ok((wanted, place))
+}
+
+async fn serve(
+    service: Service,
+    body: Body,
+    (wanted, place): (Wanted, Place),
+) -> Result<Vec<u8>, Problem> {
+    let begun = Instant::now();
+    let bytes = body::read(body, BODY_BYTES_MAX).await?;
+    service.metrics.took(Stage::Receive, begun);
+    let (_client, errand) = errand(service.patience);
+    let deadline = errand.deadline();
+    let work = work(bytes, (place, errand), wanted, service);
+    timeout_at(deadline, work).await.unwrap_or(Err(Problem::Late))
+}
+
 /// Waits for a desk and works there.
 async fn work(
     bytes: Bytes,
-    place: Place,
+    (place, errand): (Place, Errand),
     wanted: Wanted,
-    errand: Errand,
+    Service { segmenter, metrics, .. }: Service,
 ) -> Result<Vec<u8>, Problem> {
+    let begun = Instant::now();
     let (header, place) = read_header(bytes, wanted.kind, place).await?;
-    let desk = place.work(header.memory()).await.ok_or(Problem::Failed)?;
+    let beside = segmenter.get().ok_or(Problem::Starting)?.bytes();
+    let desk = place.work(header.memory(beside)).await.ok_or(Problem::Failed)?;
+    metrics.took(Stage::Wait, begun);
     let work = move || {
         // The desk goes with the work, so that it is free when the work is done and not when
         // the client has gone.
         let _desk = desk;
-        process(header, wanted.order, &errand)
+        let segmenter = segmenter.get().ok_or(Problem::Starting)?;
+        process(header, wanted.order, &Tools { segmenter, errand: &errand, metrics: &metrics })
     };
     spawn_blocking(work).await.unwrap_or(Err(Problem::Failed))
 }
@@ -105,3 +153,6 @@ fn refuse(problem: Problem, body: Body, headers: &HeaderMap) -> Response {
     }
     problem.into_response()
 }
+
+/// The contract of the path, for those who generate clients; a gateway may serve it on.
+const OPENAPI: &str = include_str!("openapi.json");

@@ -34,6 +34,8 @@ pub(super) enum Problem {
     Type,
     /// Segmenting or encoding failed; the image may be fine.
     Failed,
+    /// The model is being loaded.
+    Starting,
     /// As many requests wait as may.
     Busy,
     /// The image was not done by its deadline.
@@ -66,7 +68,19 @@ impl Problem {
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::Type => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type"),
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "processing_failed"),
-            Self::Busy | Self::Late => (StatusCode::SERVICE_UNAVAILABLE, "processor_unavailable"),
+            Self::Starting | Self::Busy | Self::Late => {
+                (StatusCode::SERVICE_UNAVAILABLE, "processor_unavailable")
+            }
+        }
+    }
+
+    /// The code for those who count, who want to know why a processor is unavailable.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Busy => "busy",
+            Self::Late => "late",
+            other => other.row().1,
         }
     }
 
@@ -90,6 +104,7 @@ impl Problem {
             Self::BodyTooLarge => "the body is larger than 25 MB".into(),
             Self::Type => "Content-Type must be image/png, image/jpeg or image/webp".into(),
             Self::Failed => "the image could not be processed; try again".into(),
+            Self::Starting => "the model is being loaded; try again".into(),
             Self::Busy => "too many images are waiting; try again".into(),
             Self::Late => "the image was not done in time; try again".into(),
         }

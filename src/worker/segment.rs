@@ -1,4 +1,4 @@
-//! Segmentation: which part of a photo is its subject, without any model.
+//! Segmentation: which part of a photo is its subject, without any model unless one is given.
 //!
 //! ```text
 //! photo ─ tiny ── saliency ─ guesses ─ GrabCut each ─ choice
@@ -11,6 +11,7 @@
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbaImage;
+use serde::Serialize;
 
 use self::choice::badness;
 use self::edges::Edges;
@@ -29,10 +30,30 @@ mod guided;
 mod lab;
 mod matte;
 mod max_flow;
+#[cfg(feature = "models")]
+pub(super) mod network;
 mod palette;
 mod parts;
 mod plane;
 mod saliency;
+
+/// What finds the subject.
+pub(super) enum Segmenter {
+    /// What is built in.
+    Classical,
+    /// A model that was brought along.
+    #[cfg(feature = "models")]
+    Network(Box<network::Network>),
+}
+
+/// What the probe tells of a segmenter.
+#[derive(Serialize)]
+pub(super) struct Description {
+    /// The model's file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    engine: &'static str,
+}
 
 /// Why a photo could not be segmented.
 #[derive(Debug, thiserror::Error)]
@@ -45,18 +66,55 @@ pub(super) enum SegmentError {
     Resize(#[from] fast_image_resize::ResizeError),
 }
 
-/// Makes everything but the subject transparent.
+impl Segmenter {
+    /// What is the subject: applied to the photo, it leaves everything else transparent.
+    ///
+    /// # Errors
+    /// A photo without pixels, or an engine that failed.
+    pub(super) fn matte(
+        &self,
+        photo: &RgbaImage,
+    ) -> Result<Matte, Box<dyn std::error::Error + Send + Sync>> {
+        match self {
+            Self::Classical => Ok(matte(photo)?),
+            #[cfg(feature = "models")]
+            Self::Network(network) => Ok(network.matte(photo)?),
+        }
+    }
+
+    /// Memory that an image takes beside its pixels.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Classical => CLASSICAL_BYTES,
+            #[cfg(feature = "models")]
+            Self::Network(network) => MATTE_BYTES.saturating_add(network.bytes()),
+        }
+    }
+
+    /// For people who look.
+    pub(super) fn description(&self) -> Description {
+        match self {
+            Self::Classical => Description { model: None, engine: "classical" },
+            #[cfg(feature = "models")]
+            Self::Network(network) => {
+                let model = network.file().display().to_string();
+                Description { model: Some(model), engine: network.engine() }
+            }
+        }
+    }
+}
+
+/// The subject, without any model.
 ///
 /// # Errors
 /// Only for a photo without pixels.
-pub(super) fn cut_out(photo: &mut RgbaImage) -> Result<(), SegmentError> {
+fn matte(photo: &RgbaImage) -> Result<Matte, SegmentError> {
     let medium = scaled(photo, MEDIUM_SIDE)?;
     let (guess, coarse) = choice(&lab::from_rgb(&scaled(photo, TINY_SIDE)?));
     let small = lab::from_rgb(&scaled(photo, SMALL_SIDE)?);
     let subject = refined(&small, &guess, &coarse);
     let mask = opacity(&subject).scaled(medium.width, medium.height);
-    Matte::new(&medium, &mask).apply(photo);
-    Ok(())
+    Ok(Matte::guided(&medium, &mask))
 }
 
 /// The guess that leads to the best mask, with that mask.
@@ -143,6 +201,13 @@ const SMALL_ROUNDS_MAX: usize = 2;
 const MEDIUM_SIDE: u32 = 1000;
 
 const GREY: u16 = 128;
+
+/// The small planes of classical segmentation, whatever the photo's size.
+const CLASSICAL_BYTES: u64 = 100 << 20;
+
+/// Those of the matte alone.
+#[cfg(feature = "models")]
+const MATTE_BYTES: u64 = 80 << 20;
 
 #[cfg(test)]
 mod tests;

