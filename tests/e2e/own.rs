@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tollgate::x402::Authorization;
 
 use super::chain::{Chain, FACTORY, SIGNER_KEY, Transfer};
+use super::sdk::CLIENTS;
 use crate::support::client::Answer;
 use crate::support::facilitator::{Facilitator, Habit};
 use crate::support::gateway::Gateway;
@@ -138,6 +139,28 @@ async fn a_contract_wallet_pays_before_and_after_it_is_deployed() {
     assert_eq!(refused.status, 402);
     assert!(refused.text().contains("invalid_exact_evm_payload_signature"), "{}", refused.text());
     assert_eq!(chain.balance(PAY_TO).await, U256::from(3 * PRICE));
+}
+
+/// The client knows nothing of contracts: it signs, and is told whose wallet it signs for.
+#[tokio::test]
+async fn a_published_client_pays_from_a_contract_wallet() {
+    let client = CLIENTS[0];
+    let chain = Chain::start_alone(&[]).await;
+    let upstream = Upstream::start().await;
+    let gateway = gateway(&upstream, &[chain.url()], "").await;
+    let (owner, salt) = (client.payer(), B256::repeat_byte(7));
+    let asked = addressOfCall { owner, salt }.abi_encode();
+    let wallet = Address::from_word(B256::from_slice(&chain.call(FACTORY, asked).await));
+    chain.send(FACTORY, createCall { owner, salt }.abi_encode()).await;
+    chain.send(ASSET, mintCall { to: wallet, value: U256::from(PRICE) }.abi_encode()).await;
+
+    let (body, out) = (gateway.dir().join("body"), gateway.dir().join("out"));
+    fs::write(&body, "a question").unwrap();
+    let (told, url) = (wallet.to_string(), gateway.url("/paid"));
+    let body = (body.as_path(), "text/plain");
+    let answer = client.post_with(&[("X402_WALLET", &told)], &url, body, &out).await;
+    assert_eq!((answer.status, answer.paid), (200, true), "{answer:?}");
+    assert_eq!(chain.transfers(&answer.transaction.unwrap()).await, [of(wallet)]);
 }
 
 /// Source: ERC-6492.
