@@ -149,7 +149,10 @@ impl Reader {
             }
             // Permit2 does not say how: without a transfer in all that time, for something else.
             (None, AssetTransferMethod::Permit2) => {
-                let (used, _) = self.state_for_good(sought, head).await?;
+                // In a block that stays and was searched: a node that is further ahead than the one
+                // that told the height may know of a use that nobody has looked for.
+                let searched = At::Number(head.saturating_sub(SAFE_DEPTH));
+                let (used, _) = self.state(sought, searched).await?;
                 Ok(if used { Traced::NotMoved } else { Traced::Open })
             }
         }

@@ -4,6 +4,7 @@
 
 mod checks;
 mod gateway;
+mod signed;
 mod world;
 
 use tokio::runtime::Builder;

@@ -43,6 +43,10 @@ pub(crate) enum Deed {
     Sends(Key),
     /// Somebody's money of this asset goes somewhere.
     Gives { asset: Address, from: Address, to: Address, value: U256 },
+    /// An owner lets Permit2 take its asset.
+    Allows { asset: Address, owner: Address },
+    /// An owner does not any more.
+    Denies { asset: Address, owner: Address },
 }
 
 /// What is in a block.
@@ -109,6 +113,19 @@ impl Block {
     }
 }
 
+impl Mined {
+    /// What the transaction said.
+    pub(super) fn input(&self, law: &Law) -> Bytes {
+        match &self.item {
+            Item::Tx(tx) => tx.input.clone(),
+            Item::Deed(Deed::Sends(key)) => {
+                law.signed.get(key).map(|call| call.data.clone()).unwrap_or_default()
+            }
+            Item::Deed(_) => Bytes::new(),
+        }
+    }
+}
+
 impl Item {
     fn run(self, law: &Law, clock: u64, (state, name): (&mut State, B256)) -> Mined {
         match &self {
@@ -140,12 +157,22 @@ impl Deed {
         match self {
             Self::Cancels(key) => (state.cancel(*key), Vec::new()),
             Self::Sends(key) => {
-                let call = law.signed.get(key).cloned().unwrap_or_default();
-                let done = state.call(law, clock, (key.0, &call)).unwrap_or_default();
-                (done.logs, done.moved)
+                let done = law
+                    .signed
+                    .get(key)
+                    .map(|call| state.call(law, clock, (call.to, &call.data)).unwrap_or_default());
+                done.map(|done| (done.logs, done.moved)).unwrap_or_default()
             }
             Self::Gives { asset, from, to, value } => {
                 state.gives(*asset, (*from, *to), *value);
+                (Vec::new(), Vec::new())
+            }
+            Self::Allows { asset, owner } => {
+                state.denied.remove(&(*asset, *owner));
+                (Vec::new(), Vec::new())
+            }
+            Self::Denies { asset, owner } => {
+                state.denied.insert((*asset, *owner));
                 (Vec::new(), Vec::new())
             }
         }

@@ -236,6 +236,11 @@ impl Ground {
                 let hash: B256 = text(0).parse().unwrap();
                 seen.receipt(hash)
             }
+            "eth_getTransactionByHash" => {
+                let hash: B256 = text(0).parse().unwrap();
+                let found = seen.blocks.iter().rev().find_map(|block| block.find(hash));
+                found.map_or(Value::Null, |mined| json!({ "input": mined.input(&self.law) }))
+            }
             "eth_getBlockByNumber" => seen.at(self, text(0))?.map_or(Value::Null, told),
             "eth_call" => {
                 let block = seen.at(self, text(1))?.ok_or((-32000, "header not found"))?;

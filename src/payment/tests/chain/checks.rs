@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::B256;
 
 use super::super::simulation::Served;
-use super::world::{Answer, Signed};
+use super::signed::Signed;
+use super::world::Answer;
 use crate::chain::evm::tests::{Key, Shared};
 use crate::ledger::State;
 use crate::ledger::tests::simulated::Books;
@@ -32,7 +33,7 @@ impl Checks {
 
     /// What a client is told is true, and nobody is served twice for one payment.
     pub(super) fn answer(&mut self, answer: Answer) {
-        let Answer { signed: Signed { key, presented }, result, moves } = answer;
+        let Answer { signed: Signed { key, presented, .. }, result, moves } = answer;
         let payment = presented.identity();
         tracing::debug!(nonce = %payment.nonce, ?result, moves, "told");
         match result {
@@ -68,7 +69,7 @@ impl Checks {
 
     /// The ledger lets go of no payment that has moved or may still move.
     pub(super) fn books(&mut self, books: &Books, signed: &Signed) {
-        let Signed { key, presented } = signed;
+        let Signed { key, presented, .. } = signed;
         let Some(entry) = books.get(&presented.identity()) else { return };
         let excused = self.is_excused(key);
         let ground = self.ground.lock();
@@ -84,7 +85,7 @@ impl Checks {
 
     /// Everything has come to its end, and the ledger agrees with the chain.
     pub(super) fn the_end(&mut self, books: &Books, signed: &Signed) {
-        let Signed { key, presented } = signed;
+        let Signed { key, presented, .. } = signed;
         let entry = books.get(&presented.identity());
         let (state, moved) = (entry.as_ref().map(|e| e.state), self.ground.lock().mover(key));
         if entry.as_ref().is_some_and(|entry| entry.state.is_unfinished()) {

@@ -1,6 +1,6 @@
 //! Gateways, clients and a chain on their way from one seed.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_primitives::{Address, U256};
@@ -11,23 +11,15 @@ use tokio::time::sleep;
 use super::super::simulation::{Served, visit};
 use super::checks::Checks;
 use super::gateway::{CHAIN_ID, Gateway, Site, clock};
-use super::wallet::{self, NOW, VALID_BEFORE};
-use crate::chain::evm::tests::{
-    BLOCK_SECONDS, Chance, Deed, Ground, Key, Nature, Power, Shared, key,
-};
+use super::signed::{FRESH, PAYMENTS, Signed, signatures};
+use super::wallet::{NOW, VALID_BEFORE};
+use crate::chain::evm::tests::{BLOCK_SECONDS, Chance, Deed, Ground, Nature, Power, Shared};
 use crate::facilitator::scripted::Dice;
 use crate::ledger::tests::simulated::Books;
 use crate::ledger::{ExchangeId, Holder};
-use crate::payment::{Payments, Presented, present};
+use crate::payment::Payments;
 use crate::refusal::Refusal;
-use crate::x402::{Offer, SignedAuthorization, Version};
-
-/// A payment, and what the chain calls it.
-#[derive(Clone)]
-pub(super) struct Signed {
-    pub(super) presented: Presented,
-    pub(super) key: Key,
-}
+use crate::x402::{Offer, SignedAuthorization};
 
 /// Where clients find a gateway, as long as it lives.
 type Door = (Payments, Arc<Power>);
@@ -78,7 +70,7 @@ impl World {
         let faults = [0, 20, 80, 200][size(dice.below(4))];
         let signatures = signatures();
         let money = |(offer, signed): &(Arc<Offer>, SignedAuthorization)| {
-            let (asset, payer, _) = key(offer, signed);
+            let (asset, payer) = (offer.requirements.asset, signed.authorization.from);
             [(asset, payer, 150_000), (asset, STRANGER, u64::MAX)]
         };
         let rich: Vec<_> = signatures.iter().flat_map(money).collect();
@@ -211,15 +203,17 @@ impl World {
     fn change_a_payers_mind(&mut self) {
         let signed = &self.signed[size(self.dice.below(PAYMENTS))];
         let mut ground = self.site.ground.lock();
-        let (asset, payer, _) = signed.key;
+        let (asset, (_, payer, _)) = (signed.asset, signed.key);
         let value = U256::from(self.dice.below(200_000));
-        match self.dice.below(6) {
+        match self.dice.below(8) {
             0 => ground.does(Deed::Cancels(signed.key)),
             1 => {
                 self.checks.is_sent_by_a_stranger(signed.key);
                 ground.does(Deed::Sends(signed.key));
             }
             2 | 3 => ground.does(Deed::Gives { asset, from: payer, to: STRANGER, value }),
+            4 => ground.does(Deed::Denies { asset, owner: payer }),
+            5 => ground.does(Deed::Allows { asset, owner: payer }),
             _ => ground.does(Deed::Gives { asset, from: STRANGER, to: payer, value }),
         }
     }
@@ -289,9 +283,11 @@ impl World {
     async fn everybody_can_still_pay(&mut self) {
         let fresh = self.signed[size(PAYMENTS)..].to_vec();
         for signed in &fresh {
-            let (asset, payer, _) = signed.key;
+            let (asset, (_, payer, _)) = (signed.asset, signed.key);
             let (from, value) = (STRANGER, U256::from(1_000_000));
-            self.site.ground.lock().does(Deed::Gives { asset, from, to: payer, value });
+            let mut ground = self.site.ground.lock();
+            ground.does(Deed::Gives { asset, from, to: payer, value });
+            ground.does(Deed::Allows { asset, owner: payer });
         }
         let doors: Vec<Door> = self.doors.lock().clone();
         let mut fresh = fresh.iter();
@@ -338,31 +334,6 @@ fn now_of(ground: &Shared) -> u64 {
     ground.lock().now()
 }
 
-/// Payments of one payer. They are the same in every world, and made once.
-fn signatures() -> &'static [(Arc<Offer>, SignedAuthorization)] {
-    static SIGNATURES: OnceLock<Vec<(Arc<Offer>, SignedAuthorization)>> = OnceLock::new();
-    SIGNATURES.get_or_init(|| {
-        let terms = wallet::terms();
-        let one = |nonce: u64| {
-            let offer = &terms.offers[size(nonce % 2)].offer;
-            let fresh = nonce >= PAYMENTS;
-            let end = if fresh { VALID_BEFORE + 3_600 } else { VALID_BEFORE - 60 * (nonce % 4) };
-            let signed = wallet::sign(offer, nonce, |a| a.valid_before = U256::from(end));
-            (Arc::clone(offer), signed)
-        };
-        (0..PAYMENTS + 2 * FRESH).map(one).collect()
-    })
-}
-
-impl Signed {
-    fn of((offer, signed): &(Arc<Offer>, SignedAuthorization)) -> Self {
-        let value = wallet::header(Version::V2, offer, signed);
-        let headers = wallet::headers(&[("payment-signature", &value)]);
-        let presented = present(&headers, &wallet::terms(), wallet::CLIENT, NOW).unwrap();
-        Self { presented, key: key(offer, signed) }
-    }
-}
-
 /// One of so many.
 fn any(dice: &mut Dice, count: usize) -> usize {
     size(dice.below(u64::try_from(count).unwrap()))
@@ -372,10 +343,6 @@ fn size(number: u64) -> usize {
     usize::try_from(number).unwrap()
 }
 
-/// Few, so that they meet.
-const PAYMENTS: u64 = 6;
-/// For each gateway at the end.
-const FRESH: u64 = 8;
 /// What is asked for.
 const PAID: &str = "paid";
 const STRANGER: Address = Address::repeat_byte(0x99);
