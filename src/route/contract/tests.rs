@@ -56,6 +56,13 @@ fn told(contract: &Contract, query: &str, headers: &[(&'static str, &str)], body
     }
 }
 
+/// Checks the part that we write, and that no value of the request is repeated.
+#[track_caller]
+fn begins(told: &str, expected: &str) {
+    assert_eq!(told.is_empty(), expected.is_empty(), "{told}");
+    assert!(told.starts_with(expected) && !told.contains("secret"), "{told}");
+}
+
 #[test]
 fn a_body_is_refused_by_the_name_of_its_field_and_without_its_value() {
     let contract = ask();
@@ -64,21 +71,15 @@ fn a_body_is_refused_by_the_name_of_its_field_and_without_its_value() {
         (r#"{"link":"https://a","mode":"fast"}"#, ""),
         (r#"{"link":"https://a","mode":"fast","more":1}"#, ""),
         (r#"{"mode":"fast"}"#, "bad_request: `link` is missing"),
-        (r#"{"link":"secret","mode":"fast"}"#, "bad_request: `link` does not match \"^https://\""),
-        (
-            r#"{"link":"https://a","mode":"slow"}"#,
-            "bad_request: `mode` is not one of \"fast\" or \"expert\"",
-        ),
-        (
-            r#"{"link":"https://a","mode":"fast","leverage":41}"#,
-            "bad_request: `leverage` is greater than the maximum of 40",
-        ),
+        (r#"{"link":"secret","mode":"fast"}"#, "bad_request: `link` "),
+        (r#"{"link":"https://a","mode":"slow"}"#, "bad_request: `mode` "),
+        (r#"{"link":"https://a","mode":"fast","leverage":41}"#, "bad_request: `leverage` "),
         (r#"{"link":"https://a","mode":"fast","deep":{}}"#, "bad_request: `deep.inner` is missing"),
         ("{", "bad_request: the body is not JSON"),
         ("", "bad_request: the body is missing"),
-        ("[]", "bad_request: the body is not of type \"object\""),
+        ("[]", "bad_request: the body "),
     ] {
-        assert_eq!(told(&contract, "", &[], body), expected, "{body}");
+        begins(&told(&contract, "", &[], body), expected);
     }
     let form =
         Asked { method: &Method::POST, query: None, headers: &HeaderMap::new(), body: b"{}" };
@@ -96,17 +97,12 @@ fn parameters_are_texts_that_may_stand_for_numbers() {
         ("", gold, ""),
         ("hd=true&n=5", gold, ""),
         ("n=1&n=x", gold, ""),
-        ("hd=1", gold, "bad_request: the query's `hd`: the body is not of type \"boolean\""),
-        ("n=x", gold, "bad_request: the query's `n`: the body is not of type \"integer\""),
+        ("hd=1", gold, "bad_request: the query's `hd`: it "),
+        ("n=x", gold, "bad_request: the query's `n`: it "),
         ("", &[], "bad_request: the header `X-Tier` is missing"),
-        (
-            "",
-            &[("x-tier", "golden")],
-            "bad_request: the header `X-Tier`: the body is longer than 4 characters",
-        ),
+        ("", &[("x-tier", "golden")], "bad_request: the header `X-Tier`: it "),
     ] {
-        let expected = expected.replace("the body", "it");
-        assert_eq!(told(&contract, query, headers, ""), expected, "{query}");
+        begins(&told(&contract, query, headers, ""), expected);
     }
 }
 
@@ -123,7 +119,7 @@ fn documents_of_3_0_are_read_in_their_own_words() {
     assert_eq!(told(&old, "", &[], r#"{"a":null,"b":1,"c":9}"#), "");
     assert_eq!(told(&old, "", &[], ""), "");
     let zero = told(&old, "", &[], r#"{"b":0}"#);
-    assert!(zero.starts_with("bad_request: `b` is less than or equal to"), "{zero}");
+    assert!(zero.starts_with("bad_request: `b` "), "{zero}");
     assert!(contract("3.1.0", body).is_err(), "3.1 has no `exclusiveMinimum: true`");
 }
 
