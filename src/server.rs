@@ -23,7 +23,7 @@ use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use pingora_runtime::Runtime as Threads;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as channel};
 
 use crate::config::Config;
@@ -119,9 +119,11 @@ async fn run(
     let (now, upstreams) = (house.now, house.upstreams);
     let reloader = Reloader { now, config, upstreams, certificates, metrics: Arc::clone(&metrics) };
     let reloading = tokio::spawn(reloader.keep_reloading(occasions));
+    // Whoever reads where it listens may stop it at once.
+    let mut stops = Stops::new().map_err(ServeError::Process)?;
     announce(out, addresses).map_err(ServeError::Process)?;
 
-    wait_for_signal().await.map_err(ServeError::Process)?;
+    stops.next().await;
     reloading.abort();
     tracing::info!("stopping: nothing new is accepted, what runs is finished");
     // Whoever listens for the end may be gone already; then there is nothing to tell.
@@ -158,14 +160,24 @@ fn announce(
     out.flush()
 }
 
-async fn wait_for_signal() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that stop it, caught from the moment this is made.
+struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    fn new() -> std::io::Result<Self> {
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
     }
-    Ok(())
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Waits for exchanges and settlements that run, at most for the grace period.

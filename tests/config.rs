@@ -39,7 +39,7 @@ fn the_shipped_file_is_good() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("gateway.toml");
     let config = Config::load(&path).unwrap();
     assert!(config.warnings.is_empty(), "{:?}", shown(&config.warnings));
-    assert_eq!(config.routes.len(), 2);
+    assert_eq!(config.routes.len(), 3);
 }
 
 #[test]

@@ -59,6 +59,25 @@ async fn was_spent(gateway: &Gateway, payment: &Payment) {
     assert_eq!(gateway.transfers().len(), 1);
 }
 
+/// The payment has moved once, and whoever paid and was cut off gets its answer now, for nothing
+/// more.
+async fn was_owed(gateway: &Gateway, payment: &Payment, upstream: &mut Server) {
+    let serves = async {
+        loop {
+            upstream.call().await.answer(Reply::new(200)).await;
+        }
+    };
+    let answer = tokio::select! {
+        answer = pay(gateway, payment) => answer,
+        () = serves => unreachable!("it serves for ever"),
+    };
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let (transfers, receipt) = (gateway.transfers(), answer.object("payment-response"));
+    assert_eq!(transfers.len(), 1);
+    assert_eq!(receipt["transaction"], transfers[0].1.as_str());
+    was_spent(gateway, payment).await;
+}
+
 #[tokio::test]
 async fn before_the_claim_is_written() {
     let mut upstream = Server::start().await;
@@ -127,7 +146,7 @@ async fn after_the_money_has_moved_and_before_anybody_says_so() {
     assert_eq!(gateway.state(&payment).await, "settling");
     let gateway = gateway.killed_and_restarted().await;
     assert_eq!(gateway.state(&payment).await, "settled");
-    was_spent(&gateway, &payment).await;
+    was_owed(&gateway, &payment, &mut upstream).await;
 }
 
 #[tokio::test]
@@ -146,7 +165,7 @@ async fn before_the_outcome_is_written() {
     lock.release().await;
     let gateway = gateway.killed_and_restarted().await;
     assert_eq!(gateway.state(&payment).await, "settled");
-    was_spent(&gateway, &payment).await;
+    was_owed(&gateway, &payment, &mut upstream).await;
 }
 
 #[tokio::test]
@@ -159,7 +178,7 @@ async fn after_the_outcome_is_written() {
     stream.send("half of it").await;
     assert_eq!(raw.head().await.unwrap().status, 200);
     let gateway = gateway.killed_and_restarted().await;
-    was_spent(&gateway, &payment).await;
+    was_owed(&gateway, &payment, &mut upstream).await;
 }
 
 #[tokio::test]

@@ -85,8 +85,8 @@ impl Client {
     }
 
     /// The same, with more in its environment: `X402_RPC` is a node through which it may look at
-    /// the chain, `X402_ASSET` an asset that it pays with although it does not know it, `X402_WALLET`
-    /// the contract wallet that it signs for.
+    /// the chain, `X402_ASSET` an asset that it pays with although it does not know it,
+    /// `X402_WALLET` the contract wallet that it signs for.
     pub(super) async fn post_with(
         self,
         more: &[(&str, &str)],

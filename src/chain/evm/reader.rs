@@ -193,11 +193,12 @@ impl Reader {
                 "address": sought.asset, "topics": topics(sought),
                 "fromBlock": format!("{first:#x}"), "toBlock": format!("{last:#x}"),
             });
-            let block = json!([format!("{first:#x}"), false]);
-            let asks =
-                [Ask::new("eth_getLogs", json!([filter])), Ask::new("eth_getBlockByNumber", block)];
+            let block = |number: u64| {
+                Ask::new("eth_getBlockByNumber", json!([format!("{number:#x}"), false]))
+            };
+            let asks = [Ask::new("eth_getLogs", json!([filter])), block(first), block(last)];
             let replies = self.rpc.ask(&asks).await?;
-            let [logs, block] = replies.as_slice() else { return Err(fault("no answer")) };
+            let [logs, block, end] = replies.as_slice() else { return Err(fault("no answer")) };
             let Ok(logs) = logs else {
                 // Providers allow ranges of different lengths.
                 if span <= BLOCKS_EACH_MIN {
@@ -208,6 +209,10 @@ impl Reader {
             };
             if let Some(found) = self.first_of(logs, sought).await? {
                 return Ok(Some(found));
+            }
+            // One that is behind leaves out what it does not know yet, and says nothing of it.
+            if !end.as_ref().is_ok_and(Value::is_object) {
+                return Err(fault("a node is behind the height that another has told"));
             }
             let block = block.as_ref().ok().and_then(|block| block.get("timestamp"));
             let clock = block.map(quantity).transpose()?;
