@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::again::is_written;
 use super::refusals::refused;
 use crate::support::client::Answer;
 use crate::support::dialect::{dialects, write};
@@ -131,6 +132,8 @@ async fn a_restart_forgets_no_payment() {
     let gateway = Plan::to(upstream.address).start().await;
     let payment = Wallet::new(1).pays();
     assert_eq!(gateway.ask("POST", "/paid").pays(&payment).send().await.status, 200);
+    // Whose answer was not written yet would be owed one.
+    is_written(&gateway).await;
     let gateway = gateway.killed_and_restarted().await;
     let late = gateway.ask("POST", "/paid?other").pays_v1(&payment).send().await;
     refused(&late, "payment_used");
