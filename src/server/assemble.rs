@@ -53,13 +53,8 @@ impl House {
         let answers = answers(config, &ledger, &clock).await?;
         let payments = Payments::with_readers(ledger, settlers, clock.clone()).keeping(answers);
         let (upstreams, workers) = Upstreams::start(&config.upstreams).await?;
-        let now = Arc::new(ArcSwap::from_pointee(Snapshot {
-            routes: table(config)?,
-            backends: upstreams.backends(),
-            limiter: Arc::new(Limiter::new(&config.limits)),
-            access: Access::new(config.bypasses.clone()),
-            refusals: config.refusals,
-        }));
+        let limiter = Limiter::new(&config.limits);
+        let now = Arc::new(ArcSwap::from_pointee(snapshot(config, &upstreams, limiter)?));
         let gateway = Gateway {
             now: Arc::clone(&now),
             payments: payments.clone(),
@@ -73,9 +68,20 @@ impl House {
     }
 }
 
-/// The table of a configuration's routes.
-pub(super) fn table(config: &Config) -> Result<RouteTable, ServeError> {
-    RouteTable::new(config.routes.clone()).map_err(|error| setting("the routes clash", error))
+/// What is served by a configuration.
+pub(super) fn snapshot(
+    config: &Config,
+    upstreams: &Upstreams,
+    limiter: Limiter,
+) -> Result<Snapshot, ServeError> {
+    let routes = RouteTable::new(config.routes.clone());
+    Ok(Snapshot {
+        routes: routes.map_err(|error| setting("the routes clash", error))?,
+        backends: upstreams.backends(),
+        limiter: Arc::new(limiter),
+        access: Access::new(config.bypasses.clone()),
+        refusals: config.refusals,
+    })
 }
 
 /// Where answers are kept, if some route keeps any or owes one.

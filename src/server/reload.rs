@@ -12,10 +12,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, interval};
 
 use super::ServeError;
-use super::assemble::{needs_answers, table};
+use super::assemble::{needs_answers, snapshot};
 use super::tls::Certificates;
 use super::upstreams::Upstreams;
-use crate::access::Access;
 use crate::clock::Clock;
 use crate::config::{Config, Switch, Watched};
 use crate::observe::Metrics;
@@ -139,13 +138,8 @@ impl Reloader {
         self.honour(&mut next);
         let upstreams = self.upstreams.changed(&next.upstreams).await;
         let upstreams = upstreams.map_err(|error| format!("{error}: restart"))?;
-        let snapshot = Snapshot {
-            routes: table(&next).map_err(|error| error.to_string())?,
-            backends: upstreams.backends(),
-            limiter: Arc::new(self.now.load().limiter.changed(&next.limits)),
-            access: Access::new(next.bypasses.clone()),
-            refusals: next.refusals,
-        };
+        let limiter = self.now.load().limiter.changed(&next.limits);
+        let snapshot = snapshot(&next, &upstreams, limiter).map_err(|error| error.to_string())?;
         self.now.store(Arc::new(snapshot));
         if let Some(certificates) = &self.certificates {
             certificates.exchange(&next.certificates);
