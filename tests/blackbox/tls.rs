@@ -96,8 +96,8 @@ async fn whoever_speaks_http_2_pays_like_all_others() {
     assert_eq!(bodies, [b"the body", b"the body"]);
 }
 
-/// An HTTP/2 client that takes its request back when the head is there has paid, and its answer is
-/// there when it comes again.
+/// An HTTP/2 client that takes its request back when the head is there has paid; its connection
+/// goes on.
 #[tokio::test]
 async fn a_request_that_was_taken_back_is_not_served_unpaid() {
     let mut upstream = Server::start().await;
