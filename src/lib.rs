@@ -21,6 +21,7 @@
 //! | [`observe`] | one line for each exchange, and the counters |
 //! | [`refusal`] | every way of saying no |
 //! | [`fault`] | everything that breaks |
+//! | [`digest`] | SHA-256, compared in constant time |
 //! | [`clock`] | the only clock |
 //! | `worker` | the bundled image service; knows nothing of payments |
 //! | [`manual`] | how it works, how it is run, why it is so |
@@ -30,6 +31,7 @@ pub mod chain;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod digest;
 pub mod facilitator;
 pub mod fault;
 pub mod ledger;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use crate::access::{Bypass, KeyDigest};
+use crate::access::Bypass;
+use crate::digest::Digest;
 use crate::route::Route;
 
 use super::file::FileBypass;
@@ -64,7 +65,7 @@ impl Written for RouteName {
     }
 }
 
-impl Written for KeyDigest {
+impl Written for Digest {
     const EXPECTED: &'static str = "\"sha256:\" and 64 hex digits, in quotes";
 
     fn read(text: &str) -> Result<Self, Mistake> {

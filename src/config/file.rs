@@ -16,7 +16,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use toml::Spanned;
 
-use crate::access::KeyDigest;
+use crate::digest::Digest;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
@@ -92,7 +92,7 @@ pub(super) struct FileBypass {
     #[serde(default)]
     pub(super) addresses: Vec<Text<IpNet>>,
     #[serde(default)]
-    pub(super) keys: Vec<Text<KeyDigest>>,
+    pub(super) keys: Vec<Text<Digest>>,
     #[serde(default)]
     pub(super) routes: Vec<Text<RouteName>>,
 }

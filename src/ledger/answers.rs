@@ -3,7 +3,6 @@
 mod copy;
 mod debts;
 mod desk;
-mod digest;
 mod keeper;
 mod kept;
 mod names;
@@ -22,7 +21,6 @@ use tokio::sync::{mpsc, oneshot};
 pub use copy::{Copying, Going, Running};
 pub use debts::{Giver, Owed, Turn};
 use desk::Desk;
-pub use digest::{Digest, Digesting};
 use keeper::{Keeper, Op};
 pub use names::{Bound, Named};
 pub use record::{Answer, Counted, Line, Missing, Outcome};

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use alloy_primitives::Address;
 
-use super::answers::Digest;
 use super::{Misstep, State, Step};
 use crate::clock::UnixMillis;
+use crate::digest::Digest;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::{AtomicAmount, PaymentIdentity};
 

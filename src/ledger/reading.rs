@@ -1,12 +1,11 @@
 //! What reads a ledger's lines, in either engine: same statements, other rows.
 
-use alloy_primitives::B256;
 use sqlx::encode::Encode;
 use sqlx::{Database, Error, Executor, IntoArguments, Pool, Type};
 
-use super::answers::Digest;
 use super::lines::{self, BoxError, Line, key};
 use super::{Entry, Mark, Past};
+use crate::digest::Digest;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::PaymentIdentity;
 
@@ -83,8 +82,7 @@ where
         let query = values.fold(sqlx::query(sql), |query, value| query.bind(value));
         let found = query.fetch_optional(&self.0).await.map_err(cannot_read)?;
         let read = |row: D::Row| -> Result<_, BoxError> {
-            let sender = row.optional(1)?.map(str::parse::<B256>).transpose()?;
-            Ok((row.number(0)?, sender.and_then(|bytes| Digest::from_bytes(bytes.as_slice()))))
+            Ok((row.number(0)?, row.optional(1)?.map(str::parse).transpose()?))
         };
         found.map(read).transpose().map_err(is_odd)
     }

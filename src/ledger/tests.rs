@@ -17,10 +17,10 @@ use alloy_primitives::{Address, B256};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{ConnectOptions as _, Row as _};
 
-use super::answers::{Digest, Digesting};
 use super::lines::Line as _;
 
 use super::*;
+use crate::digest::{Digest, Digesting};
 use crate::x402::{AtomicAmount, ErrorReason, Network};
 
 pub(super) fn claim(payment: u64, exchange: u128) -> Claim {

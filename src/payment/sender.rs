@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::ledger::answers::{Digest, Digesting};
+use crate::digest::{Digest, Digesting};
 use crate::x402::payload::OutgoingExact;
 use crate::x402::{Identified, PaymentId, PaymentIdentity, SignedAuthorization};
 

@@ -6,7 +6,9 @@ use pingora::proxy::Session;
 
 use super::inspect;
 use super::patient::{Leash, Swallowing};
-use crate::ledger::answers::{Copying, Digest, Digesting, Going};
+use super::weigh::read_before;
+use crate::digest::{Digest, Digesting};
+use crate::ledger::answers::{Copying, Going};
 
 /// What is kept of one paid exchange. Dropped before its end, nothing is.
 #[derive(Debug)]
@@ -133,10 +135,7 @@ pub(super) async fn digest_of(
     read: &mut u64,
 ) -> Result<Digest, Unread> {
     let mut digesting = digesting(session.req_header());
-    // What was read before its price was known.
-    if session.is_body_done()
-        && let Some(body) = session.get_retry_buffer()
-    {
+    if let Some(body) = read_before(session) {
         *read = u64::try_from(body.len()).unwrap_or(u64::MAX);
         digesting.add(&body);
         return Ok(digesting.end());

@@ -23,19 +23,13 @@ impl Gateway {
         exchange: &Exchange,
         tariff: &Tariff,
     ) -> Result<Tier, Refusal> {
-        let bytes_max = self.body_bytes_max(exchange).min(BODY_BYTES_MAX);
         let body = match tariff.reads_body() {
-            true => read(session, bytes_max).await?,
+            true => self.read(session, exchange).await?,
             false => Bytes::new(),
         };
-        let request = session.req_header();
-        let (method, headers) = (&request.method, &request.headers);
-        let query = inspect::target(request).1;
-        tariff.tier(&Asked { method, query, headers, body: &body })
+        tariff.tier(&asked(session, &body))
     }
-}
 
-impl Gateway {
     /// Holds a paid request against what the route's document says of it.
     ///
     /// # Errors
@@ -46,16 +40,28 @@ impl Gateway {
         exchange: &Exchange,
         contract: &Contract,
     ) -> Result<(), Refusal> {
-        let bytes_max = self.body_bytes_max(exchange).min(BODY_BYTES_MAX);
         let body = match contract.reads_body() {
-            true => read(session, bytes_max).await?,
+            true => self.read(session, exchange).await?,
             false => Bytes::new(),
         };
-        let request = session.req_header();
-        let (method, headers) = (&request.method, &request.headers);
-        let query = inspect::target(request).1;
-        contract.judge(&Asked { method, query, headers, body: &body })
+        contract.judge(&asked(session, &body))
     }
+
+    async fn read(&self, session: &mut Session, exchange: &Exchange) -> Result<Bytes, Refusal> {
+        read(session, self.body_bytes_max(exchange).min(BODY_BYTES_MAX)).await
+    }
+}
+
+/// What rules and documents look at.
+fn asked<'a>(session: &'a Session, body: &'a [u8]) -> Asked<'a> {
+    let request = session.req_header();
+    let query = inspect::target(request).1;
+    Asked { method: &request.method, query, headers: &request.headers, body }
+}
+
+/// The body that was read before its request was judged, if it was.
+pub(super) fn read_before(session: &mut Session) -> Option<Bytes> {
+    session.is_body_done().then(|| session.get_retry_buffer()).flatten()
 }
 
 /// The whole body of a request. One that was read before is as it was.
@@ -63,7 +69,7 @@ async fn read(session: &mut Session, bytes_max: u64) -> Result<Bytes, Refusal> {
     if session.is_body_empty() {
         return Ok(Bytes::new());
     }
-    if let Some(read) = session.get_retry_buffer().filter(|_| session.is_body_done()) {
+    if let Some(read) = read_before(session) {
         return Ok(read);
     }
     session.enable_retry_buffering();

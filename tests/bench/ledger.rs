@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use alloy_primitives::{Address, B256};
 use tollgate::clock::Clock;
-use tollgate::ledger::answers::Digesting;
+use tollgate::digest::Digest;
 use tollgate::ledger::{Claim, Claimed, ExchangeId, Ledger, Step};
 use tollgate::x402::{AtomicAmount, Network, PaymentIdentity};
 
@@ -109,6 +109,6 @@ fn claim(payer: Address, exchange: ExchangeId) -> Claim {
         amount: AtomicAmount::new(50_000),
         pay_to: Address::repeat_byte(0x0c),
         valid_before: Clock::System.now().seconds() + 600,
-        sender: Digesting::of(&[payer.as_slice()]).end(),
+        sender: Digest::of(payer.as_slice()),
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::desk::Put;
-use super::digest::Digest;
 use super::keeper::Op;
 use super::record::{Answer, LINE_BYTES, Missing, Outcome, Record, headers_bytes};
 use super::room::Share;
+use crate::digest::Digest;
 use crate::ledger::ExchangeId;
 use crate::x402::PaymentIdentity;
 

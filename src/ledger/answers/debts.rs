@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use sqlx::Error;
 
-use super::digest::Digest;
 use super::keeper::Op;
 use super::rows::of_payment;
 use super::store::{Store, Value};
 use super::{Answers, ExchangeId, cannot_read, cannot_write};
 use crate::clock::UnixMillis;
+use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::x402::PaymentIdentity;
 

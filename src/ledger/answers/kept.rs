@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use sqlx::Error;
 
-use super::digest::Digest;
 use super::record::{Answer, Line, Outcome, Record};
 use super::rows;
 use super::store::{Store, Value};
 use crate::clock::UnixMillis;
+use crate::digest::Digest;
 use crate::ledger::ExchangeId;
 use crate::ledger::lines::key;
 use crate::x402::PaymentIdentity;

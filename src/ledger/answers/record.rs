@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::digest::Digest;
 use super::room::Share;
+use crate::digest::Digest;
 use crate::ledger::ExchangeId;
 use crate::x402::PaymentIdentity;
 

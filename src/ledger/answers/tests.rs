@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, Executor as _};
 use tempfile::TempDir;
 
 use super::*;
+use crate::digest::{Digest, Digesting};
 use crate::ledger::tests::{identity, postgres};
 
 const NOW: UnixMillis = UnixMillis::new(1_700_000_000_000);

@@ -14,9 +14,10 @@ use tokio::time::timeout;
 
 use super::wallet::{FACILITATORS, NOW, presented};
 use crate::clock::Clock;
+use crate::digest::Digesting;
 use crate::facilitator::Facilitator;
 use crate::facilitator::scripted::{Dice, Scripted, Tracing};
-use crate::ledger::answers::{Answers, Bounds, Digesting};
+use crate::ledger::answers::{Answers, Bounds};
 use crate::ledger::tests::{open_after_a_crash, postgres, seeds};
 use crate::ledger::{ExchangeId, LedgerUrl, State};
 use crate::payment::recover::Recovery;

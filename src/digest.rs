@@ -1,11 +1,18 @@
 //! SHA-256 of what was signed, and of what was asked for.
 
+use std::str::FromStr;
+
 use ring::digest::{Context, SHA256};
 use subtle::ConstantTimeEq as _;
 
 /// 32 bytes that stand for something longer.
 #[derive(Clone, Copy, Debug)]
 pub struct Digest([u8; Digest::BYTES]);
+
+/// A text that is no digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not 64 hex digits")]
+pub struct DigestError;
 
 /// A digest under way: what is added piece by piece counts as one.
 #[derive(Clone)]
@@ -15,16 +22,25 @@ impl Digest {
     /// Its length.
     pub const BYTES: usize = 32;
 
+    /// Of these bytes, as `sha256sum` prints it.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut digesting = Digesting(Context::new(&SHA256));
+        digesting.add(bytes);
+        digesting.end()
+    }
+
     /// Whether two are the same; takes as long wherever they differ.
     pub fn is(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
 
-    pub(in crate::ledger) fn bytes(&self) -> &[u8] {
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    pub(in crate::ledger) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    /// The one with these bytes; nothing when they are not 32.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 }
@@ -36,6 +52,16 @@ impl PartialEq for Digest {
 }
 
 impl Eq for Digest {}
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let mut bytes = [0; Self::BYTES];
+        alloy_primitives::hex::decode_to_slice(text, &mut bytes).map_err(|_| DigestError)?;
+        Ok(Self(bytes))
+    }
+}
 
 impl Digesting {
     /// A digest that begins with these fields, none of which runs into the next.
@@ -99,5 +125,14 @@ mod tests {
         assert_eq!(empty.bytes()[..4], [0xe3, 0xb0, 0xc4, 0x42]);
         assert!(Digest::from_bytes(empty.bytes()).unwrap().is(&empty));
         assert!(Digest::from_bytes(&[0; 31]).is_none());
+    }
+
+    #[test]
+    fn a_digest_is_what_sha256sum_prints() {
+        let printed = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed";
+        assert_eq!(printed.parse(), Ok(Digest::of(b"one")));
+        for text in ["", "77", "7692c3", &printed.replace('7', "g")] {
+            assert_eq!(text.parse::<Digest>(), Err(DigestError), "{text}");
+        }
     }
 }
