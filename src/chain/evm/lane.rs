@@ -29,6 +29,8 @@ pub(super) struct Lane {
     next: tokio::sync::Mutex<Option<u64>>,
     /// Nonces that were handed to a node and are in no block yet.
     flying: Mutex<BTreeSet<u64>>,
+    /// The nonce below them that is being filled, and what the next attempt offers.
+    filling: Mutex<Option<(u64, Fees)>>,
     places: Arc<Semaphore>,
     places_max: usize,
     /// In 10⁹ wei; `u64::MAX` until it is known.
@@ -61,6 +63,7 @@ impl Lane {
             chain_id,
             next: tokio::sync::Mutex::new(None),
             flying: Mutex::new(BTreeSet::new()),
+            filling: Mutex::new(None),
             places: Arc::new(Semaphore::new(places_max)),
             places_max,
             balance_gwei: AtomicU64::new(u64::MAX),
@@ -235,15 +238,24 @@ impl Flight {
 
     /// Uses up the chain's next nonce, `count`, if it is below all that fly: what had it was lost
     /// with a block that was taken back, or waits for too little gas since an earlier life of this
-    /// gateway, and nothing behind it can get into a block.
-    pub(super) async fn fill(&self, rpc: &Rpc, count: u64) {
+    /// gateway, and nothing behind it can get into a block. Each attempt offers more than the one
+    /// before, where `raised` allows it: an earlier life may have offered as much as this flight.
+    pub(super) async fn fill(
+        &self,
+        rpc: &Rpc,
+        count: u64,
+        raised: impl FnOnce(Fees) -> Option<Fees>,
+    ) {
         let lane = &self.lane;
         let lowest = lane.flying.lock().first().copied();
         if count >= self.nonce || lowest != Some(self.nonce) {
             return;
         }
         let nothing = Call { to: lane.address(), data: Bytes::new() };
-        let Ok(signed) = lane.sign(count, &nothing, GAS_OF_NOTHING, self.fees) else { return };
+        let before = lane.filling.lock().filter(|(nonce, _)| *nonce == count);
+        let fees = before.map_or(self.fees, |(_, fees)| fees);
+        *lane.filling.lock() = Some((count, raised(fees).unwrap_or(fees)));
+        let Ok(signed) = lane.sign(count, &nothing, GAS_OF_NOTHING, fees) else { return };
         match rpc.broadcast(&signed.raw).await {
             Taken::Yes | Taken::Perhaps(_) => {
                 tracing::info!(transaction = %signed.hash, nonce = count, "a lost nonce is filled");
