@@ -49,6 +49,9 @@ pub(super) fn nodes(
     span: &Range<usize>,
     reader: &mut Reader<'_>,
 ) -> Option<Vec<RpcUrl>> {
+    if typed.is_empty() {
+        reader.wrong(span.clone(), Mistake::missing_key("rpc"));
+    }
     let mut urls = Vec::new();
     for secret in typed {
         match reader.node(secret) {
@@ -56,11 +59,7 @@ pub(super) fn nodes(
             Err(mistake) => reader.wrong(span.clone(), mistake),
         }
     }
-    if urls.is_empty() {
-        reader.wrong(span.clone(), Mistake::missing_key("rpc"));
-        return None;
-    }
-    Some(urls)
+    (!urls.is_empty()).then_some(urls)
 }
 
 /// The one chain of all networks that name this facilitator.
@@ -75,6 +74,8 @@ fn chain_id(
     ids.dedup();
     match ids.as_slice() {
         [id] => Some(*id),
+        // What is wrong with its network has been said.
+        [] if !reader.wrong.is_empty() => None,
         _ => {
             reader.wrong(span.clone(), Mistake::NotOneChain { chains: ids.len() });
             None

@@ -24,7 +24,8 @@ pub(in crate::chain::evm) struct RpcError {
 impl RpcError {
     /// The node has this very transaction. Geth, Erigon, Nethermind, Reth, Besu, Anvil.
     pub(super) fn is_known_already(&self) -> bool {
-        self.says(&["already known", "known transaction", "alreadyknown", "already imported"])
+        let known = self.says(&["known transaction"]) && !self.says(&["unknown transaction"]);
+        known || self.says(&["already known", "alreadyknown", "already imported"])
     }
 
     /// Something with this nonce is on the chain.
