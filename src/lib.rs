@@ -14,6 +14,7 @@
 //! | [`limit`] | who asks too often |
 //! | [`access`] | who need not pay |
 //! | [`payment`] | the stages of a payment, from header to receipt |
+//! | [`discovery`] | what agents find: the API's document, its prices, how to pay |
 //! | [`x402`] | the protocol's nouns and bytes |
 //! | [`facilitator`] | who verifies and settles for us |
 //! | [`chain`] | chains that we read and write ourselves |
@@ -32,6 +33,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod digest;
+pub mod discovery;
 pub mod facilitator;
 pub mod fault;
 pub mod ledger;

@@ -7,6 +7,7 @@ mod cutouts;
 mod install;
 mod own;
 mod payer;
+mod paywall;
 mod permit2;
 mod process;
 mod sdk;

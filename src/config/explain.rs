@@ -3,15 +3,19 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::discovery::{LLMS, OPENAPI, Serve, WELL_KNOWN};
 use crate::facilitator::chain::RpcUrl;
 use crate::facilitator::http::Auth;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
 use crate::route::upstream::{Kind, Tls, Upstream};
-use crate::route::{BodyRules, Challenge, Charge, Route, Shape, Terms, Tier};
+use crate::route::{
+    BodyRules, CanonicalPath, Challenge, Charge, Found, Route, RouteTable, Shape, Terms, Tier,
+};
 use crate::x402::{AssetTransferMethod, PaymentRequired, PaymentRequiredV1, encoding};
 
 use super::{Config, FacilitatorSettings};
@@ -58,11 +62,38 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
         row(out, "free for", &bypass.name)?;
     }
     row(out, "public URL", server.public_url.as_deref().unwrap_or("none: no route is priced"))?;
+    row(out, "agents", &found(config))?;
     row(out, "ledger", &format!("{}; {}", config.ledger, kept(config)))?;
     let limit =
         |rate: Option<_>| rate.map_or("off".to_owned(), |rate: Rate| format!("{rate} by address"));
     let (unpaid, refused) = (limit(config.limits.unpaid), limit(config.limits.refused));
     row(out, "limits", &format!("unpaid requests {unpaid}; refused payments {refused}"))
+}
+
+/// What agents find, and what a route hides from them.
+fn found(config: &Config) -> String {
+    let pages = [OPENAPI, WELL_KNOWN, LLMS];
+    match config.discovery.serve {
+        Serve::Off => "find no documents".to_owned(),
+        Serve::Always => format!("find {}", pages.join(", ")),
+        Serve::UnlessRouted => {
+            let (open, routed): (Vec<_>, Vec<_>) =
+                pages.into_iter().partition(|page| !is_routed(config, page));
+            let open = if open.is_empty() { "nothing".to_owned() } else { open.join(", ") };
+            match &*routed {
+                [] => format!("find {open}"),
+                _ => format!("find {open}; routes have {}", routed.join(", ")),
+            }
+        }
+    }
+}
+
+fn is_routed(config: &Config, path: &str) -> bool {
+    let table = RouteTable::new(config.routes.clone());
+    let path = CanonicalPath::new(path.as_bytes());
+    let found =
+        table.ok().zip(path.ok()).map(|(table, path)| table.find(&Method::GET, None, &path));
+    !matches!(found, None | Some(Found::Nothing))
 }
 
 /// How long payments are kept.

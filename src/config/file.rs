@@ -17,6 +17,7 @@ use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use toml::Spanned;
 
 use crate::digest::Digest;
+use crate::discovery::Serve;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
@@ -51,6 +52,8 @@ pub(super) struct FileConfig {
     pub(super) answers: FileAnswers,
     #[serde(default)]
     pub(super) defaults: FileDefaults,
+    #[serde(default)]
+    pub(super) discovery: FileDiscovery,
     #[serde(default)]
     pub(super) networks: Sections<FileNetwork>,
     #[serde(default)]
@@ -115,6 +118,16 @@ pub(super) struct FileLedger {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileDefaults {
     pub(super) refusals: Option<Text<Shape>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileDiscovery {
+    pub(super) serve: Option<Text<Serve>>,
+    pub(super) paywall: Option<Text<Switch>>,
+    pub(super) title: Option<Box<str>>,
+    #[serde(default)]
+    pub(super) description: Box<str>,
 }
 
 #[derive(Default, Deserialize)]
@@ -261,6 +274,7 @@ pub(super) struct FileRoute {
     pub(super) payment_identifier: Option<Text<Identify>>,
     pub(super) refusals: Option<Text<Shape>>,
     pub(super) openapi: Option<Spanned<PathBuf>>,
+    pub(super) discovery: Option<Text<Switch>>,
 }
 
 #[derive(Deserialize)]

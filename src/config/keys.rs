@@ -123,6 +123,17 @@ pub const KEYS: &[Key] = keys! {
         "refusals": r#"`"x402"` or `"assistant"`"#, Is(r#"`"x402"`"#),
             "of routes that do not say, and of what no route is for";
     }
+    "[discovery]" {
+        "serve": r#"`"unless-routed"`, `"always"` or `"off"`"#, Is(r#"`"unless-routed"`"#),
+            "`/openapi.json`, `/.well-known/x402` and `/llms.txt`: where no route has the path, \
+             or even there";
+        "paywall": r#"`"on"` or `"off"`"#, Is(r#"`"on"`"#),
+            "whether a browser that opens a paid URL gets a page where a wallet can pay";
+        "title": "text", Is("the public URL's host"),
+            "what the API is called in them";
+        "description": "text", Is(r#"`""`"#),
+            "what it is, in a few sentences";
+    }
     "[networks.NAME]" {
         "pay_to": "address", Required,
             "who is paid; mixed case must be its checksum";
@@ -296,6 +307,8 @@ pub const KEYS: &[Key] = keys! {
             "in whose words it refuses: the protocol's, or those of the published assistant API";
         "openapi": "path", Nothing,
             "a document of OpenAPI 3, YAML or JSON, that paid requests must fit, else 400";
+        "discovery": r#"`"on"` or `"off"`"#, Is(r#"`"on"`"#),
+            "whether the documents for agents name this route";
     }
     "[[routes.price_rules]]" {
         "method": "method", Nothing,

@@ -280,5 +280,6 @@
 
 pub mod answers;
 pub mod chain;
+pub mod discovery;
 pub mod prices;
 pub mod worker;

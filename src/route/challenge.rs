@@ -4,12 +4,12 @@ use std::sync::{Arc, OnceLock};
 
 use super::path::CanonicalPath;
 use super::pattern::PathPattern;
-use super::{Challenge, Honoured, OfferedBy, ResourceUrl, Terms};
+use super::{Challenge, Declared, Honoured, OfferedBy, ResourceUrl, Terms};
 use crate::clock::UnixMillis;
 use crate::x402::extensions::{Extensions, GasSponsoring};
 use crate::x402::{
-    AtomicAmount, Identifying, Network, Offer, PaymentRequired, PaymentRequiredV1,
-    PaymentRequirementsV1, Resource, Version, encoding,
+    AtomicAmount, Network, Offer, PaymentRequired, PaymentRequiredV1, PaymentRequirementsV1,
+    Resource, Version, encoding,
 };
 
 /// Why a 402 cannot be made.
@@ -37,7 +37,8 @@ impl Challenge {
     ///
     /// Of the offers, the version 1 body lists those whose network every version 1 client knows,
     /// or all where there is none: some clients reject a whole body for one network they do not
-    /// know. It lists none that Permit2 moves, for which version 1 has no words.
+    /// know. It lists none that Permit2 moves, for which version 1 has no words. What catalogues
+    /// read is left out where there is no room for it.
     ///
     /// # Errors
     /// `NoOffers`, and `TooLong` when the header has more than [`HEADER_BYTES_MAX`] bytes.
@@ -46,7 +47,7 @@ impl Challenge {
     pub fn new(
         resource: &Resource,
         offers: &[Arc<Offer>],
-        identifying: Identifying,
+        declared: &Declared,
         error: &str,
     ) -> Result<Self, ChallengeError> {
         if offers.is_empty() {
@@ -61,10 +62,15 @@ impl Challenge {
                 eip2612_gas_sponsoring: offers
                     .iter()
                     .find_map(|offer| offer.approvals.map(|_| GasSponsoring)),
-                payment_identifier: identifying.declared(),
+                payment_identifier: declared.identifying.declared(),
+                bazaar: declared.bazaar.clone(),
             },
         })?;
         if header.len() > HEADER_BYTES_MAX {
+            if declared.bazaar.is_some() {
+                let shorter = Declared { bazaar: None, ..*declared };
+                return Self::new(resource, offers, &shorter, error);
+            }
             return Err(ChallengeError::TooLong { bytes: header.len() });
         }
         let body = serde_json::to_vec(&PaymentRequiredV1 {
@@ -85,7 +91,7 @@ impl Terms {
         about: Resource,
         path: &PathPattern,
         offers: Vec<OfferedBy>,
-        identifying: Identifying,
+        declared: Declared,
     ) -> Result<Self, ChallengeError> {
         let origin: Box<str> = about.url.trim_end_matches('/').into();
         let resource = Resource { url: format!("{origin}{path}").into(), ..about };
@@ -94,11 +100,21 @@ impl Terms {
         } else {
             ResourceUrl::OfRequest { origin }
         };
-        let challenge = Challenge::new(&resource, &bare(&offers), identifying, PAYMENT_REQUIRED)?;
+        let challenge = Challenge::new(&resource, &bare(&offers), &declared, PAYMENT_REQUIRED)?;
         let honoured = Vec::new();
-        let ready = OnceLock::new();
+        let (ready, ready_page) = (OnceLock::new(), OnceLock::new());
         let instructions = None;
-        Ok(Self { resource, offers, honoured, identifying, challenge, instructions, url, ready })
+        Ok(Self {
+            resource,
+            offers,
+            honoured,
+            declared,
+            challenge,
+            instructions,
+            url,
+            ready,
+            ready_page,
+        })
     }
 
     /// Takes what `before` offered, and these do not, until this moment; what `before` took from
@@ -156,10 +172,10 @@ impl Terms {
     ///
     /// Never fails: a URL that would make the header too long is named by the route's pattern.
     pub fn challenge_for(&self, url: &str, error: &str) -> Challenge {
-        let (offers, identifying) = (bare(&self.offers), self.identifying);
+        let (offers, declared) = (bare(&self.offers), &self.declared);
         let named = Resource { url: url.into(), ..self.resource.clone() };
-        Challenge::new(&named, &offers, identifying, error)
-            .or_else(|_| Challenge::new(&self.resource, &offers, identifying, error))
+        Challenge::new(&named, &offers, declared, error)
+            .or_else(|_| Challenge::new(&self.resource, &offers, declared, error))
             .unwrap_or_else(|_| self.challenge.clone())
     }
 }

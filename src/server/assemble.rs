@@ -11,6 +11,7 @@ use super::upstreams::{Upstreams, Workers};
 use crate::access::Access;
 use crate::clock::Clock;
 use crate::config::{Config, FacilitatorSettings, NetworkSettings, Switch};
+use crate::discovery::Discovery;
 use crate::facilitator::Facilitator;
 use crate::facilitator::chain::{Chain, Reader, RpcUrl};
 use crate::facilitator::http::{Http, Settings as Hosted};
@@ -75,12 +76,16 @@ pub(super) fn snapshot(
     limiter: Limiter,
 ) -> Result<Snapshot, ServeError> {
     let routes = RouteTable::new(config.routes.clone());
+    let public_url = config.server.public_url.as_deref();
+    let discovery =
+        Discovery::new(&config.discovery, public_url, config.routes.iter().map(|route| &**route));
     Ok(Snapshot {
         routes: routes.map_err(|error| setting("the routes clash", error))?,
         backends: upstreams.backends(),
         limiter: Arc::new(limiter),
         access: Access::new(config.bypasses.clone()),
         refusals: config.refusals,
+        discovery,
     })
 }
 

@@ -7,7 +7,7 @@ use super::*;
 use crate::route::Pattern;
 use crate::x402::requirements::{AssetDomain, Extra, SCHEME_EXACT};
 use crate::x402::{
-    AssetTransferMethod, AtomicAmount, Eip712Domain, KnownNetwork, PaymentRequirements,
+    AssetTransferMethod, AtomicAmount, Eip712Domain, Identifying, KnownNetwork, PaymentRequirements,
 };
 
 fn offered(network: &str) -> OfferedBy {
@@ -41,9 +41,14 @@ fn offered(network: &str) -> OfferedBy {
     let domain = Eip712Domain::new(known.eip712_name, "2", known.chain_id, asset);
     OfferedBy {
         offer: Arc::new(Offer { requirements, v1: Some(v1), domain, approvals: None }),
+        decimals: known.decimals,
         facilitators: [Arc::from("dev")].into(),
         risk: None,
     }
+}
+
+fn declared(identifying: Identifying) -> Declared {
+    Declared { identifying, bazaar: None }
 }
 
 fn terms(pattern: &str, networks: &[&str]) -> Terms {
@@ -54,7 +59,7 @@ fn terms(pattern: &str, networks: &[&str]) -> Terms {
     };
     let offers = networks.iter().map(|network| offered(network)).collect();
     let path = pattern.parse::<Pattern>().unwrap().path;
-    Terms::new(about, &path, offers, Identifying::Off).unwrap()
+    Terms::new(about, &path, offers, declared(Identifying::Off)).unwrap()
 }
 
 fn read(challenge: &Challenge) -> (Value, Value) {
@@ -121,7 +126,7 @@ fn what_permit2_moves_is_offered_in_version_2_alone() {
     let about = |offers: &[Offer]| {
         let offers: Vec<_> = offers.iter().cloned().map(Arc::new).collect();
         let about = Resource { url: "https://a/".into(), ..terms("/a", &["base"]).resource };
-        read(&Challenge::new(&about, &offers, Identifying::Off, "").unwrap())
+        read(&Challenge::new(&about, &offers, &declared(Identifying::Off), "").unwrap())
     };
     let (v2, v1) = about(&offers);
     let extra = json!({"assetTransferMethod": "permit2", "name": "USD Coin", "version": "2"});
@@ -182,10 +187,19 @@ fn a_402_that_cannot_be_sent_is_an_error() {
         description: "x".repeat(length).into(),
         mime_type: "".into(),
     };
-    assert!(Challenge::new(&about(5000), &offers, Identifying::Off, "").is_ok());
-    let error = Challenge::new(&about(6000), &offers, Identifying::Off, "").unwrap_err();
+    assert!(Challenge::new(&about(5000), &offers, &declared(Identifying::Off), "").is_ok());
+    let long = Challenge::new(&about(6000), &offers, &declared(Identifying::Off), "");
+    let error = long.unwrap_err();
     assert!(error.to_string().contains("shorten the description"), "{error}");
-    let error = Challenge::new(&about(1), &[], Identifying::Off, "").unwrap_err();
+    // What catalogues read is the first to go.
+    let bazaar = Some(serde_json::Value::from("b".repeat(2000)));
+    let told = |length| {
+        let declared = Declared { bazaar: bazaar.clone(), ..declared(Identifying::Off) };
+        read(&Challenge::new(&about(length), &offers, &declared, "").unwrap()).0
+    };
+    assert_eq!(told(1)["extensions"]["bazaar"], bazaar.clone().unwrap());
+    assert!(told(5000).get("extensions").is_none());
+    let error = Challenge::new(&about(1), &[], &declared(Identifying::Off), "").unwrap_err();
     assert!(matches!(error, ChallengeError::NoOffers));
 }
 
@@ -205,7 +219,8 @@ fn all_that_the_server_understands_stands_under_its_own_name() {
         (Identifying::Off, vec!["eip2612GasSponsoring"]),
         (Identifying::Required, vec!["eip2612GasSponsoring", "payment-identifier"]),
     ] {
-        let (header, _) = read(&Challenge::new(&about, &offers, identifying, "").unwrap());
+        let declared = declared(identifying);
+        let (header, _) = read(&Challenge::new(&about, &offers, &declared, "").unwrap());
         let extensions = header["extensions"].as_object().unwrap();
         assert_eq!(extensions.keys().collect::<Vec<_>>(), names);
         assert!(extensions.values().all(|said| said["info"].is_object()), "{extensions:?}");
