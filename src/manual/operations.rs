@@ -230,8 +230,8 @@
 //! before its next stage.
 //!
 //! With a model each image takes besides what the model took when it was tried at the start; the
-//! log says how much. Where that alone is more than `--memory`, images work one at a time whatever
-//! `--parallel` says, so give it more. The alert TollgateWorkerFull means that photos were turned
+//! log says how much. Where that alone is more than `--memory` (`memory` of a bundled worker's
+//! upstream), images work one at a time whatever `--parallel` says, so give it more. The alert TollgateWorkerFull means that photos were turned
 //! away for ten minutes: `tollgate_worker_stage_seconds` tells which stage is long,
 //! `tollgate_worker_memory_bytes` whether memory is what they wait for. A static program, such as
 //! the one in the image of `deploy/Dockerfile`, cannot load ONNX Runtime: there rten runs models.
