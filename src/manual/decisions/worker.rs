@@ -30,7 +30,10 @@
 //!
 //! As many images as cores with one thread each fill two cores better than one image with two
 //! threads. Models of more than 150 MB take gigabytes for each image, and so work on one at a time.
-//! What a run took when the model was tried is added to each image's prediction of memory.
+//! What a run took when the model was tried, on the largest input that a photo can become, is added
+//! to each image's prediction of memory. Where a model keeps the photo's ratio, it does so up to
+//! 3 : 1 and squeezes what is longer: a panorama would take as much as eight photos and be paid as
+//! one. Adding less for squarer photos was left: ONNX Runtime keeps what its largest run took.
 //!
 //! # What was asked for too late is not finished
 //!
