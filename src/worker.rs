@@ -25,6 +25,7 @@ use tracing::{info, warn};
 
 use self::admission::{Admission, Mebibytes};
 use self::http::Service;
+use self::impatient::Impatient;
 use self::lifeline::Lifeline;
 use self::metrics::Metrics;
 use self::segment::Segmenter;
@@ -41,6 +42,7 @@ mod encode;
 mod errand;
 mod finish;
 mod http;
+mod impatient;
 mod lifeline;
 mod metrics;
 mod problem;
@@ -178,7 +180,7 @@ async fn serve(options: &Options, parallel: usize) -> Result<(), WorkerError> {
     info!(%address, "listening");
     let (stop, stopped) = oneshot::channel::<()>();
     let ready = Arc::clone(&service.segmenter);
-    let serving = axum::serve(listener, http::router(service))
+    let serving = axum::serve(Impatient::new(listener, READ_TIMEOUT), http::router(service))
         .with_graceful_shutdown(async { drop(stopped.await) });
     let mut serving = tokio::spawn(serving.into_future());
     let starting = async {
@@ -263,6 +265,9 @@ const SERVING_THREADS: usize = 2;
 
 /// Threads that read headers beside the images at work.
 const HEADER_THREADS: usize = 2;
+
+/// The longest that a client may leave its answer unread: what it waits in is memory.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest that running requests are waited for.
 const GRACE: Duration = Duration::from_secs(30);

@@ -227,7 +227,8 @@
 //! `--memory` (2000 MB); who needs more than is left waits, and the largest photo (10,000 × 10,000)
 //! fits. `--queue` images wait, one more is answered 503 with `Retry-After`, and so is one that is
 //! not done `--deadline` (50 s) after its last byte. An image whose client has gone is given up
-//! before its next stage.
+//! before its next stage. A finished file takes its own length of `--memory` until it is read, and
+//! a connection on which nothing is read for a minute ends.
 //!
 //! With a model each image takes besides what the model took when it was tried at the start; the
 //! log says how much. Where that alone is more than `--memory` (`memory` of a bundled worker's

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
-use super::admission::{Admission, Place};
+use super::admission::{Admission, Finished, Place};
 use super::body;
 use super::container::Kind;
 use super::cutout::{Tools, contained, process};
@@ -106,14 +106,15 @@ async fn serve(
     service: Service,
     body: Body,
     (wanted, place): (Wanted, Place),
-) -> Result<Vec<u8>, Problem> {
+) -> Result<Bytes, Problem> {
     let begun = Instant::now();
     let bytes = body::read(body, BODY_BYTES_MAX).await?;
     service.metrics.took(Stage::Receive, begun);
     let (_client, errand) = errand(service.patience);
     let deadline = errand.deadline();
     let work = work(bytes, (place, errand), wanted, service);
-    timeout_at(deadline, work).await.unwrap_or(Err(Problem::Late))
+    // What is sent from is held by the connection, and its memory with it.
+    timeout_at(deadline, work).await.unwrap_or(Err(Problem::Late)).map(Bytes::from_owner)
 }
 
 /// Waits for a desk and works there.
@@ -122,7 +123,7 @@ async fn work(
     (place, errand): (Place, Errand),
     wanted: Wanted,
     Service { segmenter, metrics, .. }: Service,
-) -> Result<Vec<u8>, Problem> {
+) -> Result<Finished, Problem> {
     let begun = Instant::now();
     let (header, place) = read_header(bytes, wanted.kind, place).await?;
     let beside = segmenter.get().ok_or(Problem::Starting)?.bytes();
@@ -131,9 +132,9 @@ async fn work(
     let work = move || {
         // The desk goes with the work, so that it is free when the work is done and not when
         // the client has gone.
-        let _desk = desk;
         let segmenter = segmenter.get().ok_or(Problem::Starting)?;
-        process(header, wanted.order, &Tools { segmenter, errand: &errand, metrics: &metrics })
+        let tools = Tools { segmenter, errand: &errand, metrics: &metrics };
+        process(header, wanted.order, &tools).map(|file| desk.finish(file))
     };
     spawn_blocking(work).await.unwrap_or(Err(Problem::Failed))
 }

@@ -41,7 +41,7 @@ const WORKING: Metric =
 const MEMORY: Metric = Metric {
     name: "tollgate_worker_memory_bytes",
     labels: &[],
-    help: "Memory that images at work may take, as predicted",
+    help: "Memory that images at work may take, as predicted, and that files take until read",
 };
 
 /// Every metric of the worker's `/metrics`.
