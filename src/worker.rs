@@ -185,6 +185,9 @@ async fn serve(options: &Options, parallel: usize) -> Result<(), WorkerError> {
     let mut serving = tokio::spawn(serving.into_future());
     let starting = async {
         let segmenter = load(options.clone(), parallel).await?;
+        if decode::memory_max(segmenter.bytes()) > memory {
+            warn!(options.memory, "the largest photos take more than this, and work alone");
+        }
         // Nobody else fills it.
         let _ = ready.set(segmenter);
         if options.supervised {

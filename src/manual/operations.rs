@@ -230,6 +230,10 @@
 //! before its next stage. A finished file takes its own length of `--memory` until it is read, and
 //! a connection on which nothing is read for a minute ends.
 //!
+//! The limit of its container is `--memory`, 25 MB for each of `--queue` and 200 MB for the worker
+//! itself. A photo that needs more than `--memory` gets all of it and works alone, and takes what it
+//! needs: 1600 MB is enough for every photo, and with less the log says so at the start.
+//!
 //! With a model each image takes besides what the model took when it was tried at the start; the
 //! log says how much. Where that alone is more than `--memory` (`memory` of a bundled worker's
 //! upstream), images work one at a time whatever `--parallel` says, so give it more. The alert TollgateWorkerFull means that photos were turned

@@ -46,6 +46,8 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("gateway", "0.0.0.0:9402", "127.0.0.1:9402", "admin is 127.0.0.1:9402"),
     ("gateway-one", "type: Recreate", "type: RollingUpdate", "several at once"),
     ("gateway-one", "mountPath: /data", "mountPath: /elsewhere", "is on no claim"),
+    ("gateway", "memory: 2Gi", "memory: 1536Mi", "may take 2000 MB, and is killed at 1536Mi"),
+    ("gateway", "- \"1600\"", "- \"1000\"", "the largest photo takes more than 1000 MB"),
     ("sidecar", "seconds: 45", "seconds: 15", "api ends before the gateway"),
     ("gateway-ingress", "secretName: tollgate-facilitator", "secretName: 7", "is not of type"),
 ];
