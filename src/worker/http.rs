@@ -49,15 +49,13 @@ pub(super) fn router(service: Service) -> Router {
         .with_state(service)
 }
 
-/// Whether another image could wait, and what cuts it out.
+/// Whether there is something that cuts out, and what. A full queue is told to whom it concerns.
 async fn ready(State(service): State<Service>) -> Response {
     let Some(segmenter) = service.segmenter.get() else {
         return Problem::Starting.into_response();
     };
-    let room = service.admission.has_room();
-    let status = if room { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     // Plain fields: serialising them cannot fail.
-    json(status, serde_json::to_vec(&segmenter.description()).unwrap_or_default())
+    json(StatusCode::OK, serde_json::to_vec(&segmenter.description()).unwrap_or_default())
 }
 
 async fn metrics(State(service): State<Service>) -> Response {
