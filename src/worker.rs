@@ -123,7 +123,7 @@ pub enum WorkerError {
 /// Blocks the thread; call it from no runtime.
 ///
 /// # Errors
-/// `Start`, `Listen`, `Model`, `Announce` before the first image; `Serve` after.
+/// `Start`, `Listen`, `Count`, `Model`, `Announce` before the first image; `Serve` after.
 pub fn run(options: &Options) -> Result<(), WorkerError> {
     let parallel = options.parallel.map_or_else(|| usual_parallel(options), NonZeroUsize::get);
     let runtime = runtime(parallel).map_err(WorkerError::Start)?;

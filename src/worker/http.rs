@@ -1,7 +1,7 @@
 //! The worker's HTTP: one path for images, and what is told of it.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -105,9 +105,9 @@ async fn serve(
     body: Body,
     (wanted, place): (Wanted, Place),
 ) -> Result<Bytes, Problem> {
-    let begun = Instant::now();
+    let receiving = service.metrics.begin(Stage::Receive);
     let bytes = body::read(body, BODY_BYTES_MAX).await?;
-    service.metrics.took(Stage::Receive, begun);
+    drop(receiving);
     let (_client, errand) = errand(service.patience);
     let deadline = errand.deadline();
     let work = work(bytes, (place, errand), wanted, service);
@@ -122,11 +122,12 @@ async fn work(
     wanted: Wanted,
     Service { segmenter, metrics, .. }: Service,
 ) -> Result<Finished, Problem> {
-    let begun = Instant::now();
+    // Who waits too long, and is dropped here, is measured too.
+    let waiting = metrics.begin(Stage::Wait);
     let (header, place) = read_header(bytes, wanted.kind, place).await?;
     let beside = segmenter.get().ok_or(Problem::Starting)?.bytes();
     let desk = place.work(header.memory(beside)).await.ok_or(Problem::Failed)?;
-    metrics.took(Stage::Wait, begun);
+    drop(waiting);
     let work = move || {
         // The desk goes with the work, so that it is free when the work is done and not when
         // the client has gone.

@@ -72,6 +72,13 @@ pub(super) struct Metrics {
     memory: IntGauge,
 }
 
+/// A stage that takes until this is dropped, whatever becomes of it.
+pub(super) struct Taking<'a> {
+    metrics: &'a Metrics,
+    stage: Stage,
+    begun: Instant,
+}
+
 /// An image that is counted once, whatever becomes of it.
 pub(super) struct Counting<'a> {
     images: &'a IntCounterVec,
@@ -103,16 +110,13 @@ impl Metrics {
 
     /// Measures one stage, however it ends.
     pub(super) fn time<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
-        let begun = Instant::now();
-        let done = work();
-        self.took(stage, begun);
-        done
+        let _taking = self.begin(stage);
+        work()
     }
 
-    /// A stage that has begun then is over.
-    pub(super) fn took(&self, stage: Stage, begun: Instant) {
-        let stage: Histogram = self.stages.with_label_values(&[stage.name()]);
-        stage.observe(begun.elapsed().as_secs_f64());
+    /// A stage begins.
+    pub(super) fn begin(&self, stage: Stage) -> Taking<'_> {
+        Taking { metrics: self, stage, begun: Instant::now() }
     }
 
     /// The page of `/metrics`, in the text format of Prometheus.
@@ -131,6 +135,13 @@ impl Counting<'_> {
     /// What became of it.
     pub(super) fn ended<T>(&mut self, answer: &Result<T, Problem>) {
         self.outcome = answer.as_ref().map_or_else(Problem::label, |_| "done");
+    }
+}
+
+impl Drop for Taking<'_> {
+    fn drop(&mut self) {
+        let stage: Histogram = self.metrics.stages.with_label_values(&[self.stage.name()]);
+        stage.observe(self.begun.elapsed().as_secs_f64());
     }
 }
 
