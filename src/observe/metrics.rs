@@ -261,6 +261,17 @@ impl Metrics {
         self.upstream.with_label_values(&[upstream]).set(i64::from(up));
     }
 
+    /// An upstream is not there any more, and so neither up nor down.
+    pub fn forget_upstream(&self, upstream: &str) {
+        // One that was never told of is forgotten already.
+        let _ = self.upstream.remove_label_values(&[upstream]);
+    }
+
+    /// A table of the limiter is not there any more.
+    pub fn forget_limiter(&self, table: &str) {
+        let _ = self.limiter.remove_label_values(&[table]);
+    }
+
     /// How a facilitator's circuit stands, the worse the higher.
     pub fn set_circuit(&self, facilitator: &str, question: &str, level: i64) {
         self.circuit.with_label_values(&[facilitator, question]).set(level);

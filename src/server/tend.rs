@@ -1,5 +1,6 @@
 //! What goes on beside the requests: addresses, recovery, the limiter's housekeeping.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::clock::Clock;
 use crate::facilitator::Facilitator;
 use crate::facilitator::chain::{Chain, Purse};
 use crate::ledger::{Forgetting, Round};
+use crate::limit::Sizes;
 use crate::observe::Metrics;
 use crate::payment::Payments;
 use crate::payment::recover::Recovery;
@@ -75,17 +77,22 @@ async fn watch_chain(name: String, chain: Arc<Chain>, metrics: Arc<Metrics>) {
 
 async fn keep_house(now: Arc<ArcSwap<Snapshot>>, metrics: Arc<Metrics>) {
     let mut every = tokio::time::interval(TEND_EVERY);
+    let mut told = HashSet::new();
     loop {
         every.tick().await;
         let limiter = Arc::clone(&now.load().limiter);
         limiter.tend();
-        let sizes = limiter.sizes();
-        let classes = sizes.classes.iter().map(|(name, keys)| (&**name, *keys));
-        for (table, keys) in
-            [("unpaid", sizes.unpaid), ("refused", sizes.refused)].into_iter().chain(classes)
-        {
-            metrics.set_limiter_keys(table, i64::try_from(keys).unwrap_or(i64::MAX));
+        let Sizes { unpaid, refused, classes } = limiter.sizes();
+        let fixed = [("unpaid".into(), unpaid), ("refused".into(), refused)];
+        let tables: HashMap<Box<str>, usize> = fixed.into_iter().chain(classes).collect();
+        for (table, keys) in &tables {
+            metrics.set_limiter_keys(table, i64::try_from(*keys).unwrap_or(i64::MAX));
         }
+        // Classes that a reload took away.
+        for gone in told.iter().filter(|table| !tables.contains_key(*table)) {
+            metrics.forget_limiter(gone);
+        }
+        told = tables.into_keys().collect();
     }
 }
 
