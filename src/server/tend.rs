@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::assemble::House;
 use super::look::Look;
@@ -70,7 +71,7 @@ async fn watch_chain(name: String, chain: Arc<Chain>, metrics: Arc<Metrics>) {
                 metrics.set_purse(&name, &signer.to_checksum(None), gwei);
             }
         }
-        tokio::time::sleep(wait).await;
+        sleep(wait).await;
         wait = wait.saturating_mul(2).min(CHAIN_EVERY);
     }
 }
@@ -98,9 +99,7 @@ async fn keep_house(now: Arc<ArcSwap<Snapshot>>, metrics: Arc<Metrics>) {
 
 /// Deletes what is long over: a pass after a pass while there is more, then a pause.
 async fn forget(mut forgetting: Forgetting) {
-    let mut every = tokio::time::interval(FORGET_EVERY);
     loop {
-        every.tick().await;
         let mut payments: u64 = 0;
         let passed = loop {
             match forgetting.pass(Clock::System.now()).await {
@@ -118,18 +117,16 @@ async fn forget(mut forgetting: Forgetting) {
             Ok(()) => tracing::info!(payments, "payments that were long over were deleted"),
             Err(fault) => tracing::warn!(%fault, payments, "the ledger keeps more than it should"),
         }
+        sleep(FORGET_EVERY).await;
     }
 }
 
-/// Round after round over the unfinished payments; between two rounds there is a pause, between
-/// the passes of one there is none.
+/// Round after round over the unfinished payments; between two rounds there is a pause, however
+/// long they take: nodes that are slow are not asked more for it. Between the passes of one there
+/// is none.
 async fn recover(payments: Payments, mut recovery: Recovery, metrics: Arc<Metrics>) {
-    let mut every = tokio::time::interval(RECOVER_EVERY);
     loop {
-        if !recovery.is_half_way() {
-            every.tick().await;
-        }
-        match payments.recover(&mut recovery).await {
+        let pause = match payments.recover(&mut recovery).await {
             Ok(found) => {
                 if let Some(unknown) = recovery.unknown() {
                     metrics.set_unknown(i64::try_from(unknown).unwrap_or(i64::MAX));
@@ -137,11 +134,15 @@ async fn recover(payments: Payments, mut recovery: Recovery, metrics: Arc<Metric
                 if found.settled + found.released > 0 {
                     tracing::info!(?found, "payments of unknown outcome were resolved");
                 }
+                !recovery.is_half_way()
             }
             Err(fault) => {
                 tracing::error!(%fault, "the ledger could not be read for recovery");
-                every.tick().await;
+                true
             }
+        };
+        if pause {
+            sleep(RECOVER_EVERY).await;
         }
     }
 }
