@@ -98,8 +98,9 @@
 //!
 //! # Lost log lines
 //!
-//! `tollgate_log_lines_dropped_total` grows when standard output is not read fast enough. Requests
-//! are never delayed for the log.
+//! `tollgate_log_lines_dropped_total` grows when standard output is not read fast enough, and with
+//! each line once it is closed. Requests are never delayed for the log. At its end a gateway waits a
+//! second for the lines of its last exchanges to be read; a warning says how many were not.
 //!
 //! # The ledger in SQLite
 //!

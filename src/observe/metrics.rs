@@ -1,5 +1,7 @@
 //! The counters behind `/metrics`. Labels are bounded: names from the configuration, never paths.
 
+use std::time::Duration;
+
 use prometheus::core::Collector;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -95,7 +97,7 @@ const STALE: Metric = Metric {
 const DROPPED: Metric = Metric {
     name: "tollgate_log_lines_dropped_total",
     labels: &[],
-    help: "Log lines lost because they were not read fast enough",
+    help: "Log lines lost because they were not read fast enough, or not any more",
 };
 const ANSWERS: Metric = Metric {
     name: "tollgate_answers_total",
@@ -191,7 +193,6 @@ impl Metrics {
 
     /// An exchange is over.
     pub fn ended(&self, observed: &Observed<'_>) {
-        self.running.dec();
         let route = observed.route.unwrap_or("none");
         self.exchanges.with_label_values(&[route, observed.outcome]).inc();
         if let Some(payment) = observed.payment.as_ref().filter(|payment| payment.moved) {
@@ -209,6 +210,14 @@ impl Metrics {
         if self.log.write(observed) == Written::Dropped {
             self.dropped.inc();
         }
+        // Last: who waits for the end of all exchanges finds their lines queued.
+        self.running.dec();
+    }
+
+    /// Waits until the lines of all exchanges that are over are written, at most for `patience`.
+    /// How many are not.
+    pub fn finish(&self, patience: Duration) -> u64 {
+        self.log.finish(patience)
     }
 
     /// Money has moved.
