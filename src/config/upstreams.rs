@@ -84,7 +84,7 @@ impl FileWork {
             parallel: self.parallel.map(Spanned::into_inner),
             queue: self.queue.map_or(QUEUE, Spanned::into_inner),
             memory_mb: reader.take_if(self.memory).map(|Megabytes(count)| count),
-            model: self.model.map(Spanned::into_inner),
+            model: self.model.map(|model| reader.beside(model.get_ref())),
         };
         Kind::Bundled { service, work }
     }
