@@ -4,6 +4,7 @@
 //! what no pod of ours may lack. `tests/run` installs it, and promtool. kubectl and helm it takes
 //! where they are; without one, its tests say on the terminal that they were skipped.
 
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -31,6 +32,17 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("one", &["--set=replica.min=3"], "replica"),
     ("one", &["--set=rolloutOnChange=false"], "without rolloutOnChange"),
     ("one", &["--set=env[0].name=A,env[0].value=b"], "env"),
+];
+
+/// As TOML, and not as lines that look like it: what is rendered of each, or what is said.
+const READ: &[(&str, &str)] = &[
+    ("certificates = [{ chain = \"/a\", key = \"/b\" }]", "kind: HorizontalPodAutoscaler"),
+    ("[facilitators]\nown.chain.rpc = [\"https://a\"]", "two gateways with one signer"),
+    ("[facilitators.\"own\"]\nchain = {}", "two gateways with one signer"),
+    ("[facilitators.own.http]\nurl = \"https://chain.a\"", "kind: HorizontalPodAutoscaler"),
+    ("server.grace = \"120s\"", "terminationGracePeriodSeconds: 140"),
+    ("server.grace = \"2m\"", "in whole seconds"),
+    ("[networks", "gateway.toml is not TOML"),
 ];
 
 /// A rendered text that is changed, and what is said of it.
@@ -101,6 +113,22 @@ fn the_chart_refuses_what_would_go_wrong() {
         let wrong = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{config} {more:?} is rendered");
         assert!(wrong.contains(expected), "{config} {more:?}\n{wrong}");
+    }
+}
+
+#[test]
+fn the_chart_reads_the_configuration_as_the_gateway_does() {
+    if tool("helm").is_none() {
+        return skipped("helm");
+    }
+    for (more, expected) in READ {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = "server.listen = \"0.0.0.0:8402\"\nserver.admin = \"0.0.0.0:9402\"\n\
+                    ledger.url = \"postgres://a@b/c\"\n";
+        fs::write(file.path(), format!("{text}{more}\n")).unwrap();
+        let several = ["--set=ledger.kind=postgres,replicas.min=2,replicas.max=6"];
+        let told = told(&helm(file.path().to_str().unwrap(), &several));
+        assert!(told.contains(expected), "{more}\n{told}");
     }
 }
 
