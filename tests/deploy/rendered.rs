@@ -18,6 +18,7 @@ const OVERLAYS: &[&str] =
 const RELEASES: &[(&str, &[&str])] = &[
     ("one", &["--set=worker.enabled=true", "--set=service.type=LoadBalancer"]),
     ("hosted", &["--values=deploy/examples/hosted.values.yaml"]),
+    ("hosted", &["--values=deploy/examples/hosted.values.yaml", "--set=worker.enabled=true"]),
     ("own-signer", &["--values=deploy/examples/own-signer.values.yaml"]),
     ("hosted", &["--set=ledger.kind=postgres,replicas.min=3,replicas.max=3"]),
 ];
@@ -60,6 +61,13 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("gateway-one", "mountPath: /data", "mountPath: /elsewhere", "is on no claim"),
     ("gateway", "memory: 2Gi", "memory: 1536Mi", "may take 2000 MB, and is killed at 1536Mi"),
     ("gateway", "- \"1600\"", "- \"1000\"", "the largest photo takes more than 1000 MB"),
+    (
+        "gateway-ingress",
+        "jobLabel: app.kubernetes.io/name",
+        "jobLabel: app.kubernetes.io/part-of",
+        "scraped as",
+    ),
+    ("gateway-ingress", "metadata.name: monitoring", "metadata.name: other", "is not let in"),
     ("sidecar", "seconds: 45", "seconds: 15", "api ends before the gateway"),
     ("gateway-ingress", "secretName: tollgate-facilitator", "secretName: 7", "is not of type"),
 ];

@@ -218,8 +218,6 @@ def references(things, deployments):
             ports = {port["name"] for service in found for port in service["spec"]["ports"]}
             if len(found) != 1 or not {e["port"] for e in spec["endpoints"]} <= ports:
                 wrong(what, "monitors nothing")
-            if found and found[0]["metadata"]["labels"][spec["jobLabel"]] != "tollgate":
-                wrong(what, "the job is not called tollgate")
         elif thing["kind"] == "PrometheusRule" and not spec["groups"]:
             wrong(what, "no rules")
         elif thing["kind"] == "Ingress":
@@ -230,6 +228,26 @@ def references(things, deployments):
                     port["name"] for port in there["spec"]["ports"]
                 ]:
                     wrong(what, f"there is no Service {backend}")
+
+
+def monitored(things, deployments):
+    """Where Prometheus is, it scrapes all that alerts look for, and is let in."""
+    monitors = [t for t in things if t["kind"] == "ServiceMonitor"]
+    policies = [t["spec"] for t in things if t["kind"] == "NetworkPolicy"]
+    for thing, _ in deployments if monitors else []:
+        labels = thing["spec"]["template"]["metadata"]["labels"]
+        job = "tollgate-worker" if labels.get("app.kubernetes.io/component") == "worker" else "tollgate"
+        services = [t["metadata"]["labels"] for t in things
+                    if t["kind"] == "Service" and selects(t["spec"]["selector"], labels)]
+        jobs = [service[monitor["spec"]["jobLabel"]] for monitor in monitors for service in services
+                if selects(monitor["spec"]["selector"]["matchLabels"], service)]
+        if jobs != [job]:
+            wrong(name(thing), f"alerts look for job {job}, and it is scraped as {jobs}")
+        allowed = [source.get("namespaceSelector", {}).get("matchLabels", {})
+                   for spec in policies if selects(spec["podSelector"]["matchLabels"], labels)
+                   for rule in spec.get("ingress", []) for source in rule.get("from", [])]
+        if {"kubernetes.io/metadata.name": "monitoring"} not in allowed:
+            wrong(name(thing), "Prometheus is not let in")
 
 
 def compose(path):
@@ -265,6 +283,7 @@ def main():
         deployments = list(pods(things))
         gateways(things, deployments, pathlib.Path(sys.argv[1]))
         references(things, deployments)
+        monitored(things, deployments)
         if not deployments:
             wrong("manifests", "there are none")
     print("\n".join(mistakes))
