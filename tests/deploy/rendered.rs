@@ -2,7 +2,8 @@
 //!
 //! `validate.py` does that with the schemas of the PyPI package kubernetes-validate, and looks for
 //! what no pod of ours may lack. `tests/run` installs it, and promtool. kubectl and helm it takes
-//! where they are; without one, its tests say on the terminal that they were skipped.
+//! where they are; without one, its tests say on the terminal that they were skipped, or fail where
+//! `DEPLOY_TOOLS=required`.
 
 use std::fs;
 use std::io::Write;
@@ -240,6 +241,8 @@ fn tool(name: &str) -> Option<PathBuf> {
 
 /// Tells the terminal, past the output that a test that passes does not show.
 fn skipped(missing: &str) {
+    let required = std::env::var("DEPLOY_TOOLS").is_ok_and(|tools| tools == "required");
+    assert!(!required, "there is no {missing}");
     // Without a terminal there is nobody to tell.
     let _ =
         writeln!(std::io::stderr(), "SKIPPED: there is no {missing}, so deploy/ is not rendered");
