@@ -49,7 +49,7 @@ mod problem;
 mod request;
 mod segment;
 
-pub use self::metrics::{METRICS, Metric};
+pub use self::metrics::METRICS;
 #[cfg(feature = "models")]
 pub use self::segment::network::{License, NetworkError, Runtime as Engine, license};
 

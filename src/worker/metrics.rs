@@ -2,24 +2,13 @@
 
 use std::time::Instant;
 
-use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Registry, TextEncoder,
 };
 
 use super::admission::Load;
 use super::problem::Problem;
-
-/// A row of the README's table of the worker's metrics.
-#[derive(Clone, Copy, Debug)]
-pub struct Metric {
-    /// Name in `/metrics`.
-    pub name: &'static str,
-    /// Labels, in order.
-    pub labels: &'static [&'static str],
-    /// What it counts.
-    pub help: &'static str,
-}
+use crate::metric::{Metric, kept};
 
 const IMAGES: Metric = Metric {
     name: "tollgate_worker_images_total",
@@ -94,11 +83,11 @@ impl Metrics {
         let registry = Registry::new();
         let stages = HistogramOpts::new(STAGES.name, STAGES.help).buckets(BUCKETS.to_vec());
         Ok(Self {
-            images: kept(&registry, IntCounterVec::new(opts(IMAGES), IMAGES.labels)?)?,
+            images: kept(&registry, IntCounterVec::new(IMAGES.opts(), IMAGES.labels)?)?,
             stages: kept(&registry, HistogramVec::new(stages, STAGES.labels)?)?,
-            waiting: kept(&registry, IntGauge::with_opts(opts(WAITING))?)?,
-            working: kept(&registry, IntGauge::with_opts(opts(WORKING))?)?,
-            memory: kept(&registry, IntGauge::with_opts(opts(MEMORY))?)?,
+            waiting: kept(&registry, IntGauge::with_opts(WAITING.opts())?)?,
+            working: kept(&registry, IntGauge::with_opts(WORKING.opts())?)?,
+            memory: kept(&registry, IntGauge::with_opts(MEMORY.opts())?)?,
             registry,
         })
     }
@@ -166,18 +155,6 @@ impl Stage {
 
 fn number(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
-}
-
-fn opts(metric: Metric) -> Opts {
-    Opts::new(metric.name, metric.help)
-}
-
-fn kept<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    collector: C,
-) -> Result<C, prometheus::Error> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
 }
 
 const BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
