@@ -78,7 +78,7 @@ async fn watch_chain(name: String, chain: Arc<Chain>, metrics: Arc<Metrics>) {
 
 async fn keep_house(now: Arc<ArcSwap<Snapshot>>, metrics: Arc<Metrics>) {
     let mut every = tokio::time::interval(TEND_EVERY);
-    let mut told = HashSet::new();
+    let mut told: HashSet<Box<str>> = HashSet::new();
     loop {
         every.tick().await;
         let limiter = Arc::clone(&now.load().limiter);

@@ -152,7 +152,7 @@ fn find_files(value: &mut Value, beside: &Path) {
             for (key, value) in table {
                 match value {
                     Value::String(path) if FILES.contains(&key.as_str()) => {
-                        *path = beside.join(&path).display().to_string();
+                        *path = beside.join(path.as_str()).display().to_string();
                     }
                     // Names of headers, with their values.
                     Value::Table(headers) if key == "headers" => {
