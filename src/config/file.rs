@@ -237,6 +237,7 @@ pub(super) struct FileUpstream {
     pub(super) parallel: Option<Spanned<NonZeroUsize>>,
     pub(super) queue: Option<Spanned<NonZeroUsize>>,
     pub(super) memory: Option<Text<Megabytes>>,
+    pub(super) deadline: Option<Text<Timeout>>,
     pub(super) model: Option<Spanned<PathBuf>>,
 }
 

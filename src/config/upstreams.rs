@@ -36,6 +36,7 @@ fn upstream(
         parallel: typed.parallel,
         queue: typed.queue,
         memory: typed.memory,
+        deadline: typed.deadline,
         model: typed.model,
     };
     let kind = match (typed.url, typed.bundled) {
@@ -71,6 +72,7 @@ struct FileWork {
     parallel: Option<Spanned<NonZeroUsize>>,
     queue: Option<Spanned<NonZeroUsize>>,
     memory: Option<Text<Megabytes>>,
+    deadline: Option<Text<Timeout>>,
     model: Option<Spanned<PathBuf>>,
 }
 
@@ -84,6 +86,7 @@ impl FileWork {
             parallel: self.parallel.map(Spanned::into_inner),
             queue: self.queue.map_or(QUEUE, Spanned::into_inner),
             memory_mb: reader.take_if(self.memory).map(|Megabytes(count)| count),
+            deadline: reader.take_if(self.deadline).map(|Timeout(length)| length),
             model: self.model.map(|model| reader.beside(model.get_ref())),
         };
         Kind::Bundled { service, work }
@@ -91,10 +94,11 @@ impl FileWork {
 
     fn means_nothing(&self, reader: &mut Reader<'_>) {
         let span = |typed: &Option<Spanned<NonZeroUsize>>| typed.as_ref().map(Spanned::span);
-        let found: [(&str, Option<Range<usize>>); 4] = [
+        let found: [(&str, Option<Range<usize>>); 5] = [
             ("parallel", span(&self.parallel)),
             ("queue", span(&self.queue)),
             ("memory", self.memory.as_ref().map(|memory| memory.span.clone())),
+            ("deadline", self.deadline.as_ref().map(|deadline| deadline.span.clone())),
             ("model", self.model.as_ref().map(Spanned::span)),
         ];
         for (key, span) in found {

@@ -52,6 +52,8 @@ pub struct Work {
     pub queue: NonZeroUsize,
     /// Megabytes for those worked on.
     pub memory_mb: Option<NonZeroU32>,
+    /// Longest time from a request's last byte to its answer.
+    pub deadline: Option<Duration>,
     /// A model file in place of what is built in.
     pub model: Option<PathBuf>,
 }

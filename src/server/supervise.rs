@@ -61,6 +61,7 @@ impl Program {
             ("--parallel", work.parallel.map(|count| count.to_string().into())),
             ("--queue", Some(work.queue.to_string().into())),
             ("--memory", work.memory_mb.map(|count| count.to_string().into())),
+            ("--deadline", work.deadline.map(|length| format!("{}ms", length.as_millis()).into())),
             ("--model", work.model.clone().map(PathBuf::into_os_string)),
         ];
         for (name, value) in told {

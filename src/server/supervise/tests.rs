@@ -26,11 +26,13 @@ fn a_worker_is_told_what_is_said_and_decides_the_rest() {
     };
     let queue = NonZeroUsize::new(9).unwrap();
     let model = Some("a model.onnx".into());
-    let mut work = Work { parallel: None, queue, memory_mb: None, model };
+    let mut work = Work { parallel: None, queue, memory_mb: None, deadline: None, model };
     assert_eq!(told(&work), "--queue 9 --model a model.onnx");
     work.parallel = NonZeroUsize::new(2);
     work.memory_mb = NonZeroU32::new(4000);
-    assert_eq!(told(&work), "--parallel 2 --queue 9 --memory 4000 --model a model.onnx");
+    work.deadline = Some(Duration::from_secs(80));
+    let all = "--parallel 2 --queue 9 --memory 4000 --deadline 80000ms --model a model.onnx";
+    assert_eq!(told(&work), all);
 }
 
 async fn ready(supervisor: &Supervisor) -> SocketAddr {
