@@ -64,6 +64,8 @@ impl AccessLog {
         let progress = Arc::clone(&written);
         std::thread::Builder::new().name("access-log".into()).spawn(move || {
             write(&lines, sink, &progress);
+            // Who is told of the end can queue nothing more.
+            drop(lines);
             progress.becomes(|now| now.over = true);
         })?;
         Ok(Self::Lines(Lines { queue, queued: Arc::default(), written }))
