@@ -22,6 +22,7 @@
 //! | [`observe`] | one line for each exchange, and the counters |
 //! | [`refusal`] | every way of saying no |
 //! | [`fault`] | everything that breaks |
+//! | [`metric`] | one row of what is counted |
 //! | [`digest`] | SHA-256, compared in constant time |
 //! | [`clock`] | the only clock |
 //! | `worker` | the bundled image service; knows nothing of payments |
@@ -39,6 +40,7 @@ pub mod fault;
 pub mod ledger;
 pub mod limit;
 pub mod manual;
+pub mod metric;
 pub mod observe;
 pub mod payment;
 pub mod proxy;

@@ -12,7 +12,7 @@ use crate::facilitator::chain::RpcUrl;
 use crate::facilitator::http::Auth;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
-use crate::route::upstream::{Kind, Tls, Upstream};
+use crate::route::upstream::{Bundled, Kind, Tls, Upstream, Work};
 use crate::route::{
     BodyRules, CanonicalPath, Challenge, Charge, Found, Route, RouteTable, Shape, Terms, Tier,
 };
@@ -204,12 +204,20 @@ fn place(upstream: &Upstream) -> String {
             let host = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
             format!("{scheme}://{host}:{port}")
         }
-        Kind::Bundled { service, parallel, queue, model } => {
-            let model = model.as_ref().map(|model| format!(", by {}", model.display()));
-            let (service, model) = (service.name(), model.unwrap_or_default());
-            format!("{service}{model}, bundled, {parallel} at once and {queue} waiting")
-        }
+        Kind::Bundled { service, work } => bundled(*service, work),
     }
+}
+
+fn bundled(service: Bundled, work: &Work) -> String {
+    let model = work.model.as_ref().map(|model| format!(", by {}", model.display()));
+    let parallel = match (work.parallel, &work.model) {
+        (Some(parallel), _) => format!("{parallel} at once"),
+        (None, None) => "one per core at once".to_owned(),
+        (None, Some(_)) => "as many at once as its model allows".to_owned(),
+    };
+    let memory = work.memory_mb.map(|count| format!(" in {count}MB"));
+    let (model, memory) = (model.unwrap_or_default(), memory.unwrap_or_default());
+    format!("{}{model}, bundled, {parallel}{memory} and {} waiting", service.name(), work.queue)
 }
 
 /// The answer to a request without payment, as it goes over the wire and as it is read.
@@ -283,6 +291,13 @@ mod tests {
         headers = { authorization = { env = "KEY" }, x-plain = "hunter2" }
         [upstreams.old]
         url = "http://127.0.0.1:1"
+        [upstreams.photos]
+        bundled = "background-removal"
+        [upstreams.more-photos]
+        bundled = "background-removal"
+        parallel = 3
+        queue = 4
+        memory = "4GB"
         [[routes]]
         match = "POST /v1/images"
         upstream = "api"
@@ -295,6 +310,14 @@ mod tests {
         name = "docs"
         match = "GET /docs/*"
         upstream = "api"
+        price = "free"
+        [[routes]]
+        match = "POST /photos"
+        upstream = "photos"
+        price = "free"
+        [[routes]]
+        match = "POST /more-photos"
+        upstream = "more-photos"
         price = "free"
     "#;
 
@@ -326,8 +349,12 @@ mod tests {
             "GET /docs/*",
             "  name       docs",
             "  price      free",
+            "  upstream   photos: background-removal, bundled, one per core at once and 16 waiting, \
+             answers within 1m",
+            "  upstream   more-photos: background-removal, bundled, 3 at once in 4000MB and 4 \
+             waiting, answers within 1m",
             "warning: gateway.toml:13:20: no route uses upstream `old`",
-            "2 routes, 1 warning, no mistakes",
+            "4 routes, 1 warning, no mistakes",
         ] {
             assert!(said.lines().any(|said| said == line), "{line}\n---\n{said}");
         }

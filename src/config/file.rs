@@ -34,7 +34,7 @@ use super::prices::{FilePrice, FileRule};
 use super::server::Switch;
 use super::text::{OneOrMany, Text};
 use super::transfer::GasSponsoring;
-use super::units::{Delay, Dollars, Size, Timeout};
+use super::units::{Delay, Dollars, Megabytes, Size, Timeout};
 use super::words::{Identify, MediaType, Name, Origin, PublicUrl, Settle, WebUrl};
 
 /// Sections by name; the name's place is kept.
@@ -249,6 +249,8 @@ pub(super) struct FileUpstream {
     pub(super) answer_timeout: Option<Text<Timeout>>,
     pub(super) parallel: Option<Spanned<NonZeroUsize>>,
     pub(super) queue: Option<Spanned<NonZeroUsize>>,
+    pub(super) memory: Option<Text<Megabytes>>,
+    pub(super) deadline: Option<Text<Timeout>>,
     pub(super) model: Option<Spanned<PathBuf>>,
 }
 

@@ -260,10 +260,14 @@ pub const KEYS: &[Key] = keys! {
             "until a connection stands";
         "answer_timeout": "time", Is(r#"`"60s"`"#),
             "from the request's last byte to the answer's first";
-        "parallel": "number", Is("one per core"),
+        "parallel": "number", Is("one per core; one with a `model` of more than 150 MB"),
             "of `bundled`: requests worked on at once";
         "queue": "number", Is("`16`"),
             "of `bundled`: requests that wait; one more is answered 503";
+        "memory": "size", Is(r#"`"2000MB"`"#),
+            "of `bundled`: for the requests worked on; they wait rather than take more";
+        "deadline": "time", Is(r#"`"50s"`"#),
+            "of `bundled`: from a request's last byte to its answer; less than the route's `timeout`";
         "model": "path", Nothing,
             "of `bundled`: an ONNX file in place of what is built in, its manifest beside it";
     }
