@@ -30,6 +30,7 @@ mod several;
 mod shapes;
 mod shared;
 mod shutdown;
+mod solana;
 mod tls;
 mod unpaid;
 mod upstream;

@@ -39,7 +39,8 @@ pub use self::payment::Payment;
 pub use self::reader::{Reader, SEARCHES_MAX, Traced};
 use self::rpc::{Ask, Rpc};
 pub use self::rpc::{RpcUrl, RpcUrlError};
-use super::Sought;
+/// A payment on this kind of chain whose outcome is looked for.
+pub type Sought = super::Sought<alloy_primitives::Address>;
 use crate::clock::steady;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::ErrorReason;

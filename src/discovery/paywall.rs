@@ -48,13 +48,13 @@ pub fn page(terms: &Terms, header: &[u8]) -> Result<Bytes, serde_json::Error> {
     let offers = terms.offers.iter().enumerate().map(|(at, by)| {
         let due = &by.offer.requirements;
         let known = due.network.known();
-        let by_signature = due.extra.method == AssetTransferMethod::Eip3009;
+        let by_signature = by.offer.method() == Some(AssetTransferMethod::Eip3009);
         Shown {
             at,
             dollars: due.amount.to_decimal(by.decimals),
             network: known.map_or_else(|| due.network.to_string(), |known| known.name.to_owned()),
             chain: due.network.chain_id().filter(|_| by_signature),
-            explorer: known.map(|known| known.explorer),
+            explorer: known.and_then(|known| known.explorer),
         }
     });
     let data = serde_json::to_string(&Data { required, offers: offers.collect() })?;

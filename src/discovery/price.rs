@@ -18,7 +18,7 @@ impl Price {
     }
 
     fn over<'a>(terms: impl Iterator<Item = &'a Terms>) -> Self {
-        let mut all: Vec<String> = terms.flat_map(|terms| &terms.offers).map(dollars).collect();
+        let mut all: Vec<String> = terms.flat_map(|terms| &terms.wanted).map(dollars).collect();
         all.sort_by(|one, other| size(one).cmp(&size(other)));
         match (all.first(), all.last()) {
             (Some(least), Some(most)) if least != most => {
@@ -60,7 +60,7 @@ pub(super) fn sentence(route: &Route) -> Option<String> {
 /// The networks on which a route can be paid for, each once.
 pub(super) fn networks(route: &Route) -> Vec<&Network> {
     let mut networks = Vec::new();
-    for by in route.charge.all().flat_map(|terms| &terms.offers) {
+    for by in route.charge.all().flat_map(|terms| &terms.wanted) {
         let network = &by.offer.requirements.network;
         if !networks.contains(&network) {
             networks.push(network);

@@ -282,4 +282,5 @@ pub mod answers;
 pub mod chain;
 pub mod discovery;
 pub mod prices;
+pub mod solana;
 pub mod worker;

@@ -17,13 +17,19 @@ impl Payments {
     pub(super) async fn sure(&self, outcome: Outcome, order: &Order) -> Outcome {
         let Outcome::Unknown { said: Some(said), .. } = &outcome else { return outcome };
         let (poor, late) = (ErrorReason::InsufficientFunds, ErrorReason::ValidBefore);
-        let by_asset = order.offer.method() == AssetTransferMethod::Eip3009;
+        let method = order.offer.method();
+        let by_asset = method == Some(AssetTransferMethod::Eip3009);
         let reader = self.inner.readers.get(&order.offer.requirements.network);
         match (reader, *said) {
             // The chain tells soon, once and for all: the window has closed.
             (Some(_), said) if said == late => outcome,
             (Some(reader), _) if chain::is_poor(reader, order, self.clock().now()).await => {
                 Outcome::Rejected(poor)
+            }
+            // On Solana they know each message for as long as it could be taken twice, and say so
+            // before they try it.
+            (None, said) if method.is_none() && said == ErrorReason::SvmSimulation => {
+                Outcome::Rejected(said)
             }
             (None, said) if by_asset && (said == poor || said == late) => Outcome::Rejected(said),
             (Some(_) | None, _) => outcome,

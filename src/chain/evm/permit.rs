@@ -3,7 +3,7 @@
 
 use alloy_primitives::{B256, U256};
 
-use crate::chain::Sought;
+use crate::chain::evm::Sought;
 
 /// The numbers of other payments that the data tell to settle before this one, and that would move
 /// as much of the same asset between the same two; nothing where this one is not told at all.

@@ -176,6 +176,7 @@ fn terms(name: &str) -> Terms {
             description: "".into(),
             mime_type: "".into(),
         },
+        wanted: Vec::new(),
         offers: Vec::new(),
         declared: Declared { identifying: Identifying::Off, bazaar: None },
         honoured: Vec::new(),
