@@ -1,6 +1,7 @@
 //! Chains that we read and write ourselves.
 
 pub mod evm;
+mod rpc;
 
 use crate::clock::UnixMillis;
 use crate::x402::{AtomicAmount, PaymentIdentity};
