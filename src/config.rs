@@ -1,5 +1,6 @@
 //! `gateway.toml`: read as typed, checked, and handed on as domain types.
 
+mod accounts;
 mod answers;
 mod bypass;
 mod certificates;

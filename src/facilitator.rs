@@ -10,8 +10,6 @@ pub mod simulated;
 
 use std::sync::Arc;
 
-use alloy_primitives::Address;
-
 use self::chain::Chain;
 pub use self::health::{Asked, Question};
 use self::http::Http;
@@ -20,7 +18,7 @@ use self::simulated::Simulated;
 pub use crate::chain::Sought;
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
-use crate::x402::{ErrorReason, Offer, PaymentIdentity, SignedAuthorization, Version};
+use crate::x402::{Account, ErrorReason, Network, Offer, PaymentIdentity, Pubkey, Signed, Version};
 
 /// Whoever verifies and settles the payments of a network.
 #[derive(Clone, Debug)]
@@ -95,6 +93,17 @@ impl Facilitator {
         }
     }
 
+    /// Who pays the fees of payments on a Solana network, as far as that is known.
+    pub fn fee_payer(&self, network: &Network) -> Option<Pubkey> {
+        match self {
+            Self::Simulated(_) => Some(Simulated::fee_payer()),
+            Self::Http(http) => http.fee_payer(network),
+            Self::Chain(chain) => chain.fee_payer(),
+            #[cfg(test)]
+            Self::Scripted(_) => None,
+        }
+    }
+
     /// Whether it settles this offer, as far as it has said.
     pub fn settles(&self, offer: &Offer) -> bool {
         match self {
@@ -130,13 +139,13 @@ pub struct Order {
     /// The offer of the route, never what the client echoed.
     pub offer: Arc<Offer>,
     /// What the client signed; its signature has been proven.
-    pub payment: SignedAuthorization,
+    pub payment: Signed,
 }
 
 impl Order {
     /// Whose money it is.
-    pub fn payer(&self) -> Address {
-        self.payment.authorization.from
+    pub fn payer(&self) -> Account {
+        self.payment.payer()
     }
 
     /// What makes this payment itself.
@@ -159,7 +168,7 @@ pub enum Verdict {
 pub enum Outcome {
     /// The money moved.
     Settled {
-        /// `0x` and 64 hex digits.
+        /// `0x` and 64 hex digits, or a signature in base58.
         transaction: Box<str>,
     },
     /// It did not move and will not.

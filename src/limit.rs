@@ -1,6 +1,7 @@
 //! How many requests, refused payments and paid requests are let through, and for whom.
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,7 +170,7 @@ impl Limiter {
     pub fn take_class(
         &self,
         class: &str,
-        payer: [u8; 20],
+        payer: impl Hash,
         client: ClientKey,
     ) -> Result<Option<Quota>, TooMany> {
         let Some(Class { by, table }) = self.classes.get(class) else {
@@ -182,7 +183,7 @@ impl Limiter {
     }
 
     /// Undoes one [`Limiter::take_class`]: the payment bought nothing.
-    pub fn give_back_class(&self, class: &str, payer: [u8; 20], client: ClientKey) {
+    pub fn give_back_class(&self, class: &str, payer: impl Hash, client: ClientKey) {
         match self.classes.get(class) {
             Some(Class { by: By::Ip, table }) => table.give_back(client),
             Some(Class { by: By::Payer, table }) => table.give_back(payer),

@@ -6,11 +6,11 @@ pub mod metrics;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use alloy_primitives::Address;
 use serde::Serialize;
 
 use crate::clock::UnixMillis;
 use crate::ledger::ExchangeId;
+use crate::x402::Account;
 
 pub use access::AccessLog;
 pub use metrics::{METRICS, Metrics};
@@ -65,8 +65,7 @@ pub struct Observed<'a> {
 #[derive(Debug, Serialize)]
 pub struct ObservedPayment<'a> {
     /// Who paid.
-    #[serde(serialize_with = "checksummed")]
-    pub payer: Address,
+    pub payer: Account,
     /// CAIP-2 network.
     pub network: &'a str,
     /// Atomic units.
@@ -104,10 +103,6 @@ fn text<S: serde::Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
-}
-
-fn checksummed<S: serde::Serializer>(payer: &Address, serializer: S) -> Result<S::Ok, S::Error> {
-    payer.to_checksum_buffer(None).as_str().serialize(serializer)
 }
 
 fn micros<S: serde::Serializer>(length: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::clock::UnixMillis;
-use crate::x402::{AtomicAmount, Identifying, Offer, Resource};
+use crate::x402::{AtomicAmount, Identifying, Offer, Pubkey, Resource};
 
 mod body;
 pub mod challenge;
@@ -31,7 +31,7 @@ pub use tariff::{Field, PriceRule, Tariff, Tier, When};
 pub use crate::refusal::Shape;
 
 /// One entry of `[[routes]]`, checked and ready to serve.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// Label in logs and metrics; unique.
     pub name: Box<str>,
@@ -54,7 +54,7 @@ pub struct Route {
     /// In whose words it refuses.
     pub refusals: Shape,
     /// What a paid request must be, by a document of OpenAPI.
-    pub contract: Option<Contract>,
+    pub contract: Option<Arc<Contract>>,
 }
 
 /// When the payments of a route are settled.
@@ -68,7 +68,7 @@ pub enum SettleMoment {
 }
 
 /// What a route costs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Charge {
     /// Nothing.
     Free,
@@ -118,18 +118,60 @@ impl Charge {
         }
     }
 
+    fn all_mut(&mut self) -> Vec<&mut Terms> {
+        match self {
+            Self::Free => Vec::new(),
+            Self::Exact(terms) => vec![&mut **terms],
+            Self::ByRequest(tariff) => {
+                let Tariff { rules, otherwise } = &mut **tariff;
+                let of_rules = rules.iter_mut().map(|rule| &mut rule.terms);
+                std::iter::once(otherwise).chain(of_rules).collect()
+            }
+        }
+    }
+
     /// Whether something has to be paid.
     pub fn is_priced(&self) -> bool {
         !matches!(self, Self::Free)
     }
 }
 
-/// The terms of a priced route. `offers` is never empty.
-#[derive(Debug)]
+impl Route {
+    /// The route as it is told by whoever pays fees now, if that changes it. What it offered before
+    /// is taken until a moment.
+    pub fn told(&self, payers: &FeePayers<'_>, until: UnixMillis, now: UnixMillis) -> Option<Self> {
+        if self.charge.all().all(|terms| terms.is_told(payers)) {
+            return None;
+        }
+        let mut route = self.clone();
+        for terms in route.charge.all_mut() {
+            terms.tell(payers, until, now);
+        }
+        Some(route)
+    }
+}
+
+/// Who pays the fee of a payment for an offer on Solana, where that is known.
+pub type FeePayers<'a> = dyn Fn(&OfferedBy) -> Option<FeePayer> + 'a;
+
+/// Who pays fees, and for whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeePayer {
+    /// Its key.
+    pub key: Pubkey,
+    /// The facilitators who sign for it, in their order.
+    pub facilitators: Arc<[Arc<str>]>,
+}
+
+/// The terms of a priced route.
+#[derive(Clone, Debug)]
 pub struct Terms {
     /// What the 402 says is paid for; its URL ends with the route's path pattern.
     pub resource: Resource,
-    /// Ways to pay, in the order of the configuration.
+    /// Ways to pay as they are configured, in that order; never empty. On Solana nobody is named
+    /// who pays the fee.
+    pub wanted: Vec<OfferedBy>,
+    /// Those of them that can be paid, because it is known who pays the fee.
     pub offers: Vec<OfferedBy>,
     /// Whether clients name what they buy.
     pub identifying: Identifying,

@@ -89,13 +89,13 @@ fn bind(address: SocketAddr) -> Result<Bound, ServeError> {
 }
 
 async fn run(
-    config: Config,
+    mut config: Config,
     ledger: Ledger,
     (public, admin): (Bound, Bound),
     traffic: &Handle,
     out: &mut (impl Write + Send),
 ) -> Result<(), ServeError> {
-    let house = House::build(&config, ledger).await?;
+    let house = House::build(&mut config, ledger).await?;
     let mut recovery = Recovery::default();
     let recovered = house.payments.recover(&mut recovery).await?;
     tracing::info!(?recovered, "the ledger has been read");
@@ -117,7 +117,9 @@ async fn run(
     let shown = admin.serve("admin", app, None, (stopped, traffic));
     let (grace, occasions) = (config.server.grace, Occasions::new(&config, requests)?);
     let (now, upstreams) = (house.now, house.upstreams);
-    let reloader = Reloader { now, config, upstreams, certificates, metrics: Arc::clone(&metrics) };
+    let (told, payments_of) = (Arc::clone(&metrics), payments.clone());
+    let reloader =
+        Reloader { now, config, upstreams, certificates, metrics: told, payments: payments_of };
     let reloading = tokio::spawn(reloader.keep_reloading(occasions));
     // Whoever reads where it listens may stop it at once.
     let mut stops = Stops::new().map_err(ServeError::Process)?;

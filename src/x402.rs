@@ -1,5 +1,6 @@
 //! The nouns and bytes of x402, version 1 and version 2: no I/O, no async, no clock.
 
+pub mod account;
 pub mod amount;
 pub mod encoding;
 pub mod evm;
@@ -13,16 +14,21 @@ pub mod payload;
 pub mod permit2;
 pub mod reason;
 pub mod requirements;
+pub mod signed;
+pub mod svm;
 
+pub use account::{Account, AccountError, Pubkey};
 pub use amount::{AmountError, AtomicAmount};
 pub use evm::{Authorization, Eip712Domain, Form, SignatureError, SignedAuthorization};
 pub use identifier::{Identified, Identifying, PaymentId};
 pub use message::{SettleResponse, SupportedKind, SupportedResponse, VerifyResponse};
 pub use network::{KnownNetwork, NETWORKS, Network, NetworkError};
-pub use offer::{Offer, PaymentIdentity};
+pub use offer::{Domains, EvmDomains, Offer, PaymentIdentity};
 pub use payload::{PayloadError, PaymentPayload, Version};
 pub use reason::ErrorReason;
 pub use requirements::{
     AssetTransferMethod, PaymentRequired, PaymentRequiredV1, PaymentRequirements,
     PaymentRequirementsV1, Resource,
 };
+pub use signed::Signed;
+pub use svm::SvmPayment;

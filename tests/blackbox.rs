@@ -28,6 +28,7 @@ mod several;
 mod shapes;
 mod shared;
 mod shutdown;
+mod solana;
 mod tls;
 mod unpaid;
 mod upstream;

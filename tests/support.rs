@@ -14,6 +14,7 @@ pub mod plan;
 pub mod postgres;
 pub mod raw;
 pub mod server;
+pub mod solana;
 pub mod upstream;
 pub mod wallet;
 

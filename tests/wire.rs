@@ -9,7 +9,7 @@ use tollgate::x402::payload::{Choice, OutgoingPayload, PayloadError};
 use tollgate::x402::permit2::Permit;
 use tollgate::x402::{
     Authorization, Eip712Domain, Form, Network, PaymentPayload, PaymentRequirements,
-    PaymentRequirementsV1, SettleResponse, Version, encoding,
+    PaymentRequirementsV1, SettleResponse, SignedAuthorization, Version, encoding,
 };
 
 /// A payment header as a client sent it.
@@ -30,7 +30,8 @@ fn payments_of_published_clients_are_read_and_proven() {
     for vector in vectors::<Payment>(include_str!("vectors/payments.json")) {
         let payment = PaymentPayload::decode(vector.value.as_bytes()).unwrap();
         let json = &vector.json;
-        assert_eq!(payment.payment.authorization, authorization(json), "{}", vector.source);
+        let signed = signed(&payment);
+        assert_eq!(signed.authorization, authorization(json), "{}", vector.source);
         assert_eq!(payment.choice, choice(json), "{}", vector.source);
         let header = vector.header.to_ascii_lowercase();
         let expected = match payment.version() {
@@ -38,9 +39,9 @@ fn payments_of_published_clients_are_read_and_proven() {
             Version::V2 => "payment-signature",
         };
         assert_eq!(header, expected, "{}", vector.source);
-        assert_eq!(payment.payment.prove(&domain(&payment)), Ok(()), "{}", vector.source);
+        assert_eq!(signed.prove(&domain(&payment)), Ok(()), "{}", vector.source);
         let asked = json.pointer("/extensions/eip2612GasSponsoring").is_some();
-        let approval = payment.payment.approval.map(|approval| approval.prove(&usdc()));
+        let approval = signed.approval.as_ref().map(|approval| approval.prove(&usdc()));
         assert_eq!(approval, asked.then_some(Ok(())), "{}", vector.source);
     }
 }
@@ -83,7 +84,8 @@ fn what_is_no_payment_is_told_apart() {
             Err(PayloadError::Base64(_)) => "base64",
             Err(PayloadError::Json(_)) => "json",
             Err(PayloadError::Version(_)) => "version",
-            Ok(payment) => match payment.payment.prove(&domain(&payment)) {
+            Err(PayloadError::Transaction(_)) => "transaction",
+            Ok(payment) => match signed(&payment).prove(&domain(&payment)) {
                 Ok(()) => "good",
                 Err(_) => "signature",
             },
@@ -251,9 +253,14 @@ fn choice(json: &Value) -> Choice {
     }
 }
 
+/// What is signed on an EVM network.
+fn signed(payment: &PaymentPayload) -> &SignedAuthorization {
+    payment.payment.evm().unwrap()
+}
+
 /// What a payment is signed under.
 fn domain(payment: &PaymentPayload) -> Eip712Domain {
-    match payment.payment.authorization.form {
+    match signed(payment).authorization.form {
         Form::Eip3009 => usdc(),
         Form::Permit2(_) => Eip712Domain::permit2(84_532),
     }
@@ -263,7 +270,8 @@ fn domain(payment: &PaymentPayload) -> Eip712Domain {
 fn usdc() -> Eip712Domain {
     let known = Network::eip155(84532).known().unwrap();
     let asset: Address = known.usdc.parse().unwrap();
-    Eip712Domain::new(known.eip712_name, known.eip712_version, known.chain_id, asset)
+    let evm = known.evm().unwrap();
+    Eip712Domain::new(evm.eip712_name, evm.eip712_version, evm.chain_id, asset)
 }
 
 /// An offer in version 1 words; a payment repeats its scheme and network only.

@@ -38,7 +38,12 @@ pub(super) fn explain(config: &Config, out: &mut impl Write) -> io::Result<()> {
         }
         the_rest(config, route, out)?;
         if let Some(terms) = route.charge.terms(Tier::Otherwise) {
-            the_402(&terms.challenge, out)?;
+            if terms.offers.len() < terms.wanted.len() {
+                writeln!(out, "    on Solana once the facilitator has said who pays the fee")?;
+            }
+            if !terms.offers.is_empty() {
+                the_402(&terms.challenge, out)?;
+            }
         }
     }
     for warning in &config.warnings {
@@ -78,27 +83,31 @@ fn kept(config: &Config) -> String {
 }
 
 fn the_terms(config: &Config, terms: &Terms, out: &mut impl Write) -> io::Result<()> {
-    for offered in &terms.offers {
+    for offered in &terms.wanted {
         let offer = &offered.offer.requirements;
         let network = config.networks.values().find(|network| {
             network.network == offer.network
                 && network.asset == offer.asset
                 && network.pay_to == offer.pay_to
-                && network.transfer.method() == offer.extra.method
+                && network.transfer.method() == offered.offer.method()
         });
         let (name, decimals) =
             network.map_or(("", 0), |network| (&*network.name, network.decimals));
         let price = offer.amount.to_decimal(decimals);
         row(out, "price", &format!("${price} on {name} ({})", offer.network))?;
-        let asset = offer.asset.to_checksum(None);
-        let asset_name = offer.extra.domain.as_ref().map(|domain| format!("{} ", domain.name));
+        let asset = offer.asset;
+        let asset_name = offer
+            .extra
+            .evm()
+            .and_then(|evm| evm.domain.as_ref())
+            .map(|domain| format!("{} ", domain.name));
         row(out, "  asset", &format!("{}{asset}", asset_name.unwrap_or_default()))?;
         if let Some(network) = network
-            && network.transfer.method() != AssetTransferMethod::default()
+            && network.transfer.method() == Some(AssetTransferMethod::Permit2)
         {
             row(out, "  moved by", network.transfer.shown())?;
         }
-        row(out, "  pay to", &offer.pay_to.to_checksum(None))?;
+        row(out, "  pay to", &offer.pay_to.to_string())?;
         for (at, name) in offered.facilitators.iter().enumerate() {
             row(out, if at == 0 { "  by" } else { "  else by" }, &facilitator(config, name))?;
         }

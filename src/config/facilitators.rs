@@ -117,8 +117,8 @@ fn wanted(network: &NetworkSettings) -> http::Wanted {
         scheme: SCHEME_EXACT.into(),
         network: network.network.as_str().into(),
         v1_network: match network.transfer.method() {
-            AssetTransferMethod::Eip3009 => Some(network.v1_name.clone()),
-            AssetTransferMethod::Permit2 => None,
+            Some(AssetTransferMethod::Eip3009) | None => Some(network.v1_name.clone()),
+            Some(AssetTransferMethod::Permit2) => None,
         },
     }
 }

@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use alloy_primitives::Address;
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -27,6 +26,7 @@ use crate::x402::network::Worth;
 
 pub(super) use self::chain::{FileBatch, FileChain, FileGas};
 pub(super) use self::signer::FileSigner;
+use super::accounts::{AccountText, Cluster, Memo};
 use super::answers::Keep as KeepAnswer;
 use super::bypass::RouteName;
 use super::prices::{FilePrice, FileRule};
@@ -129,17 +129,19 @@ pub(super) struct FileAnswers {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileNetwork {
-    pub(super) pay_to: Text<Address>,
+    pub(super) pay_to: Text<AccountText>,
     pub(super) facilitator: OneOrMany<Name>,
     pub(super) explorer: Option<Text<WebUrl>>,
     pub(super) chain_id: Option<Spanned<u64>>,
-    pub(super) asset: Option<Text<Address>>,
+    pub(super) caip2: Option<Text<Cluster>>,
+    pub(super) asset: Option<Text<AccountText>>,
     pub(super) decimals: Option<Spanned<u8>>,
     pub(super) eip712: Option<Spanned<FileEip712>>,
     pub(super) transfer_method: Option<Text<AssetTransferMethod>>,
     pub(super) gas_sponsoring: Option<Text<GasSponsoring>>,
     pub(super) rpc: Option<Vec<FileSecret>>,
     pub(super) v1_name: Option<Text<Name>>,
+    pub(super) memo: Option<Text<Memo>>,
     pub(super) worth: Option<Text<Worth>>,
 }
 

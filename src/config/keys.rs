@@ -125,15 +125,17 @@ pub const KEYS: &[Key] = keys! {
     }
     "[networks.NAME]" {
         "pay_to": "address", Required,
-            "who is paid; mixed case must be its checksum";
+            "who is paid: hex, where mixed case must be its checksum, or base58 on Solana";
         "facilitator": "name, or list of names", Required,
             "who verifies and settles here; of several, the first that can be asked";
         "explorer": "URL", Is("built in"),
             "where people look a transaction up; its hash goes at the end";
         "chain_id": "number", Is("built in"),
-            "of EIP-155; required unless NAME is built in, as the next three";
+            "of EIP-155; required unless NAME is built in, as the next four";
+        "caip2": "`solana:` and 32 characters", Is("built in"),
+            "of another Solana cluster; in the place of `chain_id` and `eip712`";
         "asset": "address", Is("built in: USDC"),
-            "contract of the stablecoin, a unit of which counts as a dollar";
+            "contract or mint of the stablecoin, a unit of which counts as a dollar";
         "decimals": "number", Is("built in"),
             "decimals of the asset";
         "eip712.name": "text", Is("built in"),
@@ -148,6 +150,8 @@ pub const KEYS: &[Key] = keys! {
             "nodes by which the gateway looks up what the facilitator cannot tell";
         "v1_name": "name", Is("built in, or NAME"),
             "what x402 version 1 calls the network";
+        "memo": "text", Nothing,
+            "on Solana: what each payment must say, so that only one of a payer and block is taken";
         "worth": r#"`"mainnet"` or `"testnet"`"#, Is(r#"built in, or `"mainnet"`"#),
             "whether its money is real";
     }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use alloy_primitives::Address;
 use toml::Spanned;
 
 use crate::facilitator::chain::RpcUrl;
 use crate::x402::network::Worth;
 use crate::x402::requirements::AssetDomain;
-use crate::x402::{Eip712Domain, KnownNetwork, Network};
+use crate::x402::{Account, Domains, Eip712Domain, EvmDomains, KnownNetwork, Network};
 
+use super::accounts::{Cluster, Memo, Spelling, account};
 use super::chains;
 use super::file::{FileEip712, FileNetwork};
 use super::mistake::Mistake;
@@ -29,18 +29,16 @@ pub struct NetworkSettings {
     pub network: Network,
     /// Its name in version 1.
     pub v1_name: Box<str>,
-    /// Contract of the asset.
-    pub asset: Address,
+    /// Contract or mint of the asset.
+    pub asset: Account,
     /// Decimals of the asset; a unit of it counts as a dollar.
     pub decimals: u8,
     /// How the asset is moved.
     pub transfer: Transfer,
-    /// The domain that payments are signed under, hashed.
-    pub signed_under: Eip712Domain,
-    /// The one for approvals of Permit2, where they are taken.
-    pub approved_under: Option<Eip712Domain>,
+    /// What signatures are checked under.
+    pub domains: Domains,
     /// Who is paid.
-    pub pay_to: Address,
+    pub pay_to: Account,
     /// The names of the facilitators, the one to ask first before the others. Never empty.
     pub facilitators: Arc<[Arc<str>]>,
     /// Where a person looks a transaction up: the hash goes at the end.
@@ -80,13 +78,28 @@ fn network(
     reader: &mut Reader<'_>,
 ) -> Option<NetworkSettings> {
     let worth_span = typed.worth.as_ref().map(|text| text.span.clone());
+    let spelling = spelling(name, &typed);
     let facts = match KnownNetwork::named(name) {
         Some(known) => built_in(known, &typed, reader),
-        None => own(&mut typed, &span, reader),
+        None => own(&mut typed, spelling, &span, reader),
     };
-    let wanted = Typed { method: typed.transfer_method, sponsoring: typed.gas_sponsoring };
-    let transfer = transfer(wanted, domain(name, typed.eip712), &span, reader);
-    let pay_to = reader.take(typed.pay_to);
+    let transfer = match spelling {
+        Spelling::Hex => {
+            out_of_place([("memo", typed.memo.as_ref().map(|text| text.span.clone()))], reader);
+            let wanted = Typed { method: typed.transfer_method, sponsoring: typed.gas_sponsoring };
+            transfer(wanted, domain(name, typed.eip712), &span, reader)
+        }
+        Spelling::Base58 => {
+            let of_evm = [
+                ("transfer_method", typed.transfer_method.as_ref().map(|text| text.span.clone())),
+                ("gas_sponsoring", typed.gas_sponsoring.as_ref().map(|text| text.span.clone())),
+            ];
+            out_of_place(of_evm, reader);
+            let memo = reader.take_if(typed.memo).map(|Memo(memo)| memo);
+            Some(Transfer::Token(memo))
+        }
+    };
+    let pay_to = account(typed.pay_to, spelling, reader);
     let facilitators = named(typed.facilitator, facilitators, reader);
     let v1_name = reader.take_if(typed.v1_name).map(|Name(name)| name);
     let explorer = reader.take_if(typed.explorer).map(|WebUrl(url)| url);
@@ -94,16 +107,8 @@ fn network(
         Some(typed) => chains::nodes(typed, &span, reader)?,
         None => Vec::new(),
     };
-    let Facts { chain_id, asset, decimals, worth, .. } = facts?;
+    let Facts { network, asset, decimals, worth } = facts?;
     let transfer = transfer?;
-    let of_asset =
-        |domain: &AssetDomain| Eip712Domain::new(&domain.name, &domain.version, chain_id, asset);
-    let (signed_under, approved_under) = match &transfer {
-        Transfer::Eip3009(domain) => (of_asset(domain), None),
-        Transfer::Permit2(_) => (Eip712Domain::permit2(chain_id), None),
-        Transfer::Sponsored(domain) => (Eip712Domain::permit2(chain_id), Some(of_asset(domain))),
-    };
-    let network = Network::eip155(chain_id);
     let known = network.known();
     if let Some((known, span)) = known.zip(worth_span).filter(|(k, _)| Some(k.worth) != worth) {
         reader.wrong(span, Mistake::NetworkKnown { key: "worth", network: known.name.into() });
@@ -120,17 +125,17 @@ fn network(
             reader.wrong(span.clone(), mistake);
         }
     }
+    let explorer = explorer.or_else(|| known.and_then(|known| known.explorer).map(Into::into));
     Some(NetworkSettings {
         name: name.into(),
         v1_name: v1_name.unwrap_or_else(|| known.map_or(name, |known| known.name).into()),
         asset,
         decimals,
+        domains: domains(&transfer, &network, asset),
         transfer,
-        signed_under,
-        approved_under,
         pay_to: pay_to?,
         facilitators: facilitators.into_iter().map(|(name, ..)| name).collect(),
-        explorer: explorer.or_else(|| known.map(|known| known.explorer.into())),
+        explorer,
         // What nobody knows is taken for real money.
         worth: worth.unwrap_or(Worth::Mainnet),
         rpc,
@@ -138,10 +143,48 @@ fn network(
     })
 }
 
+/// How the accounts of a network are spelled, by its name or by what names its chain.
+fn spelling(name: &str, typed: &FileNetwork) -> Spelling {
+    let base58 = match KnownNetwork::named(name) {
+        Some(known) => known.evm().is_none(),
+        None => typed.caip2.is_some(),
+    };
+    if base58 { Spelling::Base58 } else { Spelling::Hex }
+}
+
+/// Keys that mean nothing on a network of this kind.
+fn out_of_place<const N: usize>(
+    keys: [(&'static str, Option<Range<usize>>); N],
+    reader: &mut Reader<'_>,
+) {
+    for (key, span) in keys {
+        if let Some(span) = span {
+            let beside = "on a network of this kind";
+            reader.wrong(span, Mistake::Meaningless { key, beside });
+        }
+    }
+}
+
+/// What signatures are checked under.
+fn domains(transfer: &Transfer, network: &Network, asset: Account) -> Domains {
+    let (Some(chain_id), Some(asset)) = (network.chain_id(), asset.evm()) else {
+        return Domains::Svm;
+    };
+    let of_asset =
+        |domain: &AssetDomain| Eip712Domain::new(&domain.name, &domain.version, chain_id, asset);
+    let (payments, approvals) = match transfer {
+        Transfer::Eip3009(domain) => (of_asset(domain), None),
+        Transfer::Permit2(_) => (Eip712Domain::permit2(chain_id), None),
+        Transfer::Sponsored(domain) => (Eip712Domain::permit2(chain_id), Some(of_asset(domain))),
+        Transfer::Token(_) => return Domains::Svm,
+    };
+    Domains::Evm(EvmDomains { payments, approvals })
+}
+
 /// What has to be known of a network and its asset.
 struct Facts {
-    chain_id: u64,
-    asset: Address,
+    network: Network,
+    asset: Account,
     decimals: u8,
     /// Nothing: nobody knows.
     worth: Option<Worth>,
@@ -151,6 +194,7 @@ struct Facts {
 fn built_in(known: &KnownNetwork, typed: &FileNetwork, reader: &mut Reader<'_>) -> Option<Facts> {
     let repeated = [
         ("chain_id", typed.chain_id.as_ref().map(Spanned::span)),
+        ("caip2", typed.caip2.as_ref().map(|text| text.span.clone())),
         ("asset", typed.asset.as_ref().map(|text| text.span.clone())),
         ("decimals", typed.decimals.as_ref().map(Spanned::span)),
         ("eip712", typed.eip712.as_ref().map(Spanned::span)),
@@ -162,7 +206,7 @@ fn built_in(known: &KnownNetwork, typed: &FileNetwork, reader: &mut Reader<'_>) 
         }
     }
     Some(Facts {
-        chain_id: known.chain_id,
+        network: known.network(),
         // Each row of the table is parsed by a test.
         asset: known.usdc.parse().ok()?,
         decimals: known.decimals,
@@ -171,13 +215,26 @@ fn built_in(known: &KnownNetwork, typed: &FileNetwork, reader: &mut Reader<'_>) 
 }
 
 /// The facts of another network, all of which the section must name.
-fn own(typed: &mut FileNetwork, span: &Range<usize>, reader: &mut Reader<'_>) -> Option<Facts> {
-    let chain_id = typed.chain_id.take().map(Spanned::into_inner);
-    let asset = typed.asset.take().map(|text| reader.take(text));
+fn own(
+    typed: &mut FileNetwork,
+    spelling: Spelling,
+    span: &Range<usize>,
+    reader: &mut Reader<'_>,
+) -> Option<Facts> {
+    let chain_id = typed.chain_id.take();
+    let cluster = typed.caip2.take().map(|text| reader.take(text).map(|Cluster(network)| network));
+    let asset = typed.asset.take().map(|text| account(text, spelling, reader));
     let decimals = typed.decimals.take();
     let worth = typed.worth.take().map(|text| reader.take(text));
+    if spelling == Spelling::Base58 {
+        let of_evm = [
+            ("chain_id", chain_id.as_ref().map(Spanned::span)),
+            ("eip712", typed.eip712.as_ref().map(Spanned::span)),
+        ];
+        out_of_place(of_evm, reader);
+    }
     for (key, there) in [
-        ("chain_id", chain_id.is_some()),
+        ("chain_id", chain_id.is_some() || cluster.is_some()),
         ("asset", asset.is_some()),
         ("decimals", decimals.is_some()),
     ] {
@@ -190,8 +247,12 @@ fn own(typed: &mut FileNetwork, span: &Range<usize>, reader: &mut Reader<'_>) ->
         reader.wrong(decimals.span(), Mistake::not("a number of decimals", &text, "18 or less"));
         return None;
     }
+    let network = match cluster {
+        Some(cluster) => cluster,
+        None => chain_id.map(|id| Network::eip155(id.into_inner())),
+    };
     Some(Facts {
-        chain_id: chain_id?,
+        network: network?,
         asset: asset??,
         decimals: decimals?.into_inner(),
         worth: worth.flatten(),
@@ -201,7 +262,7 @@ fn own(typed: &mut FileNetwork, span: &Range<usize>, reader: &mut Reader<'_>) ->
 /// The asset's domain, built in or as the section names it.
 fn domain(name: &str, typed: Option<Spanned<FileEip712>>) -> Option<AssetDomain> {
     match KnownNetwork::named(name) {
-        Some(known) => Some(AssetDomain {
+        Some(known) => known.evm().map(|known| AssetDomain {
             name: known.eip712_name.into(),
             version: known.eip712_version.into(),
         }),

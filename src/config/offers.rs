@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::x402::requirements::{AssetDomain, SCHEME_EXACT};
+use crate::x402::requirements::{ExtraV1, SCHEME_EXACT};
+use crate::x402::svm::SvmExtra;
 use crate::x402::{AtomicAmount, Offer, PaymentRequirements, PaymentRequirementsV1};
 
 use super::networks::NetworkSettings;
@@ -11,7 +12,7 @@ use super::transfer::Transfer;
 /// An offer to take `amount` on a network. What it says of the resource is empty: the 402 knows.
 pub(super) fn offer(network: &NetworkSettings, amount: AtomicAmount, answer: Duration) -> Offer {
     let max_timeout_seconds = (answer + SETTLE_ALLOWANCE).as_secs();
-    let v1 = |domain: &AssetDomain| PaymentRequirementsV1 {
+    let v1 = |extra: ExtraV1| PaymentRequirementsV1 {
         scheme: SCHEME_EXACT.into(),
         network: network.v1_name.clone(),
         max_amount_required: amount,
@@ -21,7 +22,7 @@ pub(super) fn offer(network: &NetworkSettings, amount: AtomicAmount, answer: Dur
         pay_to: network.pay_to,
         max_timeout_seconds,
         asset: network.asset,
-        extra: domain.clone(),
+        extra,
     };
     Offer {
         requirements: PaymentRequirements {
@@ -34,11 +35,11 @@ pub(super) fn offer(network: &NetworkSettings, amount: AtomicAmount, answer: Dur
             extra: network.transfer.extra(),
         },
         v1: match &network.transfer {
-            Transfer::Eip3009(domain) => Some(v1(domain)),
+            Transfer::Eip3009(domain) => Some(v1(ExtraV1::Evm(domain.clone()))),
+            Transfer::Token(memo) => Some(v1(ExtraV1::Svm(SvmExtra::of_nobody(memo.clone())))),
             Transfer::Permit2(_) | Transfer::Sponsored(_) => None,
         },
-        domain: network.signed_under,
-        approvals: network.approved_under,
+        domains: network.domains,
     }
 }
 

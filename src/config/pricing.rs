@@ -119,7 +119,7 @@ impl Pricing<'_> {
         (self.refusals == Shape::Assistant).then(|| Instructions {
             amount: due.amount.to_decimal(network.decimals).into(),
             currency: currency(network),
-            recipient: due.pay_to.to_checksum(None).into(),
+            recipient: due.pay_to.to_string().into(),
             chain: network.name.clone(),
         })
     }
@@ -130,7 +130,7 @@ fn currency(network: &NetworkSettings) -> Box<str> {
     match (KnownNetwork::named(&network.name), network.transfer.domain()) {
         (Some(_), _) => "USDC".into(),
         (None, Some(domain)) => domain.name.clone(),
-        (None, None) => network.asset.to_checksum(None).into(),
+        (None, None) => network.asset.to_string().into(),
     }
 }
 

@@ -132,7 +132,7 @@ impl<'a> Around<'a> {
             answer_timeout: answer_timeout?,
             keep_bytes_max: kept.bytes_max,
             refusals,
-            contract,
+            contract: contract.map(Arc::new),
             settle: moment,
             pattern,
         })

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use crate::x402::AssetTransferMethod;
-use crate::x402::requirements::{AssetDomain, Extra};
+use crate::x402::requirements::{AssetDomain, EvmExtra, Extra};
+use crate::x402::svm::SvmExtra;
 
 use super::mistake::Mistake;
 use super::reader::Reader;
@@ -19,6 +20,8 @@ pub enum Transfer {
     /// By Permit2; an approval by EIP-2612, under the asset's own domain, may come along, and
     /// whoever settles pays for it.
     Sponsored(AssetDomain),
+    /// By a token program of Solana, with this memo if there must be one.
+    Token(Option<Box<str>>),
 }
 
 /// What approves Permit2 at the cost of whoever settles.
@@ -30,14 +33,20 @@ pub(super) enum GasSponsoring {
 impl Transfer {
     /// What an offer says of it.
     pub fn extra(&self) -> Extra {
-        Extra { method: self.method(), domain: self.domain().cloned() }
+        let evm = |method| Extra::Evm(EvmExtra { method, domain: self.domain().cloned() });
+        match self {
+            Self::Eip3009(_) => evm(AssetTransferMethod::Eip3009),
+            Self::Permit2(_) | Self::Sponsored(_) => evm(AssetTransferMethod::Permit2),
+            Self::Token(memo) => Extra::Svm(SvmExtra::of_nobody(memo.clone())),
+        }
     }
 
-    /// Its name in the protocol.
-    pub fn method(&self) -> AssetTransferMethod {
+    /// Its name in the protocol on EVM networks.
+    pub fn method(&self) -> Option<AssetTransferMethod> {
         match self {
-            Self::Eip3009(_) => AssetTransferMethod::Eip3009,
-            Self::Permit2(_) | Self::Sponsored(_) => AssetTransferMethod::Permit2,
+            Self::Eip3009(_) => Some(AssetTransferMethod::Eip3009),
+            Self::Permit2(_) | Self::Sponsored(_) => Some(AssetTransferMethod::Permit2),
+            Self::Token(_) => None,
         }
     }
 
@@ -45,6 +54,7 @@ impl Transfer {
     pub(super) fn shown(&self) -> &'static str {
         match self {
             Self::Eip3009(_) => "eip3009",
+            Self::Token(_) => "the token program of its mint",
             Self::Permit2(_) => "permit2, not offered in version 1; payers approve it themselves",
             Self::Sponsored(_) => {
                 "permit2, not offered in version 1; approvals by EIP-2612 are paid for"
@@ -57,6 +67,7 @@ impl Transfer {
         match self {
             Self::Eip3009(domain) | Self::Sponsored(domain) => Some(domain),
             Self::Permit2(domain) => domain.as_ref(),
+            Self::Token(_) => None,
         }
     }
 }

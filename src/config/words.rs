@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use alloy_primitives::Address;
 use http::Uri;
 use http::uri::Scheme;
 use ipnet::IpNet;
@@ -57,25 +56,6 @@ impl Written for IpNet {
             return Err(Mistake::not("a block of proxies but everyone", text, "your proxies'"));
         }
         Ok(block.trunc())
-    }
-}
-
-impl Written for Address {
-    const EXPECTED: &'static str = "an address in quotes such as \"0x…\"";
-
-    fn read(text: &str) -> Result<Self, Mistake> {
-        let wrong = || Mistake::not("an address", text, "\"0x\" and 40 hex digits");
-        let digits = text.strip_prefix("0x").ok_or_else(wrong)?;
-        let address: Self = text.parse().map_err(|_| wrong())?;
-        let lower = digits.bytes().any(|b| b.is_ascii_lowercase());
-        let upper = digits.bytes().any(|b| b.is_ascii_uppercase());
-        if address == Self::ZERO {
-            Err(Mistake::AddressZero)
-        } else if lower && upper && address.to_checksum(None) != text {
-            Err(Mistake::AddressChecksum)
-        } else {
-            Ok(address)
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::chain::Sought;
 use crate::chain::evm::{Evm, Outcome as Settled, Payment, Traced};
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
+use crate::x402::{ErrorReason, Pubkey};
 
 use super::{Order, Outcome, Trace, Verdict};
 
@@ -23,6 +24,11 @@ impl Chain {
         Evm::start(settings).map(Self)
     }
 
+    /// Who pays the fees of payments, where an offer has to say so.
+    pub fn fee_payer(&self) -> Option<Pubkey> {
+        None
+    }
+
     /// Judges a payment by the chain's last block, without changing it.
     ///
     /// # Errors
@@ -31,7 +37,8 @@ impl Chain {
     /// # Cancel safety
     /// May be dropped at any time.
     pub async fn verify(&self, order: &Order) -> Result<Verdict, Fault> {
-        Ok(match self.0.verify(&payment(order)).await? {
+        let Some(payment) = payment(order) else { return Ok(Verdict::Bad(ErrorReason::Payload)) };
+        Ok(match self.0.verify(&payment).await? {
             Ok(()) => Verdict::Good,
             Err(reason) => Verdict::Bad(reason),
         })
@@ -42,7 +49,10 @@ impl Chain {
     /// # Cancel safety
     /// The settlement goes on when this future is dropped.
     pub async fn settle(&self, order: &Order, now: UnixMillis) -> Outcome {
-        match self.0.settle(payment(order), sought(order, now)).await {
+        let (Some(payment), Some(sought)) = (payment(order), sought(order, now).evm()) else {
+            return Outcome::Rejected(ErrorReason::Payload);
+        };
+        match self.0.settle(payment, sought).await {
             Settled::Settled { transaction } => Outcome::Settled { transaction: text(transaction) },
             Settled::Rejected(reason) => Outcome::Rejected(reason),
             Settled::NotSent(fault) => Outcome::NotSent(fault),
@@ -57,7 +67,10 @@ impl Chain {
     /// # Cancel safety
     /// Only reads.
     pub async fn trace(&self, sought: &Sought) -> Trace {
-        told(self.0.trace(sought).await)
+        match sought.evm() {
+            Some(sought) => told(self.0.trace(&sought).await),
+            None => Trace::CannotTell,
+        }
     }
 
     /// Looks at every node and every signer's purse. To be called now and then.
@@ -93,7 +106,8 @@ impl Chain {
 /// Whether a payment that another facilitator was to settle has not moved, and its payer has not
 /// enough of the asset. Where the chain does not tell, nobody says so.
 pub async fn is_poor(reader: &Reader, order: &Order, now: UnixMillis) -> bool {
-    reader.is_poor(&sought(order, now)).await.unwrap_or_else(|fault| {
+    let Some(sought) = sought(order, now).evm() else { return false };
+    reader.is_poor(&sought).await.unwrap_or_else(|fault| {
         tracing::warn!(%fault, "the chain does not tell whether a payer has enough");
         false
     })
@@ -101,7 +115,10 @@ pub async fn is_poor(reader: &Reader, order: &Order, now: UnixMillis) -> bool {
 
 /// What a reader of the chain finds of a payment that another facilitator settles.
 pub async fn read(reader: &Reader, sought: &Sought) -> Trace {
-    told(reader.trace(sought).await)
+    match sought.evm() {
+        Some(sought) => told(reader.trace(&sought).await),
+        None => Trace::CannotTell,
+    }
 }
 
 fn told(traced: Result<Traced, Fault>) -> Trace {
@@ -116,9 +133,11 @@ fn told(traced: Result<Traced, Fault>) -> Trace {
     }
 }
 
-fn payment(order: &Order) -> Payment {
+/// The payment as an EVM chain knows it; nothing where it is for another.
+fn payment(order: &Order) -> Option<Payment> {
     let offer = &order.offer;
-    Payment::new(offer.requirements.asset, &offer.domain, &order.payment)
+    let asset = offer.requirements.asset.evm()?;
+    Some(Payment::new(asset, &offer.evm()?.payments, order.payment.evm()?))
 }
 
 fn sought(order: &Order, now: UnixMillis) -> Sought {
@@ -128,7 +147,7 @@ fn sought(order: &Order, now: UnixMillis) -> Sought {
         asset: requirements.asset,
         amount: requirements.amount,
         pay_to: requirements.pay_to,
-        valid_before: order.payment.authorization.window().end.saturating_to(),
+        valid_before: order.payment.ends(now.seconds()),
         since: now,
         transaction: None,
     }

@@ -7,12 +7,15 @@ use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, U256};
 
 use super::Order;
+use super::simulated::Simulated;
 use crate::clock::UnixMillis;
 use crate::x402::permit2::{EXACT_PROXY, Permit};
-use crate::x402::requirements::{AssetDomain, Extra};
+use crate::x402::requirements::{AssetDomain, EvmExtra, Extra, ExtraV1};
+use crate::x402::svm::{self, SvmExtra};
 use crate::x402::{
-    AssetTransferMethod, AtomicAmount, Authorization, Eip712Domain, Form, Network, Offer,
-    PaymentRequirements, PaymentRequirementsV1, SignedAuthorization, Version,
+    AssetTransferMethod, AtomicAmount, Authorization, Domains, Eip712Domain, EvmDomains, Form,
+    KnownNetwork, Network, Offer, PaymentRequirements, PaymentRequirementsV1, SignedAuthorization,
+    SvmPayment, Version,
 };
 
 /// A moment inside the window of every order.
@@ -32,7 +35,7 @@ pub(super) fn order_with(nonce: u8, change: impl FnOnce(&mut Offer, &mut Authori
     let mut offer = offer(84532, "base-sepolia", 0x11, PRICE);
     let mut authorization = Authorization {
         from: signer.address(),
-        to: offer.requirements.pay_to,
+        to: offer.requirements.pay_to.evm().unwrap(),
         value: U256::from(PRICE),
         valid_after: U256::from(1_700_000_000_u64),
         valid_before: U256::from(1_700_000_300_u64),
@@ -40,22 +43,43 @@ pub(super) fn order_with(nonce: u8, change: impl FnOnce(&mut Offer, &mut Authori
         form: Form::Eip3009,
     };
     change(&mut offer, &mut authorization);
-    let hash = offer.domain.signing_hash(&authorization);
+    let hash = offer.evm().unwrap().payments.signing_hash(&authorization);
     let signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
     let payment = SignedAuthorization { authorization, signature, approval: None };
-    Order { version: Version::V2, offer: Arc::new(offer), payment }
+    Order { version: Version::V2, offer: Arc::new(offer), payment: payment.into() }
 }
 
 /// An order with this nonce in this asset, moved by Permit2 and well signed.
 pub(super) fn permitted(nonce: u8, asset: u8) -> Order {
     order_with(nonce, |offer, authorization| {
         let token = Address::repeat_byte(asset);
-        offer.requirements.asset = token;
-        offer.requirements.extra = Extra { method: AssetTransferMethod::Permit2, domain: None };
+        offer.requirements.asset = token.into();
+        let extra = EvmExtra { method: AssetTransferMethod::Permit2, domain: None };
+        offer.requirements.extra = Extra::Evm(extra);
         offer.v1 = None;
-        offer.domain = Eip712Domain::permit2(84532);
+        let payments = Eip712Domain::permit2(84532);
+        offer.domains = Domains::Evm(EvmDomains { payments, approvals: None });
         authorization.form = Form::Permit2(Permit { token, spender: EXACT_PROXY });
     })
+}
+
+/// An order of this number on Solana devnet, whose fee the simulated chain pays, well signed.
+pub(super) fn on_solana(number: u64) -> Order {
+    let extra = SvmExtra { fee_payer: Simulated::fee_payer(), memo: None };
+    let due = svm::fixture::due(&extra);
+    let requirements = PaymentRequirements {
+        scheme: "exact".into(),
+        network: KnownNetwork::named("solana-devnet").unwrap().network(),
+        amount: due.amount,
+        asset: due.asset.into(),
+        pay_to: due.pay_to.into(),
+        max_timeout_seconds: 300,
+        extra: Extra::Svm(extra.clone()),
+    };
+    let offer = Offer { requirements, v1: None, domains: Domains::Svm };
+    let bytes = svm::fixture::transaction(svm::fixture::draft(&extra, number)).encode();
+    let payment = SvmPayment::decode(&bytes).unwrap().into();
+    Order { version: Version::V2, offer: Arc::new(offer), payment }
 }
 
 /// What an asset costs on a network, with `name` as version 1 calls it.
@@ -66,10 +90,13 @@ pub(crate) fn offer(chain_id: u64, name: &str, asset: u8, price: u128) -> Offer 
         scheme: "exact".into(),
         network: Network::eip155(chain_id),
         amount: AtomicAmount::new(price),
-        asset,
-        pay_to,
+        asset: asset.into(),
+        pay_to: pay_to.into(),
         max_timeout_seconds: 300,
-        extra: Extra { method: AssetTransferMethod::Eip3009, domain: Some(domain.clone()) },
+        extra: Extra::Evm(EvmExtra {
+            method: AssetTransferMethod::Eip3009,
+            domain: Some(domain.clone()),
+        }),
     };
     let v1 = PaymentRequirementsV1 {
         scheme: "exact".into(),
@@ -78,11 +105,12 @@ pub(crate) fn offer(chain_id: u64, name: &str, asset: u8, price: u128) -> Offer 
         resource: "https://api.example.com/paid".into(),
         description: "".into(),
         mime_type: "".into(),
-        pay_to,
+        pay_to: pay_to.into(),
         max_timeout_seconds: 300,
-        asset,
-        extra: domain,
+        asset: asset.into(),
+        extra: ExtraV1::Evm(domain),
     };
-    let domain = Eip712Domain::new("USDC", "2", chain_id, asset);
-    Offer { requirements, v1: Some(v1), domain, approvals: None }
+    let payments = Eip712Domain::new("USDC", "2", chain_id, asset);
+    let domains = Domains::Evm(EvmDomains { payments, approvals: None });
+    Offer { requirements, v1: Some(v1), domains }
 }

@@ -6,11 +6,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy_primitives::Address;
-
 use self::breaker::{Breaker, Leave};
 pub use self::breaker::{FAULTS_IN_A_ROW_MAX, FAULTS_LATELY_MAX, WAIT_MAX, WAIT_MIN};
 use crate::clock::UnixMillis;
+use crate::x402::Account;
 
 /// What a facilitator is asked. Each has a circuit of its own, because one may work while the
 /// other does not.
@@ -28,7 +27,7 @@ pub struct Asked {
     /// Which.
     pub question: Question,
     /// Who pays.
-    pub payer: Address,
+    pub payer: Account,
 }
 
 /// How a circuit stands.
@@ -50,7 +49,7 @@ pub enum Sign {
     /// It does not, whoever asks.
     Faulty,
     /// It does not, and this payer may have caused that.
-    FaultyFor(Address),
+    FaultyFor(Account),
     /// It asks not to be asked for so long.
     Pause(Duration),
     /// Nothing: what went wrong is the payment's, or ours.
@@ -89,7 +88,7 @@ pub struct Health {
 struct Circuits {
     everyone: Breaker,
     /// At most [`PAYERS_MAX`].
-    payers: HashMap<Address, Breaker>,
+    payers: HashMap<Account, Breaker>,
 }
 
 /// Leave of everyone's circuit, and of the payer's own.
@@ -112,7 +111,7 @@ impl Question {
     }
 
     /// The same about a payment of this payer.
-    pub const fn of(self, payer: Address) -> Asked {
+    pub const fn of(self, payer: Account) -> Asked {
         Asked { question: self, payer }
     }
 }
@@ -208,19 +207,19 @@ fn both(first: Question, wait: impl Fn(Question) -> Option<Duration>) -> Option<
 }
 
 impl Circuits {
-    fn peek(&self, payer: Address, now: UnixMillis) -> Result<(), Duration> {
+    fn peek(&self, payer: Account, now: UnixMillis) -> Result<(), Duration> {
         self.payers.get(&payer).map_or(Ok(()), |own| own.peek(now))?;
         self.everyone.peek(now)
     }
 
-    fn enter(&mut self, payer: Address, now: UnixMillis) -> Result<Leaves, Duration> {
+    fn enter(&mut self, payer: Account, now: UnixMillis) -> Result<Leaves, Duration> {
         // So that no trial is taken where the other circuit then says no.
         self.peek(payer, now)?;
         let own = self.payers.get_mut(&payer).map_or(Ok(Leave::Given), |own| own.enter(now))?;
         Ok(Leaves { everyone: self.everyone.enter(now)?, payer: own })
     }
 
-    fn over(&mut self, payer: Address, leave: Leaves, sign: Sign, now: UnixMillis) {
+    fn over(&mut self, payer: Account, leave: Leaves, sign: Sign, now: UnixMillis) {
         self.everyone.over(leave.everyone, sign, now);
         let own = match sign {
             Sign::FaultyFor(_) if self.may_remember(payer, now) => {
@@ -240,14 +239,14 @@ impl Circuits {
     }
 
     /// Where so many have faults of their own, everyone's circuit tells what there is to tell.
-    fn may_remember(&mut self, payer: Address, now: UnixMillis) -> bool {
+    fn may_remember(&mut self, payer: Account, now: UnixMillis) -> bool {
         if self.payers.len() >= PAYERS_MAX && !self.payers.contains_key(&payer) {
             self.payers.retain(|_, own| own.circuit(now) != Circuit::Closed);
         }
         self.payers.len() < PAYERS_MAX || self.payers.contains_key(&payer)
     }
 
-    fn give_up(&mut self, payer: Address, leave: Leaves) {
+    fn give_up(&mut self, payer: Account, leave: Leaves) {
         self.everyone.give_up(leave.everyone);
         if let Some(own) = self.payers.get_mut(&payer) {
             own.give_up(leave.payer);

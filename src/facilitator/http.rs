@@ -23,7 +23,9 @@ use super::{Order, Outcome, Verdict};
 use crate::clock::Clock;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::payload::OutgoingPayload;
-use crate::x402::{Offer, PaymentRequirements, PaymentRequirementsV1, SupportedKind, Version};
+use crate::x402::{
+    Network, Offer, PaymentRequirements, PaymentRequirementsV1, Pubkey, SupportedKind, Version,
+};
 
 /// Where a facilitator is, and how long it may take.
 #[derive(Clone)]
@@ -175,6 +177,11 @@ impl Http {
     /// Whether nothing it has said speaks against settling this offer.
     pub fn settles(&self, offer: &Offer) -> bool {
         self.listing.settles(offer)
+    }
+
+    /// Who pays the fees of payments on a Solana network, as it has said.
+    pub fn fee_payer(&self, network: &Network) -> Option<Pubkey> {
+        self.listing.fee_payer(network.as_str())
     }
 
     /// What it has listed last, as it said it.

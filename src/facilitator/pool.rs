@@ -4,13 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_primitives::Address;
-
 use super::health::{Asked, Change, Circuit, Health, Pass, Question, Sign};
 use super::{Facilitator, Order, Outcome, Verdict};
 use crate::clock::{Clock, UnixMillis};
 use crate::fault::{Fault, Reach, Retry, Side};
-use crate::x402::Offer;
+use crate::x402::{Account, Network, Offer, Pubkey};
 
 /// All facilitators of a process.
 #[derive(Debug)]
@@ -84,6 +82,23 @@ impl Pool {
             settles && member.health.wait(asked, now).is_none()
         };
         named.into_iter().filter(fits).collect()
+    }
+
+    /// Who pays the fee of a payment on a Solana network, and those of these names who would sign
+    /// for it: the first that is ready decides, or the first that has said anything.
+    pub fn fee_payer(
+        &self,
+        names: &[Arc<str>],
+        network: &Network,
+    ) -> Option<(Pubkey, Vec<Arc<str>>)> {
+        let named = names.iter().filter_map(|name| self.members.get(name));
+        let said: Vec<(&Member, Pubkey)> = named
+            .filter_map(|member| Some((member, member.facilitator.fee_payer(network)?)))
+            .collect();
+        let ready = said.iter().find(|(member, _)| member.facilitator.ready().is_ok());
+        let (_, fee_payer) = *ready.or(said.first())?;
+        let signers = said.iter().filter(|(_, key)| *key == fee_payer);
+        Some((fee_payer, signers.map(|(member, _)| Arc::clone(&member.name)).collect()))
     }
 
     /// That none of these could be asked, and when to come back.
@@ -173,7 +188,7 @@ impl Member {
 }
 
 /// What a fault with a payment of this payer says of whoever was asked.
-fn sign_of(fault: &Fault, payer: Address) -> Sign {
+fn sign_of(fault: &Fault, payer: Account) -> Sign {
     if let (Side::Facilitator, Some(pause)) = (fault.side(), fault.pause()) {
         return Sign::Pause(pause);
     }

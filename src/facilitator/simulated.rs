@@ -8,16 +8,20 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256, Keccak256, U256};
+use alloy_primitives::{Keccak256, U256, keccak256};
+use ed25519_dalek::{Signer as _, SigningKey};
 
 use self::book::Book;
-pub use self::book::{TRANSFERS_KEPT_MAX, Transfer, USED_NONCES_MAX};
+pub use self::book::{TRANSFERS_KEPT_MAX, Transfer, TransferId, USED_NONCES_MAX};
 use self::journal::{Ack, Journal, JournalError};
 use super::{Order, Outcome, Trace, Verdict};
 use crate::clock::UnixMillis;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::network::Worth;
-use crate::x402::{AtomicAmount, ErrorReason, Network, PaymentIdentity};
+use crate::x402::{
+    Account, AtomicAmount, ErrorReason, Network, PaymentIdentity, Pubkey, Signed,
+    SignedAuthorization, SvmPayment,
+};
 
 /// What a simulated chain starts with.
 #[derive(Clone, Debug)]
@@ -27,7 +31,7 @@ pub struct Settings {
     /// What every account holds of every asset at the start, in atomic units.
     pub balance: AtomicAmount,
     /// What some accounts hold instead.
-    pub balances: BTreeMap<Address, AtomicAmount>,
+    pub balances: BTreeMap<Account, AtomicAmount>,
     /// Whether signatures are looked at.
     pub signatures: Signatures,
     /// The file in which its transfers outlive the process.
@@ -138,6 +142,11 @@ impl Simulated {
         network.known().is_none_or(|known| known.worth == Worth::Testnet)
     }
 
+    /// Whoever pays the fee on a simulated Solana.
+    pub fn fee_payer() -> Pubkey {
+        Pubkey::new_from_array(fee_payer().verifying_key().to_bytes())
+    }
+
     /// Judges a payment as the asset's contract would now, and changes nothing.
     ///
     /// # Errors
@@ -168,7 +177,7 @@ impl Simulated {
             Ok(done) => done,
             Err(outcome) => return outcome,
         };
-        let transaction: Box<str> = format!("{transaction:#x}").into();
+        let transaction: Box<str> = transaction.to_string().into();
         if let Some(ack) = ack
             && ack.await.is_err()
         {
@@ -202,19 +211,31 @@ impl Simulated {
     }
 
     /// What an account holds of an asset, in atomic units.
-    pub fn balance(&self, network: &Network, asset: Address, owner: Address) -> AtomicAmount {
+    pub fn balance(&self, network: &Network, asset: Account, owner: Account) -> AtomicAmount {
         self.chain().book.balance(network, asset, owner)
     }
 
     /// What can be judged without the state of the chain.
     fn screen(&self, order: &Order, now: UnixMillis) -> Result<(), ErrorReason> {
         let requirements = &order.offer.requirements;
-        let authorization = &order.payment.authorization;
-        let now = U256::from(now.seconds());
         if !Self::serves(&requirements.network) {
             return Err(ErrorReason::Network);
         }
-        if authorization.to != requirements.pay_to {
+        match &order.payment {
+            Signed::Evm(signed) => self.screen_evm(order, signed, now),
+            Signed::Svm(signed) => self.screen_svm(order, signed),
+        }
+    }
+
+    fn screen_evm(
+        &self,
+        Order { offer, .. }: &Order,
+        signed: &SignedAuthorization,
+        now: UnixMillis,
+    ) -> Result<(), ErrorReason> {
+        let (requirements, authorization) = (&offer.requirements, &signed.authorization);
+        let now = U256::from(now.seconds());
+        if requirements.pay_to != authorization.to {
             return Err(ErrorReason::RecipientMismatch);
         }
         if authorization.value != U256::from(requirements.amount.units()) {
@@ -230,13 +251,30 @@ impl Simulated {
         match self.signatures {
             Signatures::Trusted => Ok(()),
             Signatures::Checked => {
-                order.payment.prove(&order.offer.domain).map_err(|_| ErrorReason::Signature)
+                let domains = offer.evm().ok_or(ErrorReason::Payload)?;
+                signed.prove(&domains.payments).map_err(|_| ErrorReason::Signature)
             }
         }
     }
 
+    /// A transaction for which its own fee payer would stand.
+    fn screen_svm(&self, order: &Order, signed: &SvmPayment) -> Result<(), ErrorReason> {
+        signed.judge(&order.offer.svm().ok_or(ErrorReason::Payload)?)?;
+        if signed.fee_payer() != Self::fee_payer() {
+            return Err(ErrorReason::SvmFeePayer);
+        }
+        match self.signatures {
+            Signatures::Trusted => Ok(()),
+            Signatures::Checked => signed.prove(),
+        }
+    }
+
     /// Moves the money and hands the transfer to the journal. Either both happen, or neither.
-    fn transfer(&self, order: &Order, now: UnixMillis) -> Result<(B256, Option<Ack>), Outcome> {
+    fn transfer(
+        &self,
+        order: &Order,
+        now: UnixMillis,
+    ) -> Result<(TransferId, Option<Ack>), Outcome> {
         self.screen(order, now).map_err(Outcome::Rejected)?;
         let identity = order.identity();
         let mut chain = self.chain();
@@ -246,7 +284,7 @@ impl Simulated {
             let fault = Fault::new(Side::Facilitator, Retry::Later, "the simulated chain is full");
             Outcome::NotSent(fault.caused_by(full))
         })?;
-        let transfer = executed(order, identity, book.count());
+        let transfer = executed(order, identity, book.count(), now);
         let transaction = transfer.transaction;
         let ack = match journal {
             Some(journal) => {
@@ -271,7 +309,7 @@ impl std::fmt::Debug for Simulated {
     }
 }
 
-fn asset(order: &Order) -> Address {
+fn asset(order: &Order) -> Account {
     order.offer.requirements.asset
 }
 
@@ -280,25 +318,37 @@ fn due(order: &Order) -> AtomicAmount {
 }
 
 /// The transfer that an order becomes, under the hash of its identity and its place in the chain.
-fn executed(order: &Order, identity: PaymentIdentity, place: u64) -> Transfer {
-    let authorization = &order.payment.authorization;
-    let mut hash = Keccak256::new();
-    hash.update(identity.network.as_str());
-    hash.update(identity.contract);
-    hash.update(identity.payer);
-    hash.update(identity.nonce);
-    hash.update(place.to_be_bytes());
+fn executed(order: &Order, identity: PaymentIdentity, place: u64, now: UnixMillis) -> Transfer {
     Transfer {
-        transaction: hash.finalize(),
-        network: identity.network,
+        transaction: named(&order.payment, &identity, place),
         asset: asset(order),
         contract: Some(identity.contract).filter(|contract| *contract != asset(order)),
+        network: identity.network,
         from: identity.payer,
-        to: authorization.to,
+        to: order.offer.requirements.pay_to,
         value: due(order),
         nonce: identity.nonce,
-        valid_before: authorization.window().end.saturating_to(),
+        valid_before: order.payment.ends(now.seconds()),
     }
+}
+
+/// What a transfer is called: on Solana the signature that makes the transaction whole.
+fn named(payment: &Signed, identity: &PaymentIdentity, place: u64) -> TransferId {
+    if let Signed::Svm(signed) = payment {
+        return TransferId::Svm(fee_payer().sign(signed.message()).to_bytes());
+    }
+    let mut hash = Keccak256::new();
+    hash.update(identity.network.as_str());
+    hash.update(identity.contract.as_slice());
+    hash.update(identity.payer.as_slice());
+    hash.update(identity.nonce);
+    hash.update(place.to_be_bytes());
+    TransferId::Evm(hash.finalize())
+}
+
+/// Whoever pays the fee on a simulated Solana. Everybody can know this key: it is worth nothing.
+fn fee_payer() -> SigningKey {
+    SigningKey::from_bytes(&keccak256("tollgate: the simulated fee payer").0)
 }
 
 fn journal_lost() -> Fault {

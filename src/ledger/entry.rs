@@ -3,13 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use alloy_primitives::Address;
-
 use super::{Misstep, State, Step};
 use crate::clock::UnixMillis;
 use crate::digest::Digest;
 use crate::fault::{Fault, Retry, Side};
-use crate::x402::{AtomicAmount, PaymentIdentity};
+use crate::x402::{Account, AtomicAmount, PaymentIdentity};
 
 /// One request with its answer and its payment, by number. Displayed as 32 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,12 +73,12 @@ pub struct Claim {
     pub route: Box<str>,
     /// Name of the facilitator that will be asked first. [`Step::Settling`] names the one that is.
     pub facilitator: Box<str>,
-    /// Contract of the asset it pays with.
-    pub asset: Address,
+    /// Contract or mint of the asset it pays with.
+    pub asset: Account,
     /// What it pays.
     pub amount: AtomicAmount,
     /// Whom it pays.
-    pub pay_to: Address,
+    pub pay_to: Account,
     /// Unix seconds; after this moment it cannot be settled. Kept up to `i64::MAX`.
     pub valid_before: u64,
     /// Of what was signed and of who sent it.
@@ -111,12 +109,12 @@ pub struct Entry {
     pub route: Box<str>,
     /// Name of the facilitator that was asked last to settle it, or will be.
     pub facilitator: Box<str>,
-    /// Contract of the asset it pays with.
-    pub asset: Address,
+    /// Contract or mint of the asset it pays with.
+    pub asset: Account,
     /// What it pays.
     pub amount: AtomicAmount,
     /// Whom it pays.
-    pub pay_to: Address,
+    pub pay_to: Account,
     /// Unix seconds; after this moment it cannot be settled.
     pub valid_before: u64,
     /// Where it stands.

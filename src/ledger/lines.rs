@@ -1,13 +1,13 @@
 //! How a line of the table `payments` is read, in either engine: its columns and what they become.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Error, Row as _};
 
 use super::{Claim, Entry, ExchangeId, Mark, Past, State};
 use crate::clock::UnixMillis;
-use crate::x402::PaymentIdentity;
+use crate::x402::{Account, PaymentIdentity};
 
 /// `SELECT` with the columns that [`entry`] reads, then the rest of a statement. PostgreSQL keeps
 /// them as `text`, SQLite what is hex in them as `bytes`.
@@ -58,7 +58,7 @@ pub(super) fn key(identity: &PaymentIdentity) -> [String; 4] {
 }
 
 /// What is bound for the asset of a claim, where it is not that of the identity.
-pub(super) fn token(claim: &Claim) -> Option<Address> {
+pub(super) fn token(claim: &Claim) -> Option<Account> {
     (claim.asset != claim.identity.contract).then_some(claim.asset)
 }
 
@@ -111,11 +111,11 @@ line!(PgRow, text);
 pub(super) fn entry(line: &impl Line) -> Result<Entry, BoxError> {
     let identity = PaymentIdentity {
         network: line.text(0)?.parse()?,
-        contract: line.text(1)?.parse::<Address>()?,
-        payer: line.text(2)?.parse::<Address>()?,
+        contract: Account::from_hex(line.text(1)?)?,
+        payer: Account::from_hex(line.text(2)?)?,
         nonce: line.text(3)?.parse::<B256>()?,
     };
-    let token = line.optional(15)?.map(str::parse::<Address>).transpose()?;
+    let token = line.optional(15)?.map(Account::from_hex).transpose()?;
     Ok(Entry {
         asset: token.unwrap_or(identity.contract),
         identity,
@@ -123,7 +123,7 @@ pub(super) fn entry(line: &impl Line) -> Result<Entry, BoxError> {
         route: line.text(5)?.into(),
         facilitator: line.text(6)?.into(),
         amount: line.text(7)?.parse()?,
-        pay_to: line.text(8)?.parse()?,
+        pay_to: Account::from_hex(line.text(8)?)?,
         valid_before: u64::try_from(line.number(9)?)?,
         state: line.text(10)?.parse::<State>()?,
         transaction: line.optional(11)?.map(Into::into),

@@ -21,7 +21,7 @@ use super::lines::Line as _;
 
 use super::*;
 use crate::digest::{Digest, Digesting};
-use crate::x402::{AtomicAmount, ErrorReason, Network};
+use crate::x402::{Account, AtomicAmount, ErrorReason, Network};
 
 pub(super) fn claim(payment: u64, exchange: u128) -> Claim {
     Claim {
@@ -29,9 +29,9 @@ pub(super) fn claim(payment: u64, exchange: u128) -> Claim {
         exchange: ExchangeId::new(exchange),
         route: "remove-background".into(),
         facilitator: "dev".into(),
-        asset: Address::repeat_byte(0x0a),
+        asset: Address::repeat_byte(0x0a).into(),
         amount: AtomicAmount::new(50_000),
-        pay_to: Address::repeat_byte(0x0c),
+        pay_to: Address::repeat_byte(0x0c).into(),
         valid_before: 1_800_000_000,
         sender: sender(exchange),
     }
@@ -44,8 +44,8 @@ pub(super) fn sender(exchange: u128) -> Digest {
 pub(super) fn identity(payment: u64) -> PaymentIdentity {
     PaymentIdentity {
         network: Network::eip155(84532),
-        contract: Address::repeat_byte(0x0a),
-        payer: Address::repeat_byte(0x0b),
+        contract: Address::repeat_byte(0x0a).into(),
+        payer: Address::repeat_byte(0x0b).into(),
         nonce: B256::left_padding_from(&payment.to_be_bytes()),
     }
 }
@@ -164,12 +164,41 @@ async fn state(ledger: &Ledger, payment: u64) -> Option<State> {
 }
 
 #[tokio::test]
+async fn a_payment_on_solana_is_kept_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in everywhere(folder.path()).await {
+        let ledger = Ledger::open(&url).await.unwrap();
+        let key = |byte| Account::Svm([byte; 32].into());
+        let network = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1".parse().unwrap();
+        let identity = PaymentIdentity {
+            network,
+            contract: key(0x0a),
+            payer: key(0x0b),
+            nonce: B256::repeat_byte(0x0d),
+        };
+        let (asset, pay_to) = (key(0x0a), key(0x0c));
+        let claim = Claim { identity: identity.clone(), asset, pay_to, ..claim(1, 7) };
+        assert_eq!(ledger.claim(claim.clone(), NOW).await.unwrap(), Claimed::Ours);
+        let transaction: Box<str> = crate::x402::svm::signature_text(&[0xfe; 64]).into();
+        for step in [settling("dev"), Step::Settled { transaction: transaction.clone() }] {
+            ledger.advance(&identity, claim.exchange, step, NOW).await.unwrap();
+        }
+        let again = Claim { exchange: ExchangeId::new(8), ..claim };
+        let Claimed::Taken(entry) = ledger.claim(again, NOW).await.unwrap() else { panic!() };
+        assert_eq!((&entry.identity, entry.asset, entry.pay_to), (&identity, asset, pay_to));
+        assert_eq!(entry.transaction, Some(transaction));
+        assert_eq!(ledger.get(&identity).await.unwrap(), Some(entry));
+        ledger.close().await;
+    }
+}
+
+#[tokio::test]
 async fn an_entry_is_what_was_claimed_and_what_became_of_it() {
     let folder = tempfile::tempdir().unwrap();
     for url in everywhere(folder.path()).await {
         let ledger = Ledger::open(&url).await.unwrap();
         let asset = Address::repeat_byte(0x0d);
-        let claim = Claim { valid_before: u64::MAX, asset, ..claim(1, 7) };
+        let claim = Claim { valid_before: u64::MAX, asset: asset.into(), ..claim(1, 7) };
         let exchange = claim.exchange;
         assert_eq!(ledger.claim(claim.clone(), NOW).await.unwrap(), Claimed::Ours);
         let later = NOW.plus(std::time::Duration::from_secs(1));

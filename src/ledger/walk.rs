@@ -4,12 +4,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use alloy_primitives::Address;
-
 use super::{Entry, ExchangeId, Ledger, Mark, State};
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
-use crate::x402::Network;
+use crate::x402::{Account, Network};
 
 /// Which payments; what is not said does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +23,7 @@ pub struct Filter {
     /// Their network.
     pub network: Option<Network>,
     /// Who pays.
-    pub payer: Option<Address>,
+    pub payer: Option<Account>,
     /// The last exchange that claimed them.
     pub exchange: Option<ExchangeId>,
 }

@@ -281,4 +281,5 @@
 pub mod answers;
 pub mod chain;
 pub mod prices;
+pub mod solana;
 pub mod worker;

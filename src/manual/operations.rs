@@ -64,6 +64,23 @@
 //! Permit2 keeps its numbers itself, for every asset: `nonceBitmap(payer, nonce >> 8)` there, bit
 //! `nonce & 255`; `asset` in `ledger list --json` is what was paid with, `contract` is Permit2.
 //!
+//! # Solana: 503 before the first payment, and who pays the fees
+//!
+//! A route that can be paid on Solana alone answers 503 `facilitator_unavailable` until its
+//! facilitator has said in `/supported` who pays the fees (`kinds[].extra.feePayer`); a route with
+//! other networks leaves Solana out of its 402 so long. `/readyz` says `/supported does not list
+//! what the routes offer` where it lists the network and no fee payer. When it names another one,
+//! the 402 follows within a second of the next look, and payments for the one before are taken for
+//! five minutes. `invalid_exact_svm_fee_payer_mismatch` after that: a client that keeps 402s.
+//!
+//! A payment on Solana must settle within about a minute of being signed. Where upstreams take
+//! longer than half of that, payers are told `…_transaction_simulation_failed` after the answer was
+//! made, and nobody is charged: use `settle = "before-upstream"` there.
+//!
+//! A payment of unknown outcome has no number to ask for: look for the transaction of the payer's
+//! token account, on an explorer, that pays `pay_to` the amount in the minutes after `claimed_ms`.
+//! None there two minutes later: none will come.
+//!
 //! # Payers that are told `permit2_allowance_required`
 //!
 //! With `transfer_method = "permit2"` a payer must have approved Permit2 for the asset, once and at

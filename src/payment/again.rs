@@ -81,9 +81,7 @@ impl Payments {
         let sender = Sender::of(headers, &identified, client);
         let offers = known.iter().filter(|offer| names(&choice, offer)).take(PROOFS_MAX);
         for offer in offers {
-            if offer.method() != payment.authorization.method()
-                || payment.prove(&offer.domain).is_err()
-            {
+            if !offer.takes(&payment) || !offer.proves(&payment) {
                 continue;
             }
             let identity = offer.identity(&payment);
@@ -219,7 +217,7 @@ impl Returning {
 
     /// What the payer is told of a settled payment.
     pub(super) fn receipts(&self) -> Vec<Receipt> {
-        let payer = self.entry.identity.payer.to_checksum(None);
+        let payer = self.entry.identity.payer.to_string();
         let paid = receipt::Paid {
             version: self.version,
             network: &self.network,

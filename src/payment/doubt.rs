@@ -19,7 +19,12 @@ impl Payments {
         let (poor, method) = (ErrorReason::InsufficientFunds, order.offer.method());
         let believed = match self.inner.readers.get(&order.offer.requirements.network) {
             Some(reader) => chain::is_poor(reader, order, self.clock().now()).await,
-            None => *said == poor && method == AssetTransferMethod::Eip3009,
+            // On Solana they know each message for as long as it could be taken twice, and say so
+            // before they try it.
+            None if method.is_none() && *said == ErrorReason::SvmSimulation => {
+                return Outcome::Rejected(*said);
+            }
+            None => *said == poor && method == Some(AssetTransferMethod::Eip3009),
         };
         if believed { Outcome::Rejected(poor) } else { outcome }
     }

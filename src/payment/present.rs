@@ -1,16 +1,17 @@
 //! The payment that a request carries, and the offer of the route that it is for.
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::U256;
 use http::{HeaderMap, HeaderName};
 
 use super::{ClientTag, Sender};
 use crate::clock::UnixMillis;
+use crate::facilitator::pool::RETRY_AFTER;
 use crate::refusal::Refusal;
 use crate::route::{OfferedBy, Terms};
 use crate::x402::payload::{Choice, PayloadError};
 use crate::x402::{
-    ErrorReason, Identified, Identifying, Offer, PaymentId, PaymentIdentity, PaymentPayload,
-    SignedAuthorization, Version,
+    Account, ErrorReason, Identified, Identifying, Offer, PaymentId, PaymentIdentity,
+    PaymentPayload, Signed, Version,
 };
 
 /// A payment for one offer of the route. Nothing in it is proven.
@@ -18,7 +19,7 @@ use crate::x402::{
 pub struct Presented {
     pub(super) version: Version,
     pub(super) offered: OfferedBy,
-    pub(super) payment: SignedAuthorization,
+    pub(super) payment: Signed,
     /// What its payer calls what it buys.
     pub(super) id: Option<PaymentId>,
     pub(super) sender: Sender,
@@ -42,7 +43,8 @@ pub fn is_brought(headers: &HeaderMap) -> bool {
 /// # Errors
 /// `PaymentMissing`: there is none. `PaymentMalformed`: it cannot be read. `PaymentsDisagree`: two
 /// that are not the same. `PaymentInvalid`: it is for no offer of this route.
-/// `PaymentIdMalformed`, `PaymentIdMissing`: it does not name what it buys, or names it badly.
+/// `FacilitatorUnavailable`: nobody has said yet who pays the fee there. `PaymentIdMalformed`,
+/// `PaymentIdMissing`: it does not name what it buys, or names it badly.
 pub fn present(
     headers: &HeaderMap,
     terms: &Terms,
@@ -56,12 +58,19 @@ pub fn present(
         (_, Identified::Badly) => return Err(Refusal::PaymentIdMalformed),
         (_, Identified::By(id)) => Some(id.clone()),
     };
-    let offered = choose(&payload, terms, now).map_err(Refusal::PaymentInvalid)?.clone();
+    let offered = choose(&payload, terms, now).map_err(|reason| match &payload.choice {
+        Choice::V1 { network, .. } | Choice::V2 { network, .. } if terms.awaits(network) => {
+            Refusal::FacilitatorUnavailable { retry_after: RETRY_AFTER }
+        }
+        Choice::V1 { .. } | Choice::V2 { .. } => Refusal::PaymentInvalid(reason),
+    });
+    let offered = offered?.clone();
     let sender = Sender::of(headers, &payload.identified, client);
     let PaymentPayload { choice, mut payment, .. } = payload;
-    if offered.offer.approvals.is_none() {
+    let asked = offered.offer.evm().is_some_and(|domains| domains.approvals.is_some());
+    if let (Signed::Evm(signed), false) = (&mut payment, asked) {
         // Nobody asked for it: an extension that is not known.
-        payment.approval = None;
+        signed.approval = None;
     }
     Ok(Presented { version: choice.version(), offered, payment, id, sender })
 }
@@ -88,8 +97,8 @@ impl Presented {
     }
 
     /// Who pays.
-    pub fn payer(&self) -> Address {
-        self.payment.authorization.from
+    pub fn payer(&self) -> Account {
+        self.payment.payer()
     }
 
     /// The offer that the client took.
@@ -128,13 +137,8 @@ fn choose<'a>(
             (due.amount, due.asset, due.pay_to) == (*amount, *asset, *pay_to)
         }
     };
-    let signed = |by: &&OfferedBy| {
-        let (due, signed) = (&by.offer.requirements, &payment.authorization);
-        (U256::from(due.amount.units()), due.pay_to) == (signed.value, signed.to)
-    };
-    let method = payment.authorization.method();
-    let fits =
-        |by: &&OfferedBy| named(&by.offer) && agreed(&by.offer) && by.offer.method() == method;
+    let signed = |by: &&OfferedBy| is_signed_for(&by.offer, payment);
+    let fits = |by: &&OfferedBy| named(&by.offer) && agreed(&by.offer) && by.offer.takes(payment);
     let mut fits = all().filter(fits);
     let first = fits.next().ok_or(ErrorReason::Requirements)?;
     if terms.honoured.is_empty() || signed(&first) {
@@ -143,9 +147,22 @@ fn choose<'a>(
     Ok(fits.find(signed).unwrap_or(first))
 }
 
+/// Whether a payment is of what an offer asks for, as far as that tells offers apart.
+fn is_signed_for(offer: &Offer, payment: &Signed) -> bool {
+    match (payment, offer.svm()) {
+        (Signed::Evm(signed), _) => {
+            let (due, signed) = (&offer.requirements, &signed.authorization);
+            U256::from(due.amount.units()) == signed.value && due.pay_to == signed.to
+        }
+        (Signed::Svm(signed), Some(due)) => signed.judge(&due).is_ok(),
+        (Signed::Svm(_), None) => false,
+    }
+}
+
 fn told(error: &PayloadError) -> Refusal {
     match error {
         PayloadError::Version(_) => Refusal::PaymentInvalid(ErrorReason::Version),
+        PayloadError::Transaction(reason) => Refusal::PaymentInvalid(*reason),
         PayloadError::TooLong | PayloadError::Base64(_) | PayloadError::Json(_) => {
             Refusal::PaymentMalformed(error.to_string().into())
         }

@@ -8,7 +8,9 @@ use super::Presented;
 use crate::clock::UnixMillis;
 use crate::refusal::Refusal;
 use crate::x402::permit2::{EXACT_PROXY, PERMIT2, Permit};
-use crate::x402::{ErrorReason, Form};
+use crate::x402::{
+    ErrorReason, EvmDomains, Form, PaymentRequirements, Signed, SignedAuthorization,
+};
 
 /// A payment that its payer has signed, for the right amount, to the right payee.
 #[derive(Debug)]
@@ -72,62 +74,90 @@ impl Presented {
     ) -> Result<Proven, Refusal> {
         let signed_by = self.judge(now, contracts).map_err(Refusal::PaymentInvalid)?;
         let needed_until = now.plus(answer_timeout).plus(SETTLE_MARGIN);
-        let ends = self.payment.approval.as_ref().map(|approval| approval.deadline);
-        let ends = ends.into_iter().fold(self.payment.authorization.valid_before, U256::min);
-        let closing = ends < U256::from(needed_until.seconds());
+        let closing = match &self.payment {
+            Signed::Evm(signed) => {
+                let ends = signed.approval.as_ref().map(|approval| approval.deadline);
+                let ends = ends.into_iter().fold(signed.authorization.valid_before, U256::min);
+                ends < U256::from(needed_until.seconds())
+            }
+            // Only the chain knows how old the block is that it names.
+            Signed::Svm(_) => false,
+        };
         let window = if closing { Window::Closing } else { Window::Open };
         Ok(Proven { presented: self, window, signed_by })
     }
 
     fn judge(&self, now: UnixMillis, contracts: ContractWallets) -> Result<SignedBy, ErrorReason> {
-        let due = &self.offered.offer.requirements;
-        let signed = &self.payment.authorization;
-        if let Form::Permit2(Permit { token, spender }) = signed.form {
-            if spender != EXACT_PROXY {
-                return Err(ErrorReason::Spender);
+        let offer = &self.offered.offer;
+        match (&self.payment, offer.evm(), offer.svm()) {
+            (Signed::Evm(signed), Some(domains), _) => {
+                judge_evm(signed, &offer.requirements, now)?;
+                let proven = match (signed.prove(&domains.payments), contracts) {
+                    (Ok(()), _) => SignedBy::Key,
+                    (Err(_), ContractWallets::LeftToTheChain) => SignedBy::Contract,
+                    (Err(_), ContractWallets::Refused) => return Err(ErrorReason::Signature),
+                };
+                judge_approval(signed, &offer.requirements, domains)?;
+                Ok(proven)
             }
-            if token != due.asset {
-                return Err(ErrorReason::Token);
+            (Signed::Svm(signed), _, Some(due)) => {
+                signed.judge(&due)?;
+                signed.prove().map(|()| SignedBy::Key)
             }
+            // No offer is chosen that takes no such payment.
+            (Signed::Evm(_), None, _) | (Signed::Svm(_), _, None) => Err(ErrorReason::Payload),
         }
-        if signed.to != due.pay_to {
-            return Err(ErrorReason::RecipientMismatch);
-        }
-        if signed.value != U256::from(due.amount.units()) {
-            return Err(ErrorReason::ValueMismatch);
-        }
-        if signed.valid_after > U256::from(now.plus(SKEW_MAX).seconds()) {
-            return Err(ErrorReason::ValidAfter);
-        }
-        let signed_by = match (self.payment.prove(&self.offered.offer.domain), contracts) {
-            (Ok(()), _) => SignedBy::Key,
-            (Err(_), ContractWallets::LeftToTheChain) => SignedBy::Contract,
-            (Err(_), ContractWallets::Refused) => return Err(ErrorReason::Signature),
-        };
-        self.judge_approval()?;
-        Ok(signed_by)
     }
+}
 
-    /// Judges the approval that came along, if one did. Its number is the chain's to judge.
-    fn judge_approval(&self) -> Result<(), ErrorReason> {
-        let (offer, signed) = (&self.offered.offer, &self.payment.authorization);
-        let (Some(approval), Some(asset)) = (&self.payment.approval, &offer.approvals) else {
-            return Ok(());
-        };
-        if approval.owner != signed.from {
-            return Err(ErrorReason::ApprovalOwner);
+/// Judges what was authorized, without the signature.
+fn judge_evm(
+    SignedAuthorization { authorization: signed, .. }: &SignedAuthorization,
+    due: &PaymentRequirements,
+    now: UnixMillis,
+) -> Result<(), ErrorReason> {
+    if let Form::Permit2(Permit { token, spender }) = signed.form {
+        if spender != EXACT_PROXY {
+            return Err(ErrorReason::Spender);
         }
-        if approval.token != offer.requirements.asset {
-            return Err(ErrorReason::ApprovalToken);
+        if due.asset != token {
+            return Err(ErrorReason::Token);
         }
-        if approval.spender != PERMIT2 {
-            return Err(ErrorReason::ApprovalSpender);
-        }
-        if approval.value != signed.value {
-            return Err(ErrorReason::ApprovalValue);
-        }
-        approval.prove(asset).map_err(|_| ErrorReason::ApprovalFormat)
     }
+    if due.pay_to != signed.to {
+        return Err(ErrorReason::RecipientMismatch);
+    }
+    if signed.value != U256::from(due.amount.units()) {
+        return Err(ErrorReason::ValueMismatch);
+    }
+    if signed.valid_after > U256::from(now.plus(SKEW_MAX).seconds()) {
+        return Err(ErrorReason::ValidAfter);
+    }
+    Ok(())
+}
+
+/// Judges the approval that came along, if one did. Its number is the chain's to judge.
+fn judge_approval(
+    SignedAuthorization { authorization: signed, approval, .. }: &SignedAuthorization,
+    due: &PaymentRequirements,
+    domains: &EvmDomains,
+) -> Result<(), ErrorReason> {
+    let (Some(approval), Some(asset)) = (approval, &domains.approvals) else {
+        return Ok(());
+    };
+    if approval.owner != signed.from {
+        return Err(ErrorReason::ApprovalOwner);
+    }
+    if due.asset != approval.token {
+        return Err(ErrorReason::ApprovalToken);
+    }
+    if approval.spender != PERMIT2 {
+        return Err(ErrorReason::ApprovalSpender);
+    }
+    if approval.value != signed.value {
+        return Err(ErrorReason::ApprovalValue);
+    }
+    approval.prove(asset).map_err(|_| ErrorReason::ApprovalFormat)
 }
 
 impl Proven {

@@ -19,7 +19,7 @@ pub(super) struct Paid<'a> {
     pub(super) version: Version,
     /// As that version names it.
     pub(super) network: &'a str,
-    /// With its checksum.
+    /// In its chain's own spelling.
     pub(super) payer: String,
     /// Hash of the transfer.
     pub(super) transaction: &'a str,
@@ -37,7 +37,7 @@ impl Settled {
         let paid = Paid {
             version,
             network: offer.network_in(version),
-            payer: self.order.payment.authorization.from.to_checksum(None),
+            payer: self.order.payer().to_string(),
             transaction: &self.transaction,
             amount: offer.requirements.amount,
         };

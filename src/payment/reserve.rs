@@ -81,7 +81,7 @@ impl Payments {
             return Err(self.unless_taken(&presented, Standing::TooLate).await);
         }
         let offered = &presented.offered;
-        let asked = Question::Verify.of(presented.payment.authorization.from);
+        let asked = Question::Verify.of(presented.payer());
         let turn = self.pool().in_turn(&offered.facilitators, &offered.offer, asked, now);
         let Some(first) = turn.first().map(|member| (&**member.name()).into()) else {
             let away = Standing::Away(self.pool().away(&offered.facilitators, None, now));
@@ -98,7 +98,7 @@ impl Payments {
             asset: requirements.asset,
             amount: requirements.amount,
             pay_to: requirements.pay_to,
-            valid_before: presented.payment.authorization.window().end.saturating_to(),
+            valid_before: presented.payment.ends(now.seconds()),
             sender,
         };
         let (ledger, clock) = (self.inner.ledger.clone(), self.inner.clock.clone());

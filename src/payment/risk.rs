@@ -7,13 +7,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_primitives::Address;
 use parking_lot::Mutex;
 
 use super::settle::Settlement;
 use super::{Payments, Settled, Unsettled, Verified};
 use crate::clock::{Clock, UnixMillis};
-use crate::x402::{AtomicAmount, Network};
+use crate::x402::{Account, AtomicAmount, Network};
 
 /// What every payer has been given and has not paid for yet, or never will.
 #[derive(Debug, Default)]
@@ -27,9 +26,9 @@ struct Book {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Debtor {
-    payer: Address,
+    payer: Account,
     network: Network,
-    asset: Address,
+    asset: Account,
 }
 
 /// What one payer owes; `lost` counts until `until`.
@@ -185,13 +184,16 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::Address;
+
     use super::*;
 
     const MAX: AtomicAmount = AtomicAmount::new(100);
 
     fn debtor(number: u64) -> Debtor {
-        let payer = Address::left_padding_from(&number.to_be_bytes());
-        Debtor { payer, network: "eip155:8453".parse().unwrap(), asset: Address::ZERO }
+        let payer = Address::left_padding_from(&number.to_be_bytes()).into();
+        let asset = Address::ZERO.into();
+        Debtor { payer, network: "eip155:8453".parse().unwrap(), asset }
     }
 
     fn at(hours: i64) -> UnixMillis {

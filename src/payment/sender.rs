@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::digest::{Digest, Digesting};
 use crate::x402::payload::OutgoingExact;
-use crate::x402::{Identified, PaymentId, PaymentIdentity, SignedAuthorization};
+use crate::x402::{Identified, PaymentId, PaymentIdentity, Signed};
 
 /// What tells whoever paid from whoever has read the payment on the chain, where it lies open once
 /// it is settled, signature and all.
@@ -33,7 +33,7 @@ impl Sender {
 
     /// The digest of everything that a payer has signed for this payment, of the signature, and of
     /// the sender. An approval that came along is no part of what was bought.
-    pub(super) fn with(&self, identity: &PaymentIdentity, payment: &SignedAuthorization) -> Digest {
+    pub(super) fn with(&self, identity: &PaymentIdentity, payment: &Signed) -> Digest {
         // No authorization fails to be written; one that did would match no other's identity.
         let signed = serde_json::to_vec(&OutgoingExact::from(payment)).unwrap_or_default();
         let identity = identity.to_string();

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use alloy_primitives::U256;
-
 use super::outlive::outlive;
 use super::{Payments, Reserved, Verified};
 use crate::clock::UnixMillis;
@@ -48,6 +46,7 @@ pub(super) struct Settlement {
     exchange: ExchangeId,
     order: Order,
     sender: Digest,
+    began: UnixMillis,
     /// Whom to ask, in this order.
     facilitators: Vec<Arc<str>>,
     /// Until when they are asked again, where none has taken the order.
@@ -101,7 +100,7 @@ impl Settlement {
         facilitators.extend(all.iter().filter(|name| **name != by).cloned());
         let (ledger, identity, exchange) = hold.keep();
         let (payments, _counted) = (payments.clone(), Counted::begin(payments));
-        let patient_until = None;
+        let (patient_until, began) = (None, payments.clock().now());
         Self {
             payments,
             ledger,
@@ -109,6 +108,7 @@ impl Settlement {
             exchange,
             order,
             sender,
+            began,
             facilitators,
             patient_until,
             _counted,
@@ -142,7 +142,7 @@ impl Settlement {
 
     fn may_wait(&self, now: UnixMillis) -> bool {
         let next = now.plus(ASK_AGAIN_AFTER);
-        let good = self.order.payment.authorization.window().end > U256::from(next.seconds());
+        let good = self.order.payment.ends(self.began.seconds()) > next.seconds();
         good && self.patient_until.is_some_and(|until| next < until)
     }
 

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use alloy_primitives::Address;
 use http::{HeaderName, HeaderValue, header};
 use pingora::proxy::Session;
 
@@ -14,13 +13,15 @@ use super::upstream::Backend;
 use super::{Gateway, inspect};
 use crate::clock;
 use crate::facilitator::Away;
+use crate::facilitator::pool::RETRY_AFTER;
 use crate::limit::{ClientKey, Limiter, TooMany, client_address, rate_limit_headers};
 use crate::payment::{
     Given, Presented, Proven, Reserved, Returning, SignedBy, Standing, Unverified, is_brought,
     present,
 };
 use crate::refusal::{Limit, RateLimitHeaders, Refusal};
-use crate::route::{CanonicalPath, Charge, Found, Route, RouteTable, SettleMoment, Tariff};
+use crate::route::{CanonicalPath, Charge, Found, Route, RouteTable, SettleMoment, Tariff, Terms};
+use crate::x402::Account;
 
 /// What to do with a request that was not refused.
 #[derive(Debug)]
@@ -135,7 +136,7 @@ impl Gateway {
         let presented = match present(headers, terms, client.into(), self.clock.now()) {
             Err(Refusal::PaymentMissing) => {
                 limiter.take_unpaid(client).map_err(|many| limited(Limit::Unpaid, many))?;
-                return Err(Refusal::PaymentMissing.into());
+                return Err(unpaid(terms).into());
             }
             other => other,
         };
@@ -193,7 +194,7 @@ impl Gateway {
         let taken = exchange.now.limiter.take_unpaid(client);
         taken.map_err(|many| limited(Limit::Unpaid, many))?;
         exchange.tier = self.weigh(session, exchange, tariff).await.unwrap_or_default();
-        Err(Refusal::PaymentMissing)
+        Err(unpaid(tariff.terms(exchange.tier)))
     }
 
     /// The own check, in the brackets of the bucket for refused payments: a payment that is good
@@ -261,7 +262,7 @@ impl Gateway {
         let claimed = claimed.await;
         if let (Err(_), Some(class)) = (&claimed, &route.class) {
             // Who sends a payer's payment of before once more takes nothing from the payer.
-            limiter.give_back_class(class, payer.into_array(), client);
+            limiter.give_back_class(class, payer, client);
         }
         claimed
     }
@@ -329,14 +330,22 @@ fn find(session: &Session, routes: &RouteTable) -> Result<Found, Refusal> {
     Ok(routes.find(&request.method, inspect::host(request), &path))
 }
 
+/// What a request without payment is told: the terms, once there is a way to pay.
+fn unpaid(terms: &Terms) -> Refusal {
+    match terms.offers.is_empty() {
+        true => Refusal::FacilitatorUnavailable { retry_after: RETRY_AFTER },
+        false => Refusal::PaymentMissing,
+    }
+}
+
 fn take_class(
     limiter: &Limiter,
     route: &Route,
-    payer: Address,
+    payer: Account,
     client: ClientKey,
 ) -> Result<(), Refusal> {
     let Some(class) = &route.class else { return Ok(()) };
-    let taken = limiter.take_class(class, payer.into_array(), client);
+    let taken = limiter.take_class(class, payer, client);
     taken.map(drop).map_err(|many| limited(Limit::Class, many))
 }
 

@@ -4,8 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use alloy_primitives::Address;
-
 use super::Snapshot;
 use super::answer::Asked;
 use super::keeping::Keeping;
@@ -16,7 +14,7 @@ use crate::observe::Stages;
 use crate::payment::{Prepaid, Presented, Settled, Verified};
 use crate::refusal::Refusal;
 use crate::route::{Route, Tier};
-use crate::x402::{AtomicAmount, Network};
+use crate::x402::{Account, AtomicAmount, Network};
 
 /// What is known of one exchange so far.
 #[derive(Debug)]
@@ -60,7 +58,7 @@ pub struct Exchange {
 #[derive(Clone, Debug)]
 pub struct Paid {
     /// Who pays.
-    pub payer: Address,
+    pub payer: Account,
     /// CAIP-2 network.
     pub network: Network,
     /// Atomic units.

@@ -63,7 +63,7 @@ impl Backend {
         }
         request.insert_header("X-Tollgate-Exchange", exchange.id.to_string())?;
         if let Some(paid) = &exchange.paid {
-            request.insert_header("X-Tollgate-Payer", paid.payer.to_checksum(None))?;
+            request.insert_header("X-Tollgate-Payer", paid.payer.to_string())?;
             request.insert_header("X-Tollgate-Amount", paid.amount.to_string())?;
             request.insert_header("X-Tollgate-Network", paid.network.as_str())?;
         }

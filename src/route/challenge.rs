@@ -2,14 +2,16 @@
 
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
+
 use super::path::CanonicalPath;
 use super::pattern::PathPattern;
-use super::{Challenge, Honoured, OfferedBy, ResourceUrl, Terms};
+use super::{Challenge, FeePayer, FeePayers, Honoured, OfferedBy, ResourceUrl, Terms};
 use crate::clock::UnixMillis;
 use crate::x402::extensions::{Extensions, GasSponsoring};
 use crate::x402::{
     AtomicAmount, Identifying, Network, Offer, PaymentRequired, PaymentRequiredV1,
-    PaymentRequirementsV1, Resource, Version, encoding,
+    PaymentRequirementsV1, Pubkey, Resource, Version, encoding,
 };
 
 /// Why a 402 cannot be made.
@@ -60,7 +62,7 @@ impl Challenge {
             extensions: Extensions {
                 eip2612_gas_sponsoring: offers
                     .iter()
-                    .find_map(|offer| offer.approvals.map(|_| GasSponsoring)),
+                    .find_map(|offer| offer.evm()?.approvals.map(|_| GasSponsoring)),
                 payment_identifier: identifying.declared(),
             },
         })?;
@@ -94,11 +96,72 @@ impl Terms {
         } else {
             ResourceUrl::OfRequest { origin }
         };
-        let challenge = Challenge::new(&resource, &bare(&offers), identifying, PAYMENT_REQUIRED)?;
-        let honoured = Vec::new();
-        let ready = OnceLock::new();
-        let instructions = None;
-        Ok(Self { resource, offers, honoured, identifying, challenge, instructions, url, ready })
+        // Whether all fits is found out now, and not when it is known who pays fees.
+        let longest: Vec<_> = offers.iter().map(|by| Arc::new(by.offer.paid_by(LONGEST))).collect();
+        Challenge::new(&resource, &longest, identifying, PAYMENT_REQUIRED)?;
+        let mut terms = Self {
+            resource,
+            offers: payable(&offers, &|_| None),
+            wanted: offers,
+            honoured: Vec::new(),
+            identifying,
+            challenge: Challenge { header: Bytes::new(), body: Bytes::from_static(b"{}") },
+            instructions: None,
+            url,
+            ready: OnceLock::new(),
+        };
+        terms.write();
+        Ok(terms)
+    }
+
+    /// Whether these payers of fees are the ones that it tells.
+    pub(super) fn is_told(&self, payers: &FeePayers<'_>) -> bool {
+        let same = |(told, by): (&OfferedBy, &OfferedBy)| {
+            let extra = |by: &OfferedBy| by.offer.requirements.extra.clone();
+            extra(told) == extra(by) && told.facilitators == by.facilitators
+        };
+        // Without an offer on Solana there is nothing to ask for.
+        if !self.wanted.iter().any(|by| by.offer.awaits_fee_payer()) {
+            return true;
+        }
+        let offers = payable(&self.wanted, payers);
+        // Who is away for a while is not forgotten: what it has said may still be true.
+        offers.len() < self.offers.len()
+            || (offers.len() == self.offers.len() && self.offers.iter().zip(&offers).all(same))
+    }
+
+    /// Offers what can be paid with these payers of fees; what was offered before is taken until a
+    /// moment.
+    pub(super) fn tell(&mut self, payers: &FeePayers<'_>, until: UnixMillis, now: UnixMillis) {
+        if self.is_told(payers) {
+            return;
+        }
+        let before = self.clone();
+        self.offers = payable(&self.wanted, payers);
+        self.honoured.clear();
+        self.honour(&before, until, now);
+        self.write();
+    }
+
+    /// Makes the 402 ready; there is none while nothing can be paid.
+    fn write(&mut self) {
+        let offers = bare(&self.offers);
+        let written = Challenge::new(&self.resource, &offers, self.identifying, PAYMENT_REQUIRED);
+        if let Ok(challenge) = written {
+            self.challenge = challenge;
+        }
+        self.ready = OnceLock::new();
+    }
+
+    /// Whether a payment on this network cannot be taken now, only because it is not known who pays
+    /// its fee.
+    pub fn awaits(&self, network: &str) -> bool {
+        let here = |by: &&OfferedBy| {
+            let names = [Version::V1, Version::V2].map(|version| by.offer.network_in(version));
+            names.contains(&network)
+        };
+        let waits = |by: &OfferedBy| by.offer.awaits_fee_payer() && here(&by);
+        self.wanted.iter().any(waits) && !self.offers.iter().any(|by| here(&by))
     }
 
     /// Takes what `before` offered, and these do not, until this moment; what `before` took from
@@ -108,7 +171,7 @@ impl Terms {
         let past = before.honoured.iter().filter(|past| now < past.until).cloned();
         let due = |by: &OfferedBy| {
             let due = &by.offer.requirements;
-            (due.network.clone(), due.asset, due.pay_to, due.amount, due.extra.method)
+            (due.network.clone(), due.asset, due.pay_to, due.amount, due.extra.clone())
         };
         for past in offered.chain(past) {
             let known = |by: &OfferedBy| due(by) == due(&past.by);
@@ -163,6 +226,21 @@ impl Terms {
             .unwrap_or_else(|_| self.challenge.clone())
     }
 }
+
+/// The offers that can be paid, with these payers of fees.
+fn payable(wanted: &[OfferedBy], payers: &FeePayers<'_>) -> Vec<OfferedBy> {
+    let told = |by: &OfferedBy| {
+        if !by.offer.awaits_fee_payer() {
+            return Some(by.clone());
+        }
+        let FeePayer { key, facilitators } = payers(by)?;
+        Some(OfferedBy { offer: Arc::new(by.offer.paid_by(key)), facilitators, risk: by.risk })
+    };
+    wanted.iter().filter_map(told).collect()
+}
+
+/// The key that is longest in base58.
+const LONGEST: Pubkey = Pubkey::new_from_array([0xff; 32]);
 
 fn bare(offers: &[OfferedBy]) -> Vec<Arc<Offer>> {
     offers.iter().map(|offered| Arc::clone(&offered.offer)).collect()

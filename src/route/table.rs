@@ -133,7 +133,7 @@ impl RouteTable {
 fn assets(routes: &[Arc<Route>]) -> Vec<Arc<Offer>> {
     let mut assets: Vec<Arc<Offer>> = Vec::new();
     for terms in routes.iter().flat_map(|route| route.charge.all()) {
-        for OfferedBy { offer, .. } in &terms.offers {
+        for OfferedBy { offer, .. } in &terms.wanted {
             let same = |known: &Arc<Offer>| {
                 let same_name = known.network_in(Version::V1) == offer.network_in(Version::V1);
                 let (known, offer) = (&known.requirements, &offer.requirements);

@@ -18,7 +18,7 @@ use crate::refusal::Refusal;
 use crate::x402::{AtomicAmount, Network};
 
 /// The terms of a route whose price depends on the request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tariff {
     /// In the order of the configuration: the first that is met counts.
     pub rules: Vec<PriceRule>,
@@ -27,7 +27,7 @@ pub struct Tariff {
 }
 
 /// Terms for some requests.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PriceRule {
     /// Which ones.
     pub when: When,

@@ -9,12 +9,12 @@ use arc_swap::ArcSwap;
 use super::ServeError;
 use super::upstreams::{Upstreams, Workers};
 use crate::access::Access;
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixMillis};
 use crate::config::{Config, FacilitatorSettings, NetworkSettings, Switch};
-use crate::facilitator::Facilitator;
 use crate::facilitator::chain::{Chain, Reader, RpcUrl};
 use crate::facilitator::http::{Http, Settings as Hosted};
 use crate::facilitator::simulated::Simulated;
+use crate::facilitator::{Facilitator, Pool};
 use crate::fault::Fault;
 use crate::ledger::answers::Answers;
 use crate::ledger::{Keep, Ledger};
@@ -22,7 +22,7 @@ use crate::limit::Limiter;
 use crate::observe::{AccessLog, Metrics};
 use crate::payment::Payments;
 use crate::proxy::{Gateway, Ids, Settings, Snapshot};
-use crate::route::{Route, RouteTable, SettleMoment};
+use crate::route::{FeePayer, OfferedBy, Route, RouteTable, SettleMoment};
 use crate::x402::Network;
 
 /// A gateway and what must live beside it.
@@ -40,7 +40,7 @@ pub(super) struct House {
 
 impl House {
     /// Starts bundled services, looks names up once.
-    pub(super) async fn build(config: &Config, ledger: Ledger) -> Result<Self, ServeError> {
+    pub(super) async fn build(config: &mut Config, ledger: Ledger) -> Result<Self, ServeError> {
         let log = if config.server.access_log == Switch::On {
             AccessLog::to(std::io::stdout()).map_err(ServeError::Process)?
         } else {
@@ -54,6 +54,9 @@ impl House {
         let payments = Payments::with_readers(ledger, settlers, clock.clone()).keeping(answers);
         let (upstreams, workers) = Upstreams::start(&config.upstreams).await?;
         let limiter = Limiter::new(&config.limits);
+        if let Some(routes) = told(&config.routes, payments.pool(), clock.now()) {
+            config.routes = routes;
+        }
         let now = Arc::new(ArcSwap::from_pointee(snapshot(config, &upstreams, limiter)?));
         let gateway = Gateway {
             now: Arc::clone(&now),
@@ -66,6 +69,20 @@ impl House {
         let keep = config.keep;
         Ok(Self { gateway, metrics, payments, keep, now, upstreams, workers })
     }
+}
+
+/// These routes as they are told by whoever pays fees now, where that changes any.
+pub(super) fn told(routes: &[Arc<Route>], pool: &Pool, now: UnixMillis) -> Option<Vec<Arc<Route>>> {
+    let payers = |by: &OfferedBy| {
+        let network = &by.offer.requirements.network;
+        let (key, facilitators) = pool.fee_payer(&by.facilitators, network)?;
+        Some(FeePayer { key, facilitators: facilitators.into() })
+    };
+    let until = now.plus(FEE_PAYER_GRACE);
+    let changed: Vec<_> = routes.iter().map(|route| route.told(&payers, until, now)).collect();
+    let some = changed.iter().any(Option::is_some);
+    let both = routes.iter().zip(changed);
+    some.then(|| both.map(|(old, new)| new.map_or_else(|| Arc::clone(old), Arc::new)).collect())
 }
 
 /// What is served by a configuration.
@@ -164,6 +181,10 @@ pub(super) fn setting(
 ) -> ServeError {
     ServeError::Setting(what.into(), Some(Box::new(error)))
 }
+
+/// How long payments are taken whose fee somebody pays who was told before: facilitators with
+/// several keys name another one each time they are asked, and whoever pays by hand takes minutes.
+const FEE_PAYER_GRACE: Duration = Duration::from_secs(5 * 60);
 
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// As deep as blocks stay on any of the built-in networks; recovery is in no hurry.

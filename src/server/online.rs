@@ -15,7 +15,7 @@ use crate::facilitator::http::Http;
 use crate::fault::Fault;
 use crate::x402::permit2::{EXACT_PROXY, PERMIT2};
 use crate::x402::requirements::SCHEME_EXACT;
-use crate::x402::{AssetTransferMethod, SupportedKind};
+use crate::x402::{AssetTransferMethod, Domains, SupportedKind};
 
 /// What the look came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub async fn check(config: &Config, out: &mut impl Write) -> Result<Online, Serv
     let answers = ask(&facilitators).await;
     let mut looked = HashMap::new();
     for (name, network) in &config.networks {
-        if network.transfer.method() == AssetTransferMethod::Permit2 {
+        if network.transfer.method() == Some(AssetTransferMethod::Permit2) {
             looked.insert(&**name, look(config, network).await?);
         }
     }
@@ -62,7 +62,10 @@ async fn look(config: &Config, network: &NetworkSettings) -> Result<Looked, Serv
         return Ok(None);
     }
     let reader: Reader = reader(nodes)?;
-    Ok(Some(reader.lacks(network.asset, network.approved_under.as_ref()).await))
+    let (Some(asset), Domains::Evm(domains)) = (network.asset.evm(), &network.domains) else {
+        return Ok(None);
+    };
+    Ok(Some(reader.lacks(asset, domains.approvals.as_ref()).await))
 }
 
 /// The network's own nodes, or those of a facilitator of ours that settles there.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +13,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, interval};
 
 use super::ServeError;
-use super::assemble::{needs_answers, snapshot};
+use super::assemble::{needs_answers, snapshot, told};
 use super::tls::Certificates;
 use super::upstreams::Upstreams;
 use crate::clock::Clock;
 use crate::config::{Config, Switch, Watched};
 use crate::observe::Metrics;
+use crate::payment::Payments;
 use crate::proxy::Snapshot;
 use crate::proxy::admin::Reload;
 
@@ -29,6 +31,8 @@ pub(super) struct Reloader {
     /// Where clients come by TLS.
     pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) metrics: Arc<Metrics>,
+    /// Whoever settles, and says who pays fees.
+    pub(super) payments: Payments,
 }
 
 /// What asks for a reload.
@@ -61,11 +65,14 @@ impl Occasions {
     }
 
     /// Waits for the next one; who asked for it, if somebody waits for what becomes of it.
-    async fn next(&mut self, config: &Config) -> Option<oneshot::Sender<Result<String, String>>> {
+    async fn next(
+        &mut self,
+        files: Vec<Watched>,
+    ) -> Option<oneshot::Sender<Result<String, String>>> {
         let Self { signal, requests, watch } = self;
         let changed = async {
             match watch {
-                Some(watch) => watch.changed(config).await,
+                Some(watch) => watch.changed(&files).await,
                 None => std::future::pending().await,
             }
         };
@@ -78,16 +85,16 @@ impl Occasions {
 }
 
 impl Watch {
-    async fn changed(&mut self, config: &Config) {
+    async fn changed(&mut self, files: &[Watched]) {
         loop {
             self.every.tick().await;
             let mut changed = false;
-            for Watched { path, digest } in config.files() {
+            for Watched { path, digest } in files {
                 let file = path.clone();
                 let read = tokio::task::spawn_blocking(move || std::fs::read(file).map(keccak256));
                 // A file that is not there is about to be: editors and mounts exchange it.
                 let Ok(Ok(found)) = read.await else { continue };
-                let seen = self.seen.insert(path, found).unwrap_or(digest);
+                let seen = self.seen.insert(path.clone(), found).unwrap_or(*digest);
                 changed |= found != seen;
             }
             if changed {
@@ -98,10 +105,18 @@ impl Watch {
 }
 
 impl Reloader {
-    /// Takes over what has changed, whenever that is asked for.
+    /// Takes over what has changed, whenever that is asked for, and who pays fees as soon as
+    /// somebody else does.
     pub(super) async fn keep_reloading(mut self, mut occasions: Occasions) {
+        let mut looks = interval(TELL_EVERY);
         loop {
-            let asked = occasions.next(&self.config).await;
+            let mut next = pin!(occasions.next(self.config.files()));
+            let asked = loop {
+                tokio::select! {
+                    asked = &mut next => break asked,
+                    _ = looks.tick() => self.tell_again(),
+                }
+            };
             let done = self.reload().await;
             self.metrics.reloaded(done.is_ok());
             match &done {
@@ -135,6 +150,8 @@ impl Reloader {
         if next.certificates.is_empty() != self.config.certificates.is_empty() {
             return Err("clients come by TLS from now on, or no longer: restart".to_owned());
         }
+        let told = told(&next.routes, self.payments.pool(), Clock::System.now());
+        next.routes = told.unwrap_or(next.routes);
         self.honour(&mut next);
         let upstreams = self.upstreams.changed(&next.upstreams).await;
         let upstreams = upstreams.map_err(|error| format!("{error}: restart"))?;
@@ -150,6 +167,21 @@ impl Reloader {
         Ok(format!("{routes} routes, {warnings} warnings"))
     }
 
+    /// Tells the routes of now who pays fees, where that has changed.
+    fn tell_again(&mut self) {
+        let routes = told(&self.config.routes, self.payments.pool(), Clock::System.now());
+        let Some(routes) = routes else { return };
+        let before = std::mem::replace(&mut self.config.routes, routes);
+        let limiter = self.now.load().limiter.changed(&self.config.limits);
+        match snapshot(&self.config, &self.upstreams, limiter) {
+            Ok(snapshot) => self.now.store(Arc::new(snapshot)),
+            Err(error) => {
+                tracing::error!(%error, "who pays fees has changed, and cannot be told");
+                self.config.routes = before;
+            }
+        }
+    }
+
     /// Lets the routes of `next` take the prices of now for a while.
     fn honour(&self, next: &mut Config) {
         let now = Clock::System.now();
@@ -162,6 +194,9 @@ impl Reloader {
         }
     }
 }
+
+/// Between two looks at who pays fees.
+const TELL_EVERY: Duration = Duration::from_millis(250);
 
 /// Between two looks at the file.
 const WATCH_EVERY: Duration = Duration::from_secs(2);

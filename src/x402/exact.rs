@@ -1,4 +1,4 @@
-//! What a payer has signed for `exact` on EVM networks, as it is written in a payment.
+//! What a payer has signed for `exact`, as it is written in a payment.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::evm::{Authorization, Form, SignedAuthorization, decimal};
+use super::payload::PayloadError;
 use super::permit2::{Approval, Permit};
+use super::{Signed, SvmPayment, encoding};
 
 /// The scheme's part of an outgoing payload.
 #[derive(Serialize)]
@@ -28,6 +30,11 @@ pub enum OutgoingExact<'a> {
         signature: String,
         /// What was signed.
         permit2_authorization: Box<OutgoingPermit>,
+    },
+    /// On Solana.
+    Svm {
+        /// Base64.
+        transaction: String,
     },
 }
 
@@ -69,6 +76,15 @@ struct OutgoingApproval<'a> {
     deadline: U256,
     signature: String,
     version: &'a str,
+}
+
+impl<'a> From<&'a Signed> for OutgoingExact<'a> {
+    fn from(payment: &'a Signed) -> Self {
+        match payment {
+            Signed::Evm(signed) => signed.into(),
+            Signed::Svm(signed) => Self::Svm { transaction: encoding::encode(signed.wire()) },
+        }
+    }
 }
 
 impl<'a> From<&'a SignedAuthorization> for OutgoingExact<'a> {
@@ -116,10 +132,12 @@ impl OutgoingExtensions<'_> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireExact<'a> {
-    #[serde(borrow)]
-    signature: Cow<'a, str>,
+    #[serde(borrow, default)]
+    signature: Option<Cow<'a, str>>,
     authorization: Option<WireAuthorization>,
     permit2_authorization: Option<WirePermit>,
+    #[serde(borrow, default)]
+    transaction: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -211,24 +229,28 @@ struct WireApproval<'a> {
 
 impl WireExact<'_> {
     /// What was signed, with what came along.
-    pub(super) fn signed(
-        self,
-        extensions: Option<&RawValue>,
-    ) -> Result<SignedAuthorization, serde_json::Error> {
-        let signature = signature(&self.signature);
-        let both = || serde_json::Error::custom("`authorization` and `permit2Authorization`");
-        let neither = || serde_json::Error::missing_field("authorization");
-        match (self.authorization, self.permit2_authorization) {
-            (Some(wire), None) => {
-                let authorization = wire.into();
-                Ok(SignedAuthorization { authorization, signature, approval: None })
+    pub(super) fn signed(self, extensions: Option<&RawValue>) -> Result<Signed, PayloadError> {
+        let json = PayloadError::Json;
+        let both = || serde_json::Error::custom("more than one kind of payment");
+        let missing = |field| json(serde_json::Error::missing_field(field));
+        let signature = self.signature.as_deref().map(signature);
+        let signature = signature.ok_or_else(|| missing("signature"));
+        match (self.authorization, self.permit2_authorization, self.transaction) {
+            (Some(wire), None, None) => {
+                let (authorization, signature) = (wire.into(), signature?);
+                Ok(SignedAuthorization { authorization, signature, approval: None }.into())
             }
-            (None, Some(wire)) => {
-                let approval = extensions.map(approval).transpose()?.flatten().map(Box::new);
-                Ok(SignedAuthorization { authorization: wire.into(), signature, approval })
+            (None, Some(wire), None) => {
+                let (authorization, signature) = (wire.into(), signature?);
+                let approval = extensions.map(approval).transpose().map_err(json)?;
+                let approval = approval.flatten().map(Box::new);
+                Ok(SignedAuthorization { authorization, signature, approval }.into())
             }
-            (Some(_), Some(_)) => Err(both()),
-            (None, None) => Err(neither()),
+            (None, None, Some(transaction)) => SvmPayment::from_base64(&transaction)
+                .map(Signed::from)
+                .map_err(PayloadError::Transaction),
+            (None, None, None) => Err(missing("authorization")),
+            (Some(_) | None, _, _) => Err(json(both())),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What a facilitator answers, and what a client is told of a settlement.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::svm::{NOBODY, Pubkey};
 
 /// The answer of `POST /verify`. Source: x402 v2 §7.1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,4 +59,15 @@ pub struct SupportedKind {
     pub scheme: String,
     /// CAIP-2 network in version 2, a name in version 1.
     pub network: String,
+    /// What offers there have to say; anything at all.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub extra: Value,
+}
+
+impl SupportedKind {
+    /// Who pays the fees of payments on Solana, if it is said.
+    pub fn fee_payer(&self) -> Option<Pubkey> {
+        let named: Pubkey = self.extra.get("feePayer")?.as_str()?.parse().ok()?;
+        Some(named).filter(|key| *key != NOBODY)
+    }
 }

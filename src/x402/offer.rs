@@ -5,9 +5,10 @@ use std::fmt;
 use alloy_primitives::{Address, B256};
 
 use super::permit2::PERMIT2;
-use super::requirements::AssetTransferMethod;
+use super::requirements::{AssetTransferMethod, EvmExtra, Extra, ExtraV1};
+use super::svm::{NOBODY, Pubkey, SvmDue};
 use super::{
-    Eip712Domain, Form, Network, PaymentRequirements, PaymentRequirementsV1, SignedAuthorization,
+    Account, Eip712Domain, Form, Network, PaymentRequirements, PaymentRequirementsV1, Signed,
     Version,
 };
 
@@ -19,29 +20,103 @@ pub struct Offer {
     /// In the words of version 1, which has none for Permit2. Its `resource` is the route's own
     /// URL.
     pub v1: Option<PaymentRequirementsV1>,
-    /// What signatures are checked under: the asset's domain, or Permit2's.
-    pub domain: Eip712Domain,
+    /// What signatures are checked under.
+    pub domains: Domains,
+}
+
+/// What signatures for an offer are checked under, by the kind of its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domains {
+    /// On an EVM network.
+    Evm(EvmDomains),
+    /// On Solana: nothing but what is signed, which names its block.
+    Svm,
+}
+
+/// What signatures for an offer on an EVM network are checked under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvmDomains {
+    /// The asset's domain, or Permit2's.
+    pub payments: Eip712Domain,
     /// What approvals for Permit2 are checked under, where they are paid for: the asset's domain.
     pub approvals: Option<Eip712Domain>,
 }
 
 impl Offer {
     /// What makes a payment for this offer itself.
-    pub fn identity(&self, payment: &SignedAuthorization) -> PaymentIdentity {
-        PaymentIdentity {
-            network: self.requirements.network.clone(),
-            contract: match payment.authorization.form {
-                Form::Eip3009 => self.requirements.asset,
-                Form::Permit2(_) => PERMIT2,
-            },
-            payer: payment.authorization.from,
-            nonce: payment.authorization.nonce,
+    pub fn identity(&self, payment: &Signed) -> PaymentIdentity {
+        let (contract, payer, nonce) = match payment {
+            Signed::Evm(signed) => {
+                let contract = match signed.authorization.form {
+                    Form::Eip3009 => self.requirements.asset,
+                    Form::Permit2(_) => PERMIT2.into(),
+                };
+                (contract, signed.authorization.from.into(), signed.authorization.nonce)
+            }
+            Signed::Svm(signed) => {
+                (signed.transfer().mint.into(), signed.payer().into(), signed.hash())
+            }
+        };
+        let network = self.requirements.network.clone();
+        PaymentIdentity { network, contract, payer, nonce }
+    }
+
+    /// How it moves the asset on an EVM network; nothing on another.
+    pub fn method(&self) -> Option<AssetTransferMethod> {
+        self.requirements.extra.evm().map(|EvmExtra { method, .. }| *method)
+    }
+
+    /// The domains that signatures are checked under on an EVM network; nothing on another.
+    pub fn evm(&self) -> Option<&EvmDomains> {
+        match &self.domains {
+            Domains::Evm(domains) => Some(domains),
+            Domains::Svm => None,
         }
     }
 
-    /// How it moves the asset.
-    pub fn method(&self) -> AssetTransferMethod {
-        self.requirements.extra.method
+    /// Whether nobody can pay it before it is known who pays the fee.
+    pub fn awaits_fee_payer(&self) -> bool {
+        self.requirements.extra.svm().is_some_and(|extra| extra.fee_payer == NOBODY)
+    }
+
+    /// The same offer on Solana whose fee this account pays; any other as it is.
+    pub fn paid_by(&self, fee_payer: Pubkey) -> Self {
+        let mut offer = self.clone();
+        if let Extra::Svm(extra) = &mut offer.requirements.extra {
+            extra.fee_payer = fee_payer;
+        }
+        if let Some(ExtraV1::Svm(extra)) = offer.v1.as_mut().map(|v1| &mut v1.extra) {
+            extra.fee_payer = fee_payer;
+        }
+        offer
+    }
+
+    /// What a payment must do on Solana; nothing on another network.
+    pub fn svm(&self) -> Option<SvmDue<'_>> {
+        let due = &self.requirements;
+        let (Some(asset), Some(pay_to), Extra::Svm(extra)) =
+            (due.asset.svm(), due.pay_to.svm(), &due.extra)
+        else {
+            return None;
+        };
+        Some(SvmDue { asset, pay_to, amount: due.amount, extra })
+    }
+
+    /// Whether this is the kind of payment that it takes.
+    pub fn takes(&self, payment: &Signed) -> bool {
+        match payment {
+            Signed::Evm(signed) => self.method() == Some(signed.authorization.method()),
+            Signed::Svm(_) => self.domains == Domains::Svm,
+        }
+    }
+
+    /// Whether the payer has signed this payment, with a key and for this network.
+    pub fn proves(&self, payment: &Signed) -> bool {
+        match (payment, &self.domains) {
+            (Signed::Evm(signed), Domains::Evm(domains)) => signed.prove(&domains.payments).is_ok(),
+            (Signed::Svm(signed), Domains::Svm) => signed.prove().is_ok(),
+            (Signed::Evm(_), Domains::Svm) | (Signed::Svm(_), Domains::Evm(_)) => false,
+        }
     }
 
     /// Its network as a version of the protocol names it; version 1 has no name for some.
@@ -55,20 +130,21 @@ impl Offer {
 
 /// What makes two payments the same: what was signed, never how it was written.
 ///
-/// Displayed as `eip155:8453/0xcontract/0xpayer/0xnonce`, in lower case.
+/// Displayed as `eip155:8453/0xcontract/0xpayer/0xnonce`, in lower case, or as
+/// `solana:…/mint/payer/0xhash`. Where a chain's own code has it, accounts are that chain's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PaymentIdentity {
+pub struct PaymentIdentity<A = Account> {
     /// CAIP-2 network.
     pub network: Network,
     /// Who takes each number of a payer once: the asset itself, or [`PERMIT2`] for all assets.
-    pub contract: Address,
+    pub contract: A,
     /// Who pays.
-    pub payer: Address,
-    /// The payer's own number for this payment.
+    pub payer: A,
+    /// The payer's own number for this payment; on Solana the hash of the message.
     pub nonce: B256,
 }
 
-impl PaymentIdentity {
+impl PaymentIdentity<Address> {
     /// How its money is moved.
     pub fn method(&self) -> AssetTransferMethod {
         match self.contract {
@@ -78,8 +154,17 @@ impl PaymentIdentity {
     }
 }
 
+impl PaymentIdentity {
+    /// The same on an EVM network; nothing on another.
+    pub fn evm(&self) -> Option<PaymentIdentity<Address>> {
+        let (contract, payer) = (self.contract.evm()?, self.payer.evm()?);
+        Some(PaymentIdentity { network: self.network.clone(), contract, payer, nonce: self.nonce })
+    }
+}
+
 impl fmt::Display for PaymentIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{:#x}/{:#x}/{:#x}", self.network, self.contract, self.payer, self.nonce)
+        let (contract, payer) = (self.contract.folded(), self.payer.folded());
+        write!(f, "{}/{contract}/{payer}/{:#x}", self.network, self.nonce)
     }
 }

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
-use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::evm::SignedAuthorization;
+use super::exact::WireExact;
 pub use super::exact::{OutgoingExact, OutgoingExtensions};
-use super::exact::{WireExact, hex_text};
-use super::{AtomicAmount, Identified, PaymentRequirements, PaymentRequirementsV1, encoding};
+use super::{
+    Account, AtomicAmount, ErrorReason, Identified, PaymentRequirements, PaymentRequirementsV1,
+    Signed, encoding,
+};
 
 /// A version of the protocol; on the wire the number 1 or 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,7 +28,7 @@ pub struct PaymentPayload {
     /// Which offer the client took, in the words of its version.
     pub choice: Choice,
     /// What it signed.
-    pub payment: SignedAuthorization,
+    pub payment: Signed,
     /// What it calls what it buys; version 1 has no word for that.
     pub identified: Identified,
 }
@@ -50,10 +51,10 @@ pub enum Choice {
         network: Box<str>,
         /// Atomic units.
         amount: AtomicAmount,
-        /// Contract of the asset.
-        asset: Address,
+        /// Contract or mint of the asset.
+        asset: Account,
         /// Who is paid.
-        pay_to: Address,
+        pay_to: Account,
     },
 }
 
@@ -69,6 +70,9 @@ pub enum PayloadError {
     /// Not the JSON of a payment.
     #[error("the payment header is not the JSON of a payment: {0}")]
     Json(#[source] serde_json::Error),
+    /// A transaction that could not be anybody's payment.
+    #[error("the transaction is no payment: {}", .0.code())]
+    Transaction(ErrorReason),
     /// Neither version 1 nor version 2.
     #[error("x402Version is {0}; this server speaks 1 and 2")]
     Version(u64),
@@ -93,7 +97,7 @@ impl PaymentPayload {
     /// Reads the JSON inside a payment header.
     ///
     /// # Errors
-    /// `Json` or `Version`.
+    /// `Json`, `Transaction` or `Version`.
     pub fn from_json(json: &[u8]) -> Result<Self, PayloadError> {
         let wire: WirePayload<'_> = serde_json::from_slice(json).map_err(PayloadError::Json)?;
         let mut identified = Identified::Not;
@@ -119,7 +123,7 @@ impl PaymentPayload {
         };
         let exact: WireExact<'_> =
             serde_json::from_str(wire.payload.get()).map_err(PayloadError::Json)?;
-        let payment = exact.signed(wire.extensions).map_err(PayloadError::Json)?;
+        let payment = exact.signed(wire.extensions)?;
         Ok(Self { choice, payment, identified })
     }
 
@@ -174,14 +178,14 @@ pub enum OutgoingPayload<'a> {
 
 impl<'a> OutgoingPayload<'a> {
     /// A payment in version 1 words.
-    pub fn v1(offer: &'a PaymentRequirementsV1, payment: &'a SignedAuthorization) -> Self {
+    pub fn v1(offer: &'a PaymentRequirementsV1, payment: &'a Signed) -> Self {
         let (scheme, network) = (&*offer.scheme, &*offer.network);
         Self::V1 { x402_version: Version::V1, scheme, network, payload: payment.into() }
     }
 
     /// A payment in version 2 words.
-    pub fn v2(accepted: &'a PaymentRequirements, payment: &'a SignedAuthorization) -> Self {
-        let extensions = OutgoingExtensions::of(payment);
+    pub fn v2(accepted: &'a PaymentRequirements, payment: &'a Signed) -> Self {
+        let extensions = payment.evm().and_then(OutgoingExtensions::of);
         Self::V2 { x402_version: Version::V2, accepted, payload: payment.into(), extensions }
     }
 }
@@ -231,10 +235,8 @@ struct WireAccepted<'a> {
     #[serde(borrow)]
     network: Cow<'a, str>,
     amount: AtomicAmount,
-    #[serde(deserialize_with = "hex_text")]
-    asset: Address,
-    #[serde(deserialize_with = "hex_text")]
-    pay_to: Address,
+    asset: Account,
+    pay_to: Account,
 }
 
 fn present<T>(field: Option<T>, name: &'static str) -> Result<T, PayloadError> {

@@ -63,6 +63,54 @@ reasons! {
     ApprovalSpender = "eip2612_spender_not_permit2",
     /// The approval is not for the permitted amount; the proxy takes no other.
     ApprovalValue = "permit2_2612_amount_mismatch",
+    /// The bytes are no transaction that validators read.
+    SvmTransaction = "invalid_exact_svm_payload_transaction_could_not_be_decoded",
+    /// Some of the transaction's accounts are in lookup tables, where nobody can check them.
+    SvmLookupTables = "invalid_exact_svm_payload_address_lookup_tables",
+    /// The transaction has fewer than three or more than six instructions.
+    SvmInstructions = "invalid_exact_svm_payload_transaction_instructions_length",
+    /// The first instruction does not say how much work the transaction may be.
+    SvmComputeLimit =
+        "invalid_exact_svm_payload_transaction_instructions_compute_limit_instruction",
+    /// The second instruction does not say what that work pays.
+    SvmComputePrice =
+        "invalid_exact_svm_payload_transaction_instructions_compute_price_instruction",
+    /// The work would pay more than whoever pays the fee takes upon itself.
+    SvmComputePriceTooHigh =
+        "invalid_exact_svm_payload_transaction_instructions_compute_price_instruction_too_high",
+    /// The third instruction is not the transfer.
+    SvmNoTransfer = "invalid_exact_svm_payload_no_transfer_instruction",
+    /// The fourth instruction is neither a memo nor a wallet's own guard.
+    SvmFourth = "invalid_exact_svm_payload_unknown_fourth_instruction",
+    /// The fifth is not.
+    SvmFifth = "invalid_exact_svm_payload_unknown_fifth_instruction",
+    /// The sixth is not.
+    SvmSixth = "invalid_exact_svm_payload_unknown_sixth_instruction",
+    /// Whoever pays the fee is not who was advertised.
+    SvmFeePayer = "invalid_exact_svm_fee_payer_mismatch",
+    /// Whoever pays the fee would pay the amount.
+    SvmFeePayerMoves = "invalid_exact_svm_payload_transaction_fee_payer_transferring_funds",
+    /// An instruction touches the account of whoever pays the fee.
+    SvmFeePayerUsed =
+        "invalid_exact_svm_payload_transaction_fee_payer_included_in_instruction_accounts",
+    /// More accounts have to sign than payer and fee payer, and each costs the latter.
+    SvmSigners = "invalid_exact_svm_payload_excessive_signers",
+    /// The transfer is of another mint.
+    SvmMint = "invalid_exact_svm_payload_mint_mismatch",
+    /// The transfer is not to the payee's own token account.
+    SvmRecipient = "invalid_exact_svm_payload_recipient_mismatch",
+    /// The transfer is not of the amount asked for.
+    SvmAmount = "invalid_exact_svm_payload_amount_mismatch",
+    /// There is not one memo, and the offer asks for one.
+    SvmMemoCount = "invalid_exact_svm_payload_memo_count",
+    /// The memo is not what the offer asks for.
+    SvmMemo = "invalid_exact_svm_payload_memo_mismatch",
+    /// The payer has not signed this transaction.
+    SvmSignature = "invalid_exact_svm_payload_signature_invalid",
+    /// The chain would not execute the transaction.
+    SvmSimulation = "invalid_exact_svm_transaction_simulation_failed",
+    /// The transaction was not taken, or was executed and failed.
+    SvmFailed = "invalid_exact_svm_transaction_failed",
     /// The authorization was used before.
     DuplicateSettlement = "duplicate_settlement",
     /// The facilitator refused to verify and gave a reason that is not in this list.
@@ -79,6 +127,7 @@ impl ErrorReason {
             "invalid_exact_evm_payload_value_mismatch" => Some(Self::ValueMismatch),
             "invalid_exact_evm_insufficient_balance" => Some(Self::InsufficientFunds),
             "invalid_exact_evm_nonce_already_used" => Some(Self::DuplicateSettlement),
+            "transaction_simulation_failed" => Some(Self::SvmSimulation),
             _ => None,
         };
         respelled.or_else(|| Self::ALL.iter().copied().find(|reason| reason.code() == code))

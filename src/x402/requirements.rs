@@ -1,10 +1,10 @@
 //! What a resource server asks for: one offer to pay, and the 402 that lists the offers.
 
-use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
 use super::extensions::Extensions;
-use super::{AtomicAmount, Network, Version};
+use super::svm::SvmExtra;
+use super::{Account, AtomicAmount, Network, Version};
 
 /// One way to pay for a resource. Source: x402 v2 §5.1.2.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,21 +16,47 @@ pub struct PaymentRequirements {
     pub network: Network,
     /// Atomic units of the asset.
     pub amount: AtomicAmount,
-    /// Contract of the asset.
-    #[serde(serialize_with = "checksummed")]
-    pub asset: Address,
+    /// Contract or mint of the asset.
+    pub asset: Account,
     /// Who is paid.
-    #[serde(serialize_with = "checksummed")]
-    pub pay_to: Address,
+    pub pay_to: Account,
     /// Seconds from signing to settlement that the client should allow for.
     pub max_timeout_seconds: u64,
     /// How the asset is moved, and what is signed for that.
     pub extra: Extra,
 }
 
+/// What `exact` adds to an offer, by the kind of its network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Extra {
+    /// On Solana, where nothing is paid without a fee payer.
+    Svm(SvmExtra),
+    /// On EVM networks.
+    Evm(EvmExtra),
+}
+
+impl Extra {
+    /// What it says of an offer on Solana.
+    pub fn svm(&self) -> Option<&SvmExtra> {
+        match self {
+            Self::Svm(svm) => Some(svm),
+            Self::Evm(_) => None,
+        }
+    }
+
+    /// What it says of an offer on an EVM network.
+    pub fn evm(&self) -> Option<&EvmExtra> {
+        match self {
+            Self::Svm(_) => None,
+            Self::Evm(evm) => Some(evm),
+        }
+    }
+}
+
 /// What `exact` on EVM networks adds to an offer. Source: x402 `scheme_exact_evm.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Extra {
+pub struct EvmExtra {
     /// Left out where it is the usual one.
     #[serde(
         rename = "assetTransferMethod",
@@ -95,15 +121,23 @@ pub struct PaymentRequirementsV1 {
     /// Media type of the answer; clients insist on a string.
     pub mime_type: Box<str>,
     /// Who is paid.
-    #[serde(serialize_with = "checksummed")]
-    pub pay_to: Address,
+    pub pay_to: Account,
     /// Seconds from signing to settlement that the client should allow for.
     pub max_timeout_seconds: u64,
-    /// Contract of the asset.
-    #[serde(serialize_with = "checksummed")]
-    pub asset: Address,
+    /// Contract or mint of the asset.
+    pub asset: Account,
+    /// What `exact` adds to it.
+    pub extra: ExtraV1,
+}
+
+/// What `exact` adds to an offer in the words of version 1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ExtraV1 {
+    /// On Solana.
+    Svm(SvmExtra),
     /// The asset's EIP-712 domain.
-    pub extra: AssetDomain,
+    Evm(AssetDomain),
 }
 
 /// What is paid for.
@@ -148,10 +182,6 @@ pub struct PaymentRequiredV1 {
     pub error: Box<str>,
     /// The offers; the client takes one.
     pub accepts: Vec<PaymentRequirementsV1>,
-}
-
-fn checksummed<S: serde::Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&address.to_checksum(None))
 }
 
 /// The one scheme of this module's payments.

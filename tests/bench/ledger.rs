@@ -98,16 +98,16 @@ fn claim(payer: Address, exchange: ExchangeId) -> Claim {
     Claim {
         identity: PaymentIdentity {
             network: Network::eip155(84_532),
-            contract: Address::repeat_byte(0x0a),
-            payer,
+            contract: Address::repeat_byte(0x0a).into(),
+            payer: payer.into(),
             nonce: alloy_primitives::keccak256(exchange.to_string()),
         },
         exchange,
         route: "POST /v1/remove-background".into(),
         facilitator: "dev".into(),
-        asset: Address::repeat_byte(0x0a),
+        asset: Address::repeat_byte(0x0a).into(),
         amount: AtomicAmount::new(50_000),
-        pay_to: Address::repeat_byte(0x0c),
+        pay_to: Address::repeat_byte(0x0c).into(),
         valid_before: Clock::System.now().seconds() + 600,
         sender: Digest::of(payer.as_slice()),
     }

@@ -54,7 +54,8 @@ fn prove(count: u32) -> Result<u64, Box<dyn Error>> {
     let mut signed = Vec::new();
     for _ in 0..count {
         let header = payment(&demand, Clock::System.now())?;
-        signed.push(PaymentPayload::decode(header.as_bytes())?.payment);
+        let payload = PaymentPayload::decode(header.as_bytes())?;
+        signed.extend(payload.payment.evm().cloned());
     }
     let before = run_nanos()?;
     for payment in &signed {

@@ -9,6 +9,7 @@ use alloy_primitives::keccak256;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tollgate::x402::svm::signature_text;
 
 use super::in_time;
 use super::server::{Call, Reply, Seen, Server};
@@ -215,21 +216,26 @@ impl Books {
     /// Moves the money of a payment, once.
     fn moves(&mut self, question: &Value) -> Value {
         let payload = &question["paymentPayload"]["payload"];
+        if let Some(transaction) = payload["transaction"].as_str() {
+            let (payer, network) = (Value::Null, &question["paymentRequirements"]["network"]);
+            let half = keccak256(transaction);
+            let name = signature_text(&[half.0, half.0].concat().try_into().unwrap());
+            return self.takes(transaction, (name, network, &payer));
+        }
         let either = ["authorization", "permit2Authorization"].map(|key| &payload[key]);
         let authorization = either.into_iter().find(|it| it.is_object()).unwrap();
         let nonce = authorization["nonce"].as_str().unwrap();
+        let network = &question["paymentRequirements"]["network"];
+        self.takes(nonce, (keccak256(nonce).to_string(), network, &authorization["from"]))
+    }
+
+    fn takes(&mut self, nonce: &str, (name, network, payer): (String, &Value, &Value)) -> Value {
         *self.sent.entry(nonce.to_owned()).or_default() += 1;
         if self.moved.contains_key(nonce) {
             return json!({ "success": false, "errorReason": "duplicate_settlement" });
         }
-        let transaction = keccak256(nonce).to_string();
-        self.moved.insert(nonce.to_owned(), transaction.clone());
-        json!({
-            "success": true,
-            "transaction": transaction,
-            "network": question["paymentRequirements"]["network"],
-            "payer": authorization["from"],
-        })
+        self.moved.insert(nonce.to_owned(), name.clone());
+        json!({ "success": true, "transaction": name, "network": network, "payer": payer })
     }
 }
 

@@ -14,7 +14,7 @@ use super::lane::{Flight, Lane};
 use super::payment::{Call, MULTICALL3, Payment, call_for};
 use super::probe::{At, Found, Probed};
 use super::{Inner, Outcome, Traced};
-use crate::chain::Sought;
+use crate::chain::evm::Sought;
 use crate::clock::steady;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::ErrorReason;

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::Outcome;
 use super::payment::Payment;
-use crate::chain::Sought;
+use crate::chain::evm::Sought;
 
 /// A payment to be settled.
 pub(super) struct Job {

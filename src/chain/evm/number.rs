@@ -43,8 +43,8 @@ impl Number {
     }
 }
 
-impl From<&PaymentIdentity> for Number {
-    fn from(identity: &PaymentIdentity) -> Self {
+impl From<&PaymentIdentity<Address>> for Number {
+    fn from(identity: &PaymentIdentity<Address>) -> Self {
         let PaymentIdentity { contract, payer, nonce, .. } = *identity;
         Self { method: identity.method(), contract, payer, nonce }
     }

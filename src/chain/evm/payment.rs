@@ -228,7 +228,7 @@ pub(super) mod tests {
     use alloy_primitives::U256;
 
     use super::*;
-    use crate::chain::Sought;
+    use crate::chain::evm::Sought;
     use crate::x402::permit2::Permit;
 
     const PAYEE: Address = Address::repeat_byte(0x22);

@@ -3,7 +3,7 @@
 
 use alloy_primitives::U256;
 
-use crate::chain::Sought;
+use crate::chain::evm::Sought;
 
 /// Whether the arguments of `settle` for this payment are anywhere in the data: alone, or in what
 /// another contract is told to call.

@@ -14,7 +14,7 @@ use super::permit;
 use super::probe::{At, Found};
 use super::receipt::{Log, Receipt};
 use super::rpc::{Ask, Rpc, bytes, hash, quantity};
-use crate::chain::Sought;
+use crate::chain::evm::Sought;
 use crate::chain::rpc::RpcUrl;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::AssetTransferMethod;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::abi::{Proxy, Token};
 use super::rpc::{address, bytes, hash, quantity};
-use crate::chain::Sought;
+use crate::chain::evm::Sought;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::AssetTransferMethod;
 use crate::x402::permit2::EXACT_PROXY;

@@ -1,13 +1,11 @@
 //! Which payments a command of `tollgate ledger` is about.
 
-use alloy_primitives::Address;
-
 use super::Failure;
 use super::dates::Moment;
 use crate::clock::UnixMillis;
 use crate::config::Config;
 use crate::ledger::{Filter, State};
-use crate::x402::Network;
+use crate::x402::{Account, Network};
 
 /// Which payments.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -26,7 +24,7 @@ pub struct Chosen {
     network: Option<String>,
     /// Of this payer
     #[arg(long)]
-    payer: Option<Address>,
+    payer: Option<Account>,
 }
 
 impl Chosen {

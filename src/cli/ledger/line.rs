@@ -3,17 +3,16 @@
 use super::dates::stamp;
 use crate::config::Config;
 use crate::ledger::Entry;
-use crate::x402::{AtomicAmount, Network};
-use alloy_primitives::Address;
+use crate::x402::{Account, AtomicAmount, Network};
 
 /// One payment for people. The amount is in atomic units.
 pub(super) fn row(entry: &Entry) -> String {
     format!(
-        "{:>13}  {:<8}  {:>12}  {:#x}  {}  {}",
+        "{:>13}  {:<8}  {:>12}  {}  {}  {}",
         entry.claimed_at.millis(),
         entry.state.name(),
         entry.amount,
-        entry.identity.payer,
+        entry.identity.payer.folded(),
         entry.route,
         entry.transaction.as_deref().or(entry.reason.as_deref()).unwrap_or("-"),
     )
@@ -26,11 +25,11 @@ pub(super) fn json(entry: &Entry, config: &Config) -> serde_json::Value {
         "changed_ms": entry.changed_at.millis(),
         "state": entry.state.name(),
         "network": entry.identity.network.as_str(),
-        "asset": entry.asset.to_checksum(None),
-        "contract": entry.identity.contract.to_checksum(None),
-        "payer": entry.identity.payer.to_checksum(None),
+        "asset": entry.asset.to_string(),
+        "contract": entry.identity.contract.to_string(),
+        "payer": entry.identity.payer.to_string(),
         "nonce": entry.identity.nonce.to_string(),
-        "pay_to": entry.pay_to.to_checksum(None),
+        "pay_to": entry.pay_to.to_string(),
         "amount": entry.amount.to_string(),
         "decimal": decimal(entry, config),
         "valid_before": entry.valid_before,
@@ -54,10 +53,10 @@ pub(super) fn csv(entry: &Entry, config: &Config) -> String {
         &stamp(entry.changed_at),
         entry.state.name(),
         identity.network.as_str(),
-        &entry.asset.to_checksum(None),
-        &identity.payer.to_checksum(None),
+        &entry.asset.to_string(),
+        &identity.payer.to_string(),
         &identity.nonce.to_string(),
-        &entry.pay_to.to_checksum(None),
+        &entry.pay_to.to_string(),
         &entry.amount.to_string(),
         &decimal(entry, config).unwrap_or_default(),
         &entry.route,
@@ -85,7 +84,7 @@ fn decimal(entry: &Entry, config: &Config) -> Option<String> {
 pub(super) fn in_decimals(
     amount: AtomicAmount,
     network: &Network,
-    asset: Address,
+    asset: Account,
     config: &Config,
 ) -> Option<String> {
     let knows = |settings: &&crate::config::NetworkSettings| {

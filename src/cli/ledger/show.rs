@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 
 use super::dates::stamp;
 use super::{Failure, line};
 use crate::config::Config;
 use crate::ledger::{Entry, ExchangeId, Filter, Ledger, Past, Walk};
-use crate::x402::PaymentIdentity;
+use crate::x402::{Account, PaymentIdentity};
 
 /// Which payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +35,8 @@ impl std::str::FromStr for Which {
         let mut part = || parts.next().ok_or(WhichError);
         let identity = PaymentIdentity {
             network: part()?.parse().map_err(|_| WhichError)?,
-            contract: part()?.parse::<Address>().map_err(|_| WhichError)?,
-            payer: part()?.parse::<Address>().map_err(|_| WhichError)?,
+            contract: part()?.parse::<Account>().map_err(|_| WhichError)?,
+            payer: part()?.parse::<Account>().map_err(|_| WhichError)?,
             nonce: part()?.parse::<B256>().map_err(|_| WhichError)?,
         };
         if parts.next().is_some() { Err(WhichError) } else { Ok(Self::Payment(identity)) }

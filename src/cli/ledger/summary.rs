@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use alloy_primitives::Address;
-
 use super::dates::day;
 use super::line::{csv_line, in_decimals};
 use super::{Failure, Format};
 use crate::config::Config;
 use crate::ledger::{Entry, Filter, Ledger, State, Walk};
-use crate::x402::{AtomicAmount, Network};
+use crate::x402::{Account, AtomicAmount, Network};
 
 /// What payments are told apart by, besides network and asset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -28,7 +26,7 @@ pub enum By {
 }
 
 /// What is added up separately: the cells that were asked for, network and asset.
-type Group = (Vec<String>, Network, Address);
+type Group = (Vec<String>, Network, Account);
 
 #[derive(Clone, Copy, Default)]
 struct Sum {
@@ -69,7 +67,7 @@ fn group(entry: &Entry, by: &[By]) -> Group {
     let cell = |by: &By| match by {
         By::Day => day(entry.claimed_at),
         By::Route => entry.route.to_string(),
-        By::Payer => entry.identity.payer.to_checksum(None),
+        By::Payer => entry.identity.payer.to_string(),
         By::Network | By::Asset => String::new(),
     };
     let identity = &entry.identity;
@@ -88,7 +86,7 @@ fn write(
     let lines = sums.iter().map(|((cells, network, asset), sum)| {
         let decimal = in_decimals(AtomicAmount::new(sum.amount), network, *asset, config);
         let mut line = cells.clone();
-        line.extend([network.to_string(), asset.to_checksum(None)]);
+        line.extend([network.to_string(), asset.to_string()]);
         line.extend([sum.payments.to_string(), sum.amount.to_string()]);
         line.push(decimal.unwrap_or_default());
         line

@@ -55,6 +55,9 @@ pub enum Unpayable {
     /// Not built in, so the worth of its money is not known.
     #[error("its network {0} is not known here")]
     UnknownNetwork(String),
+    /// Not an EVM network, for which there is no key here.
+    #[error("its network {0} is not an EVM network; this command signs for those")]
+    OtherKind(String),
     /// Not USDC, so neither decimals nor worth are known.
     #[error("its asset {0} is not the USDC of that network, so its worth is not known")]
     UnknownAsset(String),
@@ -181,11 +184,13 @@ pub(super) fn network_named(text: &str) -> Result<Network, NetworkError> {
 
 /// The USDC contract of a network, when the offer means it and names its domain rightly.
 fn known_asset(offer: &Offer, known: &KnownNetwork) -> Result<Address, Unpayable> {
+    if known.evm().is_none() {
+        return Err(Unpayable::OtherKind(offer.network.clone()));
+    }
     let unknown = || Unpayable::UnknownAsset(offer.asset.clone());
     let asset: Address = offer.asset.parse().map_err(|_| unknown())?;
-    if known.usdc.parse() != Ok(asset) {
-        return Err(unknown());
-    }
+    let evm = known.evm().filter(|_| known.usdc.parse() == Ok(asset));
+    let known = evm.ok_or_else(unknown)?;
     let extra = &offer.extra;
     let name = extra.name.as_deref().unwrap_or(known.eip712_name);
     let version = extra.version.as_deref().unwrap_or(known.eip712_version);
@@ -257,7 +262,10 @@ mod tests {
     fn what_is_not_known_is_not_paid() {
         refused(|o| o["scheme"] = "upto".into(), "scheme is `upto`");
         refused(|o| o["network"] = "eip155:1".into(), "eip155:1 is not known");
-        refused(|o| o["network"] = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp".into(), "not known");
+        refused(
+            |o| o["network"] = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp".into(),
+            "not an EVM network",
+        );
         refused(|o| o["network"] = "here be dragons".into(), "not known");
         refused(|o| o["asset"] = format!("0x{}", "11".repeat(20)).into(), "not the USDC");
         refused(|o| o["asset"] = "USDC".into(), "not the USDC");

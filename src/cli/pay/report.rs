@@ -89,7 +89,9 @@ pub(super) fn receipt(receipt: Option<&Receipt>, payable: &Payable<'_>) {
         return line(format_args!("  transaction {}", printable(&settled.transaction)));
     };
     line(format_args!("  transaction {transaction}"));
-    line(format_args!("  look it up  {}{transaction}", known.explorer));
+    if let Some(explorer) = known.explorer {
+        line(format_args!("  look it up  {explorer}{transaction}"));
+    }
 }
 
 pub(super) fn line(text: fmt::Arguments<'_>) {

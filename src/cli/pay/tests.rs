@@ -207,13 +207,13 @@ async fn what_is_signed_is_the_offer_and_proves() {
     let server = Server::start(vec![demand_v2(&[offer()]), served()]).await;
     buy(&server, "$0.05").await.unwrap();
     let payment = PaymentPayload::decode(server.payments()[0].as_bytes()).unwrap();
-    let signed = &payment.payment.authorization;
+    let signed = &payment.payment.evm().unwrap().authorization;
     assert_eq!(signed.value.to_string(), "50000");
     assert_eq!(signed.valid_after.to_string(), "0");
     assert_eq!(signed.valid_before.to_string(), (NOW + 300).to_string());
     let usdc = "0x036CbD53842c5426634e7929541eC2318f3dCF7e".parse().unwrap();
     let domain = Eip712Domain::new("USDC", "2", 84532, usdc);
-    payment.payment.prove(&domain).unwrap();
+    payment.payment.evm().unwrap().prove(&domain).unwrap();
 }
 
 #[tokio::test]

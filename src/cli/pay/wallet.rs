@@ -18,8 +18,8 @@ use crate::clock::UnixMillis;
 use crate::x402::payload::{OutgoingExact, OutgoingExtensions};
 use crate::x402::permit2::{Approval, EXACT_PROXY, PERMIT2, Permit};
 use crate::x402::{
-    AssetTransferMethod, Authorization, Eip712Domain, Form, PaymentIdentity, SignedAuthorization,
-    Version, encoding,
+    AssetTransferMethod, Authorization, Eip712Domain, Form, PaymentIdentity, Signed,
+    SignedAuthorization, Version, encoding,
 };
 
 /// A private key. Never printed.
@@ -110,13 +110,14 @@ impl Wallet {
             form,
         };
         let signed = self.sign(payable, authorization)?;
-        let (header, value) = payable.header(demand, &signed)?;
+        let (header, value) = payable.header(demand, &signed.into())?;
         let contract = match form {
             Form::Eip3009 => payable.asset,
             Form::Permit2(_) => PERMIT2,
         };
         let network = payable.known.network();
-        let identity = PaymentIdentity { network, contract, payer: self.address(), nonce };
+        let (contract, payer) = (contract.into(), self.address().into());
+        let identity = PaymentIdentity { network, contract, payer, nonce };
         Ok(Payment { header, value, identity, valid_before })
     }
 
@@ -125,7 +126,8 @@ impl Wallet {
         payable: &Payable<'_>,
         authorization: Authorization,
     ) -> Result<SignedAuthorization, PayError> {
-        let known = payable.known;
+        let cannot = || PayError::Machine("this wallet pays on EVM networks".into());
+        let known = payable.known.evm().ok_or_else(cannot)?;
         let of_asset = Eip712Domain::new(
             known.eip712_name,
             known.eip712_version,
@@ -177,11 +179,7 @@ impl Payable<'_> {
     }
 
     /// Name and value of the header that carries a payment, in the words of the demand's version.
-    fn header(
-        &self,
-        demand: &Demand,
-        signed: &SignedAuthorization,
-    ) -> Result<(&'static str, String), PayError> {
+    fn header(&self, demand: &Demand, signed: &Signed) -> Result<(&'static str, String), PayError> {
         let payload = OutgoingExact::from(signed);
         let encoded = match demand.version {
             Version::V1 => encoding::encode_json(&PayloadV1 {
@@ -229,9 +227,10 @@ enum Echo<'a> {
 }
 
 /// The server's extensions are echoed; an approval that comes along is one of them.
-fn extensions<'a>(demand: &'a Demand, signed: &SignedAuthorization) -> Option<Echo<'a>> {
+fn extensions<'a>(demand: &'a Demand, signed: &Signed) -> Option<Echo<'a>> {
     let same = demand.extensions.as_deref().filter(|raw| raw.get().len() <= ECHO_MAX);
-    let ours = OutgoingExtensions::of(signed).and_then(|ours| to_raw_value(&ours).ok());
+    let ours =
+        signed.evm().and_then(OutgoingExtensions::of).and_then(|ours| to_raw_value(&ours).ok());
     let read = |raw: &RawValue| {
         serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(raw.get()).unwrap_or_default()
     };

@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use alloy_primitives::Address;
-
 use super::{Circuit, Sign};
 use crate::clock::UnixMillis;
+use crate::x402::Account;
 
 /// With what leave a question is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +31,7 @@ enum Lately {
     Well,
     Fault,
     /// That the payer may have caused.
-    FaultFor(Address),
+    FaultFor(Account),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

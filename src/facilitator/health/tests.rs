@@ -1,6 +1,8 @@
 //! When a circuit opens, who may try it, and when it closes again.
 
 use super::breaker::TRIAL_MAX;
+use alloy_primitives::Address;
+
 use super::*;
 
 const START: i64 = 1_700_000_000_000;
@@ -15,13 +17,13 @@ fn ask(health: &Health, sign: Sign, millis: i64) -> Option<Change> {
 
 /// A fault of this payer's, if it is asked at all.
 fn fault_of(health: &Health, payer: u8, millis: i64) -> Option<Change> {
-    let payer = Address::repeat_byte(payer);
+    let payer = Account::from(Address::repeat_byte(payer));
     let pass = health.enter(Question::Verify.of(payer), at(millis)).ok()?;
     pass.over(Sign::FaultyFor(payer), at(millis))
 }
 
 fn is_asked_for(health: &Health, payer: u8, millis: i64) -> bool {
-    health.wait(Question::Verify.of(Address::repeat_byte(payer)), at(millis)).is_none()
+    health.wait(Question::Verify.of(Address::repeat_byte(payer).into()), at(millis)).is_none()
 }
 
 /// As many faults as open it.
@@ -192,7 +194,8 @@ fn a_payer_whose_payments_break_it_turns_away_nobody_else() {
     // For itself it is not asked, until its own trial; that is nobody else's either.
     assert!(!is_asked_for(&health, 1, 0));
     assert!(is_asked_for(&health, 1, 1_000));
-    let trial = health.enter(Question::Verify.of(Address::repeat_byte(1)), at(1_000)).unwrap();
+    let trial =
+        health.enter(Question::Verify.of(Address::repeat_byte(1).into()), at(1_000)).unwrap();
     assert!(!is_asked_for(&health, 1, 1_000) && is_asked_for(&health, 2, 1_000));
     assert_eq!(trial.over(Sign::Well, at(1_000)), None);
     assert!(is_asked_for(&health, 1, 1_000));
@@ -230,7 +233,7 @@ fn a_payer_who_is_heard_already_does_not_keep_it_open() {
 fn what_is_remembered_of_payers_is_bounded_and_forgotten() {
     let health = Health::default();
     for payer in 0..2 * u64::try_from(PAYERS_MAX).unwrap() {
-        let payer = Address::left_padding_from(&payer.to_be_bytes());
+        let payer = Account::from(Address::left_padding_from(&payer.to_be_bytes()));
         let pass = health.enter(Question::Settle.of(payer), at(0)).unwrap();
         // As good answers to others would, this keeps everyone's circuit closed.
         health.circuits(Question::Settle).everyone = Breaker::default();
@@ -246,5 +249,5 @@ fn what_is_remembered_of_payers_is_bounded_and_forgotten() {
     assert!(health.circuits(Question::Verify).payers.is_empty());
 }
 
-const PAYER: Address = Address::repeat_byte(0x77);
+const PAYER: Account = Account::Evm(Address::repeat_byte(0x77));
 const MILLI: Duration = Duration::from_millis(1);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use ::http::StatusCode;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -11,7 +11,8 @@ use super::ask::Answer;
 use super::words;
 use crate::facilitator::{Order, Outcome, Verdict};
 use crate::fault::{Fault, Retry, Side};
-use crate::x402::{AtomicAmount, ErrorReason, SupportedResponse, Version};
+use crate::x402::svm::{signature_of, signature_text};
+use crate::x402::{Account, AtomicAmount, ErrorReason, SupportedResponse, Version};
 
 /// Reads the answer of `/verify`.
 ///
@@ -62,7 +63,7 @@ pub(super) fn outcome(answer: &Answer, order: &Order) -> Outcome {
         }
     };
     let named = said.transaction.as_deref().unwrap_or_default();
-    let transaction = transaction(named);
+    let transaction = transaction(named, order);
     if said.success {
         return match (settled(status, &said, order), transaction) {
             (Ok(()), Some(transaction)) => Outcome::Settled { transaction },
@@ -196,15 +197,18 @@ fn settled(status: StatusCode, said: &SettleAnswer<'_>, order: &Order) -> Result
 fn agrees_payer(payer: Option<&str>, order: &Order) -> Result<(), Disbelief> {
     match payer {
         None | Some("") => Ok(()),
-        Some(payer) if payer.parse() == Ok::<Address, _>(order.payment.authorization.from) => {
-            Ok(())
-        }
+        Some(payer) if payer.parse() == Ok::<Account, _>(order.payer()) => Ok(()),
         Some(_) => Err(Disbelief::OtherPayer),
     }
 }
 
-/// A transaction hash in its one spelling: `0x` and 64 digits in lower case, not all zero.
-fn transaction(text: &str) -> Option<Box<str>> {
+/// A transaction in its one spelling, not all zero: its hash as `0x` and 64 digits in lower case,
+/// or on Solana its first signature in base58.
+fn transaction(text: &str, order: &Order) -> Option<Box<str>> {
+    if order.payment.svm().is_some() {
+        let signature = signature_of(text).filter(|signature| *signature != [0; 64])?;
+        return Some(signature_text(&signature).into());
+    }
     let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 64)?;
     let hash: B256 = digits.parse().ok().filter(|hash: &B256| !hash.is_zero())?;
     Some(format!("{hash:#x}").into())
@@ -239,6 +243,7 @@ fn may_be_its_own_doing(reason: ErrorReason) -> bool {
         ErrorReason::InsufficientFunds
             | ErrorReason::AllowanceRequired
             | ErrorReason::TransactionState
+            | ErrorReason::SvmSimulation
     )
 }
 

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use arc_swap::ArcSwapOption;
 
 use crate::fault::{Fault, Retry, Side};
-use crate::x402::{Offer, SupportedKind, SupportedResponse, Version};
+use crate::x402::requirements::SCHEME_EXACT;
+use crate::x402::{Offer, Pubkey, SupportedKind, SupportedResponse, Version};
 
 /// A network that a facilitator is wanted for, in both versions' words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,13 +73,33 @@ impl Listing {
         }
         let listed = |wanted: &Wanted| {
             let in_v1 = wanted.v1_network.as_deref();
-            self.lists(2, &wanted.scheme, &wanted.network)
-                || in_v1.is_some_and(|network| self.lists(1, &wanted.scheme, network))
+            let fee =
+                !wanted.network.starts_with("solana:") || self.fee_payer(&wanted.network).is_some();
+            let listed = self.lists(2, &wanted.scheme, &wanted.network)
+                || in_v1.is_some_and(|network| self.lists(1, &wanted.scheme, network));
+            listed && fee
         };
         if !self.wanted.iter().all(listed) {
             return Err(fault(Retry::Never, "/supported does not list what the routes offer"));
         }
         Ok(())
+    }
+
+    /// Who pays the fees of payments on a Solana network, as its list says in either version.
+    pub(super) fn fee_payer(&self, network: &str) -> Option<Pubkey> {
+        let list = self.listed.load();
+        let wanted = self.wanted.iter().find(|wanted| &*wanted.network == network);
+        let v1_network = wanted.and_then(|wanted| wanted.v1_network.as_deref());
+        let of = |version: u8, network: &str| {
+            let kinds = list.iter().flat_map(|list| &list.kinds);
+            let mut here = kinds.filter(|kind| {
+                kind.x402_version == version
+                    && kind.scheme == SCHEME_EXACT
+                    && kind.network == network
+            });
+            here.find_map(SupportedKind::fee_payer)
+        };
+        of(2, network).or_else(|| of(1, v1_network?))
     }
 
     /// What it lists, as it says it.

@@ -11,8 +11,8 @@ use super::ask::{ANSWER_BYTES_MAX, Answer};
 use super::fake::{Act, Fake, http};
 use super::*;
 use crate::fault::Reach;
-use crate::x402::ErrorReason;
 use crate::x402::permit2::{Approval, PERMIT2};
+use crate::x402::{ErrorReason, Signed};
 
 const HASH: &str = "0x00000000000000000000000000000000000000000000000000000000000000Ab";
 
@@ -25,7 +25,7 @@ fn facilitator(url: &str, timeout: Duration) -> Http {
 
 /// `success: true` as it should be, with some fields changed or, by null, taken away.
 fn success(change: Value) -> String {
-    let payer = order(1).payment.authorization.from;
+    let payer = order(1).payer();
     changed(
         json!({"success": true, "transaction": HASH, "network": "eip155:84532", "payer": payer}),
         change,
@@ -247,7 +247,7 @@ fn verify(status: u16, body: &Value, expected: Result<Verdict, ()>) {
 
 #[test]
 fn a_payment_is_good_when_a_2xx_says_so_of_our_payer() {
-    let payer = order(1).payment.authorization.from;
+    let payer = order(1).payer();
     let lower = format!("{payer:#x}");
     verify(200, &json!({"isValid": true}), Ok(Verdict::Good));
     verify(200, &json!({"isValid": true, "payer": payer}), Ok(Verdict::Good));
@@ -411,9 +411,11 @@ async fn a_permit_is_handed_through_with_its_approval_in_version_2() {
     .await;
     let facilitator = facilitator(&fake.url, Duration::from_secs(20));
     let mut order = permitted(1, 0x11);
-    order.payment.approval = Some(Box::new(Approval {
-        owner: order.identity().payer,
-        token: order.offer.requirements.asset,
+    let (owner, token) = (order.payer().evm().unwrap(), order.offer.requirements.asset);
+    let Signed::Evm(signed) = &mut order.payment else { panic!("of an EVM network") };
+    signed.approval = Some(Box::new(Approval {
+        owner,
+        token: token.evm().unwrap(),
         spender: PERMIT2,
         value: U256::from(50_000),
         nonce: U256::from(3),

@@ -15,7 +15,9 @@ pub(super) fn reason(text: &str) -> Option<ErrorReason> {
 pub(super) fn unsent(text: &str) -> Option<ErrorReason> {
     let spelled = SPELLINGS.iter().find(|(word, _)| *word == text).map(|(_, reason)| *reason);
     let coded = || match ErrorReason::from_code(text) {
-        Some(ErrorReason::TransactionState | ErrorReason::UnexpectedSettle) => None,
+        Some(
+            ErrorReason::TransactionState | ErrorReason::UnexpectedSettle | ErrorReason::SvmFailed,
+        ) => None,
         other => other,
     };
     spelled.or_else(coded).or_else(|| ErrorReason::from_revert(text))
@@ -26,7 +28,8 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(TEXT_CHARS_MAX).collect()
 }
 
-/// Spellings of checks in the field. Source: `@x402/evm` 2.27, PyPI `x402` 2.25, `x402-rs` 2.0.
+/// Spellings of checks in the field. Source: `@x402/evm` and `@x402/svm` 2.27, PyPI `x402` 2.25,
+/// `x402-rs` 2.0.
 const SPELLINGS: &[(&str, ErrorReason)] = &[
     ("invalid_payment_expired", ErrorReason::ValidBefore),
     ("invalid_payment_early", ErrorReason::ValidAfter),
@@ -59,6 +62,12 @@ const SPELLINGS: &[(&str, ErrorReason)] = &[
     ("permit2_invalid_nonce", ErrorReason::DuplicateSettlement),
     ("permit2_simulation_failed", ErrorReason::TransactionState),
     ("permit2_proxy_not_deployed", ErrorReason::UnsupportedScheme),
+    ("invalid_exact_svm_unsupported_scheme", ErrorReason::UnsupportedScheme),
+    ("invalid_exact_svm_network_mismatch", ErrorReason::Network),
+    ("invalid_exact_svm_payload_missing_fee_payer", ErrorReason::Requirements),
+    ("invalid_exact_svm_fee_payer_not_managed_by_facilitator", ErrorReason::SvmFeePayer),
+    ("fee_payer_not_managed_by_facilitator", ErrorReason::SvmFeePayer),
+    ("invalid_exact_svm_payload_transaction", ErrorReason::SvmTransaction),
 ];
 
 const TEXT_CHARS_MAX: usize = 200;
@@ -95,6 +104,8 @@ mod tests {
         check("invalid_transaction_state", state, None);
         check("unexpected_settle_error", Some(ErrorReason::UnexpectedSettle), None);
         check("transaction_failed", None, None);
+        check("invalid_exact_svm_transaction_failed", Some(ErrorReason::SvmFailed), None);
+        check("settlement_pending", None, None);
         check("Timed out while waiting for transaction", None, None);
         check("", None, None);
     }

@@ -1,36 +1,105 @@
 //! What a simulated chain remembers: who holds what, and which nonces are used.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
+use std::str::FromStr;
 
-use alloy_primitives::{Address, B256};
-use serde::{Deserialize, Serialize};
+use alloy_primitives::B256;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::super::Trace;
-use crate::x402::{AtomicAmount, ErrorReason, Network, PaymentIdentity};
+use crate::x402::svm::wire::Signature;
+use crate::x402::svm::{signature_of, signature_text};
+use crate::x402::{Account, AtomicAmount, ErrorReason, Network, PaymentIdentity};
 
 /// One executed transfer; on disk, one line of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Transfer {
     /// Its hash on the simulated chain.
-    pub transaction: B256,
+    #[serde(with = "as_text")]
+    pub transaction: TransferId,
     /// CAIP-2 network.
     pub network: Network,
     /// Contract of the asset.
-    pub asset: Address,
+    #[serde(serialize_with = "folded")]
+    pub asset: Account,
     /// Who took the nonce, if not the asset itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contract: Option<Address>,
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "some_folded")]
+    pub contract: Option<Account>,
     /// Who paid.
-    pub from: Address,
+    #[serde(serialize_with = "folded")]
+    pub from: Account,
     /// Who was paid.
-    pub to: Address,
+    #[serde(serialize_with = "folded")]
+    pub to: Account,
     /// Atomic units.
     pub value: AtomicAmount,
     /// The payer's own number for this payment.
     pub nonce: B256,
     /// Unix seconds; from then on the authorization could not execute again.
     pub valid_before: u64,
+}
+
+/// What a transfer is called on its chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferId {
+    /// The hash of a transaction.
+    Evm(B256),
+    /// The signature of whoever pays the fee.
+    Svm(Signature),
+}
+
+impl fmt::Display for TransferId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Evm(hash) => write!(f, "{hash:#x}"),
+            Self::Svm(signature) => f.write_str(&signature_text(signature)),
+        }
+    }
+}
+
+/// A text that names no transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a transfer")]
+pub struct TransferIdError;
+
+impl FromStr for TransferId {
+    type Err = TransferIdError;
+
+    fn from_str(text: &str) -> Result<Self, TransferIdError> {
+        let id = match text.starts_with("0x") {
+            true => text.parse().ok().map(Self::Evm),
+            false => signature_of(text).map(Self::Svm),
+        };
+        id.ok_or(TransferIdError)
+    }
+}
+
+/// A [`TransferId`] as it is displayed.
+mod as_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::TransferId;
+
+    pub(super) fn serialize<S: Serializer>(id: &TransferId, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(id)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<TransferId, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+fn folded<S: Serializer>(account: &Account, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&account.folded())
+}
+
+fn some_folded<S: Serializer>(account: &Option<Account>, to: S) -> Result<S::Ok, S::Error> {
+    match account {
+        Some(account) => folded(account, to),
+        None => to.serialize_none(),
+    }
 }
 
 /// The chain cannot remember another nonce or account.
@@ -46,8 +115,8 @@ pub(super) struct Book {
     /// Of an account that has not moved yet.
     balance: AtomicAmount,
     /// Of those that start with something else.
-    balances: BTreeMap<Address, AtomicAmount>,
-    moved: HashMap<Account, AtomicAmount>,
+    balances: BTreeMap<Account, AtomicAmount>,
+    moved: HashMap<Purse, AtomicAmount>,
     used: HashMap<PaymentIdentity, Used>,
     latest: VecDeque<Transfer>,
     count: u64,
@@ -64,19 +133,19 @@ enum Memory {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Account {
+struct Purse {
     network: Network,
-    asset: Address,
-    owner: Address,
+    asset: Account,
+    owner: Account,
 }
 
 struct Used {
-    transaction: B256,
+    transaction: TransferId,
     valid_before: u64,
 }
 
 impl Book {
-    pub(super) fn new(balance: AtomicAmount, balances: BTreeMap<Address, AtomicAmount>) -> Self {
+    pub(super) fn new(balance: AtomicAmount, balances: BTreeMap<Account, AtomicAmount>) -> Self {
         Self {
             balance,
             balances,
@@ -101,7 +170,7 @@ impl Book {
     pub(super) fn judge(
         &self,
         identity: &PaymentIdentity,
-        asset: Address,
+        asset: Account,
         due: AtomicAmount,
     ) -> Result<(), ErrorReason> {
         if self.used.contains_key(identity) {
@@ -160,9 +229,7 @@ impl Book {
     /// What became of a payment, as far as is remembered.
     pub(super) fn trace(&self, identity: &PaymentIdentity) -> Trace {
         match (self.used.get(identity), self.memory) {
-            (Some(used), _) => {
-                Trace::Moved { transaction: format!("{:#x}", used.transaction).into() }
-            }
+            (Some(used), _) => Trace::Moved { transaction: used.transaction.to_string().into() },
             (None, Memory::Whole) => Trace::NotMoved,
             (None, Memory::Swept) => Trace::CannotTell,
         }
@@ -171,10 +238,10 @@ impl Book {
     pub(super) fn balance(
         &self,
         network: &Network,
-        asset: Address,
-        owner: Address,
+        asset: Account,
+        owner: Account,
     ) -> AtomicAmount {
-        let account = Account { network: network.clone(), asset, owner };
+        let account = Purse { network: network.clone(), asset, owner };
         let at_start = || self.balances.get(&owner).copied().unwrap_or(self.balance);
         self.moved.get(&account).copied().unwrap_or_else(at_start)
     }
@@ -188,8 +255,8 @@ impl Book {
         self.latest.iter().cloned().collect()
     }
 
-    fn moving(&mut self, network: &Network, asset: Address, owner: Address) -> &mut AtomicAmount {
-        let account = Account { network: network.clone(), asset, owner };
+    fn moving(&mut self, network: &Network, asset: Account, owner: Account) -> &mut AtomicAmount {
+        let account = Purse { network: network.clone(), asset, owner };
         let at_start = || self.balances.get(&owner).copied().unwrap_or(self.balance);
         self.moved.entry(account).or_insert_with(at_start)
     }
@@ -207,16 +274,18 @@ pub const TRANSFERS_KEPT_MAX: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::Address;
+
     use super::*;
 
     fn transfer(number: usize, valid_before: u64) -> Transfer {
         Transfer {
-            transaction: B256::left_padding_from(&number.to_be_bytes()),
+            transaction: TransferId::Evm(B256::left_padding_from(&number.to_be_bytes())),
             network: Network::eip155(84532),
-            asset: Address::repeat_byte(1),
+            asset: Address::repeat_byte(1).into(),
             contract: None,
-            from: Address::repeat_byte(2),
-            to: Address::repeat_byte(3),
+            from: Address::repeat_byte(2).into(),
+            to: Address::repeat_byte(3).into(),
             value: AtomicAmount::new(1),
             nonce: B256::left_padding_from(&number.to_be_bytes()),
             valid_before,

@@ -201,7 +201,7 @@ const QUEUE_MAX: usize = 65_536;
 const BATCH_MAX: usize = 4_095;
 
 /// How every line begins.
-const LINE_START: &[u8] = br#"{"transaction":"0x"#;
+const LINE_START: &[u8] = br#"{"transaction":""#;
 
 /// Longest line that is read; a transfer has about 400 bytes.
 const LINE_BYTES_MAX: u64 = 4_096;

@@ -5,7 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::super::fixture::{NOW, PRICE, order, order_with, permitted};
+use alloy_primitives::{Address, B256};
+
+use super::super::fixture::{NOW, PRICE, on_solana, order, order_with, permitted};
 use super::*;
 
 fn simulated(settings: Settings) -> Simulated {
@@ -82,7 +84,7 @@ async fn a_permits_number_is_used_for_every_asset() {
     drop(chain);
     let chain = simulated(settings);
     assert_eq!(chain.verify(&one, NOW).await.unwrap(), DUPLICATE);
-    let held = |asset| chain.balance(&network, Address::repeat_byte(asset), payer).units();
+    let held = |asset| chain.balance(&network, Address::repeat_byte(asset).into(), payer).units();
     assert_eq!([held(0x11), held(0x12)], [2, 1].map(|n| BALANCE_DEFAULT.units() - n * PRICE));
 }
 
@@ -109,7 +111,8 @@ fn what_a_chain_would_revert_is_refused() {
     refused(&order(1), seconds(1_700_000_300), &any, ErrorReason::ValidBefore);
 
     let mut forged = order(1);
-    forged.payment.authorization.nonce = B256::ZERO;
+    let Signed::Evm(signed) = &mut forged.payment else { panic!("of an EVM network") };
+    signed.authorization.nonce = B256::ZERO;
     refused(&forged, NOW, &any, ErrorReason::Signature);
 
     let poor = Settings { balance: AtomicAmount::new(PRICE - 1), ..any.clone() };
@@ -138,7 +141,8 @@ fn the_window_is_open_at_both_ends() {
 fn trusted_signatures_are_not_looked_at() {
     let settings = Settings { signatures: Signatures::Trusted, ..Settings::default() };
     let mut forged = order(1);
-    forged.payment.signature = Box::default();
+    let Signed::Evm(signed) = &mut forged.payment else { panic!("of an EVM network") };
+    signed.signature = Box::default();
     settled(at_once(simulated(settings).settle(&forged, NOW)));
 }
 
@@ -279,4 +283,43 @@ async fn delays_are_waited_for_and_the_money_moves_before_them() {
     assert_eq!(start.elapsed(), Duration::from_secs(1));
     tokio::time::timeout(Duration::ZERO, chain.settle(&order(1), NOW)).await.unwrap_err();
     assert!(matches!(chain.trace(&order(1).identity()).await, Trace::Moved { .. }));
+}
+
+#[tokio::test]
+async fn a_transaction_of_solana_moves_its_money_once_and_outlives_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = journaled(&dir.path().join("chain.jsonl"));
+    let order = on_solana(1);
+    let identity = order.identity();
+    let chain = simulated(settings.clone());
+    assert_eq!(chain.verify(&order, NOW).await.unwrap(), Verdict::Good);
+    assert_eq!(chain.trace(&identity).await, Trace::NotMoved);
+    let transaction = settled(chain.settle(&order, NOW).await);
+    assert!(crate::x402::svm::signature_of(&transaction).is_some(), "{transaction}");
+    assert_eq!(chain.verify(&order, NOW).await.unwrap(), DUPLICATE);
+    let other = settled(chain.settle(&on_solana(2), NOW).await);
+    assert_ne!(other, transaction);
+    drop(chain);
+
+    let chain = simulated(settings);
+    assert_eq!(chain.verify(&order, NOW).await.unwrap(), DUPLICATE);
+    assert_eq!(chain.trace(&identity).await, Trace::Moved { transaction });
+    let due = &order.offer.requirements;
+    let held = |owner| chain.balance(&due.network, due.asset, owner).units();
+    assert_eq!(held(identity.payer), BALANCE_DEFAULT.units() - 2 * PRICE);
+    assert_eq!(held(due.pay_to), BALANCE_DEFAULT.units() + 2 * PRICE);
+}
+
+#[test]
+fn a_transaction_that_somebody_else_would_pay_for_is_refused() {
+    let mut order = on_solana(1);
+    let offer = Arc::make_mut(&mut order.offer);
+    *offer = offer.paid_by(Pubkey::new_from_array([8; 32]));
+    refused(&order, NOW, &Settings::default(), ErrorReason::SvmFeePayer);
+    let Signed::Svm(signed) = on_solana(1).payment else { panic!("of Solana") };
+    let mut bytes = signed.wire().to_vec();
+    bytes[70] ^= 1;
+    let payment = SvmPayment::decode(&bytes).unwrap().into();
+    let forged = Order { payment, ..on_solana(1) };
+    refused(&forged, NOW, &Settings::default(), ErrorReason::SvmSignature);
 }

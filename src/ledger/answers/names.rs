@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use sqlx::Error;
 
 use super::store::{Row, Store, Value};
@@ -10,7 +10,7 @@ use super::{Answers, ExchangeId, cannot_write};
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
 use crate::ledger::lines::{BoxError, key};
-use crate::x402::{PaymentId, PaymentIdentity};
+use crate::x402::{Account, PaymentId, PaymentIdentity};
 
 /// A payment in an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ fn named(row: &Row, asked: &Named) -> Result<Named, BoxError> {
     let identity = PaymentIdentity {
         payer: asked.identity.payer,
         nonce: row.text(0)?.parse::<B256>()?,
-        contract: row.text(1)?.parse::<Address>()?,
+        contract: Account::from_hex(row.text(1)?)?,
         network: row.text(2)?.parse()?,
     };
     Ok(Named { identity, exchange: row.text(3)?.parse()? })

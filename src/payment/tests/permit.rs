@@ -12,8 +12,10 @@ use crate::payment::prove::{SETTLE_MARGIN, SKEW_MAX, Window};
 use crate::payment::{ContractWallets, Sender, present};
 use crate::route::Terms;
 use crate::x402::permit2::{Approval, EXACT_PROXY, PERMIT2, Permit};
-use crate::x402::requirements::{AssetTransferMethod, Extra};
-use crate::x402::{Eip712Domain, ErrorReason, Form, Offer, SignedAuthorization, Version};
+use crate::x402::requirements::{AssetTransferMethod, EvmExtra, Extra};
+use crate::x402::{
+    Domains, Eip712Domain, ErrorReason, EvmDomains, Form, Offer, SignedAuthorization, Version,
+};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -23,7 +25,7 @@ fn signer() -> PrivateKeySigner {
 
 /// What the asset signs under itself, as in the fixture.
 fn asset_domain(offer: &Offer) -> Eip712Domain {
-    Eip712Domain::new("USDC", "2", 84_532, offer.requirements.asset)
+    Eip712Domain::new("USDC", "2", 84_532, offer.requirements.asset.evm().unwrap())
 }
 
 /// A route whose one offer is moved by Permit2, approvals included.
@@ -32,10 +34,11 @@ fn permitted() -> Terms {
     terms.offers.truncate(1);
     let by = &mut terms.offers[0];
     let mut offer = (*by.offer).clone();
-    offer.approvals = Some(asset_domain(&offer));
-    offer.domain = Eip712Domain::permit2(84_532);
+    let (payments, approvals) = (Eip712Domain::permit2(84_532), Some(asset_domain(&offer)));
+    offer.domains = Domains::Evm(EvmDomains { payments, approvals });
     offer.v1 = None;
-    offer.requirements.extra = Extra { method: AssetTransferMethod::Permit2, domain: None };
+    offer.requirements.extra =
+        Extra::Evm(EvmExtra { method: AssetTransferMethod::Permit2, domain: None });
     by.offer = Arc::new(offer);
     terms
 }
@@ -43,7 +46,7 @@ fn permitted() -> Terms {
 fn approval(offer: &Offer) -> Approval {
     Approval {
         owner: signer().address(),
-        token: offer.requirements.asset,
+        token: offer.requirements.asset.evm().unwrap(),
         spender: PERMIT2,
         value: U256::from(offer.requirements.amount.units()),
         nonce: U256::from(3),
@@ -59,7 +62,7 @@ fn permit(
     approve: Option<&dyn Fn(&mut Approval)>,
 ) -> SignedAuthorization {
     let mut signed = sign(offer, 1, |authorization| {
-        let token = offer.requirements.asset;
+        let token = offer.requirements.asset.evm().unwrap();
         authorization.form = Form::Permit2(Permit { token, spender: EXACT_PROXY });
         change(authorization);
     });
@@ -116,7 +119,7 @@ fn a_permit_as_it_should_be_is_proven() {
 #[test]
 fn a_permit_for_another_spender_or_asset_is_refused() {
     let form = |token, spender| Form::Permit2(Permit { token, spender });
-    let asset = permitted().offers[0].offer.requirements.asset;
+    let asset = permitted().offers[0].offer.requirements.asset.evm().unwrap();
     check(|it| it.form = form(asset, PERMIT2), Err(ErrorReason::Spender));
     check(|it| it.form = form(Address::ZERO, EXACT_PROXY), Err(ErrorReason::Token));
 }
@@ -188,7 +191,8 @@ fn where_nobody_pays_for_approvals_they_are_not_looked_at() {
     let mut terms = permitted();
     let mut offer = (*terms.offers[0].offer).clone();
     let signed = permit(&offer, |_| {}, Some(&|it| it.spender = Address::ZERO));
-    offer.approvals = None;
+    let payments = offer.evm().unwrap().payments;
+    offer.domains = Domains::Evm(EvmDomains { payments, approvals: None });
     terms.offers[0].offer = Arc::new(offer);
     assert_eq!(judged(&terms, &signed, second(VALID_AFTER)), Ok(Window::Open));
 }
@@ -212,11 +216,11 @@ fn one_number_of_a_payer_is_one_payment_whatever_the_asset() {
     let terms = permitted();
     let one = (*terms.offers[0].offer).clone();
     let mut two = one.clone();
-    two.requirements.asset = Address::repeat_byte(0x99);
-    let identity = |offer: &Offer| offer.identity(&permit(offer, |_| {}, None));
+    two.requirements.asset = Address::repeat_byte(0x99).into();
+    let identity = |offer: &Offer| offer.identity(&permit(offer, |_| {}, None).into());
     assert_eq!(identity(&one), identity(&two));
     assert_eq!(identity(&one).contract, PERMIT2);
-    assert_ne!(identity(&one), one.identity(&sign(&one, 1, |_| {})));
+    assert_ne!(identity(&one), one.identity(&sign(&one, 1, |_| {}).into()));
 }
 
 #[test]
@@ -239,8 +243,10 @@ fn of_two_offers_of_an_asset_a_payment_takes_the_one_of_its_method() {
 fn what_a_permit_has_bought_belongs_to_all_that_was_signed_for_it() {
     let terms = permitted();
     let offer = &terms.offers[0].offer;
-    let digest =
-        |signed: &SignedAuthorization| Sender::At(CLIENT).with(&offer.identity(signed), signed);
+    let digest = |signed: &SignedAuthorization| {
+        let signed = signed.clone().into();
+        Sender::At(CLIENT).with(&offer.identity(&signed), &signed)
+    };
     let good = permit(offer, |_| {}, None);
     let changed = |change: fn(&mut SignedAuthorization)| {
         let mut signed = good.clone();

@@ -1,5 +1,7 @@
 //! Which offer a request pays, and which requests pay none.
 
+use alloy_primitives::Address;
+
 use super::wallet::{CLIENT, NOW, header, headers, sign, terms};
 use crate::payment::present;
 use crate::x402::{AtomicAmount, ErrorReason, Offer, Version, encoding};
@@ -96,8 +98,8 @@ fn terms_that_are_not_offered_are_named() {
         (v1(|offer| offer.v1.as_mut().unwrap().network = "ethereum".into()), ErrorReason::Network),
         (v1(|offer| offer.v1.as_mut().unwrap().network = "".into()), ErrorReason::Network),
         (v2(|offer| offer.requirements.amount = AtomicAmount::new(1)), ErrorReason::Requirements),
-        (v2(|offer| offer.requirements.asset.0[0] ^= 1), ErrorReason::Requirements),
-        (v2(|offer| offer.requirements.pay_to.0[0] ^= 1), ErrorReason::Requirements),
+        (v2(|offer| offer.requirements.asset = Address::ZERO.into()), ErrorReason::Requirements),
+        (v2(|offer| offer.requirements.pay_to = Address::ZERO.into()), ErrorReason::Requirements),
     ];
     for (value, reason) in rows {
         check(&[("payment-signature", &value)], invalid(reason));

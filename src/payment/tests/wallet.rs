@@ -45,6 +45,7 @@ pub(super) fn terms() -> Terms {
     Terms {
         instructions: None,
         resource: Resource { url, description: "".into(), mime_type: "".into() },
+        wanted: offers.clone().map(by).into(),
         offers: offers.map(by).into(),
         honoured: Vec::new(),
         identifying: Identifying::Optional,
@@ -63,7 +64,7 @@ pub(super) fn sign(
     let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(0x42)).unwrap();
     let mut authorization = Authorization {
         from: signer.address(),
-        to: offer.requirements.pay_to,
+        to: offer.requirements.pay_to.evm().unwrap(),
         value: U256::from(offer.requirements.amount.units()),
         valid_after: U256::from(VALID_AFTER),
         valid_before: U256::from(VALID_BEFORE),
@@ -71,16 +72,17 @@ pub(super) fn sign(
         form: Form::Eip3009,
     };
     change(&mut authorization);
-    let hash = offer.domain.signing_hash(&authorization);
+    let hash = offer.evm().unwrap().payments.signing_hash(&authorization);
     let signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
     SignedAuthorization { authorization, signature, approval: None }
 }
 
 /// The value of a payment header for this offer.
 pub(super) fn header(version: Version, offer: &Offer, payment: &SignedAuthorization) -> String {
+    let payment = payment.clone().into();
     let payload = match version {
-        Version::V1 => OutgoingPayload::v1(offer.v1.as_ref().unwrap(), payment),
-        Version::V2 => OutgoingPayload::v2(&offer.requirements, payment),
+        Version::V1 => OutgoingPayload::v1(offer.v1.as_ref().unwrap(), &payment),
+        Version::V2 => OutgoingPayload::v2(&offer.requirements, &payment),
     };
     encoding::encode_json(&payload).unwrap()
 }

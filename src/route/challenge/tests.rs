@@ -5,26 +5,31 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::route::Pattern;
-use crate::x402::requirements::{AssetDomain, Extra, SCHEME_EXACT};
+use crate::x402::requirements::{AssetDomain, EvmExtra, Extra, ExtraV1, SCHEME_EXACT};
+use crate::x402::svm::SvmExtra;
 use crate::x402::{
-    AssetTransferMethod, AtomicAmount, Eip712Domain, KnownNetwork, PaymentRequirements,
+    AssetTransferMethod, AtomicAmount, Domains, Eip712Domain, EvmDomains, KnownNetwork,
+    PaymentRequirements,
 };
 
 fn offered(network: &str) -> OfferedBy {
     let known = KnownNetwork::named(network).unwrap();
     let asset: Address = known.usdc.parse().unwrap();
     let pay_to = Address::repeat_byte(7);
-    let named =
-        AssetDomain { name: known.eip712_name.into(), version: known.eip712_version.into() };
+    let evm = known.evm().unwrap();
+    let named = AssetDomain { name: evm.eip712_name.into(), version: evm.eip712_version.into() };
     let amount = AtomicAmount::new(50_000);
     let requirements = PaymentRequirements {
         scheme: SCHEME_EXACT.into(),
         network: known.network(),
         amount,
-        asset,
-        pay_to,
+        asset: asset.into(),
+        pay_to: pay_to.into(),
         max_timeout_seconds: 60,
-        extra: Extra { method: AssetTransferMethod::Eip3009, domain: Some(named.clone()) },
+        extra: Extra::Evm(EvmExtra {
+            method: AssetTransferMethod::Eip3009,
+            domain: Some(named.clone()),
+        }),
     };
     let v1 = PaymentRequirementsV1 {
         scheme: SCHEME_EXACT.into(),
@@ -33,14 +38,15 @@ fn offered(network: &str) -> OfferedBy {
         resource: "to be replaced".into(),
         description: "".into(),
         mime_type: "".into(),
-        pay_to,
+        pay_to: pay_to.into(),
         max_timeout_seconds: 60,
-        asset,
-        extra: named,
+        asset: asset.into(),
+        extra: ExtraV1::Evm(named),
     };
-    let domain = Eip712Domain::new(known.eip712_name, "2", known.chain_id, asset);
+    let payments = Eip712Domain::new(evm.eip712_name, "2", evm.chain_id, asset);
+    let domains = Domains::Evm(EvmDomains { payments, approvals: None });
     OfferedBy {
-        offer: Arc::new(Offer { requirements, v1: Some(v1), domain, approvals: None }),
+        offer: Arc::new(Offer { requirements, v1: Some(v1), domains }),
         facilitators: [Arc::from("dev")].into(),
         risk: None,
     }
@@ -116,7 +122,8 @@ fn version_1_lists_networks_that_all_its_clients_know_or_all_there_are() {
 #[test]
 fn what_permit2_moves_is_offered_in_version_2_alone() {
     let mut offers = ["base", "polygon"].map(|network| (*offered(network).offer).clone());
-    offers[0].requirements.extra.method = AssetTransferMethod::Permit2;
+    let Extra::Evm(extra) = &mut offers[0].requirements.extra else { panic!("of Base") };
+    extra.method = AssetTransferMethod::Permit2;
     offers[0].v1 = None;
     let about = |offers: &[Offer]| {
         let offers: Vec<_> = offers.iter().cloned().map(Arc::new).collect();
@@ -129,7 +136,7 @@ fn what_permit2_moves_is_offered_in_version_2_alone() {
     assert_eq!(v1["accepts"].as_array().unwrap().len(), 1);
     assert_eq!(v1["accepts"][0]["network"], "polygon");
 
-    offers[0].approvals = Some(offers[0].domain);
+    offers[0].domains = sponsored(&offers[0]);
     let (v2, _) = about(&offers);
     let declared = &v2["extensions"]["eip2612GasSponsoring"];
     assert_eq!(declared["info"]["version"], "1");
@@ -189,10 +196,17 @@ fn a_402_that_cannot_be_sent_is_an_error() {
     assert!(matches!(error, ChallengeError::NoOffers));
 }
 
+/// The domains of an offer that takes approvals, too.
+fn sponsored(offer: &Offer) -> Domains {
+    let payments = offer.evm().unwrap().payments;
+    Domains::Evm(EvmDomains { payments, approvals: Some(payments) })
+}
+
 fn by_permit2(mut by: OfferedBy) -> OfferedBy {
     let offer = Arc::make_mut(&mut by.offer);
-    offer.approvals = Some(offer.domain);
-    offer.requirements.extra = Extra { method: AssetTransferMethod::Permit2, domain: None };
+    offer.domains = sponsored(offer);
+    offer.requirements.extra =
+        Extra::Evm(EvmExtra { method: AssetTransferMethod::Permit2, domain: None });
     offer.v1 = None;
     by
 }
@@ -222,5 +236,77 @@ fn an_offer_that_was_moved_in_another_way_is_one_of_its_own() {
     after.offers = after.offers.into_iter().map(by_permit2).collect();
     after.honour(&before, until, now);
     let [past] = after.honoured.as_slice() else { panic!("{:?}", after.honoured) };
-    assert_eq!(past.by.offer.method(), AssetTransferMethod::Eip3009);
+    assert_eq!(past.by.offer.method(), Some(AssetTransferMethod::Eip3009));
+}
+
+/// An offer on Solana devnet, as it is configured.
+fn on_solana() -> OfferedBy {
+    let known = KnownNetwork::named("solana-devnet").unwrap();
+    let extra = SvmExtra::of_nobody(None);
+    let mut by = offered("base-sepolia");
+    let offer = Arc::make_mut(&mut by.offer);
+    offer.domains = Domains::Svm;
+    offer.requirements.network = known.network();
+    offer.requirements.asset = known.usdc.parse().unwrap();
+    offer.requirements.pay_to = Pubkey::new_from_array([7; 32]).into();
+    offer.requirements.extra = Extra::Svm(extra.clone());
+    let v1 = offer.v1.as_mut().unwrap();
+    (v1.network, v1.extra) = (known.name.into(), ExtraV1::Svm(extra));
+    by
+}
+
+fn paying(number: u8) -> impl Fn(&OfferedBy) -> Option<FeePayer> {
+    let key = Pubkey::new_from_array([number; 32]);
+    move |_| Some(FeePayer { key, facilitators: [Arc::from("dev")].into() })
+}
+
+fn fee_payers(terms: &Terms) -> Vec<u8> {
+    let offers = terms.offers.iter().filter_map(|by| by.offer.svm());
+    offers.map(|due| due.extra.fee_payer.to_bytes()[0]).collect()
+}
+
+#[test]
+fn what_nobody_pays_the_fee_of_is_not_offered() {
+    let about = Resource { url: "https://a/".into(), ..terms("/a", &["base"]).resource };
+    let path = "/a".parse::<Pattern>().unwrap().path;
+    let wanted = vec![on_solana(), offered("base")];
+    let (until, now) = (UnixMillis::new(2_000), UnixMillis::new(1_000));
+    let mut terms = Terms::new(about, &path, wanted, Identifying::Off).unwrap();
+    let (v2, v1) = read(&terms.challenge);
+    assert_eq!(v2["accepts"].as_array().unwrap().len(), 1);
+    assert_eq!(v1["accepts"][0]["network"], "base");
+    assert!(terms.awaits("solana-devnet") && !terms.awaits("base") && !terms.awaits("polygon"));
+
+    terms.ready.get_or_init(Box::default);
+    assert!(!terms.is_told(&paying(4)));
+    terms.tell(&paying(4), until, now);
+    assert!(terms.is_told(&paying(4)) && !terms.is_told(&paying(5)));
+    assert!(terms.ready.get().is_none(), "an answer of before");
+    assert!(terms.honoured.is_empty(), "nothing on Solana was offered before");
+    let (v2, _) = read(&terms.challenge);
+    let key = Pubkey::new_from_array([4; 32]).to_string();
+    assert_eq!(v2["accepts"][0]["extra"], json!({ "feePayer": key }));
+    assert!(!terms.awaits("solana-devnet"));
+    // Silence takes nothing back.
+    assert!(terms.is_told(&|_: &OfferedBy| None));
+}
+
+#[test]
+fn who_paid_fees_before_is_taken_for_a_while() {
+    let about = Resource { url: "https://a/".into(), ..terms("/a", &["base"]).resource };
+    let path = "/a".parse::<Pattern>().unwrap().path;
+    let mut terms = Terms::new(about, &path, vec![on_solana()], Identifying::Off).unwrap();
+    assert!(terms.offers.is_empty());
+    let at = |seconds: i64| UnixMillis::new(seconds * 1_000);
+    terms.tell(&paying(4), at(300), at(0));
+    terms.tell(&paying(5), at(400), at(100));
+    assert_eq!(fee_payers(&terms), [5]);
+    terms.tell(&paying(6), at(500), at(200));
+    let past = |terms: &Terms| -> Vec<(u8, UnixMillis)> {
+        let of = |past: &Honoured| past.by.offer.svm().unwrap().extra.fee_payer.to_bytes()[0];
+        terms.honoured.iter().map(|past| (of(past), past.until)).collect()
+    };
+    assert_eq!(past(&terms), [(5, at(500)), (4, at(400))]);
+    terms.tell(&paying(5), at(800), at(450));
+    assert_eq!(past(&terms), [(6, at(800))], "the first is over, the second is told again");
 }

@@ -64,9 +64,9 @@ fn same_rules(one: &Tariff, two: &Tariff) -> bool {
 }
 
 fn costs_less(by: &Terms, other: &Terms) -> bool {
-    by.offers.iter().any(|by| {
+    by.wanted.iter().any(|by| {
         let by = &by.offer.requirements;
-        other.offers.iter().any(|offered| {
+        other.wanted.iter().any(|offered| {
             let offer = &offered.offer.requirements;
             (&offer.network, offer.asset) == (&by.network, by.asset) && by.amount < offer.amount
         })

@@ -171,6 +171,7 @@ fn terms(name: &str) -> Terms {
             description: "".into(),
             mime_type: "".into(),
         },
+        wanted: Vec::new(),
         offers: Vec::new(),
         identifying: crate::x402::Identifying::Off,
         honoured: Vec::new(),

@@ -5,7 +5,7 @@ use alloy_primitives::U256;
 use super::*;
 use crate::x402::Form;
 use crate::x402::permit2::{EXACT_PROXY, PERMIT2};
-use crate::x402::requirements::{AssetTransferMethod, Extra};
+use crate::x402::requirements::{AssetTransferMethod, EvmExtra, Extra};
 
 const V2: &str = r#"{"x402Version":2,"payload":{"authorization":{"from":"0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65","to":"0x90F79bf6EB2c4f870365E785982E1f101E93b906","value":"1000","validAfter":"0","validBefore":"1795246440","nonce":"0xc15777e60dbaf6b201f56670c1ca509fb5403a3a0dd56cc0756f79e218f171fc"},"signature":"0x0f17"},"resource":{"url":"http://127.0.0.1/paid"},"accepted":{"scheme":"exact","network":"eip155:84532","amount":"1000","asset":"0x036CbD53842c5426634e7929541eC2318f3dCF7e","payTo":"0x90F79bf6EB2c4f870365E785982E1f101E93b906","maxTimeoutSeconds":300,"extra":{"name":"USDC","version":"2"}}}"#;
 const V1: &str = r#"{"x402Version":1,"scheme":"exact","network":"base-sepolia","payload":{"signature":"0x0f17","authorization":{"from":"0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65","to":"0x90F79bf6EB2c4f870365E785982E1f101E93b906","value":"1000","validAfter":"0","validBefore":"1795246440","nonce":"0xc15777e60dbaf6b201f56670c1ca509fb5403a3a0dd56cc0756f79e218f171fc"}}}"#;
@@ -23,7 +23,7 @@ fn both_versions_carry_the_same_payment() {
     let v2 = PaymentPayload::from_json(V2.as_bytes()).unwrap();
     assert_eq!(v1.payment, v2.payment);
     assert_eq!((v1.version(), v2.version()), (Version::V1, Version::V2));
-    assert_eq!(v2.payment.authorization.value, U256::from(1000));
+    assert_eq!(v2.payment.evm().unwrap().authorization.value, U256::from(1000));
 }
 
 #[test]
@@ -85,6 +85,7 @@ const PERMIT: &str = r#"{"x402Version":2,"payload":{"permit2Authorization":{"fro
 #[test]
 fn a_permit_is_read_with_its_approval() {
     let read = PaymentPayload::from_json(PERMIT.as_bytes()).unwrap().payment;
+    let read = read.evm().unwrap().clone();
     let Form::Permit2(permit) = read.authorization.form else { panic!("{read:?}") };
     assert_eq!(permit.spender, EXACT_PROXY);
     assert_eq!(read.authorization.nonce, alloy_primitives::B256::with_last_byte(9));
@@ -103,7 +104,7 @@ fn an_extension_that_signs_nothing_is_an_echo() {
     ] {
         assert!(PERMIT.contains(from));
         let read = PaymentPayload::from_json(PERMIT.replace(from, to).as_bytes()).unwrap();
-        assert_eq!(read.payment.approval, None, "{from}");
+        assert_eq!(read.payment.evm().unwrap().approval, None, "{from}");
     }
 }
 
@@ -141,7 +142,7 @@ fn a_permit_is_sent_on_as_it_came() {
         asset: "0x036CbD53842c5426634e7929541eC2318f3dCF7e".parse().unwrap(),
         pay_to: "0x90F79bf6EB2c4f870365E785982E1f101E93b906".parse().unwrap(),
         max_timeout_seconds: 300,
-        extra: Extra { method: AssetTransferMethod::Permit2, domain: None },
+        extra: Extra::Evm(EvmExtra { method: AssetTransferMethod::Permit2, domain: None }),
     };
     let sent = serde_json::to_vec(&OutgoingPayload::v2(&accepted, &read.payment)).unwrap();
     assert_eq!(PaymentPayload::from_json(&sent).unwrap(), read);

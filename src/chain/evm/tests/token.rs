@@ -16,7 +16,7 @@ pub(crate) type Key = (Address, Address, B256);
 
 /// What makes this authorization itself on the chain.
 pub(crate) fn key(offer: &Offer, signed: &SignedAuthorization) -> Key {
-    let identity = offer.identity(signed);
+    let identity = offer.identity(&signed.clone().into()).evm().unwrap();
     (identity.contract, identity.payer, identity.nonce)
 }
 
@@ -33,8 +33,8 @@ pub(super) struct Law {
 
 impl Law {
     pub(super) fn sign(&mut self, offer: &Offer, signed: &SignedAuthorization) {
-        let asset = offer.requirements.asset;
-        let call = Payment::new(asset, &offer.domain, signed).transfer();
+        let asset = offer.requirements.asset.evm().unwrap();
+        let call = Payment::new(asset, &offer.evm().unwrap().payments, signed).transfer();
         self.assets.insert(asset);
         self.signed.insert(key(offer, signed), call);
         self.ends.insert(key(offer, signed), signed.authorization.window().end);

@@ -10,8 +10,8 @@ use crate::chain::evm::tests::{Key, key};
 use crate::payment::{Presented, present};
 use crate::route::{OfferedBy, Terms};
 use crate::x402::permit2::{EXACT_PROXY, Permit};
-use crate::x402::requirements::{AssetTransferMethod, Extra};
-use crate::x402::{Eip712Domain, Form, Offer, SignedAuthorization, Version};
+use crate::x402::requirements::{AssetTransferMethod, EvmExtra, Extra};
+use crate::x402::{Domains, Eip712Domain, EvmDomains, Form, Offer, SignedAuthorization, Version};
 
 /// A payment, and what the chain calls it.
 #[derive(Clone)]
@@ -32,10 +32,10 @@ pub(super) fn signatures() -> &'static [(Arc<Offer>, SignedAuthorization)] {
             let offer = &terms.offers[usize::try_from(nonce).unwrap() % terms.offers.len()].offer;
             let fresh = nonce >= PAYMENTS;
             let end = if fresh { VALID_BEFORE + 3_600 } else { VALID_BEFORE - 60 * (nonce % 4) };
-            let (token, spender) = (offer.requirements.asset, EXACT_PROXY);
+            let (token, spender) = (offer.requirements.asset.evm().unwrap(), EXACT_PROXY);
             let signed = wallet::sign(offer, nonce, |a| {
                 a.valid_before = U256::from(end);
-                if offer.method() == AssetTransferMethod::Permit2 {
+                if offer.method() == Some(AssetTransferMethod::Permit2) {
                     a.form = Form::Permit2(Permit { token, spender });
                 }
             });
@@ -51,10 +51,12 @@ fn terms() -> Terms {
     terms.offers.truncate(2);
     let permitted = |(at, by): (u8, &OfferedBy)| {
         let mut offer = (*by.offer).clone();
-        offer.domain = Eip712Domain::permit2(CHAIN_ID);
+        let payments = Eip712Domain::permit2(CHAIN_ID);
+        offer.domains = Domains::Evm(EvmDomains { payments, approvals: None });
         offer.v1 = None;
-        offer.requirements.asset = Address::repeat_byte(0x31 + at);
-        offer.requirements.extra = Extra { method: AssetTransferMethod::Permit2, domain: None };
+        offer.requirements.asset = Address::repeat_byte(0x31 + at).into();
+        offer.requirements.extra =
+            Extra::Evm(EvmExtra { method: AssetTransferMethod::Permit2, domain: None });
         OfferedBy { offer: Arc::new(offer), ..by.clone() }
     };
     let permitted: Vec<_> = (0..).zip(&terms.offers).map(permitted).collect();
@@ -67,7 +69,8 @@ impl Signed {
         let value = wallet::header(Version::V2, offer, signed);
         let headers = wallet::headers(&[("payment-signature", &value)]);
         let presented = present(&headers, &terms(), wallet::CLIENT, NOW).unwrap();
-        Self { presented, key: key(offer, signed), asset: offer.requirements.asset }
+        let asset = offer.requirements.asset.evm().unwrap();
+        Self { presented, key: key(offer, signed), asset }
     }
 }
 

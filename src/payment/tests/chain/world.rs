@@ -70,7 +70,8 @@ impl World {
         let faults = [0, 20, 80, 200][size(dice.below(4))];
         let signatures = signatures();
         let money = |(offer, signed): &(Arc<Offer>, SignedAuthorization)| {
-            let (asset, payer) = (offer.requirements.asset, signed.authorization.from);
+            let (asset, payer) =
+                (offer.requirements.asset.evm().unwrap(), signed.authorization.from);
             [(asset, payer, 150_000), (asset, STRANGER, u64::MAX)]
         };
         let rich: Vec<_> = signatures.iter().flat_map(money).collect();
