@@ -2,6 +2,7 @@
 
 pub mod evm;
 mod rpc;
+pub mod svm;
 
 use alloy_primitives::Address;
 

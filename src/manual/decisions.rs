@@ -280,6 +280,7 @@
 
 pub mod answers;
 pub mod chain;
+pub mod cluster;
 pub mod prices;
 pub mod solana;
 pub mod worker;

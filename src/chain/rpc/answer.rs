@@ -27,6 +27,11 @@ impl RpcError {
         self.code == INTERNAL || self.says(&["timed out", "timeout", "internal error"])
     }
 
+    /// JSON-RPC's number for it, or the node's own.
+    pub(in crate::chain) fn code(&self) -> i64 {
+        self.code
+    }
+
     /// Whether one of these is in it, which are in lower case.
     pub(in crate::chain) fn says(&self, words: &[&str]) -> bool {
         let message = self.message.to_ascii_lowercase();
