@@ -1,7 +1,7 @@
 //! A refusal to settle that may be the effect of a settlement: what the chain says of it.
 
 use super::Payments;
-use crate::facilitator::{Order, Outcome, chain};
+use crate::facilitator::{Order, Outcome};
 use crate::x402::{AssetTransferMethod, ErrorReason};
 
 impl Payments {
@@ -18,7 +18,7 @@ impl Payments {
         let Outcome::Unknown { said: Some(said), .. } = &outcome else { return outcome };
         let (poor, method) = (ErrorReason::InsufficientFunds, order.offer.method());
         let believed = match self.inner.readers.get(&order.offer.requirements.network) {
-            Some(reader) => chain::is_poor(reader, order, self.clock().now()).await,
+            Some(reader) => reader.is_poor(order, self.clock().now()).await,
             // On Solana they know each message for as long as it could be taken twice, and say so
             // before they try it.
             None if method.is_none() && *said == ErrorReason::SvmSimulation => {
