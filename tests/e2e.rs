@@ -10,6 +10,7 @@ mod payer;
 mod permit2;
 mod process;
 mod sdk;
+mod solana;
 mod storm;
 mod tokens;
 

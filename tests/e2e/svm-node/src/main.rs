@@ -3,15 +3,11 @@
 //! usage: svm-node RPC_PORT WEBSOCKET_PORT [SLOT_MS]
 //!
 //! The runtime and the programs (System, Token, Token-2022, Associated Token, Memo, Compute Budget)
-//! are the real ones; no other cluster is asked for anything. It starts empty: tests fill it with
-//! `surfnet_setAccount` and `surfnet_setTokenAccount`. It says `listening` when it serves, and ends
-//! when its standard input does, so that none outlives the test that started it.
+//! are the real ones; no other cluster is asked for anything. It takes itself for devnet. It starts
+//! empty: tests fill it with `surfnet_setAccount` and `surfnet_setTokenAccount`. When it serves, it
+//! says so in one line, `listening on 127.0.0.1:RPC_PORT`.
 
-use std::{
-    io::{self, Read},
-    process::{ExitCode, exit},
-    thread,
-};
+use std::{process::ExitCode, thread};
 
 use surfpool_core::surfnet::{
     locker::SurfnetSvmLocker,
@@ -29,10 +25,6 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    thread::spawn(|| {
-        let _ = io::stdin().read_to_end(&mut Vec::new());
-        exit(0);
-    });
     match serve(&asked) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
@@ -67,10 +59,16 @@ impl Asked {
 /// A slot of the main network.
 const SLOT_MS: &str = "400";
 
+/// Devnet's: what a gateway knows it by.
+const GENESIS: &str = "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG";
+
 /// Returns when the engine ends.
 fn serve(asked: &Asked) -> Result<(), String> {
     let config = config(asked);
-    let (svm, events, geyser) = SurfnetSvm::new(engine(&config.simnets[0])).map_err(|e| e.to_string())?;
+    let rpc = asked.rpc;
+    let started = SurfnetSvm::new(engine(&config.simnets[0]));
+    let (mut svm, events, geyser) = started.map_err(|e| e.to_string())?;
+    svm.cached_genesis_hash = Some(GENESIS.parse().map_err(|_| "no hash: the genesis")?);
     let (commands, commanded) = crossbeam_channel::unbounded();
     let engine = thread::spawn(move || {
         let run = surfpool_core::runloops::start_local_surfnet_runloop(
@@ -84,7 +82,7 @@ fn serve(asked: &Asked) -> Result<(), String> {
     });
     for event in events {
         match event {
-            SimnetEvent::CoreStarted(_) => println!("listening"),
+            SimnetEvent::CoreStarted(_) => println!("listening on 127.0.0.1:{rpc}"),
             SimnetEvent::ErrorLog(_, text) => eprintln!("error: {text}"),
             SimnetEvent::WarnLog(_, text) => eprintln!("warning: {text}"),
             SimnetEvent::Aborted(why) => return Err(why),
