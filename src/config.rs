@@ -5,6 +5,7 @@ mod answers;
 mod bypass;
 mod certificates;
 mod chains;
+mod clusters;
 mod contracts;
 mod discovery;
 mod explain;

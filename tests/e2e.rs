@@ -11,6 +11,7 @@ mod paywall;
 mod permit2;
 mod process;
 mod sdk;
+mod solana;
 mod storm;
 mod tokens;
 

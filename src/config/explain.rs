@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::discovery::{LLMS, OPENAPI, Serve, WELL_KNOWN};
-use crate::facilitator::chain::RpcUrl;
+use crate::facilitator::chain::{self, RpcUrl, evm, svm};
 use crate::facilitator::http::Auth;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
@@ -158,11 +158,18 @@ fn facilitator(config: &Config, name: &str) -> String {
             auth => format!("{name}: {}, {}", settings.url, auth.kind()),
         },
         Some(FacilitatorSettings::Chain(settings)) => {
-            let addresses = settings.signers.iter().map(|key| key.address().to_checksum(None));
-            let nodes = settings.rpc.iter().map(RpcUrl::shown);
-            let (addresses, nodes) = (listed(addresses), listed(nodes));
-            let deep = settings.bounds.confirmations;
-            format!("{name}: our signer {addresses} by {nodes}, {deep} deep")
+            let nodes = listed(settings.rpc().iter().map(RpcUrl::shown));
+            match settings {
+                chain::Settings::Evm(evm::Settings { signers, bounds, .. }) => {
+                    let signers = signers.iter().map(|key| key.address().to_checksum(None));
+                    let (signers, deep) = (listed(signers), bounds.confirmations);
+                    format!("{name}: our signer {signers} by {nodes}, {deep} deep")
+                }
+                chain::Settings::Svm(svm::Settings { fee_payer, bounds, .. }) => {
+                    let (fee_payer, deep) = (fee_payer.address(), bounds.depth.name());
+                    format!("{name}: our fee payer {fee_payer} by {nodes}, {deep}")
+                }
+            }
         }
         None => name.to_string(),
     }

@@ -178,33 +178,39 @@ pub const KEYS: &[Key] = keys! {
         "rpc": "list of URLs or secrets", Required,
             "nodes of the chain, the preferred first; of each only the host is ever shown";
         "signer": "secret, or `{ keystore = PATH, password = secret }`", Nothing,
-            "who sends and pays for gas: 64 hex digits by `env` or `file`, or a keystore";
+            "who sends and pays for gas: 64 hex digits by `env` or `file`, or a keystore; on \
+             Solana the fee payer, as `solana-keygen` writes it or in base58";
         "signers": "list of the same", Is("`[]`"),
-            "several, that settle in parallel";
-        "confirmations": "number", Is("Base `1`, Polygon `5`, else **required**"),
-            "blocks that make a payment settled, its own counted; 0: before one is sealed";
+            "several, that settle in parallel; not on Solana";
+        "confirmations": "number", Is("Base and Solana `1`, Polygon `5`, else **required**"),
+            "blocks that make a payment settled, its own counted; 0: before one is sealed. On \
+             Solana 0 is `processed`, 1 to 31 `confirmed`, 32 `finalized`";
         "batch.window": "time", Is(r#"`"5ms"`"#),
-            "how long a settlement waits for others to share a transaction; longer under load";
+            "how long a settlement waits for others to share a transaction; longer under load; \
+             not on Solana";
         "batch.max": "number, 1 to 64", Is("`50`"),
-            "settlements in one transaction";
-        "gas.max": "number", Is("`500000`"),
-            "gas for one payment; one that needs more is refused";
+            "settlements in one transaction; not on Solana";
+        "gas.max": "number", Is("`500000`, Solana `100000`"),
+            "gas for one payment, on Solana lamports for its transaction; one that needs more is \
+             refused";
         "gas.fee_max": "price of gas",
             Is("Base `\"5gwei\"`, Polygon `\"2000gwei\"`, else `\"200gwei\"`"),
-            "the most that is offered for gas; beyond it nothing is sent";
+            "the most that is offered for gas; beyond it nothing is sent; not on Solana";
         "gas.tip_max": "price of gas", Is("the same: `\"1gwei\"`, `\"500gwei\"`, `\"10gwei\"`"),
-            "the most of it for who builds the block";
-        "gas.low": "amount of the chain's coin", Is("the same: `\"0.0005\"`, `\"1\"`, `\"0.005\"`"),
+            "the most of it for who builds the block; not on Solana";
+        "gas.low": "amount of the chain's coin",
+            Is("the same: `\"0.0005\"`, `\"1\"`, `\"0.005\"`; Solana `\"0.01\"`"),
             "a signer with less is low; when all are, `/readyz` says so";
         "in_flight_max": "number", Is("`16`"),
-            "transactions of one signer that are in no block yet";
+            "transactions of one signer that are in no block yet; not on Solana";
         "rpc_timeout": "time", Is(r#"`"5s"`"#),
             "one question to one node";
         "settle_timeout": "time", Is(r#"`"60s"`"#),
             "a settlement; after it the outcome is unknown until the chain tells";
-        "replace_after": "time", Is(r#"`"15s"`"#),
-            "a transaction in no block by then is sent again, for an eighth more";
-        "poll": "time", Is(r#"`"250ms"`"#),
+        "replace_after": "time", Is(r#"`"15s"`, Solana `"2s"`"#),
+            "a transaction in no block by then is sent again, for an eighth more; on Solana as it \
+             is";
+        "poll": "time", Is(r#"`"250ms"`, Solana `"400ms"`"#),
             "between two looks for a block, while there is something to wait for";
     }
     "[facilitators.NAME.http]" {

@@ -280,6 +280,7 @@
 
 pub mod answers;
 pub mod chain;
+pub mod cluster;
 pub mod discovery;
 pub mod prices;
 pub mod solana;

@@ -101,6 +101,16 @@
 //! `tollgate_chain_nodes{state="down"}`: nodes that do not answer, are ten blocks behind, or are on
 //! another chain; the others are asked instead.
 //!
+//! # Our own fee payer on Solana
+//!
+//! `the fee payer is low` in `/readyz`: it has less than `gas.low`; its lamports are in
+//! `tollgate_signer_balance_gwei` as they are, a billionth of a SOL each. `the fee payer cannot pay
+//! the fee`: what is left would be below the rent of its account. `whoever is paid has no token
+//! account for the asset`: open one for `pay_to`, nobody can be paid before. `a node has no history
+//! for us`, `a node has forgotten the time of a payment`: outcomes cannot be looked up there; give
+//! `rpc` a node that keeps transactions for as long as the gateway may be away. A payment that was
+//! sent and lost is let go some two and a half minutes later, when no block can take it any more.
+//!
 //! # Faults by side
 //!
 //! `tollgate_faults_total{side}`: `upstream`, the API behind; `facilitator`, who settles; `chain`,

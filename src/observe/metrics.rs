@@ -66,7 +66,7 @@ const CIRCUIT: Metric = Metric {
 const PURSE: Metric = Metric {
     name: "tollgate_signer_balance_gwei",
     labels: &["facilitator", "signer"],
-    help: "What a signer has left for gas, in 10^9 wei",
+    help: "What a signer has left for gas, in 10^9 wei; on Solana in lamports",
 };
 const NODES: Metric = Metric {
     name: "tollgate_chain_nodes",

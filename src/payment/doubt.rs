@@ -1,7 +1,7 @@
 //! A refusal to settle that may be the effect of a settlement: what the chain says of it.
 
 use super::Payments;
-use crate::facilitator::{Order, Outcome, chain};
+use crate::facilitator::{Order, Outcome};
 use crate::x402::{AssetTransferMethod, ErrorReason};
 
 impl Payments {
@@ -23,7 +23,7 @@ impl Payments {
         match (reader, *said) {
             // The chain tells soon, once and for all: the window has closed.
             (Some(_), said) if said == late => outcome,
-            (Some(reader), _) if chain::is_poor(reader, order, self.clock().now()).await => {
+            (Some(reader), _) if reader.is_poor(order, self.clock().now()).await => {
                 Outcome::Rejected(poor)
             }
             // On Solana they know each message for as long as it could be taken twice, and say so

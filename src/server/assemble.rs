@@ -12,7 +12,7 @@ use crate::access::Access;
 use crate::clock::{Clock, UnixMillis};
 use crate::config::{Config, FacilitatorSettings, NetworkSettings, Switch};
 use crate::discovery::Discovery;
-use crate::facilitator::chain::{Chain, Reader, RpcUrl};
+use crate::facilitator::chain::{Chain, Reader, evm, svm};
 use crate::facilitator::http::{Http, Settings as Hosted};
 use crate::facilitator::simulated::Simulated;
 use crate::facilitator::{Facilitator, Pool};
@@ -154,14 +154,24 @@ pub(super) fn hosted(settings: Hosted) -> Result<Facilitator, ServeError> {
 /// Who looks up what a hosted facilitator cannot tell.
 pub(super) fn readers(config: &Config) -> Result<HashMap<Network, Reader>, ServeError> {
     let readable = config.networks.values().filter(|network| !network.rpc.is_empty());
-    let of_network =
-        |network: &NetworkSettings| Ok((network.network.clone(), reader(network.rpc.clone())?));
+    let of_network = |NetworkSettings { network, rpc, .. }: &NetworkSettings| {
+        Ok((network.clone(), reader(network, rpc.clone())?))
+    };
     readable.map(of_network).collect()
 }
 
-/// Reads the chain behind these nodes.
-pub(super) fn reader(nodes: Vec<RpcUrl>) -> Result<Reader, ServeError> {
-    let reader = Reader::new(nodes, READ_TIMEOUT, READ_CONFIRMATIONS);
+/// Reads the chain of a network behind these nodes.
+pub(super) fn reader(network: &Network, nodes: Vec<evm::RpcUrl>) -> Result<Reader, ServeError> {
+    if !network.is_solana() {
+        return evm_reader(nodes).map(Reader::Evm);
+    }
+    let reader = svm::Reader::new(nodes, READ_TIMEOUT, svm::Depth::Finalized);
+    reader.map(Reader::Svm).map_err(|error| setting("a chain cannot be spoken to", error))
+}
+
+/// Reads the EVM chain behind these nodes.
+pub(super) fn evm_reader(nodes: Vec<evm::RpcUrl>) -> Result<evm::Reader, ServeError> {
+    let reader = evm::Reader::new(nodes, READ_TIMEOUT, READ_CONFIRMATIONS);
     reader.map_err(|error| setting("a chain cannot be spoken to", error))
 }
 

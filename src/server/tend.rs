@@ -66,9 +66,9 @@ async fn watch_chain(name: String, chain: Arc<Chain>, metrics: Arc<Metrics>) {
         }
         let (nodes, up) = chain.nodes();
         metrics.set_nodes(&name, nodes, up);
-        for Purse { signer, balance_gwei } in chain.purses() {
-            if let Some(gwei) = balance_gwei {
-                metrics.set_purse(&name, &signer.to_checksum(None), gwei);
+        for Purse { signer, billionths } in chain.purses() {
+            if let Some(billionths) = billionths {
+                metrics.set_purse(&name, &signer.to_string(), billionths);
             }
         }
         sleep(wait).await;

@@ -28,8 +28,7 @@ async fn opens(gateway: &Gateway, path: &str, wallet: &[&str]) -> Value {
     command.args(wallet).env("X402_PRIVATE_KEY", format!("0x{}", "11".repeat(32)));
     let output = command.output().await.unwrap();
     let broke = String::from_utf8_lossy(&output.stderr).into_owned();
-    let told = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{broke}"));
-    told
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{broke}"))
 }
 
 async fn start(upstream: &Upstream) -> Gateway {

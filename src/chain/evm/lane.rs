@@ -133,11 +133,11 @@ impl Lane {
                     return Ok(Flight { lane, nonce, call, gas, fees, sent, sent_at, _place });
                 }
                 // Somebody else uses the key as well, or the node that counted was behind.
-                Taken::NonceUsed if attempts < NONCE_ATTEMPTS_MAX => {
+                Taken::Spent if attempts < NONCE_ATTEMPTS_MAX => {
                     *next = None;
                     attempts += 1;
                 }
-                Taken::NonceUsed => {
+                Taken::Spent => {
                     *next = None;
                     return Err(fault("another program uses the signer's key"));
                 }
@@ -227,7 +227,7 @@ impl Flight {
                 // The next attempt offers still more.
                 Taken::No(error) if error.is_underpriced() => self.fees = fees,
                 Taken::No(error) => tracing::warn!(%error, nonce, "a replacement was refused"),
-                Taken::NonceUsed => {}
+                Taken::Spent => {}
             }
         } else if let Some(last) = self.sent.last() {
             // Whatever the nodes say to what they have already, the chain tells what counts.
@@ -262,7 +262,7 @@ impl Flight {
             }
             // The next attempt offers more.
             Taken::No(error) => tracing::debug!(%error, nonce = count, "a nonce is not filled"),
-            Taken::NonceUsed => {}
+            Taken::Spent => {}
         }
     }
 }

@@ -13,8 +13,9 @@ use super::payment::Call;
 use super::permit;
 use super::probe::{At, Found};
 use super::receipt::{Log, Receipt};
-use super::rpc::{Ask, Rpc, RpcUrl, bytes, hash, quantity};
+use super::rpc::{Ask, Rpc, bytes, hash, quantity};
 use crate::chain::evm::Sought;
+use crate::chain::rpc::RpcUrl;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::AssetTransferMethod;
 

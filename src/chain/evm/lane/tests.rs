@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::chain::evm::fees::FeeCaps;
-use crate::chain::evm::tests::socket::{heard, say};
+use crate::chain::rpc::socket::{heard, say};
 
 /// What a node does with one question.
 enum Act {
