@@ -126,8 +126,8 @@
 //! # Lost log lines
 //!
 //! `tollgate_log_lines_dropped_total` grows when standard output is not read fast enough, and with
-//! each line once it is closed. Requests are never delayed for the log. At its end a gateway waits a
-//! second for the lines of its last exchanges to be read; a warning says how many were not.
+//! each line once it is closed. Requests are never delayed for the log. At its end a gateway waits
+//! a second for the lines of its last exchanges to be read; a warning says how many were not.
 //!
 //! # The ledger in SQLite
 //!
@@ -259,12 +259,13 @@
 //! a connection on which nothing is read for a minute ends.
 //!
 //! The limit of its container is `--memory`, 25 MB for each of `--queue` and 200 MB for the worker
-//! itself. A photo that needs more than `--memory` gets all of it and works alone, and takes what it
-//! needs: 1600 MB is enough for every photo, and with less the log says so at the start.
+//! itself. A photo that needs more than `--memory` gets all of it and works alone, and takes what
+//! it needs: 1600 MB is enough for every photo, and with less the log says so at the start.
 //!
 //! With a model each image takes besides what the model took when it was tried at the start; the
 //! log says how much. Where that alone is more than `--memory` (`memory` of a bundled worker's
-//! upstream), images work one at a time whatever `--parallel` says, so give it more. The alert TollgateWorkerFull means that photos were turned
-//! away for ten minutes: `tollgate_worker_stage_seconds` tells which stage is long,
-//! `tollgate_worker_memory_bytes` whether memory is what they wait for. A static program, such as
-//! the one in the image of `deploy/Dockerfile`, cannot load ONNX Runtime: there rten runs models.
+//! upstream), images work one at a time whatever `--parallel` says, so give it more. The alert
+//! TollgateWorkerFull means that photos were turned away for ten minutes:
+//! `tollgate_worker_stage_seconds` tells which stage is long, `tollgate_worker_memory_bytes`
+//! whether memory is what they wait for. A static program, such as the one in the image of
+//! `deploy/Dockerfile`, cannot load ONNX Runtime: there rten runs models.

@@ -77,11 +77,12 @@
 //!
 //! # A full worker is ready
 //!
-//! `/readyz` was 503 while the queue was full, so that others are asked. But a probe sees it seconds
-//! later; with one pod, or with all of them full, the Service then has no address at all, and
-//! payers get 502 `upstream_unavailable` in place of the worker's own 503 with `Retry-After`, while
-//! nobody counts them: TollgateWorkerFull, and an autoscaler by images turned away, look at that
-//! count. So readiness is that a photo can be cut out; who is turned away is told, and counted.
+//! `/readyz` was 503 while the queue was full, so that others are asked. But a probe sees it
+//! seconds later; with one pod, or with all of them full, the Service then has no address at all,
+//! and payers get 502 `upstream_unavailable` in place of the worker's own 503 with `Retry-After`,
+//! while nobody counts them: TollgateWorkerFull, and an autoscaler by images turned away, look at
+//! that count. So readiness is that a photo can be cut out; who is turned away is told, and
+//! counted.
 //!
 //! # The worker counts for itself
 //!
