@@ -365,8 +365,8 @@ mod tests {
             "GET /docs/*",
             "  name       docs",
             "  price      free",
-            "  upstream   photos: background-removal, bundled, one per core at once and 16 waiting, \
-             answers within 1m",
+            "  upstream   photos: background-removal, bundled, one per core at once and 16 \
+             waiting, answers within 1m",
             "  upstream   more-photos: background-removal, bundled, 3 at once in 4000MB and 4 \
              waiting, answers within 1m",
             "warning: gateway.toml:13:20: no route uses upstream `old`",

@@ -277,7 +277,7 @@ pub const KEYS: &[Key] = keys! {
         "memory": "size", Is(r#"`"2000MB"`"#),
             "of `bundled`: for the requests worked on; they wait rather than take more";
         "deadline": "time", Is(r#"`"50s"`"#),
-            "of `bundled`: from a request's last byte to its answer; less than the route's `timeout`";
+            "of `bundled`: from a request's last byte to its answer; less than a route's `timeout`";
         "model": "path", Nothing,
             "of `bundled`: an ONNX file in place of what is built in, its manifest beside it";
     }
