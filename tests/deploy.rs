@@ -17,6 +17,10 @@ const WITHOUT_ALERT: &[(&str, &str)] = &[
     ("How long payments are kept", "a setting"),
     ("Memory", "what to give it"),
     ("Payers that are told `permit2_allowance_required`", "what payers lack, not the gateway"),
+    (
+        "Solana: 503 before the first payment, and who pays the fees",
+        "`/readyz` tells of it; what goes wrong there is in Health",
+    ),
     ("Running it in Kubernetes", "what to set up; what goes wrong there is in Health"),
 ];
 

@@ -16,7 +16,7 @@ use super::chains;
 use super::file::{FileEip712, FileNetwork};
 use super::mistake::Mistake;
 use super::reader::{Kind, Reader, Section};
-use super::text::OneOrMany;
+use super::text::{OneOrMany, Text};
 use super::transfer::{Transfer, Typed, transfer};
 use super::words::{Name, WebUrl};
 
@@ -90,13 +90,8 @@ fn network(
             transfer(wanted, domain(name, typed.eip712), &span, reader)
         }
         Spelling::Base58 => {
-            let of_evm = [
-                ("transfer_method", typed.transfer_method.as_ref().map(|text| text.span.clone())),
-                ("gas_sponsoring", typed.gas_sponsoring.as_ref().map(|text| text.span.clone())),
-            ];
-            out_of_place(of_evm, reader);
-            let memo = reader.take_if(typed.memo).map(|Memo(memo)| memo);
-            Some(Transfer::Token(memo))
+            let wanted = Typed { method: typed.transfer_method, sponsoring: typed.gas_sponsoring };
+            Some(of_token(&wanted, typed.memo, reader))
         }
     };
     let pay_to = account(typed.pay_to, spelling, reader);
@@ -141,6 +136,16 @@ fn network(
         rpc,
         network,
     })
+}
+
+/// How the money of a payment on Solana is moved.
+fn of_token(wanted: &Typed, memo: Option<Text<Memo>>, reader: &mut Reader<'_>) -> Transfer {
+    let of_evm = [
+        ("transfer_method", wanted.method.as_ref().map(|text| text.span.clone())),
+        ("gas_sponsoring", wanted.sponsoring.as_ref().map(|text| text.span.clone())),
+    ];
+    out_of_place(of_evm, reader);
+    Transfer::Token(reader.take_if(memo).map(|Memo(memo)| memo))
 }
 
 /// How the accounts of a network are spelled, by its name or by what names its chain.

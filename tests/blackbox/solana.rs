@@ -182,6 +182,7 @@ async fn whoever_saw_the_fee_payer_of_before_may_still_pay() {
     facilitator.on_verify(Habit::Says(502, String::new()));
     for payer in 1..=8 {
         let answer = pay(&gateway, "/solana", &Payer::new(payer).pays(&before)).await;
+        assert_eq!(answer.status, 503, "{payer}: {answer:?}");
         refused(&answer, "facilitator_unavailable");
     }
     facilitator.on_verify(Habit::Honest);

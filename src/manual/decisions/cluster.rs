@@ -41,8 +41,8 @@
 //! # One fee payer
 //!
 //! An offer names its fee payer, and there is no queue of numbers for which a second would help.
-//! What one payment may cost it is bounded (`gas.max`, in lamports), because the scheme lets a payer
-//! ask for 0.007 SOL of it.
+//! What one payment may cost it is bounded (`gas.max`, in lamports), because the scheme lets a
+//! payer ask for 0.007 SOL of it.
 //!
 //! # A mint that keeps a part of each transfer is refused
 //!
