@@ -1,6 +1,8 @@
 //! Chains that we read and write ourselves.
 
 pub mod evm;
+mod rpc;
+pub mod svm;
 
 use alloy_primitives::Address;
 

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod demo;
+pub mod init;
 pub mod ledger;
 pub mod pay;
 pub mod reload;
@@ -47,6 +48,8 @@ enum Command {
         #[arg(long)]
         online: bool,
     },
+    /// Write a gateway.toml to start from: every operation of an OpenAPI document at one price
+    Init(init::Arguments),
     /// Have a running gateway read its configuration again; exit code 1 if it does not take it
     Reload(reload::Arguments),
     /// Request a URL and pay for it, whatever x402 server is behind it
@@ -110,6 +113,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             }
             Err(wrong) => return Ok(wrong),
         },
+        Command::Init(arguments) => return init::run(&arguments, &mut out).map_err(Failure::from),
         Command::Reload(reload::Arguments { config, admin }) => {
             let admin = match admin {
                 Some(admin) => admin,

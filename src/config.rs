@@ -5,7 +5,9 @@ mod answers;
 mod bypass;
 mod certificates;
 mod chains;
+mod clusters;
 mod contracts;
+mod discovery;
 mod explain;
 mod facilitators;
 mod file;
@@ -36,6 +38,7 @@ use std::sync::Arc;
 use alloy_primitives::{B256, keccak256};
 
 use crate::access::Bypass;
+use crate::discovery::About;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit;
 use crate::route::upstream::Upstream;
@@ -74,6 +77,8 @@ pub struct Config {
     pub answers: Answers,
     /// In whose words is refused where a route does not say.
     pub refusals: Shape,
+    /// What agents find.
+    pub discovery: About,
     /// Where money moves, by name.
     pub networks: BTreeMap<Box<str>, NetworkSettings>,
     /// Who verifies and settles, by name.
@@ -169,6 +174,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let (defaults, networks, facilitators) = (typed.defaults, typed.networks, typed.facilitators);
     let (limits, upstreams, routes) = (typed.limits, typed.upstreams, typed.routes);
     let answers = answers::answers(answers, reader);
+    let discovery = discovery::discovery(typed.discovery, reader);
     let refusals = reader.take_if(defaults.refusals).unwrap_or_default();
     let facilitators = reader.sections(Kind::Facilitator, facilitators);
     let networks = reader.sections(Kind::Network, networks);
@@ -206,6 +212,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
         keep,
         answers,
         refusals,
+        discovery,
         networks: whole(networks)?,
         facilitators: whole(facilitators)?,
         limits,

@@ -52,6 +52,16 @@ impl Facilitator {
         }
     }
 
+    /// The transaction by which it would settle this, where that is known before it is asked.
+    pub fn will_be(&self, order: &Order) -> Option<Box<str>> {
+        match self {
+            Self::Chain(chain) => chain.will_be(order),
+            Self::Simulated(_) | Self::Http(_) => None,
+            #[cfg(test)]
+            Self::Scripted(_) => None,
+        }
+    }
+
     /// Asks to move the money, and waits for the word on what became of it.
     ///
     /// Sent at most once for each call; to call it twice for one payment is the caller's mistake.

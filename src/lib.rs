@@ -14,6 +14,7 @@
 //! | [`limit`] | who asks too often |
 //! | [`access`] | who need not pay |
 //! | [`payment`] | the stages of a payment, from header to receipt |
+//! | [`discovery`] | what agents find: the API's document, its prices, how to pay |
 //! | [`x402`] | the protocol's nouns and bytes |
 //! | [`facilitator`] | who verifies and settles for us |
 //! | [`chain`] | chains that we read and write ourselves |
@@ -21,6 +22,7 @@
 //! | [`observe`] | one line for each exchange, and the counters |
 //! | [`refusal`] | every way of saying no |
 //! | [`fault`] | everything that breaks |
+//! | [`metric`] | one row of what is counted |
 //! | [`digest`] | SHA-256, compared in constant time |
 //! | [`clock`] | the only clock |
 //! | `worker` | the bundled image service; knows nothing of payments |
@@ -32,11 +34,13 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod digest;
+pub mod discovery;
 pub mod facilitator;
 pub mod fault;
 pub mod ledger;
 pub mod limit;
 pub mod manual;
+pub mod metric;
 pub mod observe;
 pub mod payment;
 pub mod proxy;

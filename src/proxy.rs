@@ -32,6 +32,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::access::Access;
 use crate::clock::{self, Clock};
+use crate::discovery::Discovery;
 use crate::fault::Fault;
 use crate::ledger::ExchangeId;
 use crate::limit::Limiter;
@@ -43,6 +44,7 @@ use crate::route::RouteTable;
 use admit::Admitted;
 pub use door::Door;
 use exchange::Exchange;
+use inspect::Reader;
 use keeping::Ended;
 use upstream::Backend;
 
@@ -75,6 +77,8 @@ pub struct Snapshot {
     pub access: Access,
     /// In whose words is refused what no route is for.
     pub refusals: Shape,
+    /// What agents find where no route is.
+    pub discovery: Discovery,
 }
 
 /// Bounds and trust at the listener.
@@ -136,6 +140,7 @@ impl ProxyHttp for Gateway {
         match self.admit(session, exchange).await {
             Ok(Admitted::Forward) => return Ok(false),
             Ok(Admitted::Preflight { allow }) => answer::preflight(session, &allow).await?,
+            Ok(Admitted::Page(page)) => answer::page(session, &page).await?,
             Ok(Admitted::Again(given)) => {
                 exchange.again();
                 answer::again(session, &given).await?;
@@ -312,7 +317,8 @@ impl Gateway {
         exchange: &mut Exchange,
         refusal: Refusal,
     ) -> pingora::Result<()> {
-        let answered = answer::refuse(session, &refusal, exchange.asked()).await;
+        let reader = Reader::of(session.req_header());
+        let answered = answer::refuse(session, &refusal, exchange.asked(reader)).await;
         exchange.refusal = Some(refusal);
         answered
     }

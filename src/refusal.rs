@@ -223,6 +223,42 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// Whether only a request that is paid for, or has to be, is refused so.
+    pub fn is_of_payment(&self) -> bool {
+        match self {
+            Self::RateLimited { .. }
+            | Self::PaymentMissing
+            | Self::PaymentMalformed(_)
+            | Self::PaymentsDisagree
+            | Self::PaymentIdMalformed
+            | Self::PaymentIdMissing
+            | Self::PaymentInvalid(_)
+            | Self::PaymentInUse
+            | Self::PaymentUsed { .. }
+            | Self::PaymentIdUsed
+            | Self::AnswerUnderWay { .. }
+            | Self::PaidNotServed { .. }
+            | Self::AnswerUnavailable { .. }
+            | Self::SettlementRejected(_)
+            | Self::OutcomeUnknown { .. }
+            | Self::FacilitatorUnavailable { .. }
+            | Self::LedgerUnavailable => true,
+            Self::RequestMalformed(_)
+            | Self::PathNotCanonical
+            | Self::NoSuchRoute
+            | Self::MethodNotAllowed { .. }
+            | Self::HeadersTooLarge
+            | Self::BodyTooLarge { .. }
+            | Self::BodyTypeUnsupported
+            | Self::UpstreamAway
+            | Self::UpstreamUnavailable
+            | Self::UpstreamTimeout
+            | Self::Internal => false,
+        }
+    }
+}
+
 impl Limit {
     /// The word in headers, logs and metric labels.
     pub const fn name(self) -> &'static str {

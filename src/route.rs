@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::clock::UnixMillis;
 use crate::x402::{AtomicAmount, Identifying, Offer, Pubkey, Resource};
@@ -35,6 +36,12 @@ pub use crate::refusal::Shape;
 pub struct Route {
     /// Label in logs and metrics; unique.
     pub name: Box<str>,
+    /// For people, in a line.
+    pub description: Box<str>,
+    /// Media type of the answer, where it is known.
+    pub mime_type: Box<str>,
+    /// Whether the documents for agents name it.
+    pub listing: Listing,
     /// Which requests it answers to.
     pub pattern: Pattern,
     /// Where requests for it go.
@@ -55,6 +62,16 @@ pub struct Route {
     pub refusals: Shape,
     /// What a paid request must be, by a document of OpenAPI.
     pub contract: Option<Arc<Contract>>,
+}
+
+/// Whether the documents for agents name a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listing {
+    /// They do.
+    #[default]
+    Listed,
+    /// They do not.
+    Unlisted,
 }
 
 /// When the payments of a route are settled.
@@ -173,8 +190,8 @@ pub struct Terms {
     pub wanted: Vec<OfferedBy>,
     /// Those of them that can be paid, because it is known who pays the fee.
     pub offers: Vec<OfferedBy>,
-    /// Whether clients name what they buy.
-    pub identifying: Identifying,
+    /// What the 402 says besides.
+    pub declared: Declared,
     /// Ways to pay of before a reload, which are still taken for a while and not told.
     pub honoured: Vec<Honoured>,
     /// The 402 of a request without payment, with the URL of `resource`.
@@ -186,6 +203,17 @@ pub struct Terms {
     /// The whole answer to a request without payment, where [`Terms::url`] is fixed. Kept by
     /// whoever writes answers, when the first one is written.
     pub ready: OnceLock<Box<http::Response<Bytes>>>,
+    /// The same as a page for browsers.
+    pub ready_page: OnceLock<Box<http::Response<Bytes>>>,
+}
+
+/// What a 402 says besides ways to pay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// Whether clients name what they buy.
+    pub identifying: Identifying,
+    /// How to call the route, for catalogues: the extension `bazaar`.
+    pub bazaar: Option<Value>,
 }
 
 /// The first way to pay, for a person to read. Source: PROTOCOL §9.
@@ -221,6 +249,8 @@ pub enum ResourceUrl {
 pub struct OfferedBy {
     /// The offer.
     pub offer: Arc<Offer>,
+    /// Decimals of its asset.
+    pub decimals: u8,
     /// Names of facilitators, the one to ask first before the others. Never empty.
     pub facilitators: Arc<[Arc<str>]>,
     /// The most that one payer may owe on its network when an answer goes out before its money has

@@ -79,9 +79,13 @@ pub fn serve(config: Config, out: &mut (impl Write + Send)) -> Result<(), ServeE
     let ledger = books.block_on(Ledger::open(&config.ledger))?;
     let served = house.block_on(run(config, ledger, (public, admin), traffic.get_handle(), out));
     traffic.shutdown_timeout(LAST_WAIT);
+    let lost = served.as_ref().map_or(0, |metrics| metrics.finish(LAST_WAIT));
+    if lost > 0 {
+        tracing::warn!(lost, "standard output is not read: lines of the access log are lost");
+    }
     house.shutdown_timeout(LAST_WAIT);
     books.shutdown_timeout(LAST_WAIT);
-    served
+    served.map(drop)
 }
 
 fn bind(address: SocketAddr) -> Result<Bound, ServeError> {
@@ -94,7 +98,7 @@ async fn run(
     (public, admin): (Bound, Bound),
     traffic: &Handle,
     out: &mut (impl Write + Send),
-) -> Result<(), ServeError> {
+) -> Result<Arc<Metrics>, ServeError> {
     let house = House::build(&mut config, ledger).await?;
     let mut recovery = Recovery::default();
     let recovered = house.payments.recover(&mut recovery).await?;
@@ -137,7 +141,7 @@ async fn run(
     payments.ledger().close().await;
     payments.answers().close().await;
     house.workers.stop().await;
-    Ok(())
+    Ok(metrics)
 }
 
 /// The proxy, behind its counted door.

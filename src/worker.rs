@@ -25,6 +25,7 @@ use tracing::{info, warn};
 
 use self::admission::{Admission, Mebibytes};
 use self::http::Service;
+use self::impatient::Impatient;
 use self::lifeline::Lifeline;
 use self::metrics::Metrics;
 use self::segment::Segmenter;
@@ -41,13 +42,14 @@ mod encode;
 mod errand;
 mod finish;
 mod http;
+mod impatient;
 mod lifeline;
 mod metrics;
 mod problem;
 mod request;
 mod segment;
 
-pub use self::metrics::{METRICS, Metric};
+pub use self::metrics::METRICS;
 #[cfg(feature = "models")]
 pub use self::segment::network::{License, NetworkError, Runtime as Engine, license};
 
@@ -121,7 +123,7 @@ pub enum WorkerError {
 /// Blocks the thread; call it from no runtime.
 ///
 /// # Errors
-/// `Start`, `Listen`, `Model`, `Announce` before the first image; `Serve` after.
+/// `Start`, `Listen`, `Count`, `Model`, `Announce` before the first image; `Serve` after.
 pub fn run(options: &Options) -> Result<(), WorkerError> {
     let parallel = options.parallel.map_or_else(|| usual_parallel(options), NonZeroUsize::get);
     let runtime = runtime(parallel).map_err(WorkerError::Start)?;
@@ -178,11 +180,14 @@ async fn serve(options: &Options, parallel: usize) -> Result<(), WorkerError> {
     info!(%address, "listening");
     let (stop, stopped) = oneshot::channel::<()>();
     let ready = Arc::clone(&service.segmenter);
-    let serving = axum::serve(listener, http::router(service))
+    let serving = axum::serve(Impatient::new(listener, READ_TIMEOUT), http::router(service))
         .with_graceful_shutdown(async { drop(stopped.await) });
     let mut serving = tokio::spawn(serving.into_future());
     let starting = async {
         let segmenter = load(options.clone(), parallel).await?;
+        if decode::memory_max(segmenter.bytes()) > memory {
+            warn!(options.memory, "the largest photos take more than this, and work alone");
+        }
         // Nobody else fills it.
         let _ = ready.set(segmenter);
         if options.supervised {
@@ -263,6 +268,9 @@ const SERVING_THREADS: usize = 2;
 
 /// Threads that read headers beside the images at work.
 const HEADER_THREADS: usize = 2;
+
+/// The longest that a client may leave its answer unread: what it waits in is memory.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest that running requests are waited for.
 const GRACE: Duration = Duration::from_secs(30);

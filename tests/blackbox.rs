@@ -8,8 +8,10 @@ mod books;
 #[cfg(feature = "worker")]
 mod bundled;
 mod bypass;
+mod discovery;
 mod hang_ups;
 mod hostile;
+mod init;
 mod limits;
 mod names;
 mod paid;

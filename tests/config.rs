@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use tollgate::config::{Config, FacilitatorSettings, Finding};
+use tollgate::facilitator::chain::Settings;
 
 const MISTAKES_MIN: usize = 40;
 
@@ -55,7 +56,9 @@ fn blocks_are_believed_as_deep_as_they_stay_on_their_chain() {
     ] {
         let text = text.replace("base-sepolia", network).replace("confirmations = 0", typed);
         let config = Config::parse(&text, &path, &|_: &str| None).unwrap();
-        let FacilitatorSettings::Chain(own) = &config.facilitators["own"] else { panic!() };
+        let FacilitatorSettings::Chain(Settings::Evm(own)) = &config.facilitators["own"] else {
+            panic!()
+        };
         assert_eq!(own.bounds.confirmations, deep, "{network} {typed}");
     }
 }

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::metrics;
+use tollgate::metric::Metric;
+use tollgate::observe;
 
 /// Headings of the manual that no alert leads to, and why.
 const WITHOUT_ALERT: &[(&str, &str)] = &[
@@ -57,20 +58,20 @@ fn alerts_and_dashboard_name_metrics_that_exist_and_the_dashboard_all() {
         assert!(names.len() > 5, "{path} names no metrics");
         for name in names {
             let bare = bare(&name);
-            assert!(every().iter().any(|(known, ..)| *known == bare), "{path}: {name}");
+            assert!(every().iter().any(|known| known.name == bare), "{path}: {name}");
         }
     }
-    for (metric, ..) in every() {
+    for Metric { name: metric, .. } in every() {
         assert!(names(&dashboard).iter().any(|name| name.starts_with(metric)), "{metric}");
     }
 }
 
 /// The gateway's metrics and the worker's.
-fn every() -> Vec<metrics::Row> {
+fn every() -> Vec<Metric> {
     #[cfg(feature = "worker")]
-    return [metrics::gateway(), metrics::worker()].concat();
+    return [&observe::METRICS[..], &tollgate::worker::METRICS].concat();
     #[cfg(not(feature = "worker"))]
-    metrics::gateway()
+    observe::METRICS.to_vec()
 }
 
 /// The name of a metric without what a histogram appends.
@@ -95,7 +96,7 @@ fn what_is_grouped_by_in_the_dashboard_is_a_label_of_the_metric() {
             let name = names(rest).into_iter().next().unwrap();
             let bare = bare(&name);
             let metrics = every();
-            let (_, known, _) = metrics.iter().find(|(known, ..)| *known == bare).unwrap();
+            let known = metrics.iter().find(|known| known.name == bare).unwrap().labels;
             for label in labels.split(", ").filter(|label| !["le", "instance"].contains(label)) {
                 assert!(known.contains(&label), "{name} has no label {label}");
             }

@@ -16,9 +16,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use tollgate::metric::Metric;
+use tollgate::observe;
 use tollgate::refusal::{Consumed, Retriable, every};
-
-use crate::support::metrics::{self, Row};
 
 fn readme() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
@@ -68,13 +68,13 @@ fn every_refusal_is_in_the_table_and_nothing_else() {
 
 #[test]
 fn every_metric_is_in_the_table_and_nothing_else() {
-    assert_eq!(rows("metrics", 3), as_rows(&metrics::gateway()));
+    assert_eq!(rows("metrics", 3), as_rows(&observe::METRICS));
     #[cfg(feature = "worker")]
-    assert_eq!(rows("worker metrics", 3), as_rows(&metrics::worker()));
+    assert_eq!(rows("worker metrics", 3), as_rows(&tollgate::worker::METRICS));
 }
 
-fn as_rows(metrics: &[Row]) -> Vec<Vec<String>> {
-    let row = |(name, labels, help): &Row| {
+fn as_rows(metrics: &[Metric]) -> Vec<Vec<String>> {
+    let row = |Metric { name, labels, help }: &Metric| {
         let labels: Vec<_> = labels.iter().map(|label| code(label)).collect();
         let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
         [code(name), labels, (*help).to_owned()].to_vec()

@@ -8,7 +8,6 @@ pub mod facilitator;
 pub mod gateway;
 pub mod ledger;
 pub mod lines;
-pub mod metrics;
 pub mod plan;
 #[allow(dead_code, reason = "the tests of the ledger use it too")]
 pub mod postgres;

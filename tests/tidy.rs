@@ -7,6 +7,7 @@ use std::path::PathBuf;
 const LAYERS: &[(&str, &[&str])] = &[
     ("x402", &[]),
     ("digest", &[]),
+    ("metric", &[]),
     ("clock", &["x402"]),
     ("fault", &[]),
     ("refusal", &["x402", "fault"]),
@@ -17,12 +18,25 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("facilitator", &["x402", "clock", "fault", "chain"]),
     ("ledger", &["x402", "digest", "clock", "fault"]),
     ("payment", &["x402", "digest", "clock", "fault", "refusal", "route", "facilitator", "ledger"]),
-    ("discovery", &["x402", "route"]),
-    ("observe", &["x402", "clock", "fault", "refusal", "route", "ledger", "payment"]),
+    ("discovery", &["x402", "digest", "refusal", "route"]),
+    ("observe", &["x402", "metric", "clock", "fault", "refusal", "route", "ledger", "payment"]),
     ("proxy", ALL_ABOVE),
-    ("config", &["x402", "digest", "access", "limit", "route", "facilitator", "ledger", "observe"]),
+    (
+        "config",
+        &[
+            "x402",
+            "digest",
+            "access",
+            "limit",
+            "route",
+            "discovery",
+            "facilitator",
+            "ledger",
+            "observe",
+        ],
+    ),
     ("server", ALL_ABOVE),
-    ("worker", &[]),
+    ("worker", &["metric"]),
     // The commands hand out the clock, read the ledger, compare it with the chain, look at it for
     // whoever pays, and are the worker's own process.
     (

@@ -18,6 +18,8 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 
+use crate::support::{PATIENCE, eventually};
+
 mod alone;
 mod hostile;
 mod long;
@@ -76,6 +78,21 @@ impl Worker {
 
     async fn get(&self, path: &str) -> Response {
         client().get(format!("http://{}{path}", self.address)).send().await.unwrap()
+    }
+
+    /// Waits for a line of its metrics.
+    async fn comes_to_say(&self, line: &str) {
+        eventually(line, async || {
+            let page = self.get("/metrics").await.text().await.unwrap();
+            page.lines().any(|told| told == line).then_some(())
+        })
+        .await;
+    }
+
+    /// Ends by itself, soon, and well.
+    async fn ends(&mut self) {
+        let status = eventually("its end", async || self.child.try_wait().unwrap()).await;
+        assert!(status.success(), "{status}");
     }
 
     /// Sends an image and decodes the answer.
@@ -139,6 +156,7 @@ fn head(headers: &str) -> String {
 
 /// What is still to be read, as text.
 fn rest(mut stream: TcpStream) -> String {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut text = Vec::new();
     stream.read_to_end(&mut text).unwrap();
     String::from_utf8_lossy(&text).into_owned()
@@ -379,25 +397,30 @@ async fn who_finds_the_queue_full_is_told_when_to_come_back() {
     let seconds: u32 = response.headers()[RETRY_AFTER].to_str().unwrap().parse().unwrap();
     assert!(seconds > 0);
     is_problem(response, "processor_unavailable", true).await;
-    assert_eq!(worker.get("/readyz").await.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(worker.get("/livez").await.status(), StatusCode::OK);
+    // It is turned away by the worker, not by a Service that asks nobody.
+    for probe in ["/readyz", "/livez"] {
+        assert_eq!(worker.get(probe).await.status(), StatusCode::OK);
+    }
 
     // A client that leaves frees its place.
     drop(first);
-    while worker.get("/readyz").await.status() != StatusCode::OK {}
+    worker.comes_to_say("tollgate_worker_images_waiting 1").await;
     is_cut_photo(&worker.cut(PATH, "image/png", png()).await);
     drop(second);
 }
 
 #[tokio::test]
 async fn who_is_not_served_by_the_deadline_is_told_when_to_come_back() {
-    let worker = Worker::start(&["--deadline", "1ms"]);
+    let worker = Worker::start(&["--deadline", "1ms", "--parallel", "1", "--queue", "0"]);
     let response = worker.send(PATH, "image/png", png()).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.headers().contains_key(RETRY_AFTER));
     is_problem(response, "processor_unavailable", true).await;
     // The image was given up, and its place is free.
-    while worker.get("/readyz").await.status() != StatusCode::OK {}
+    worker.comes_to_say("tollgate_worker_images_waiting 0").await;
+    for what in ["images_working 0", "memory_bytes 0", "stage_seconds_count{stage=\"wait\"} 1"] {
+        worker.comes_to_say(&format!("tollgate_worker_{what}")).await;
+    }
 }
 
 #[tokio::test]
@@ -423,7 +446,7 @@ async fn both_probes_answer() {
 async fn the_end_of_its_input_ends_the_worker() {
     let mut worker = Worker::start(&[]);
     drop(worker.child.stdin.take());
-    assert!(worker.child.wait().unwrap().success());
+    worker.ends().await;
 }
 
 #[tokio::test]
@@ -435,5 +458,5 @@ async fn a_terminated_worker_finishes_what_runs() {
     stream.write_all(&file).unwrap();
     let answer = rest(stream);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(worker.child.wait().unwrap().success());
+    worker.ends().await;
 }

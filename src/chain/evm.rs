@@ -38,7 +38,7 @@ use self::lane::Lane;
 pub use self::payment::Payment;
 pub use self::reader::{Reader, SEARCHES_MAX, Traced};
 use self::rpc::{Ask, Rpc};
-pub use self::rpc::{RpcUrl, RpcUrlError};
+pub use super::rpc::{RpcUrl, RpcUrlError};
 /// A payment on this kind of chain whose outcome is looked for.
 pub type Sought = super::Sought<alloy_primitives::Address>;
 use crate::clock::steady;

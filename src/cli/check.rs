@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::config::Config;
 #[cfg(feature = "models")]
-use crate::route::upstream::Kind;
+use crate::route::upstream::{Kind, Work};
 use crate::server::ServeError;
 use crate::server::online::{self, Online};
 #[cfg(feature = "models")]
@@ -27,7 +27,9 @@ pub fn check(config: &Config, out: &mut impl Write) -> io::Result<()> {
 #[cfg(feature = "models")]
 pub fn models(config: &Config, out: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
     for (name, upstream) in &config.upstreams {
-        let Kind::Bundled { model: Some(model), .. } = &upstream.kind else { continue };
+        let Kind::Bundled { work: Work { model: Some(model), .. }, .. } = &upstream.kind else {
+            continue;
+        };
         let (license, model) = (worker::license(model)?, model.display());
         writeln!(out, "upstream `{name}`: the licence of {model} is {}", license.name)?;
         if !license.commercial_use {

@@ -91,6 +91,7 @@ pub async fn run(arguments: Arguments, clock: Clock) -> Result<Exit, PayError> {
         return Ok(Exit::Done);
     }
     let payable = payable.map_err(PayError::NothingPayable)?;
+    output::prepare(arguments.output.as_deref())?;
     let wallet = Wallet::load(&arguments.key_env, arguments.key_file.as_deref())?;
     let (payer, node) = (wallet.address(), arguments.rpc.as_ref());
     let payable = approval::looked_up(payable, &demand, payer, node).await?;

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::facilitator::chain::{Bounds, FeeCaps, RpcUrl, Settings, keys};
+use crate::facilitator::chain::evm::{Bounds, FeeCaps, Settings as Signers, keys};
+use crate::facilitator::chain::{RpcUrl, Settings};
 
+use crate::x402::Network;
+
+use super::clusters;
 use super::file::{FileBatch, FileChain, FileGas, FileSecret, FileSigner};
 use super::mistake::Mistake;
 use super::networks::NetworkSettings;
@@ -20,6 +24,9 @@ pub(super) fn chain(
     networks: &[&NetworkSettings],
     reader: &mut Reader<'_>,
 ) -> Option<Settings> {
+    if let Some(cluster) = cluster_of(networks) {
+        return clusters::cluster(typed, span, cluster, reader).map(Settings::Svm);
+    }
     let chain_id = chain_id(span, networks, reader);
     let rpc = nodes(std::mem::take(&mut typed.rpc), span, reader);
     let several = std::mem::take(&mut typed.signers);
@@ -40,7 +47,15 @@ pub(super) fn chain(
     if addresses.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {
         reader.wrong(span.clone(), Mistake::Twice("signer".into()));
     }
-    Some(Settings { chain_id: chain_id?, rpc: rpc?, signers: keys, bounds: bounds? })
+    let (chain_id, rpc, bounds) = (chain_id?, rpc?, bounds?);
+    Some(Settings::Evm(Signers { chain_id, rpc, signers: keys, bounds }))
+}
+
+/// The one network of all that name this facilitator, if it is a Solana cluster.
+fn cluster_of<'a>(networks: &[&'a NetworkSettings]) -> Option<&'a Network> {
+    let mut all = networks.iter().map(|network| &network.network);
+    let first = all.next().filter(|network| network.is_solana())?;
+    all.all(|network| network == first).then_some(first)
 }
 
 /// Nodes by their URLs, which may hold keys. Nothing when there is none.
@@ -49,6 +64,9 @@ pub(super) fn nodes(
     span: &Range<usize>,
     reader: &mut Reader<'_>,
 ) -> Option<Vec<RpcUrl>> {
+    if typed.is_empty() {
+        reader.wrong(span.clone(), Mistake::missing_key("rpc"));
+    }
     let mut urls = Vec::new();
     for secret in typed {
         match reader.node(secret) {
@@ -56,11 +74,7 @@ pub(super) fn nodes(
             Err(mistake) => reader.wrong(span.clone(), mistake),
         }
     }
-    if urls.is_empty() {
-        reader.wrong(span.clone(), Mistake::missing_key("rpc"));
-        return None;
-    }
-    Some(urls)
+    (!urls.is_empty()).then_some(urls)
 }
 
 /// The one chain of all networks that name this facilitator.
@@ -69,14 +83,15 @@ fn chain_id(
     networks: &[&NetworkSettings],
     reader: &mut Reader<'_>,
 ) -> Option<u64> {
-    let mut ids: Vec<u64> =
-        networks.iter().filter_map(|network| network.network.chain_id()).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    match ids.as_slice() {
-        [id] => Some(*id),
+    let mut chains: Vec<&Network> = networks.iter().map(|network| &network.network).collect();
+    chains.sort_unstable();
+    chains.dedup();
+    match chains.as_slice() {
+        [chain] => chain.chain_id(),
+        // What is wrong with its network has been said.
+        [] if !reader.wrong.is_empty() => None,
         _ => {
-            reader.wrong(span.clone(), Mistake::NotOneChain { chains: ids.len() });
+            reader.wrong(span.clone(), Mistake::NotOneChain { chains: chains.len() });
             None
         }
     }
@@ -121,7 +136,7 @@ fn bounds(
 }
 
 /// A number within bounds, or the usual one.
-fn within<T: Copy + PartialOrd + std::fmt::Display>(
+pub(super) fn within<T: Copy + PartialOrd + std::fmt::Display>(
     typed: Option<Spanned<T>>,
     usual: T,
     (least, most): (T, T),

@@ -1,6 +1,7 @@
 //! `openapi`: the document that paid requests of a route must fit.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 use toml::Spanned;
@@ -31,18 +32,28 @@ pub(super) fn contract(
     reader: &mut Reader<'_>,
 ) -> Option<Contract> {
     let span = typed.span();
-    let path = reader.beside(typed.get_ref());
     let verbs: Vec<_> = match &pattern.methods {
         Methods::Any => Verb::ALL.into(),
         Methods::Listed(set) => Verb::ALL.into_iter().filter(|verb| set.has(*verb)).collect(),
     };
-    let read = std::fs::read_to_string(path).map_err(Mistake::DocumentUnreadable);
-    let contract = read.and_then(|text| {
+    let document = reader.document(reader.beside(typed.get_ref()));
+    let contract = document
+        .and_then(|document| document.contract(&pattern.path, &verbs).map_err(Mistake::Document));
+    contract.map_err(|mistake| reader.wrong(span, mistake)).ok()
+}
+
+impl Reader<'_> {
+    /// A document, which several routes may share.
+    fn document(&mut self, path: PathBuf) -> Result<Arc<Document>, Mistake> {
+        if let Some(document) = self.documents.get(&path) {
+            return Ok(Arc::clone(document));
+        }
+        let text = std::fs::read_to_string(&path).map_err(Mistake::DocumentUnreadable)?;
         // JSON is YAML.
         let value: Value = serde_yaml_ng::from_str(&text)
             .map_err(|error| Mistake::DocumentText(error.to_string().into()))?;
-        let document = Document::new(value).map_err(Mistake::Document)?;
-        document.contract(&pattern.path, &verbs).map_err(Mistake::Document)
-    });
-    contract.map_err(|mistake| reader.wrong(span, mistake)).ok()
+        let document = Arc::new(Document::new(value).map_err(Mistake::Document)?);
+        self.documents.insert(path, Arc::clone(&document));
+        Ok(document)
+    }
 }

@@ -3,15 +3,19 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::facilitator::chain::RpcUrl;
+use crate::discovery::{LLMS, OPENAPI, Serve, WELL_KNOWN};
+use crate::facilitator::chain::{self, RpcUrl, evm, svm};
 use crate::facilitator::http::Auth;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
-use crate::route::upstream::{Kind, Tls, Upstream};
-use crate::route::{BodyRules, Challenge, Charge, Route, Shape, Terms, Tier};
+use crate::route::upstream::{Bundled, Kind, Tls, Upstream, Work};
+use crate::route::{
+    BodyRules, CanonicalPath, Challenge, Charge, Found, Route, RouteTable, Shape, Terms, Tier,
+};
 use crate::x402::{AssetTransferMethod, PaymentRequired, PaymentRequiredV1, encoding};
 
 use super::{Config, FacilitatorSettings};
@@ -63,11 +67,38 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
         row(out, "free for", &bypass.name)?;
     }
     row(out, "public URL", server.public_url.as_deref().unwrap_or("none: no route is priced"))?;
+    row(out, "agents", &found(config))?;
     row(out, "ledger", &format!("{}; {}", config.ledger, kept(config)))?;
     let limit =
         |rate: Option<_>| rate.map_or("off".to_owned(), |rate: Rate| format!("{rate} by address"));
     let (unpaid, refused) = (limit(config.limits.unpaid), limit(config.limits.refused));
     row(out, "limits", &format!("unpaid requests {unpaid}; refused payments {refused}"))
+}
+
+/// What agents find, and what a route hides from them.
+fn found(config: &Config) -> String {
+    let pages = [OPENAPI, WELL_KNOWN, LLMS];
+    match config.discovery.serve {
+        Serve::Off => "find no documents".to_owned(),
+        Serve::Always => format!("find {}", pages.join(", ")),
+        Serve::UnlessRouted => {
+            let (open, routed): (Vec<_>, Vec<_>) =
+                pages.into_iter().partition(|page| !is_routed(config, page));
+            let open = if open.is_empty() { "nothing".to_owned() } else { open.join(", ") };
+            match &*routed {
+                [] => format!("find {open}"),
+                _ => format!("find {open}; routes have {}", routed.join(", ")),
+            }
+        }
+    }
+}
+
+fn is_routed(config: &Config, path: &str) -> bool {
+    let table = RouteTable::new(config.routes.clone());
+    let path = CanonicalPath::new(path.as_bytes());
+    let found =
+        table.ok().zip(path.ok()).map(|(table, path)| table.find(&Method::GET, None, &path));
+    !matches!(found, None | Some(Found::Nothing))
 }
 
 /// How long payments are kept.
@@ -127,11 +158,18 @@ fn facilitator(config: &Config, name: &str) -> String {
             auth => format!("{name}: {}, {}", settings.url, auth.kind()),
         },
         Some(FacilitatorSettings::Chain(settings)) => {
-            let addresses = settings.signers.iter().map(|key| key.address().to_checksum(None));
-            let nodes = settings.rpc.iter().map(RpcUrl::shown);
-            let (addresses, nodes) = (listed(addresses), listed(nodes));
-            let deep = settings.bounds.confirmations;
-            format!("{name}: our signer {addresses} by {nodes}, {deep} deep")
+            let nodes = listed(settings.rpc().iter().map(RpcUrl::shown));
+            match settings {
+                chain::Settings::Evm(evm::Settings { signers, bounds, .. }) => {
+                    let signers = signers.iter().map(|key| key.address().to_checksum(None));
+                    let (signers, deep) = (listed(signers), bounds.confirmations);
+                    format!("{name}: our signer {signers} by {nodes}, {deep} deep")
+                }
+                chain::Settings::Svm(svm::Settings { fee_payer, bounds, .. }) => {
+                    let (fee_payer, deep) = (fee_payer.address(), bounds.depth.name());
+                    format!("{name}: our fee payer {fee_payer} by {nodes}, {deep}")
+                }
+            }
         }
         None => name.to_string(),
     }
@@ -182,12 +220,20 @@ fn place(upstream: &Upstream) -> String {
             let host = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
             format!("{scheme}://{host}:{port}")
         }
-        Kind::Bundled { service, parallel, queue, model } => {
-            let model = model.as_ref().map(|model| format!(", by {}", model.display()));
-            let (service, model) = (service.name(), model.unwrap_or_default());
-            format!("{service}{model}, bundled, {parallel} at once and {queue} waiting")
-        }
+        Kind::Bundled { service, work } => bundled(*service, work),
     }
+}
+
+fn bundled(service: Bundled, work: &Work) -> String {
+    let model = work.model.as_ref().map(|model| format!(", by {}", model.display()));
+    let parallel = match (work.parallel, &work.model) {
+        (Some(parallel), _) => format!("{parallel} at once"),
+        (None, None) => "one per core at once".to_owned(),
+        (None, Some(_)) => "as many at once as its model allows".to_owned(),
+    };
+    let memory = work.memory_mb.map(|count| format!(" in {count}MB"));
+    let (model, memory) = (model.unwrap_or_default(), memory.unwrap_or_default());
+    format!("{}{model}, bundled, {parallel}{memory} and {} waiting", service.name(), work.queue)
 }
 
 /// The answer to a request without payment, as it goes over the wire and as it is read.
@@ -261,6 +307,13 @@ mod tests {
         headers = { authorization = { env = "KEY" }, x-plain = "hunter2" }
         [upstreams.old]
         url = "http://127.0.0.1:1"
+        [upstreams.photos]
+        bundled = "background-removal"
+        [upstreams.more-photos]
+        bundled = "background-removal"
+        parallel = 3
+        queue = 4
+        memory = "4GB"
         [[routes]]
         match = "POST /v1/images"
         upstream = "api"
@@ -273,6 +326,14 @@ mod tests {
         name = "docs"
         match = "GET /docs/*"
         upstream = "api"
+        price = "free"
+        [[routes]]
+        match = "POST /photos"
+        upstream = "photos"
+        price = "free"
+        [[routes]]
+        match = "POST /more-photos"
+        upstream = "more-photos"
         price = "free"
     "#;
 
@@ -304,8 +365,12 @@ mod tests {
             "GET /docs/*",
             "  name       docs",
             "  price      free",
+            "  upstream   photos: background-removal, bundled, one per core at once and 16 \
+             waiting, answers within 1m",
+            "  upstream   more-photos: background-removal, bundled, 3 at once in 4000MB and 4 \
+             waiting, answers within 1m",
             "warning: gateway.toml:13:20: no route uses upstream `old`",
-            "2 routes, 1 warning, no mistakes",
+            "4 routes, 1 warning, no mistakes",
         ] {
             assert!(said.lines().any(|said| said == line), "{line}\n---\n{said}");
         }

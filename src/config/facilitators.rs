@@ -20,6 +20,7 @@ use super::units::{Delay, Dollars};
 use super::words::WebUrl;
 
 /// One section of `[facilitators]`, checked.
+#[expect(clippy::large_enum_variant, reason = "there are a few of them, and they are read once")]
 #[derive(Clone, Debug)]
 pub enum FacilitatorSettings {
     /// A stand-in for a chain, in this process.

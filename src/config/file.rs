@@ -16,6 +16,7 @@ use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 use toml::Spanned;
 
 use crate::digest::Digest;
+use crate::discovery::Serve;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
@@ -33,7 +34,7 @@ use super::prices::{FilePrice, FileRule};
 use super::server::Switch;
 use super::text::{OneOrMany, Text};
 use super::transfer::GasSponsoring;
-use super::units::{Delay, Dollars, Size, Timeout};
+use super::units::{Delay, Dollars, Megabytes, Size, Timeout};
 use super::words::{Identify, MediaType, Name, Origin, PublicUrl, Settle, WebUrl};
 
 /// Sections by name; the name's place is kept.
@@ -51,6 +52,8 @@ pub(super) struct FileConfig {
     pub(super) answers: FileAnswers,
     #[serde(default)]
     pub(super) defaults: FileDefaults,
+    #[serde(default)]
+    pub(super) discovery: FileDiscovery,
     #[serde(default)]
     pub(super) networks: Sections<FileNetwork>,
     #[serde(default)]
@@ -115,6 +118,16 @@ pub(super) struct FileLedger {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileDefaults {
     pub(super) refusals: Option<Text<Shape>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileDiscovery {
+    pub(super) serve: Option<Text<Serve>>,
+    pub(super) paywall: Option<Text<Switch>>,
+    pub(super) title: Option<Box<str>>,
+    #[serde(default)]
+    pub(super) description: Box<str>,
 }
 
 #[derive(Default, Deserialize)]
@@ -238,6 +251,8 @@ pub(super) struct FileUpstream {
     pub(super) answer_timeout: Option<Text<Timeout>>,
     pub(super) parallel: Option<Spanned<NonZeroUsize>>,
     pub(super) queue: Option<Spanned<NonZeroUsize>>,
+    pub(super) memory: Option<Text<Megabytes>>,
+    pub(super) deadline: Option<Text<Timeout>>,
     pub(super) model: Option<Spanned<PathBuf>>,
 }
 
@@ -263,6 +278,7 @@ pub(super) struct FileRoute {
     pub(super) payment_identifier: Option<Text<Identify>>,
     pub(super) refusals: Option<Text<Shape>>,
     pub(super) openapi: Option<Spanned<PathBuf>>,
+    pub(super) discovery: Option<Text<Switch>>,
 }
 
 #[derive(Deserialize)]

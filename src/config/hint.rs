@@ -156,6 +156,11 @@ impl Mistake {
             Self::SameAddress => "write admin = \"127.0.0.1:9402\", or another port",
             Self::SecretUnset(_) => "set the variable before the start",
             Self::Key(_) => "it is 64 hex digits, or a keystore of version 3 with its password",
+            Self::FeePayerKey(_) => {
+                "it is what solana-keygen writes, or what wallets export: 64 bytes in base58"
+            }
+            Self::NotOnSolana(_) => "remove it",
+            Self::OneFeePayer => "write one `signer`",
             Self::KeyDigest => "`printf %s KEY | sha256sum` prints them",
             Self::KeyInFile | Self::KeyPlace => {
                 "write signer = { env = \"NAME\" }, { file = \"PATH\" } or { keystore = \"PATH\", \

@@ -123,6 +123,17 @@ pub const KEYS: &[Key] = keys! {
         "refusals": r#"`"x402"` or `"assistant"`"#, Is(r#"`"x402"`"#),
             "of routes that do not say, and of what no route is for";
     }
+    "[discovery]" {
+        "serve": r#"`"unless-routed"`, `"always"` or `"off"`"#, Is(r#"`"unless-routed"`"#),
+            "`/openapi.json`, `/.well-known/x402` and `/llms.txt`: where no route has the path, \
+             or even there";
+        "paywall": r#"`"on"` or `"off"`"#, Is(r#"`"on"`"#),
+            "whether a browser that opens a paid URL gets a page where a wallet can pay";
+        "title": "text", Is("the public URL's host"),
+            "what the API is called in them";
+        "description": "text", Is(r#"`""`"#),
+            "what it is, in a few sentences";
+    }
     "[networks.NAME]" {
         "pay_to": "address", Required,
             "who is paid: hex, where mixed case must be its checksum, or base58 on Solana";
@@ -167,33 +178,39 @@ pub const KEYS: &[Key] = keys! {
         "rpc": "list of URLs or secrets", Required,
             "nodes of the chain, the preferred first; of each only the host is ever shown";
         "signer": "secret, or `{ keystore = PATH, password = secret }`", Nothing,
-            "who sends and pays for gas: 64 hex digits by `env` or `file`, or a keystore";
+            "who sends and pays for gas: 64 hex digits by `env` or `file`, or a keystore; on \
+             Solana the fee payer, as `solana-keygen` writes it or in base58";
         "signers": "list of the same", Is("`[]`"),
-            "several, that settle in parallel";
-        "confirmations": "number", Is("Base `1`, Polygon `5`, else **required**"),
-            "blocks that make a payment settled, its own counted; 0: before one is sealed";
+            "several, that settle in parallel; not on Solana";
+        "confirmations": "number", Is("Base and Solana `1`, Polygon `5`, else **required**"),
+            "blocks that make a payment settled, its own counted; 0: before one is sealed. On \
+             Solana 0 is `processed`, 1 to 31 `confirmed`, 32 `finalized`";
         "batch.window": "time", Is(r#"`"5ms"`"#),
-            "how long a settlement waits for others to share a transaction; longer under load";
+            "how long a settlement waits for others to share a transaction; longer under load; \
+             not on Solana";
         "batch.max": "number, 1 to 64", Is("`50`"),
-            "settlements in one transaction";
-        "gas.max": "number", Is("`500000`"),
-            "gas for one payment; one that needs more is refused";
+            "settlements in one transaction; not on Solana";
+        "gas.max": "number", Is("`500000`, Solana `100000`"),
+            "gas for one payment, on Solana lamports for its transaction; one that needs more is \
+             refused";
         "gas.fee_max": "price of gas",
             Is("Base `\"5gwei\"`, Polygon `\"2000gwei\"`, else `\"200gwei\"`"),
-            "the most that is offered for gas; beyond it nothing is sent";
+            "the most that is offered for gas; beyond it nothing is sent; not on Solana";
         "gas.tip_max": "price of gas", Is("the same: `\"1gwei\"`, `\"500gwei\"`, `\"10gwei\"`"),
-            "the most of it for who builds the block";
-        "gas.low": "amount of the chain's coin", Is("the same: `\"0.0005\"`, `\"1\"`, `\"0.005\"`"),
+            "the most of it for who builds the block; not on Solana";
+        "gas.low": "amount of the chain's coin",
+            Is("the same: `\"0.0005\"`, `\"1\"`, `\"0.005\"`; Solana `\"0.01\"`"),
             "a signer with less is low; when all are, `/readyz` says so";
         "in_flight_max": "number", Is("`16`"),
-            "transactions of one signer that are in no block yet";
+            "transactions of one signer that are in no block yet; not on Solana";
         "rpc_timeout": "time", Is(r#"`"5s"`"#),
             "one question to one node";
         "settle_timeout": "time", Is(r#"`"60s"`"#),
             "a settlement; after it the outcome is unknown until the chain tells";
-        "replace_after": "time", Is(r#"`"15s"`"#),
-            "a transaction in no block by then is sent again, for an eighth more";
-        "poll": "time", Is(r#"`"250ms"`"#),
+        "replace_after": "time", Is(r#"`"15s"`, Solana `"2s"`"#),
+            "a transaction in no block by then is sent again, for an eighth more; on Solana as it \
+             is";
+        "poll": "time", Is(r#"`"250ms"`, Solana `"400ms"`"#),
             "between two looks for a block, while there is something to wait for";
     }
     "[facilitators.NAME.http]" {
@@ -253,10 +270,14 @@ pub const KEYS: &[Key] = keys! {
             "until a connection stands";
         "answer_timeout": "time", Is(r#"`"60s"`"#),
             "from the request's last byte to the answer's first";
-        "parallel": "number", Is("one per core"),
+        "parallel": "number", Is("one per core; one with a `model` of more than 150 MB"),
             "of `bundled`: requests worked on at once";
         "queue": "number", Is("`16`"),
             "of `bundled`: requests that wait; one more is answered 503";
+        "memory": "size", Is(r#"`"2000MB"`"#),
+            "of `bundled`: for the requests worked on; they wait rather than take more";
+        "deadline": "time", Is(r#"`"50s"`"#),
+            "of `bundled`: from a request's last byte to its answer; less than a route's `timeout`";
         "model": "path", Nothing,
             "of `bundled`: an ONNX file in place of what is built in, its manifest beside it";
     }
@@ -300,6 +321,8 @@ pub const KEYS: &[Key] = keys! {
             "in whose words it refuses: the protocol's, or those of the published assistant API";
         "openapi": "path", Nothing,
             "a document of OpenAPI 3, YAML or JSON, that paid requests must fit, else 400";
+        "discovery": r#"`"on"` or `"off"`"#, Is(r#"`"on"`"#),
+            "whether the documents for agents name this route";
     }
     "[[routes.price_rules]]" {
         "method": "method", Nothing,

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::facilitator::chain::keys::KeyError;
+use crate::facilitator::chain::evm::keys::KeyError;
+use crate::facilitator::chain::svm::keys::KeyError as FeePayerKeyError;
 use crate::facilitator::http::cdp::CdpKeyError;
 use crate::ledger::LedgerUrlError;
 use crate::limit::RateError;
@@ -237,6 +238,15 @@ pub enum Mistake {
     /// A signing key that is none.
     #[error("the signer's key is no good: {0}")]
     Key(#[source] KeyError),
+    /// A fee payer's key that cannot be read.
+    #[error("the fee payer's key cannot be read")]
+    FeePayerKey(#[source] FeePayerKeyError),
+    /// A key of this section that means nothing on Solana.
+    #[error("`{0}` means nothing on Solana")]
+    NotOnSolana(&'static str),
+    /// Several signers, and an offer names one fee payer.
+    #[error("a Solana network has one fee payer")]
+    OneFeePayer,
     /// A signing key for all who may read the file.
     #[error("a signer's key does not belong in this file")]
     KeyInFile,

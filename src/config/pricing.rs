@@ -7,8 +7,10 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::route::challenge::ChallengeError;
-use crate::route::{Charge, Instructions, OfferedBy, PathPattern, PriceRule, Shape, Tariff, Terms};
-use crate::x402::{AmountError, AtomicAmount, Identifying, KnownNetwork, Resource};
+use crate::route::{
+    Charge, Declared, Instructions, OfferedBy, PathPattern, PriceRule, Shape, Tariff, Terms,
+};
+use crate::x402::{AmountError, AtomicAmount, KnownNetwork, Resource};
 
 use super::mistake::Mistake;
 use super::networks::NetworkSettings;
@@ -25,7 +27,7 @@ pub(super) struct Pricing<'a> {
     pub(super) answer_timeout: Duration,
     /// What a payer may owe.
     pub(super) risk: Option<(Dollars, Range<usize>)>,
-    pub(super) identifying: Identifying,
+    pub(super) declared: Declared,
     pub(super) refusals: Shape,
 }
 
@@ -81,7 +83,8 @@ impl Pricing<'_> {
             return None;
         }
         let instructions = self.instructions(&offers);
-        let mistake = match Terms::new(self.about.clone(), self.path, offers, self.identifying) {
+        let mistake = match Terms::new(self.about.clone(), self.path, offers, self.declared.clone())
+        {
             Ok(terms) => return Some(Terms { instructions, ..terms }),
             Err(ChallengeError::NoOffers) => Mistake::NoNetworks,
             Err(ChallengeError::TooLong { bytes }) => Mistake::ChallengeTooLarge { bytes },
@@ -107,6 +110,7 @@ impl Pricing<'_> {
         let offer = offer(network, amount, self.answer_timeout);
         Ok(OfferedBy {
             offer: Arc::new(offer),
+            decimals: network.decimals,
             facilitators: Arc::clone(&network.facilitators),
             risk: risk.transpose()?,
         })

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 use toml::Spanned;
 
+use crate::route::Document;
 use crate::route::upstream::{Secret, SecretSource};
 
 use super::file::{FileSecret, Sections};
@@ -34,6 +36,8 @@ pub(super) struct Reader<'a> {
     defined: BTreeMap<(Kind, Box<str>), Range<usize>>,
     /// Those that something refers to.
     used: BTreeSet<(Kind, Box<str>)>,
+    /// Documents of OpenAPI that were read, by path.
+    pub(super) documents: BTreeMap<PathBuf, Arc<Document>>,
 }
 
 /// The kinds of sections that others refer to by name.
@@ -79,8 +83,8 @@ impl<'a> Reader<'a> {
     /// Nothing found yet.
     pub(super) fn new(file: &'a Path, text: &'a str, env: Environment<'a>) -> Self {
         let (wrong, warnings) = (Vec::new(), Vec::new());
-        let (defined, used) = (BTreeMap::new(), BTreeSet::new());
-        Self { file, text, env, wrong, warnings, defined, used }
+        let (defined, used, documents) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        Self { file, text, env, wrong, warnings, defined, used, documents }
     }
 
     /// Notes a mistake.

@@ -6,13 +6,17 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
+use crate::discovery::bazaar;
 use crate::route::tariff::BODY_BYTES_MAX;
 use crate::route::upstream::Upstream;
-use crate::route::{BodyRules, Charge, Route, RouteTable, SettleMoment, Shape};
+use crate::route::{
+    BodyRules, Charge, Contract, Declared, Listing, Pattern, Route, RouteTable, SettleMoment, Shape,
+};
 use crate::x402::Resource;
 
 use super::answers::Answers;
 use super::contracts::{Reads, contract};
+use super::discovery::listing;
 use super::file::{FileBody, FileRoute};
 use super::mistake::Mistake;
 use super::networks::NetworkSettings;
@@ -84,6 +88,8 @@ impl<'a> Around<'a> {
         let mut body = body(typed.body, reader);
         let timeout = reader.take_if(typed.timeout).map(|timeout| timeout.0);
         let mime_type = reader.take_if(typed.mime_type).map(|MediaType(name)| name);
+        let mime_type = mime_type.unwrap_or_default();
+        let listing = listing(typed.discovery, reader);
         let moment = reader.take_if(typed.settle).map(|Settle(moment)| moment).unwrap_or_default();
         let risk = reader.take_if(typed.risk).zip(risk_span.clone());
         let kept = match typed.keep_answer {
@@ -96,35 +102,37 @@ impl<'a> Around<'a> {
             let upstream = self.upstreams.get(upstream.as_deref()?)?.as_ref()?;
             Some(upstream.answer_timeout)
         });
-        let charge = match typed.price.read(networks.as_deref(), reader)? {
+        let pattern = pattern?;
+        let (charge, contract) = match typed.price.read(networks.as_deref(), reader)? {
             Cost::Nothing => {
                 free(of_priced, reader);
-                Charge::Free
+                (Charge::Free, None)
             }
             Cost::Prices(prices) => {
-                if let (Some(span), SettleMoment::BeforeUpstream) = (risk_span, moment) {
-                    let beside = "beside `settle = \"before-upstream\"`";
-                    reader.wrong(span, Mistake::Meaningless { key: "risk", beside });
-                }
-                let about = Resource {
-                    url: self.public_url.unwrap_or(NO_URL).into(),
-                    description: typed.description,
-                    mime_type: mime_type.unwrap_or_default(),
+                no_risk_before(moment, risk_span, reader);
+                let openapi = typed.openapi;
+                let contract = openapi.and_then(|openapi| contract(openapi, &pattern, reader));
+                let known = (&*body.types, &*mime_type);
+                let bazaar = bazaar(listing, &pattern, contract.as_ref(), known);
+                let pricing = Pricing {
+                    about: self.resource(&typed.description, &mime_type),
+                    networks: &networks?,
+                    path: &pattern.path,
+                    answer_timeout: answer_timeout?,
+                    risk,
+                    declared: Declared { identifying, bazaar },
+                    refusals,
                 };
-                let (path, answer_timeout) = (&pattern.as_ref()?.path, answer_timeout?);
-                let networks = &*networks?;
-                let pricing =
-                    Pricing { about, networks, path, answer_timeout, risk, identifying, refusals };
-                pricing.charge(prices, typed.price_rules, reader)?
+                (pricing.charge(prices, typed.price_rules, reader)?, contract)
             }
         };
-        let pattern = pattern?;
-        let openapi = typed.openapi.filter(|_| charge.is_priced());
-        let contract = openapi.and_then(|openapi| contract(openapi, &pattern, reader));
         let reads = Reads::of(contract.as_ref());
         read_first(&charge, reads, (&mut body, body_max), reader);
         Some(Route {
             name: name.unwrap_or_else(|| pattern.to_string().into()),
+            description: typed.description,
+            mime_type,
+            listing,
             upstream: upstream?,
             charge,
             class: class.flatten(),
@@ -136,6 +144,12 @@ impl<'a> Around<'a> {
             settle: moment,
             pattern,
         })
+    }
+
+    /// What a route sells, but for its path.
+    fn resource(&self, description: &str, mime_type: &str) -> Resource {
+        let url = self.public_url.unwrap_or(NO_URL).into();
+        Resource { url, description: description.into(), mime_type: mime_type.into() }
     }
 
     /// The networks of a route. Nothing when one of them is none, or broken.
@@ -159,6 +173,27 @@ impl<'a> Around<'a> {
             });
         }
         found
+    }
+}
+
+/// What catalogues are told of a route.
+fn bazaar(
+    listing: Listing,
+    pattern: &Pattern,
+    contract: Option<&Contract>,
+    known: (&[Box<str>], &str),
+) -> Option<serde_json::Value> {
+    match listing {
+        Listing::Listed => bazaar::declared(pattern, contract, known),
+        Listing::Unlisted => None,
+    }
+}
+
+/// Nothing is at risk where money moves first.
+fn no_risk_before(moment: SettleMoment, risk: Option<Range<usize>>, reader: &mut Reader<'_>) {
+    if let (Some(span), SettleMoment::BeforeUpstream) = (risk, moment) {
+        let beside = "beside `settle = \"before-upstream\"`";
+        reader.wrong(span, Mistake::Meaningless { key: "risk", beside });
     }
 }
 

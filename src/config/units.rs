@@ -1,5 +1,6 @@
 //! Prices, lengths of time, sizes and rates as they are typed.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::ledger::Keep;
@@ -144,6 +145,19 @@ impl Written for Size {
     }
 }
 
+/// A size in whole megabytes; never none.
+pub(super) struct Megabytes(pub(super) NonZeroU32);
+
+impl Written for Megabytes {
+    const EXPECTED: &'static str = "a size in quotes such as \"4GB\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let Size(bytes) = Size::read(text)?;
+        let count = u32::try_from(bytes / 1_000_000).ok().and_then(NonZeroU32::new);
+        count.map(Self).ok_or_else(|| Mistake::not("a size of megabytes", text, "\"4GB\""))
+    }
+}
+
 /// A price of gas in wei.
 pub(super) struct Gwei(pub(super) u128);
 
@@ -230,6 +244,14 @@ mod tests {
         for text in ["", "25", "MB", "25mb", "-1B", "0B", "1.5MB", "99999999999GiB"] {
             assert_eq!(size(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn megabytes_are_whole_and_at_least_one() {
+        let count = |text| Megabytes::read(text).ok().map(|Megabytes(count)| count.get());
+        assert_eq!(count("4GB"), Some(4_000));
+        assert_eq!(count("1GiB"), Some(1_073));
+        assert_eq!((count("999kB"), count("9999999GB")), (None, None));
     }
 
     #[test]

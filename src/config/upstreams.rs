@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::route::upstream::{Bundled, Kind, Upstream};
+use crate::route::upstream::{Bundled, Kind, Upstream, Work};
 
 use super::file::FileUpstream;
 use super::mistake::Mistake;
 use super::reader::{Reader, Section};
-use super::units::Timeout;
+use super::text::Text;
+use super::units::{Megabytes, Timeout};
 use super::words::Origin;
 
 /// Reads all sections. One with a mistake is there as nothing.
@@ -31,7 +32,13 @@ fn upstream(
     let headers = reader.headers(typed.headers);
     let connect_timeout = reader.take_if(typed.connect_timeout);
     let answer_timeout = reader.take_if(typed.answer_timeout);
-    let work = Work { parallel: typed.parallel, queue: typed.queue, model: typed.model };
+    let work = FileWork {
+        parallel: typed.parallel,
+        queue: typed.queue,
+        memory: typed.memory,
+        deadline: typed.deadline,
+        model: typed.model,
+    };
     let kind = match (typed.url, typed.bundled) {
         (Some(url), None) => {
             work.means_nothing(reader);
@@ -61,32 +68,37 @@ fn url_kind(origin: Origin) -> Kind {
 }
 
 /// How much a bundled service takes on at once, as typed.
-struct Work {
+struct FileWork {
     parallel: Option<Spanned<NonZeroUsize>>,
     queue: Option<Spanned<NonZeroUsize>>,
+    memory: Option<Text<Megabytes>>,
+    deadline: Option<Text<Timeout>>,
     model: Option<Spanned<PathBuf>>,
 }
 
-impl Work {
+impl FileWork {
     fn kind(self, service: Bundled, reader: &mut Reader<'_>) -> Kind {
         if let Some(model) = self.model.as_ref().filter(|_| !cfg!(feature = "models")) {
             let not_yet = Mistake::NotYet("a model", "build with the feature `models`");
             reader.wrong(model.span(), not_yet);
         }
-        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Kind::Bundled {
-            service,
-            parallel: self.parallel.map_or_else(cores, Spanned::into_inner),
+        let work = Work {
+            parallel: self.parallel.map(Spanned::into_inner),
             queue: self.queue.map_or(QUEUE, Spanned::into_inner),
-            model: self.model.map(Spanned::into_inner),
-        }
+            memory_mb: reader.take_if(self.memory).map(|Megabytes(count)| count),
+            deadline: reader.take_if(self.deadline).map(|Timeout(length)| length),
+            model: self.model.map(|model| reader.beside(model.get_ref())),
+        };
+        Kind::Bundled { service, work }
     }
 
     fn means_nothing(&self, reader: &mut Reader<'_>) {
         let span = |typed: &Option<Spanned<NonZeroUsize>>| typed.as_ref().map(Spanned::span);
-        let found: [(&str, Option<Range<usize>>); 3] = [
+        let found: [(&str, Option<Range<usize>>); 5] = [
             ("parallel", span(&self.parallel)),
             ("queue", span(&self.queue)),
+            ("memory", self.memory.as_ref().map(|memory| memory.span.clone())),
+            ("deadline", self.deadline.as_ref().map(|deadline| deadline.span.clone())),
             ("model", self.model.as_ref().map(Spanned::span)),
         ];
         for (key, span) in found {

@@ -53,7 +53,7 @@ impl Written for IpNet {
             Mistake::not("an address block", text, "\"10.0.0.0/8\" or \"2001:db8::/32\"")
         })?;
         if block.prefix_len() == 0 {
-            return Err(Mistake::not("a block of proxies but everyone", text, "your proxies'"));
+            return Err(Mistake::not("a block but everyone", text, "smaller ones"));
         }
         Ok(block.trunc())
     }
@@ -253,7 +253,9 @@ impl Written for Identify {
 
 /// Reads an absolute URL of the web.
 fn web_uri(text: &str) -> Result<Uri, Mistake> {
-    let wrong = || Mistake::not("a URL", text, "one such as \"https://example.com\"");
+    // Before an `@` there is a password.
+    let shown = if text.contains('@') { "it, a user in it," } else { text };
+    let wrong = || Mistake::not("a URL", shown, "one such as \"https://example.com\"");
     let uri: Uri = text.parse().map_err(|_| wrong())?;
     let web = matches!(uri.scheme_str(), Some("http" | "https"));
     let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));

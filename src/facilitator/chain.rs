@@ -1,19 +1,62 @@
 //! Our own signers on a chain, as a facilitator.
 
-pub use crate::chain::evm::keys;
-pub use crate::chain::evm::{Bounds, FeeCaps, Lack, Purse, Reader, RpcUrl, RpcUrlError, Settings};
+pub use crate::chain::evm::{Lack, RpcUrl, RpcUrlError};
+pub use crate::chain::{evm, svm};
 
 use crate::chain::Sought;
-use crate::chain::evm::{Evm, Outcome as Settled, Payment, Traced};
+use crate::chain::evm::{Evm, Payment};
+use crate::chain::svm::Svm;
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
-use crate::x402::{ErrorReason, Pubkey};
+use crate::x402::svm::{Pubkey, SvmPayment};
+use crate::x402::{Account, ErrorReason, Network};
 
 use super::{Order, Outcome, Trace, Verdict};
 
 /// A chain that we settle on ourselves.
 #[derive(Debug)]
-pub struct Chain(Evm);
+pub enum Chain {
+    /// By signers of our own, who send transactions.
+    Evm(Evm),
+    /// By a fee payer of our own, who signs the payers' transactions as well.
+    Svm(Svm),
+}
+
+/// A chain and who settles on it.
+#[derive(Clone, Debug)]
+pub enum Settings {
+    /// An EVM chain.
+    Evm(evm::Settings),
+    /// A Solana cluster.
+    Svm(svm::Settings),
+}
+
+/// What is left to a signer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purse {
+    /// Whose.
+    pub signer: Account,
+    /// In 10⁻⁹ of the chain's coin, which are gwei or lamports; nothing until it was looked at.
+    pub billionths: Option<u64>,
+}
+
+impl Settings {
+    /// Its name.
+    pub fn network(&self) -> Network {
+        match self {
+            Self::Evm(evm) => Network::eip155(evm.chain_id),
+            Self::Svm(svm) => svm.network.clone(),
+        }
+    }
+
+    /// The nodes, the preferred first.
+    pub fn rpc(&self) -> &[RpcUrl] {
+        match self {
+            Self::Evm(evm) => &evm.rpc,
+            Self::Svm(svm) => &svm.rpc,
+        }
+    }
+}
 
 impl Chain {
     /// Starts to settle on the current tokio runtime. Nothing is asked yet.
@@ -21,12 +64,26 @@ impl Chain {
     /// # Errors
     /// The HTTP client cannot be built.
     pub fn start(settings: Settings) -> Result<Self, reqwest::Error> {
-        Evm::start(settings).map(Self)
+        Ok(match settings {
+            Settings::Evm(settings) => Self::Evm(Evm::start(settings)?),
+            Settings::Svm(settings) => Self::Svm(Svm::start(settings)?),
+        })
     }
 
     /// Who pays the fees of payments, where an offer has to say so.
     pub fn fee_payer(&self) -> Option<Pubkey> {
-        None
+        match self {
+            Self::Evm(_) => None,
+            Self::Svm(svm) => Some(svm.fee_payer()),
+        }
+    }
+
+    /// The transaction by which a payment would be settled, where that is known before it is sent.
+    pub fn will_be(&self, order: &Order) -> Option<Box<str>> {
+        match self {
+            Self::Evm(_) => None,
+            Self::Svm(svm) => svm.name_of(order.payment.svm()?),
+        }
     }
 
     /// Judges a payment by the chain's last block, without changing it.
@@ -37,11 +94,12 @@ impl Chain {
     /// # Cancel safety
     /// May be dropped at any time.
     pub async fn verify(&self, order: &Order) -> Result<Verdict, Fault> {
-        let Some(payment) = payment(order) else { return Ok(Verdict::Bad(ErrorReason::Payload)) };
-        Ok(match self.0.verify(&payment).await? {
-            Ok(()) => Verdict::Good,
-            Err(reason) => Verdict::Bad(reason),
-        })
+        let judged = match (self, evm_payment(order), svm_payment(order)) {
+            (Self::Evm(evm), Some(payment), _) => evm.verify(&payment).await?,
+            (Self::Svm(svm), _, Some(payment)) => svm.verify(payment).await?,
+            (Self::Evm(_), None, _) | (Self::Svm(_), _, None) => Err(ErrorReason::Payload),
+        };
+        Ok(judged.map_or_else(Verdict::Bad, |()| Verdict::Good))
     }
 
     /// Moves the money of a payment and waits until it is as deep in the chain as is configured.
@@ -49,16 +107,16 @@ impl Chain {
     /// # Cancel safety
     /// The settlement goes on when this future is dropped.
     pub async fn settle(&self, order: &Order, now: UnixMillis) -> Outcome {
-        let (Some(payment), Some(sought)) = (payment(order), sought(order, now).evm()) else {
-            return Outcome::Rejected(ErrorReason::Payload);
-        };
-        match self.0.settle(payment, sought).await {
-            Settled::Settled { transaction } => Outcome::Settled { transaction: text(transaction) },
-            Settled::Rejected(reason) => Outcome::Rejected(reason),
-            Settled::NotSent(fault) => Outcome::NotSent(fault),
-            Settled::Unknown { transaction, fault } => {
-                Outcome::Unknown { transaction: transaction.map(text), said: None, fault }
-            }
+        let sought = sought(order, now);
+        match self {
+            Self::Evm(evm) => match (evm_payment(order), sought.evm()) {
+                (Some(payment), Some(sought)) => of_evm(evm.settle(payment, sought).await),
+                (None, _) | (_, None) => Outcome::Rejected(ErrorReason::Payload),
+            },
+            Self::Svm(svm) => match svm_payment(order) {
+                Some(payment) => of_svm(svm.settle(payment.clone(), sought).await),
+                None => Outcome::Rejected(ErrorReason::Payload),
+            },
         }
     }
 
@@ -67,9 +125,10 @@ impl Chain {
     /// # Cancel safety
     /// Only reads.
     pub async fn trace(&self, sought: &Sought) -> Trace {
-        match sought.evm() {
-            Some(sought) => told(self.0.trace(&sought).await),
-            None => Trace::CannotTell,
+        match (self, sought.evm()) {
+            (Self::Evm(evm), Some(sought)) => told_by_evm(evm.trace(&sought).await),
+            (Self::Svm(svm), None) => told_by_svm(svm.trace(sought).await),
+            (Self::Evm(_), None) | (Self::Svm(_), Some(_)) => Trace::CannotTell,
         }
     }
 
@@ -81,7 +140,10 @@ impl Chain {
     /// # Cancel safety
     /// May be dropped at any time.
     pub async fn refresh(&self) -> Result<(), Fault> {
-        self.0.refresh().await
+        match self {
+            Self::Evm(evm) => evm.refresh().await,
+            Self::Svm(svm) => svm.refresh().await,
+        }
     }
 
     /// Whether nodes answer and a signer has gas, as [`Self::refresh`] has found.
@@ -89,55 +151,132 @@ impl Chain {
     /// # Errors
     /// Why not.
     pub fn ready(&self) -> Result<(), Fault> {
-        self.0.ready()
+        match self {
+            Self::Evm(evm) => evm.ready(),
+            Self::Svm(svm) => svm.ready(),
+        }
     }
 
     /// What is left to each signer.
     pub fn purses(&self) -> Vec<Purse> {
-        self.0.purses()
+        match self {
+            Self::Evm(evm) => evm.purses().into_iter().map(Purse::from).collect(),
+            Self::Svm(svm) => {
+                vec![Purse { signer: svm.fee_payer().into(), billionths: svm.balance() }]
+            }
+        }
     }
 
     /// How many nodes there are, and how many of them answer.
     pub fn nodes(&self) -> (usize, usize) {
-        self.0.nodes()
+        match self {
+            Self::Evm(evm) => evm.nodes(),
+            Self::Svm(svm) => svm.nodes(),
+        }
     }
 }
 
-/// Whether a payment that another facilitator was to settle has not moved, and its payer has not
-/// enough of the asset. Where the chain does not tell, nobody says so.
-pub async fn is_poor(reader: &Reader, order: &Order, now: UnixMillis) -> bool {
-    let Some(sought) = sought(order, now).evm() else { return false };
-    reader.is_poor(&sought).await.unwrap_or_else(|fault| {
-        tracing::warn!(%fault, "the chain does not tell whether a payer has enough");
-        false
-    })
-}
-
-/// What a reader of the chain finds of a payment that another facilitator settles.
-pub async fn read(reader: &Reader, sought: &Sought) -> Trace {
-    match sought.evm() {
-        Some(sought) => told(reader.trace(&sought).await),
-        None => Trace::CannotTell,
+impl From<evm::Purse> for Purse {
+    fn from(evm::Purse { signer, balance_gwei }: evm::Purse) -> Self {
+        Self { signer: signer.into(), billionths: balance_gwei }
     }
 }
 
-fn told(traced: Result<Traced, Fault>) -> Trace {
+/// Reads payments on a chain that others settle on.
+#[derive(Debug)]
+pub enum Reader {
+    /// An EVM chain.
+    Evm(evm::Reader),
+    /// A Solana cluster.
+    Svm(svm::Reader),
+}
+
+impl Reader {
+    /// Whether a payment that another facilitator was to settle has not moved, and its payer has
+    /// not enough of the asset. Where the chain does not tell, nobody says so.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn is_poor(&self, order: &Order, now: UnixMillis) -> bool {
+        let (Self::Evm(reader), Some(sought)) = (self, sought(order, now).evm()) else {
+            return false;
+        };
+        reader.is_poor(&sought).await.unwrap_or_else(|fault| {
+            tracing::warn!(%fault, "the chain does not tell whether a payer has enough");
+            false
+        })
+    }
+
+    /// What is found of a payment that another facilitator settles.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn read(&self, sought: &Sought) -> Trace {
+        match (self, sought.evm()) {
+            (Self::Evm(reader), Some(sought)) => told_by_evm(reader.trace(&sought).await),
+            (Self::Svm(reader), None) => told_by_svm(reader.trace(sought).await),
+            (Self::Evm(_), None) | (Self::Svm(_), Some(_)) => Trace::CannotTell,
+        }
+    }
+}
+
+fn told_by_evm(traced: Result<evm::Traced, Fault>) -> Trace {
     match traced {
-        Ok(Traced::Moved { transaction }) => Trace::Moved { transaction: text(transaction) },
-        Ok(Traced::NotMoved) => Trace::NotMoved,
-        Ok(Traced::Open) => Trace::CannotTell,
-        Err(fault) => {
-            tracing::warn!(%fault, "the chain does not tell what became of a payment");
-            Trace::CannotTell
+        Ok(evm::Traced::Moved { transaction }) => Trace::Moved { transaction: text(transaction) },
+        Ok(evm::Traced::NotMoved) => Trace::NotMoved,
+        Ok(evm::Traced::Open) => Trace::CannotTell,
+        Err(fault) => not_told(&fault),
+    }
+}
+
+fn told_by_svm(traced: Result<svm::Traced, Fault>) -> Trace {
+    match traced {
+        Ok(svm::Traced::Moved { transaction }) => Trace::Moved { transaction },
+        Ok(svm::Traced::NotMoved) => Trace::NotMoved,
+        Ok(svm::Traced::Open) => Trace::CannotTell,
+        Err(fault) => not_told(&fault),
+    }
+}
+
+fn not_told(fault: &Fault) -> Trace {
+    tracing::warn!(%fault, "the chain does not tell what became of a payment");
+    Trace::CannotTell
+}
+
+fn of_evm(outcome: evm::Outcome) -> Outcome {
+    match outcome {
+        evm::Outcome::Settled { transaction } => {
+            Outcome::Settled { transaction: text(transaction) }
+        }
+        evm::Outcome::Rejected(reason) => Outcome::Rejected(reason),
+        evm::Outcome::NotSent(fault) => Outcome::NotSent(fault),
+        evm::Outcome::Unknown { transaction, fault } => {
+            Outcome::Unknown { transaction: transaction.map(text), said: None, fault }
+        }
+    }
+}
+
+fn of_svm(outcome: svm::Outcome) -> Outcome {
+    match outcome {
+        svm::Outcome::Settled { transaction } => Outcome::Settled { transaction },
+        svm::Outcome::Rejected(reason) => Outcome::Rejected(reason),
+        svm::Outcome::NotSent(fault) => Outcome::NotSent(fault),
+        svm::Outcome::Unknown { transaction, fault } => {
+            Outcome::Unknown { transaction: Some(transaction), said: None, fault }
         }
     }
 }
 
 /// The payment as an EVM chain knows it; nothing where it is for another.
-fn payment(order: &Order) -> Option<Payment> {
+fn evm_payment(order: &Order) -> Option<Payment> {
     let offer = &order.offer;
     let asset = offer.requirements.asset.evm()?;
     Some(Payment::new(asset, &offer.evm()?.payments, order.payment.evm()?))
+}
+
+/// The payment as Solana knows it; nothing where it is for another.
+fn svm_payment(order: &Order) -> Option<&SvmPayment> {
+    order.payment.svm()
 }
 
 fn sought(order: &Order, now: UnixMillis) -> Sought {

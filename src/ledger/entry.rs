@@ -274,7 +274,7 @@ mod tests {
     #[track_caller]
     fn check(from: State, row: &str) {
         let steps = [
-            Step::Settling { facilitator: "dev".into() },
+            Step::Settling { facilitator: "dev".into(), transaction: None },
             Step::Settled { transaction: "0x1".into() },
             Step::Refused(ErrorReason::InsufficientFunds),
             Step::Released,

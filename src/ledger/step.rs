@@ -31,6 +31,9 @@ pub enum Step {
     Settling {
         /// Name of the facilitator, which must be asked about it later.
         facilitator: Box<str>,
+        /// The transaction that it will be, where that is known before it is sent: then it can be
+        /// looked for even if nothing more is ever written.
+        transaction: Option<Box<str>>,
     },
     /// The money moved.
     Settled {
@@ -149,15 +152,17 @@ impl Step {
     pub fn transaction(&self) -> Option<&str> {
         match self {
             Self::Settled { transaction } => Some(transaction),
-            Self::Unknown { transaction } => transaction.as_deref(),
-            Self::Settling { .. } | Self::Refused(_) | Self::Released | Self::Orphaned => None,
+            Self::Settling { transaction, .. } | Self::Unknown { transaction } => {
+                transaction.as_deref()
+            }
+            Self::Refused(_) | Self::Released | Self::Orphaned => None,
         }
     }
 
     /// The facilitator it names.
     pub fn facilitator(&self) -> Option<&str> {
         match self {
-            Self::Settling { facilitator } => Some(facilitator),
+            Self::Settling { facilitator, .. } => Some(facilitator),
             Self::Settled { .. }
             | Self::Refused(_)
             | Self::Released

@@ -51,7 +51,7 @@ pub(super) fn identity(payment: u64) -> PaymentIdentity {
 }
 
 pub(super) fn settling(facilitator: &str) -> Step {
-    Step::Settling { facilitator: facilitator.into() }
+    Step::Settling { facilitator: facilitator.into(), transaction: None }
 }
 
 /// Opens a ledger whose last owner has just crashed. A test beside this one that is starting a

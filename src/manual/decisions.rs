@@ -280,6 +280,8 @@
 
 pub mod answers;
 pub mod chain;
+pub mod cluster;
+pub mod discovery;
 pub mod prices;
 pub mod solana;
 pub mod worker;

@@ -101,6 +101,16 @@
 //! `tollgate_chain_nodes{state="down"}`: nodes that do not answer, are ten blocks behind, or are on
 //! another chain; the others are asked instead.
 //!
+//! # Our own fee payer on Solana
+//!
+//! `the fee payer is low` in `/readyz`: it has less than `gas.low`; its lamports are in
+//! `tollgate_signer_balance_gwei` as they are, a billionth of a SOL each. `the fee payer cannot pay
+//! the fee`: what is left would be below the rent of its account. `whoever is paid has no token
+//! account for the asset`: open one for `pay_to`, nobody can be paid before. `a node has no history
+//! for us`, `a node has forgotten the time of a payment`: outcomes cannot be looked up there; give
+//! `rpc` a node that keeps transactions for as long as the gateway may be away. A payment that was
+//! sent and lost is let go some two and a half minutes later, when no block can take it any more.
+//!
 //! # Faults by side
 //!
 //! `tollgate_faults_total{side}`: `upstream`, the API behind; `facilitator`, who settles; `chain`,
@@ -115,8 +125,9 @@
 //!
 //! # Lost log lines
 //!
-//! `tollgate_log_lines_dropped_total` grows when standard output is not read fast enough. Requests
-//! are never delayed for the log.
+//! `tollgate_log_lines_dropped_total` grows when standard output is not read fast enough, and with
+//! each line once it is closed. Requests are never delayed for the log. At its end a gateway waits
+//! a second for the lines of its last exchanges to be read; a warning says how many were not.
 //!
 //! # The ledger in SQLite
 //!
@@ -244,11 +255,17 @@
 //! `--memory` (2000 MB); who needs more than is left waits, and the largest photo (10,000 × 10,000)
 //! fits. `--queue` images wait, one more is answered 503 with `Retry-After`, and so is one that is
 //! not done `--deadline` (50 s) after its last byte. An image whose client has gone is given up
-//! before its next stage.
+//! before its next stage. A finished file takes its own length of `--memory` until it is read, and
+//! a connection on which nothing is read for a minute ends.
+//!
+//! The limit of its container is `--memory`, 25 MB for each of `--queue` and 200 MB for the worker
+//! itself. A photo that needs more than `--memory` gets all of it and works alone, and takes what
+//! it needs: 1600 MB is enough for every photo, and with less the log says so at the start.
 //!
 //! With a model each image takes besides what the model took when it was tried at the start; the
-//! log says how much. Where that alone is more than `--memory`, images work one at a time whatever
-//! `--parallel` says, so give it more. The alert TollgateWorkerFull means that photos were turned
-//! away for ten minutes: `tollgate_worker_stage_seconds` tells which stage is long,
-//! `tollgate_worker_memory_bytes` whether memory is what they wait for. A static program, such as
-//! the one in the image of `deploy/Dockerfile`, cannot load ONNX Runtime: there rten runs models.
+//! log says how much. Where that alone is more than `--memory` (`memory` of a bundled worker's
+//! upstream), images work one at a time whatever `--parallel` says, so give it more. The alert
+//! TollgateWorkerFull means that photos were turned away for ten minutes:
+//! `tollgate_worker_stage_seconds` tells which stage is long, `tollgate_worker_memory_bytes`
+//! whether memory is what they wait for. A static program, such as the one in the image of
+//! `deploy/Dockerfile`, cannot load ONNX Runtime: there rten runs models.

@@ -1,26 +1,17 @@
 //! The counters behind `/metrics`. Labels are bounded: names from the configuration, never paths.
 
-use prometheus::core::Collector;
+use std::time::Duration;
+
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Registry, TextEncoder,
 };
 
 use super::{AccessLog, Observed, access::Written};
 use crate::fault::Side;
 use crate::ledger::answers::Counted;
+use crate::metric::{Metric, kept};
 use crate::x402::AtomicAmount;
-
-/// A row of the README's table of metrics.
-#[derive(Clone, Copy, Debug)]
-pub struct Metric {
-    /// Name in `/metrics`.
-    pub name: &'static str,
-    /// Labels, in order.
-    pub labels: &'static [&'static str],
-    /// What it counts.
-    pub help: &'static str,
-}
 
 const EXCHANGES: Metric = Metric {
     name: "tollgate_exchanges_total",
@@ -75,7 +66,7 @@ const CIRCUIT: Metric = Metric {
 const PURSE: Metric = Metric {
     name: "tollgate_signer_balance_gwei",
     labels: &["facilitator", "signer"],
-    help: "What a signer has left for gas, in 10^9 wei",
+    help: "What a signer has left for gas, in 10^9 wei; on Solana in lamports",
 };
 const NODES: Metric = Metric {
     name: "tollgate_chain_nodes",
@@ -95,7 +86,7 @@ const STALE: Metric = Metric {
 const DROPPED: Metric = Metric {
     name: "tollgate_log_lines_dropped_total",
     labels: &[],
-    help: "Log lines lost because they were not read fast enough",
+    help: "Log lines lost because they were not read fast enough, or not any more",
 };
 const ANSWERS: Metric = Metric {
     name: "tollgate_answers_total",
@@ -162,23 +153,23 @@ impl Metrics {
         let registry = Registry::new();
         let stages = kept(&registry, HistogramVec::new(buckets(), STAGES.labels)?)?;
         Ok(Self {
-            exchanges: kept(&registry, IntCounterVec::new(opts(EXCHANGES), EXCHANGES.labels)?)?,
-            settled: kept(&registry, IntCounterVec::new(opts(SETTLED), SETTLED.labels)?)?,
-            lost: kept(&registry, IntCounterVec::new(opts(LOST), LOST.labels)?)?,
+            exchanges: kept(&registry, IntCounterVec::new(EXCHANGES.opts(), EXCHANGES.labels)?)?,
+            settled: kept(&registry, IntCounterVec::new(SETTLED.opts(), SETTLED.labels)?)?,
+            lost: kept(&registry, IntCounterVec::new(LOST.opts(), LOST.labels)?)?,
             stages: STAGE_NAMES.map(|stage| stages.with_label_values(&[stage])),
-            running: kept(&registry, IntGauge::with_opts(opts(RUNNING))?)?,
-            faults: kept(&registry, IntCounterVec::new(opts(FAULTS), FAULTS.labels)?)?,
-            unknown: kept(&registry, IntGauge::with_opts(opts(UNKNOWN))?)?,
-            limiter: kept(&registry, IntGaugeVec::new(opts(LIMITER), LIMITER.labels)?)?,
-            upstream: kept(&registry, IntGaugeVec::new(opts(UPSTREAM), UPSTREAM.labels)?)?,
-            circuit: kept(&registry, IntGaugeVec::new(opts(CIRCUIT), CIRCUIT.labels)?)?,
-            purse: kept(&registry, IntGaugeVec::new(opts(PURSE), PURSE.labels)?)?,
-            nodes: kept(&registry, IntGaugeVec::new(opts(NODES), NODES.labels)?)?,
-            reloads: kept(&registry, IntCounterVec::new(opts(RELOADS), RELOADS.labels)?)?,
-            stale: kept(&registry, IntGauge::with_opts(opts(STALE))?)?,
-            dropped: kept(&registry, IntCounter::with_opts(opts(DROPPED))?)?,
-            answers: kept(&registry, IntCounterVec::new(opts(ANSWERS), ANSWERS.labels)?)?,
-            answers_bytes: kept(&registry, IntGauge::with_opts(opts(ANSWERS_BYTES))?)?,
+            running: kept(&registry, IntGauge::with_opts(RUNNING.opts())?)?,
+            faults: kept(&registry, IntCounterVec::new(FAULTS.opts(), FAULTS.labels)?)?,
+            unknown: kept(&registry, IntGauge::with_opts(UNKNOWN.opts())?)?,
+            limiter: kept(&registry, IntGaugeVec::new(LIMITER.opts(), LIMITER.labels)?)?,
+            upstream: kept(&registry, IntGaugeVec::new(UPSTREAM.opts(), UPSTREAM.labels)?)?,
+            circuit: kept(&registry, IntGaugeVec::new(CIRCUIT.opts(), CIRCUIT.labels)?)?,
+            purse: kept(&registry, IntGaugeVec::new(PURSE.opts(), PURSE.labels)?)?,
+            nodes: kept(&registry, IntGaugeVec::new(NODES.opts(), NODES.labels)?)?,
+            reloads: kept(&registry, IntCounterVec::new(RELOADS.opts(), RELOADS.labels)?)?,
+            stale: kept(&registry, IntGauge::with_opts(STALE.opts())?)?,
+            dropped: kept(&registry, IntCounter::with_opts(DROPPED.opts())?)?,
+            answers: kept(&registry, IntCounterVec::new(ANSWERS.opts(), ANSWERS.labels)?)?,
+            answers_bytes: kept(&registry, IntGauge::with_opts(ANSWERS_BYTES.opts())?)?,
             registry,
             log,
         })
@@ -191,7 +182,6 @@ impl Metrics {
 
     /// An exchange is over.
     pub fn ended(&self, observed: &Observed<'_>) {
-        self.running.dec();
         let route = observed.route.unwrap_or("none");
         self.exchanges.with_label_values(&[route, observed.outcome]).inc();
         if let Some(payment) = observed.payment.as_ref().filter(|payment| payment.moved) {
@@ -209,6 +199,14 @@ impl Metrics {
         if self.log.write(observed) == Written::Dropped {
             self.dropped.inc();
         }
+        // Last: who waits for the end of all exchanges finds their lines queued.
+        self.running.dec();
+    }
+
+    /// Waits until the lines of all exchanges that are over are written, at most for `patience`.
+    /// How many are not.
+    pub fn finish(&self, patience: Duration) -> u64 {
+        self.log.finish(patience)
     }
 
     /// Money has moved.
@@ -261,6 +259,17 @@ impl Metrics {
         self.upstream.with_label_values(&[upstream]).set(i64::from(up));
     }
 
+    /// An upstream is not there any more, and so neither up nor down.
+    pub fn forget_upstream(&self, upstream: &str) {
+        // One that was never told of is forgotten already.
+        let _ = self.upstream.remove_label_values(&[upstream]);
+    }
+
+    /// A table of the limiter is not there any more.
+    pub fn forget_limiter(&self, table: &str) {
+        let _ = self.limiter.remove_label_values(&[table]);
+    }
+
     /// How a facilitator's circuit stands, the worse the higher.
     pub fn set_circuit(&self, facilitator: &str, question: &str, level: i64) {
         self.circuit.with_label_values(&[facilitator, question]).set(level);
@@ -296,19 +305,7 @@ fn counted(amount: AtomicAmount) -> u64 {
     u64::try_from(amount.units()).unwrap_or(u64::MAX)
 }
 
-fn opts(metric: Metric) -> Opts {
-    Opts::new(metric.name, metric.help)
-}
-
 fn buckets() -> HistogramOpts {
     HistogramOpts::new(STAGES.name, STAGES.help)
         .buckets(vec![0.000_1, 0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0])
-}
-
-fn kept<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    collector: C,
-) -> Result<C, prometheus::Error> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
 }

@@ -52,7 +52,7 @@ pub fn present(
     now: UnixMillis,
 ) -> Result<Presented, Refusal> {
     let payload = read(headers)?;
-    let id = match (terms.identifying, &payload.identified) {
+    let id = match (terms.declared.identifying, &payload.identified) {
         (Identifying::Off, _) | (Identifying::Optional, Identified::Not) => None,
         (Identifying::Required, Identified::Not) => return Err(Refusal::PaymentIdMissing),
         (_, Identified::Badly) => return Err(Refusal::PaymentIdMalformed),

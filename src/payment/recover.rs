@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Payments;
-use crate::facilitator::{Sought, Trace, chain};
+use crate::facilitator::{Sought, Trace};
 use crate::fault::Fault;
 use crate::ledger::{Entry, Holder, Mark, State, Step, Unfinished};
 
@@ -121,7 +121,7 @@ impl Payments {
             Err(_) => Trace::CannotTell,
         };
         match (told, self.inner.readers.get(&entry.identity.network)) {
-            (Trace::CannotTell, Some(reader)) => chain::read(reader, &sought).await,
+            (Trace::CannotTell, Some(reader)) => reader.read(&sought).await,
             (told, _) => told,
         }
     }

@@ -112,7 +112,7 @@ impl Payments {
         }
         let hold = Hold { ledger, identity, exchange, clock, armed: Armed::Yes };
         let Presented { version, offered, payment, id, .. } = presented;
-        let OfferedBy { offer, facilitators, risk } = offered;
+        let OfferedBy { offer, facilitators, risk, decimals: _ } = offered;
         let order = Order { version, offer, payment };
         Ok(Reserved { hold, order, facilitators, id, sender, risk })
     }

@@ -155,7 +155,10 @@ impl Settlement {
         for member in pool.in_turn(names, &self.order.offer, asked, now) {
             // Another payment's trouble may have opened the circuit since it was this one's turn.
             let Some(pass) = member.to_settle(&self.order, clock.now()) else { continue };
-            let step = Step::Settling { facilitator: (&**member.name()).into() };
+            let step = Step::Settling {
+                facilitator: (&**member.name()).into(),
+                transaction: member.facilitator().will_be(&self.order),
+            };
             if let Err(fault) = self.write(step).await {
                 // Nothing was sent, nor is under way elsewhere. If the write went through after
                 // all, recovery finds that out.

@@ -3,15 +3,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use pingora::proxy::Session;
 
 use super::exchange::{Exchange, Paid};
 use super::keeping::Keeping;
 use super::settle::time_for;
 use super::upstream::Backend;
-use super::{Gateway, inspect};
+use super::{Gateway, Snapshot, inspect};
 use crate::clock;
+use crate::discovery::Page;
 use crate::facilitator::Away;
 use crate::facilitator::pool::RETRY_AFTER;
 use crate::limit::{ClientKey, Limiter, TooMany, client_address, rate_limit_headers};
@@ -20,7 +21,7 @@ use crate::payment::{
     present,
 };
 use crate::refusal::{Limit, RateLimitHeaders, Refusal};
-use crate::route::{CanonicalPath, Charge, Found, Route, RouteTable, SettleMoment, Tariff, Terms};
+use crate::route::{CanonicalPath, Charge, Found, Route, SettleMoment, Tariff, Terms};
 use crate::x402::Account;
 
 /// What to do with a request that was not refused.
@@ -33,6 +34,8 @@ pub(super) enum Admitted {
         /// The methods of this path.
         allow: Box<str>,
     },
+    /// Answer it with a document for agents.
+    Page(Page),
     /// Answer it with what its payment has bought before.
     Again(Given),
 }
@@ -67,12 +70,9 @@ impl Gateway {
     ) -> Result<Admitted, Refusal> {
         exchange.client = Some(self.client(session));
         inspect::inspect(session.req_header(), self.settings.header_bytes_max)?;
-        let route = match find(session, &exchange.now.routes)? {
-            Found::Route(route) => route,
-            Found::Options { allow } => return Ok(Admitted::Preflight { allow }),
-            Found::MethodNotAllowed { allow } => return Err(Refusal::MethodNotAllowed { allow }),
-            Found::OtherSpelling => return Err(Refusal::PathNotCanonical),
-            Found::Nothing => return Err(Refusal::NoSuchRoute),
+        let route = match find(session, &exchange.now)? {
+            Sought::Route(route) => route,
+            Sought::Ours(answered) => return Ok(answered),
         };
         exchange.route = Some(Arc::clone(&route));
         match &route.charge {
@@ -320,14 +320,44 @@ impl Gateway {
     }
 }
 
-fn find(session: &Session, routes: &RouteTable) -> Result<Found, Refusal> {
+/// Who answers a request.
+enum Sought {
+    /// What is behind this route.
+    Route(Arc<Route>),
+    /// The gateway itself.
+    Ours(Admitted),
+}
+
+fn find(session: &Session, now: &Snapshot) -> Result<Sought, Refusal> {
     let request = session.req_header();
     let (path, query) = inspect::target(request);
     let path = CanonicalPath::new(path).map_err(|_| Refusal::PathNotCanonical)?;
     if query.is_some_and(|query| !query.iter().all(u8::is_ascii_graphic)) {
         return Err(Refusal::RequestMalformed("the query has bytes that must be escaped".into()));
     }
-    Ok(routes.find(&request.method, inspect::host(request), &path))
+    if let Some(page) = now.discovery.always(path.as_str()) {
+        return give(page, &request.method);
+    }
+    match now.routes.find(&request.method, inspect::host(request), &path) {
+        Found::Route(route) => Ok(Sought::Route(route)),
+        Found::Options { allow } => Ok(Sought::Ours(Admitted::Preflight { allow })),
+        Found::MethodNotAllowed { allow } => Err(Refusal::MethodNotAllowed { allow }),
+        Found::OtherSpelling => Err(Refusal::PathNotCanonical),
+        Found::Nothing => match now.discovery.page(path.as_str()) {
+            Some(page) => give(page, &request.method),
+            None => Err(Refusal::NoSuchRoute),
+        },
+    }
+}
+
+/// A document to whoever reads.
+fn give(page: &Page, method: &Method) -> Result<Sought, Refusal> {
+    let allow = "GET, HEAD, OPTIONS".into();
+    match *method {
+        Method::GET | Method::HEAD => Ok(Sought::Ours(Admitted::Page(page.clone()))),
+        Method::OPTIONS => Ok(Sought::Ours(Admitted::Preflight { allow })),
+        _ => Err(Refusal::MethodNotAllowed { allow }),
+    }
 }
 
 /// What a request without payment is told: the terms, once there is a way to pay.

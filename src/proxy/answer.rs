@@ -1,4 +1,4 @@
-//! The only place that writes answers of our own: refusals, the 402, and CORS preflights.
+//! The only place that writes answers of our own: refusals, the 402, documents, CORS preflights.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde::Serialize;
 
-use super::inspect;
+use super::inspect::{self, Reader};
+use crate::discovery::{Page, paywall};
 use crate::payment::{Given, receipt};
 use crate::refusal::{Consumed, Refusal, Retriable, Shape, Told};
 use crate::route::{CanonicalPath, Challenge, Instructions, Terms};
@@ -42,6 +43,8 @@ pub(super) struct Asked<'a> {
     pub(super) terms: Option<&'a Terms>,
     /// In whose words it is answered.
     pub(super) shape: Shape,
+    /// Who reads the answer.
+    pub(super) reader: Reader,
 }
 
 /// Answers with a refusal, and reads what the client still sends, within bounds, so that it gets
@@ -71,7 +74,11 @@ pub(super) async fn refuse(
 fn ready(refusal: &Refusal, asked: Asked<'_>) -> Option<(Parts, Bytes)> {
     let (Refusal::PaymentMissing, Some(terms)) = (refusal, asked.terms) else { return None };
     let path = terms.fixed_path()?;
-    let answer = terms.ready.get_or_init(|| Box::new(composed(refusal, asked, path)));
+    let ready = match asked.reader {
+        Reader::Program => &terms.ready,
+        Reader::Browser => &terms.ready_page,
+    };
+    let answer = ready.get_or_init(|| Box::new(composed(refusal, asked, path)));
     Some((**answer).clone().into_parts())
 }
 
@@ -80,22 +87,44 @@ fn composed(refusal: &Refusal, asked: Asked<'_>, path: &[u8]) -> http::Response<
     let (told, path) = (refusal.told(asked.shape), CanonicalPath::new(path).ok());
     let refused = Refused { refusal, told, terms: asked.terms, path };
     let challenge = challenge(&refused);
-    let mut answer = http::Response::new(body(&refused, challenge.as_ref()));
+    let page = page_of(&refused, challenge.as_ref(), asked.reader);
+    let kind = page.as_ref().map_or("application/json", |_| "text/html; charset=utf-8");
+    let body = page.clone().unwrap_or_else(|| body(&refused, challenge.as_ref()));
+    let mut answer = http::Response::new(body);
     *answer.status_mut() =
         StatusCode::from_u16(told.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let length = HeaderValue::from(answer.body().len());
     let head = answer.headers_mut();
     head.insert(header::CONTENT_LENGTH, length);
-    head.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    head.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     head.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     for (name, value) in FOR_BROWSERS {
         head.insert(name, value);
+    }
+    if page.is_some() {
+        guard(head);
     }
     if let Some(challenge) = challenge {
         head.insert(PAYMENT_REQUIRED, bytes_value(challenge.header));
     }
     describe(head, &refused);
     answer
+}
+
+/// The page for a browser that opened a paid URL.
+fn page_of(refused: &Refused<'_>, challenge: Option<&Challenge>, reader: Reader) -> Option<Bytes> {
+    let (Reader::Browser, Refusal::PaymentMissing) = (reader, refused.refusal) else { return None };
+    paywall::page(refused.terms?, &challenge?.header).ok()
+}
+
+/// Lets a page do what it is for, and nothing else.
+fn guard(head: &mut HeaderMap) {
+    if let Ok(policy) = HeaderValue::from_str(&paywall::POLICY) {
+        head.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    head.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    head.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    head.insert(header::VARY, HeaderValue::from_static("Accept"));
 }
 
 /// The refusal and what is known of the request it answers.
@@ -163,6 +192,28 @@ pub(super) async fn preflight(session: &mut Session, allow: &str) -> pingora::Re
     head.insert_header(header::VARY, "Access-Control-Request-Headers")?;
     let _ = drain_before(session).await;
     session.write_response_header(Box::new(head), true).await
+}
+
+/// Answers with a document for agents, or says that the client has it.
+///
+/// # Errors
+/// The client is gone.
+pub(super) async fn page(session: &mut Session, page: &Page) -> pingora::Result<()> {
+    let known = session.req_header().headers.get_all(header::IF_NONE_MATCH).iter();
+    let known = known.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
+    let tag = |text: &str| *text.trim().trim_start_matches("W/") == *page.etag;
+    let unchanged = known.into_iter().any(tag);
+    let mut head = ResponseHeader::build(if unchanged { 304 } else { 200 }, Some(8))?;
+    head.insert_header(header::ETAG, &*page.etag)?;
+    head.insert_header(header::CACHE_CONTROL, "public, max-age=60")?;
+    head.insert_header(header::CONTENT_TYPE, page.media_type)?;
+    allow_browsers(&mut head)?;
+    let _ = drain_before(session).await;
+    if unchanged {
+        return session.write_response_header(Box::new(head), true).await;
+    }
+    head.insert_header(header::CONTENT_LENGTH, page.body.len())?;
+    send(session, head, page.body.clone()).await
 }
 
 /// Lets scripts of any origin read an answer and its payment headers.

@@ -6,9 +6,11 @@ use std::time::Instant;
 
 use super::Snapshot;
 use super::answer::Asked;
+use super::inspect::Reader;
 use super::keeping::Keeping;
 use super::upstream::Backend;
 use crate::clock::{self, UnixMillis};
+use crate::discovery::Paywall;
 use crate::ledger::{Entry, ExchangeId};
 use crate::observe::Stages;
 use crate::payment::{Prepaid, Presented, Settled, Verified};
@@ -143,10 +145,14 @@ impl Exchange {
     }
 
     /// What a refusal needs to know of it.
-    pub(super) fn asked(&self) -> Asked<'_> {
+    pub(super) fn asked(&self, reader: Reader) -> Asked<'_> {
         let route = self.route.as_deref();
         let terms = route.and_then(|route| route.charge.terms(self.tier));
-        Asked { terms, shape: route.map_or(self.now.refusals, |route| route.refusals) }
+        let reader = match self.now.discovery.paywall {
+            Paywall::Page => reader,
+            Paywall::Off => Reader::Program,
+        };
+        Asked { terms, reader, shape: route.map_or(self.now.refusals, |route| route.refusals) }
     }
 
     /// Keeps a verified payment until the upstream has answered.

@@ -17,6 +17,29 @@ const METHODS: [Method; 7] = [
     Method::OPTIONS,
 ];
 
+/// Who reads an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// A program.
+    Program,
+    /// A person, by a browser that opens a URL.
+    Browser,
+}
+
+impl Reader {
+    /// Who sent this request. Browsers ask for HTML by name when they open a URL; scripts on their
+    /// pages and programs do not.
+    pub(super) fn of(request: &RequestHeader) -> Self {
+        let opens = matches!(request.method, Method::GET | Method::HEAD);
+        let mut accepts = request.headers.get_all(header::ACCEPT).iter();
+        let html = |part: &str| part.split(';').next().unwrap_or_default().trim() == "text/html";
+        let names_html = |value: &http::HeaderValue| {
+            value.to_str().is_ok_and(|value| value.split(',').any(html))
+        };
+        if opens && accepts.any(names_html) { Self::Browser } else { Self::Program }
+    }
+}
+
 /// Refuses what can be read in two ways.
 ///
 /// # Errors

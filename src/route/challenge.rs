@@ -6,12 +6,12 @@ use bytes::Bytes;
 
 use super::path::CanonicalPath;
 use super::pattern::PathPattern;
-use super::{Challenge, FeePayer, FeePayers, Honoured, OfferedBy, ResourceUrl, Terms};
+use super::{Challenge, Declared, FeePayer, FeePayers, Honoured, OfferedBy, ResourceUrl, Terms};
 use crate::clock::UnixMillis;
 use crate::x402::extensions::{Extensions, GasSponsoring};
 use crate::x402::{
-    AtomicAmount, Identifying, Network, Offer, PaymentRequired, PaymentRequiredV1,
-    PaymentRequirementsV1, Pubkey, Resource, Version, encoding,
+    AtomicAmount, Network, Offer, PaymentRequired, PaymentRequiredV1, PaymentRequirementsV1,
+    Pubkey, Resource, Version, encoding,
 };
 
 /// Why a 402 cannot be made.
@@ -39,7 +39,8 @@ impl Challenge {
     ///
     /// Of the offers, the version 1 body lists those whose network every version 1 client knows,
     /// or all where there is none: some clients reject a whole body for one network they do not
-    /// know. It lists none that Permit2 moves, for which version 1 has no words.
+    /// know. It lists none that Permit2 moves, for which version 1 has no words. What catalogues
+    /// read is left out where there is no room for it.
     ///
     /// # Errors
     /// `NoOffers`, and `TooLong` when the header has more than [`HEADER_BYTES_MAX`] bytes.
@@ -48,7 +49,7 @@ impl Challenge {
     pub fn new(
         resource: &Resource,
         offers: &[Arc<Offer>],
-        identifying: Identifying,
+        declared: &Declared,
         error: &str,
     ) -> Result<Self, ChallengeError> {
         if offers.is_empty() {
@@ -63,10 +64,15 @@ impl Challenge {
                 eip2612_gas_sponsoring: offers
                     .iter()
                     .find_map(|offer| offer.evm()?.approvals.map(|_| GasSponsoring)),
-                payment_identifier: identifying.declared(),
+                payment_identifier: declared.identifying.declared(),
+                bazaar: declared.bazaar.clone(),
             },
         })?;
         if header.len() > HEADER_BYTES_MAX {
+            if declared.bazaar.is_some() {
+                let shorter = Declared { bazaar: None, ..*declared };
+                return Self::new(resource, offers, &shorter, error);
+            }
             return Err(ChallengeError::TooLong { bytes: header.len() });
         }
         let body = serde_json::to_vec(&PaymentRequiredV1 {
@@ -87,7 +93,7 @@ impl Terms {
         about: Resource,
         path: &PathPattern,
         offers: Vec<OfferedBy>,
-        identifying: Identifying,
+        declared: Declared,
     ) -> Result<Self, ChallengeError> {
         let origin: Box<str> = about.url.trim_end_matches('/').into();
         let resource = Resource { url: format!("{origin}{path}").into(), ..about };
@@ -98,17 +104,18 @@ impl Terms {
         };
         // Whether all fits is found out now, and not when it is known who pays fees.
         let longest: Vec<_> = offers.iter().map(|by| Arc::new(by.offer.paid_by(LONGEST))).collect();
-        Challenge::new(&resource, &longest, identifying, PAYMENT_REQUIRED)?;
+        Challenge::new(&resource, &longest, &declared, PAYMENT_REQUIRED)?;
         let mut terms = Self {
             resource,
             offers: payable(&offers, &|_| None),
             wanted: offers,
             honoured: Vec::new(),
-            identifying,
+            declared,
             challenge: Challenge { header: Bytes::new(), body: Bytes::from_static(b"{}") },
             instructions: None,
             url,
             ready: OnceLock::new(),
+            ready_page: OnceLock::new(),
         };
         terms.write();
         Ok(terms)
@@ -146,11 +153,12 @@ impl Terms {
     /// Makes the 402 ready; there is none while nothing can be paid.
     fn write(&mut self) {
         let offers = bare(&self.offers);
-        let written = Challenge::new(&self.resource, &offers, self.identifying, PAYMENT_REQUIRED);
+        let written = Challenge::new(&self.resource, &offers, &self.declared, PAYMENT_REQUIRED);
         if let Ok(challenge) = written {
             self.challenge = challenge;
         }
         self.ready = OnceLock::new();
+        self.ready_page = OnceLock::new();
     }
 
     /// Whether a payment on this network cannot be taken now, only because it is not known who pays
@@ -219,10 +227,10 @@ impl Terms {
     ///
     /// Never fails: a URL that would make the header too long is named by the route's pattern.
     pub fn challenge_for(&self, url: &str, error: &str) -> Challenge {
-        let (offers, identifying) = (bare(&self.offers), self.identifying);
+        let (offers, declared) = (bare(&self.offers), &self.declared);
         let named = Resource { url: url.into(), ..self.resource.clone() };
-        Challenge::new(&named, &offers, identifying, error)
-            .or_else(|_| Challenge::new(&self.resource, &offers, identifying, error))
+        Challenge::new(&named, &offers, declared, error)
+            .or_else(|_| Challenge::new(&self.resource, &offers, declared, error))
             .unwrap_or_else(|_| self.challenge.clone())
     }
 }
@@ -234,7 +242,8 @@ fn payable(wanted: &[OfferedBy], payers: &FeePayers<'_>) -> Vec<OfferedBy> {
             return Some(by.clone());
         }
         let FeePayer { key, facilitators } = payers(by)?;
-        Some(OfferedBy { offer: Arc::new(by.offer.paid_by(key)), facilitators, risk: by.risk })
+        let offer = Arc::new(by.offer.paid_by(key));
+        Some(OfferedBy { offer, facilitators, ..by.clone() })
     };
     wanted.iter().filter_map(told).collect()
 }

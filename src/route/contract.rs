@@ -3,10 +3,11 @@
 mod document;
 
 use std::fmt;
+use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, header};
 use jsonschema::{PatternOptions, ValidationError, Validator, error::ValidationErrorKind};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use self::document::{Document, DocumentError};
 use super::method::Verb;
@@ -15,7 +16,14 @@ use crate::refusal::Refusal;
 
 /// The operations of a route, by method.
 #[derive(Debug)]
-pub struct Contract(Vec<(Verb, Operation)>);
+pub struct Contract {
+    operations: Vec<(Verb, Operation)>,
+    document: Arc<Document>,
+    /// The document's key for the route's path.
+    path: Box<str>,
+    /// The path with what the document's server puts before it.
+    told: Box<str>,
+}
 
 /// What one operation says of its requests.
 #[derive(Debug)]
@@ -43,6 +51,8 @@ enum Place {
 struct Body {
     needed: Needed,
     value: Schema,
+    /// Media types, or ranges of them, that the document takes besides JSON. They are not judged.
+    others: Vec<Box<str>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +67,19 @@ struct Schema(Validator);
 impl Contract {
     /// Whether some operation looks at the body, so that it must be read before money is looked at.
     pub fn reads_body(&self) -> bool {
-        self.0.iter().any(|(_, operation)| operation.body.is_some())
+        self.operations.iter().any(|(_, operation)| operation.body.is_some())
+    }
+
+    /// The document that it was read from.
+    pub fn document(&self) -> &Arc<Document> {
+        &self.document
+    }
+
+    /// The route's path as the document writes it, and the document's own words on an operation;
+    /// nothing where it has none.
+    pub fn words(&self, verb: Verb) -> Option<(&str, Map<String, Value>)> {
+        self.operations.iter().find(|(known, _)| *known == verb)?;
+        Some((&self.told, self.document.words(&self.path, verb)?))
     }
 
     /// Judges a request. A method that the document does not have is not judged.
@@ -65,7 +87,7 @@ impl Contract {
     /// # Errors
     /// `RequestMalformed`, naming the field; `BodyTypeUnsupported`: a body that is not JSON.
     pub fn judge(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
-        let found = self.0.iter().find(|(verb, _)| verb.name() == asked.method.as_str());
+        let found = self.operations.iter().find(|(verb, _)| verb.name() == asked.method.as_str());
         let Some((_, operation)) = found else { return Ok(()) };
         for parameter in &operation.parameters {
             parameter.judge(asked)?;
@@ -109,7 +131,8 @@ impl Body {
             };
         }
         if !is_plain_json(asked.headers) {
-            return Err(Refusal::BodyTypeUnsupported);
+            let other = self.others.iter().any(|range| is_of(asked.headers, range));
+            return if other { Ok(()) } else { Err(Refusal::BodyTypeUnsupported) };
         }
         let value: Value = serde_json::from_slice(asked.body)
             .map_err(|_| malformed("the body is not JSON".to_owned()))?;
@@ -151,6 +174,20 @@ fn told(error: &ValidationError<'_>, whole: &str) -> String {
         (_, place) => error.masked_with(format!("`{place}`")).to_string(),
     };
     told.chars().take(TOLD_CHARS_MAX).collect()
+}
+
+/// Whether a body says that it is of this type or range, such as `text/plain` or `text/*`.
+fn is_of(headers: &HeaderMap, range: &str) -> bool {
+    let typed = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let typed = typed.and_then(|typed| typed.split(';').next()).unwrap_or_default().trim();
+    let json = typed.eq_ignore_ascii_case("application/json") || typed.is_empty();
+    let within = match range.strip_suffix('*') {
+        Some("*/") => true,
+        Some(kind) => typed.get(..kind.len()).is_some_and(|has| has.eq_ignore_ascii_case(kind)),
+        None => typed.eq_ignore_ascii_case(range),
+    };
+    // What some server would take for JSON is judged as JSON.
+    within && !json
 }
 
 fn malformed(told: String) -> Refusal {

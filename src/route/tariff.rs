@@ -171,9 +171,9 @@ fn two_readings(what: &str, name: &str) -> Refusal {
 
 /// The value of a header that reaches the upstream as it stands here.
 fn header_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a [u8]>, ()> {
-    // A server may read `_` as `-`.
-    let alike =
-        |other: &HeaderName| other != name && other.as_str().replace('_', "-") == name.as_str();
+    // A server may read `_` as `-`, or the other way round.
+    let folded = |name: &HeaderName| name.as_str().replace('_', "-");
+    let alike = |other: &HeaderName| other != name && folded(other) == folded(name);
     let taken_off = |value: &http::HeaderValue| {
         let named = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
         named.into_iter().any(|token| token.eq_ignore_ascii_case(name.as_str().as_bytes()))

@@ -1,7 +1,7 @@
 //! Where requests go: an API behind the gateway, or a service that comes with it.
 
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,13 +38,24 @@ pub enum Kind {
     Bundled {
         /// Which one.
         service: Bundled,
-        /// Requests that it works on at once.
-        parallel: NonZeroUsize,
-        /// Requests that wait for their turn; one more is answered 503.
-        queue: NonZeroUsize,
-        /// A model file in place of what is built in.
-        model: Option<PathBuf>,
+        /// What it is told at its start.
+        work: Work,
     },
+}
+
+/// What a bundled service takes on. What is not said it decides by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Requests that it works on at once.
+    pub parallel: Option<NonZeroUsize>,
+    /// Requests that wait for their turn; one more is answered 503.
+    pub queue: NonZeroUsize,
+    /// Megabytes for those worked on.
+    pub memory_mb: Option<NonZeroU32>,
+    /// Longest time from a request's last byte to its answer.
+    pub deadline: Option<Duration>,
+    /// A model file in place of what is built in.
+    pub model: Option<PathBuf>,
 }
 
 /// Whether a connection is encrypted.

@@ -11,7 +11,8 @@ use super::upstreams::{Upstreams, Workers};
 use crate::access::Access;
 use crate::clock::{Clock, UnixMillis};
 use crate::config::{Config, FacilitatorSettings, NetworkSettings, Switch};
-use crate::facilitator::chain::{Chain, Reader, RpcUrl};
+use crate::discovery::Discovery;
+use crate::facilitator::chain::{Chain, Reader, evm, svm};
 use crate::facilitator::http::{Http, Settings as Hosted};
 use crate::facilitator::simulated::Simulated;
 use crate::facilitator::{Facilitator, Pool};
@@ -92,12 +93,16 @@ pub(super) fn snapshot(
     limiter: Limiter,
 ) -> Result<Snapshot, ServeError> {
     let routes = RouteTable::new(config.routes.clone());
+    let public_url = config.server.public_url.as_deref();
+    let discovery =
+        Discovery::new(&config.discovery, public_url, config.routes.iter().map(|route| &**route));
     Ok(Snapshot {
         routes: routes.map_err(|error| setting("the routes clash", error))?,
         backends: upstreams.backends(),
         limiter: Arc::new(limiter),
         access: Access::new(config.bypasses.clone()),
         refusals: config.refusals,
+        discovery,
     })
 }
 
@@ -149,14 +154,24 @@ pub(super) fn hosted(settings: Hosted) -> Result<Facilitator, ServeError> {
 /// Who looks up what a hosted facilitator cannot tell.
 pub(super) fn readers(config: &Config) -> Result<HashMap<Network, Reader>, ServeError> {
     let readable = config.networks.values().filter(|network| !network.rpc.is_empty());
-    let of_network =
-        |network: &NetworkSettings| Ok((network.network.clone(), reader(network.rpc.clone())?));
+    let of_network = |NetworkSettings { network, rpc, .. }: &NetworkSettings| {
+        Ok((network.clone(), reader(network, rpc.clone())?))
+    };
     readable.map(of_network).collect()
 }
 
-/// Reads the chain behind these nodes.
-pub(super) fn reader(nodes: Vec<RpcUrl>) -> Result<Reader, ServeError> {
-    let reader = Reader::new(nodes, READ_TIMEOUT, READ_CONFIRMATIONS);
+/// Reads the chain of a network behind these nodes.
+pub(super) fn reader(network: &Network, nodes: Vec<evm::RpcUrl>) -> Result<Reader, ServeError> {
+    if !network.is_solana() {
+        return evm_reader(nodes).map(Reader::Evm);
+    }
+    let reader = svm::Reader::new(nodes, READ_TIMEOUT, svm::Depth::Finalized);
+    reader.map(Reader::Svm).map_err(|error| setting("a chain cannot be spoken to", error))
+}
+
+/// Reads the EVM chain behind these nodes.
+pub(super) fn evm_reader(nodes: Vec<evm::RpcUrl>) -> Result<evm::Reader, ServeError> {
+    let reader = evm::Reader::new(nodes, READ_TIMEOUT, READ_CONFIRMATIONS);
     reader.map_err(|error| setting("a chain cannot be spoken to", error))
 }
 

@@ -11,7 +11,6 @@ use crate::facilitator::Facilitator;
 use crate::facilitator::simulated::Simulated;
 use crate::ledger::Ledger;
 use crate::payment::Payments;
-use crate::x402::Network;
 
 /// The ledger to read, and everyone who can be asked what became of a payment.
 ///
@@ -34,8 +33,9 @@ pub async fn books(config: &Config) -> Result<Payments, ServeError> {
             }
             FacilitatorSettings::Chain(settings) => {
                 // Its signers are not needed to read.
-                let network = Network::eip155(settings.chain_id);
-                readers.insert(network, reader(settings.rpc)?);
+                let network = settings.network();
+                let reader = reader(&network, settings.rpc().to_vec())?;
+                readers.insert(network, reader);
                 continue;
             }
             FacilitatorSettings::Http(settings) => hosted(settings)?,

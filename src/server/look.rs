@@ -21,6 +21,8 @@ pub(super) struct Look {
     metrics: Arc<Metrics>,
     now: Arc<ArcSwap<Snapshot>>,
     start: Start,
+    /// The upstreams that the gauges tell of.
+    told: HashSet<Box<str>>,
 }
 
 /// How far the start has come.
@@ -38,6 +40,7 @@ impl Look {
             metrics: Arc::clone(&house.metrics),
             now: Arc::clone(&house.now),
             start: Start::Begun(HashSet::new()),
+            told: HashSet::new(),
         }
     }
 
@@ -85,11 +88,22 @@ impl Look {
         Readiness::Not(reasons)
     }
 
-    fn upstreams(&self, now: &Snapshot) -> Vec<String> {
+    fn upstreams(&mut self, now: &Snapshot) -> Vec<String> {
+        // One that a reload took away would be down for ever, and an alert with it.
+        self.told.retain(|name| {
+            let stays = now.backends.contains_key(name);
+            if !stays {
+                self.metrics.forget_upstream(name);
+            }
+            stays
+        });
         let mut reasons = Vec::new();
         for (name, backend) in &now.backends {
             let up = backend.is_up();
             self.metrics.set_upstream_up(name, up);
+            if !self.told.contains(name) {
+                self.told.insert(name.clone());
+            }
             if !up {
                 reasons.push(format!("upstream {name} has no address"));
             }

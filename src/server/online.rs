@@ -7,10 +7,10 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::ServeError;
-use super::assemble::{facilitators, reader};
+use super::assemble::{evm_reader, facilitators, reader};
 use crate::config::{Config, FacilitatorSettings, NetworkSettings};
 use crate::facilitator::Facilitator;
-use crate::facilitator::chain::{Lack, Reader, RpcUrl};
+use crate::facilitator::chain::{Lack, Reader, RpcUrl, svm};
 use crate::facilitator::http::Http;
 use crate::fault::Fault;
 use crate::x402::permit2::{EXACT_PROXY, PERMIT2};
@@ -35,13 +35,17 @@ pub enum Online {
 pub async fn check(config: &Config, out: &mut impl Write) -> Result<Online, ServeError> {
     let facilitators = facilitators(config)?;
     let answers = ask(&facilitators).await;
-    let mut looked = HashMap::new();
+    let (mut looked, mut clusters) = (HashMap::new(), HashMap::new());
     for (name, network) in &config.networks {
         if network.transfer.method() == Some(AssetTransferMethod::Permit2) {
             looked.insert(&**name, look(config, network).await?);
         }
+        if let Some(found) = look_at_cluster(config, network).await? {
+            clusters.insert(&**name, found);
+        }
     }
-    write(config, &facilitators, &Told { answers, looked }, out).map_err(ServeError::Process)
+    write(config, &facilitators, &Told { answers, looked, clusters }, out)
+        .map_err(ServeError::Process)
 }
 
 /// What was found.
@@ -50,6 +54,8 @@ struct Told<'a> {
     answers: Answers,
     /// Of each network that is paid on by Permit2.
     looked: HashMap<&'a str, Looked>,
+    /// Of each Solana network whose nodes are known: what is missing for anybody to be paid.
+    clusters: HashMap<&'a str, Result<Option<svm::Lack>, Fault>>,
 }
 
 /// What payments by Permit2 lack, if anybody could be asked.
@@ -61,18 +67,54 @@ async fn look(config: &Config, network: &NetworkSettings) -> Result<Looked, Serv
     if nodes.is_empty() {
         return Ok(None);
     }
-    let reader: Reader = reader(nodes)?;
     let (Some(asset), Domains::Evm(domains)) = (network.asset.evm(), &network.domains) else {
         return Ok(None);
     };
+    let reader = evm_reader(nodes)?;
     Ok(Some(reader.lacks(asset, domains.approvals.as_ref()).await))
+}
+
+/// What a Solana network lacks; nothing for another, or where no node of it is known.
+async fn look_at_cluster(
+    config: &Config,
+    network: &NetworkSettings,
+) -> Result<Option<Result<Option<svm::Lack>, Fault>>, ServeError> {
+    let nodes = nodes(config, network);
+    let (Some(mint), Some(pay_to), false) =
+        (network.asset.svm(), network.pay_to.svm(), nodes.is_empty())
+    else {
+        return Ok(None);
+    };
+    match reader(&network.network, nodes)? {
+        Reader::Svm(reader) => Ok(Some(reader.lack(&network.network, mint, pay_to).await)),
+        Reader::Evm(_) => Ok(None),
+    }
+}
+
+fn cluster(found: &Result<Option<svm::Lack>, Fault>, out: &mut impl Write) -> io::Result<Online> {
+    let said = match found {
+        Ok(None) => {
+            writeln!(out, "  cluster    mint and token account of `pay_to` are there")?;
+            return Ok(Online::Good);
+        }
+        Ok(Some(svm::Lack::Mint)) => "no mint at `asset`".to_owned(),
+        Ok(Some(svm::Lack::WholeTransfers)) => {
+            "the mint keeps a part of each transfer: nobody would be paid in full".to_owned()
+        }
+        Ok(Some(svm::Lack::TokenAccount(address))) => {
+            format!("no token account {address}: open it for `pay_to`, or nobody can pay")
+        }
+        Err(fault) => format!("cannot be looked at: {fault}"),
+    };
+    writeln!(out, "  cluster    {said}")?;
+    Ok(Online::Bad)
 }
 
 /// The network's own nodes, or those of a facilitator of ours that settles there.
 fn nodes(config: &Config, network: &NetworkSettings) -> Vec<RpcUrl> {
     let ours = network.facilitators.iter().filter_map(|name| config.facilitators.get(&**name));
     let of_ours = ours.filter_map(|settings| match settings {
-        FacilitatorSettings::Chain(settings) => Some(settings.rpc.clone()),
+        FacilitatorSettings::Chain(settings) => Some(settings.rpc().to_vec()),
         FacilitatorSettings::Http(_) | FacilitatorSettings::Simulated(_) => None,
     });
     let own = Some(network.rpc.clone()).filter(|nodes| !nodes.is_empty());
@@ -146,7 +188,7 @@ async fn kinds(http: &Http) -> Result<Vec<SupportedKind>, Fault> {
 fn write(
     config: &Config,
     facilitators: &HashMap<Arc<str>, Facilitator>,
-    Told { answers, looked }: &Told<'_>,
+    Told { answers, looked, clusters }: &Told<'_>,
     out: &mut impl Write,
 ) -> io::Result<Online> {
     let mut online = Online::Good;
@@ -177,6 +219,11 @@ fn write(
         }
         if !settled {
             writeln!(out, "  nobody is known to settle here now")?;
+            online = Online::Bad;
+        }
+        if let Some(found) = clusters.get(&**name)
+            && cluster(found, out)? == Online::Bad
+        {
             online = Online::Bad;
         }
         if let Some(looked) = looked.get(&**name)

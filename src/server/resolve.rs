@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
-/// Looks `host` up now and again, and keeps the first address in `address`.
+/// Looks `host` up now and again, and keeps the first address in `address`. Between the end of one
+/// look-up and the next there is a pause, however slow the servers of names are.
 ///
 /// A look-up that fails keeps the last address: an old one is better than none.
 pub(super) async fn keep_resolved(
@@ -14,9 +15,8 @@ pub(super) async fn keep_resolved(
     port: u16,
     address: Arc<ArcSwapOption<SocketAddr>>,
 ) {
-    let mut every = tokio::time::interval(RESOLVE_EVERY);
     loop {
-        every.tick().await;
+        tokio::time::sleep(RESOLVE_EVERY).await;
         resolve_once(&host, port, &address).await;
     }
 }

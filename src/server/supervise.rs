@@ -6,8 +6,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -17,6 +16,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
+
+use crate::route::upstream::{Bundled, Work};
 
 /// Keeps one program running. Dropping it stops the program, unawaited.
 #[derive(Debug)]
@@ -51,17 +52,20 @@ impl Program {
     ///
     /// # Errors
     /// When the system does not say where this binary is.
-    pub fn bundled(
-        worker: &str,
-        (parallel, queue): (NonZeroUsize, NonZeroUsize),
-        model: Option<&Path>,
-    ) -> io::Result<Self> {
-        let (parallel, queue) = (parallel.to_string(), queue.to_string());
-        let alone = ["worker", worker, "--listen", "127.0.0.1:0", "--supervised"];
-        let bounds = ["--parallel", parallel.as_str(), "--queue", queue.as_str()];
-        let mut arguments: Vec<_> = alone.into_iter().chain(bounds).map(OsString::from).collect();
-        if let Some(model) = model {
-            arguments.extend(["--model".into(), model.into()]);
+    pub fn bundled(worker: Bundled, work: &Work) -> io::Result<Self> {
+        let mut arguments: Vec<OsString> =
+            ["worker", worker.name(), "--listen", "127.0.0.1:0", "--supervised"]
+                .map(Into::into)
+                .into();
+        let told = [
+            ("--parallel", work.parallel.map(|count| count.to_string().into())),
+            ("--queue", Some(work.queue.to_string().into())),
+            ("--memory", work.memory_mb.map(|count| count.to_string().into())),
+            ("--deadline", work.deadline.map(|length| format!("{}ms", length.as_millis()).into())),
+            ("--model", work.model.clone().map(PathBuf::into_os_string)),
+        ];
+        for (name, value) in told {
+            arguments.extend(value.map(|value| [name.into(), value]).into_iter().flatten());
         }
         Ok(Self { executable: std::env::current_exe()?, arguments })
     }

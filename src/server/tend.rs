@@ -1,11 +1,13 @@
 //! What goes on beside the requests: addresses, recovery, the limiter's housekeeping.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::assemble::House;
 use super::look::Look;
@@ -14,6 +16,7 @@ use crate::clock::Clock;
 use crate::facilitator::Facilitator;
 use crate::facilitator::chain::{Chain, Purse};
 use crate::ledger::{Forgetting, Round};
+use crate::limit::Sizes;
 use crate::observe::Metrics;
 use crate::payment::Payments;
 use crate::payment::recover::Recovery;
@@ -63,37 +66,40 @@ async fn watch_chain(name: String, chain: Arc<Chain>, metrics: Arc<Metrics>) {
         }
         let (nodes, up) = chain.nodes();
         metrics.set_nodes(&name, nodes, up);
-        for Purse { signer, balance_gwei } in chain.purses() {
-            if let Some(gwei) = balance_gwei {
-                metrics.set_purse(&name, &signer.to_checksum(None), gwei);
+        for Purse { signer, billionths } in chain.purses() {
+            if let Some(billionths) = billionths {
+                metrics.set_purse(&name, &signer.to_string(), billionths);
             }
         }
-        tokio::time::sleep(wait).await;
+        sleep(wait).await;
         wait = wait.saturating_mul(2).min(CHAIN_EVERY);
     }
 }
 
 async fn keep_house(now: Arc<ArcSwap<Snapshot>>, metrics: Arc<Metrics>) {
     let mut every = tokio::time::interval(TEND_EVERY);
+    let mut told: HashSet<Box<str>> = HashSet::new();
     loop {
         every.tick().await;
         let limiter = Arc::clone(&now.load().limiter);
         limiter.tend();
-        let sizes = limiter.sizes();
-        let classes = sizes.classes.iter().map(|(name, keys)| (&**name, *keys));
-        for (table, keys) in
-            [("unpaid", sizes.unpaid), ("refused", sizes.refused)].into_iter().chain(classes)
-        {
-            metrics.set_limiter_keys(table, i64::try_from(keys).unwrap_or(i64::MAX));
+        let Sizes { unpaid, refused, classes } = limiter.sizes();
+        let fixed = [("unpaid".into(), unpaid), ("refused".into(), refused)];
+        let tables: HashMap<Box<str>, usize> = fixed.into_iter().chain(classes).collect();
+        for (table, keys) in &tables {
+            metrics.set_limiter_keys(table, i64::try_from(*keys).unwrap_or(i64::MAX));
         }
+        // Classes that a reload took away.
+        for gone in told.iter().filter(|table| !tables.contains_key(*table)) {
+            metrics.forget_limiter(gone);
+        }
+        told = tables.into_keys().collect();
     }
 }
 
 /// Deletes what is long over: a pass after a pass while there is more, then a pause.
 async fn forget(mut forgetting: Forgetting) {
-    let mut every = tokio::time::interval(FORGET_EVERY);
     loop {
-        every.tick().await;
         let mut payments: u64 = 0;
         let passed = loop {
             match forgetting.pass(Clock::System.now()).await {
@@ -111,18 +117,16 @@ async fn forget(mut forgetting: Forgetting) {
             Ok(()) => tracing::info!(payments, "payments that were long over were deleted"),
             Err(fault) => tracing::warn!(%fault, payments, "the ledger keeps more than it should"),
         }
+        sleep(FORGET_EVERY).await;
     }
 }
 
-/// Round after round over the unfinished payments; between two rounds there is a pause, between
-/// the passes of one there is none.
+/// Round after round over the unfinished payments; between two rounds there is a pause, however
+/// long they take: nodes that are slow are not asked more for it. Between the passes of one there
+/// is none.
 async fn recover(payments: Payments, mut recovery: Recovery, metrics: Arc<Metrics>) {
-    let mut every = tokio::time::interval(RECOVER_EVERY);
     loop {
-        if !recovery.is_half_way() {
-            every.tick().await;
-        }
-        match payments.recover(&mut recovery).await {
+        let pause = match payments.recover(&mut recovery).await {
             Ok(found) => {
                 if let Some(unknown) = recovery.unknown() {
                     metrics.set_unknown(i64::try_from(unknown).unwrap_or(i64::MAX));
@@ -130,11 +134,15 @@ async fn recover(payments: Payments, mut recovery: Recovery, metrics: Arc<Metric
                 if found.settled + found.released > 0 {
                     tracing::info!(?found, "payments of unknown outcome were resolved");
                 }
+                !recovery.is_half_way()
             }
             Err(fault) => {
                 tracing::error!(%fault, "the ledger could not be read for recovery");
-                every.tick().await;
+                true
             }
+        };
+        if pause {
+            sleep(RECOVER_EVERY).await;
         }
     }
 }

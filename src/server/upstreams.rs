@@ -101,11 +101,9 @@ impl Workers {
                 let follows = tokio::spawn(resolve::keep_resolved(host.clone(), *port, to));
                 (authority(host, *port, *tls), server_name, follows)
             }
-            Kind::Bundled { service, parallel, queue, model } => {
-                let program =
-                    Program::bundled(service.name(), (*parallel, *queue), model.as_deref())
-                        .map_err(ServeError::Process)?;
-                let patience = match model {
+            Kind::Bundled { service, work } => {
+                let program = Program::bundled(*service, work).map_err(ServeError::Process)?;
+                let patience = match work.model {
                     Some(_) => Patience { start: LOAD_TIMEOUT, ..Patience::default() },
                     None => Patience::default(),
                 };

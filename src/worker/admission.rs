@@ -35,6 +35,12 @@ pub(super) struct Place {
 pub(super) struct Desk {
     _place: OwnedSemaphorePermit,
     _desk: OwnedSemaphorePermit,
+    memory: OwnedSemaphorePermit,
+}
+
+/// A file that waits to be read. Dropping it frees its memory.
+pub(super) struct Finished {
+    file: Vec<u8>,
     _memory: OwnedSemaphorePermit,
 }
 
@@ -90,11 +96,6 @@ impl Admission {
             memory_bytes: taken(memory_max, &self.memory).saturating_mul(1 << 20),
         }
     }
-
-    /// Whether somebody could enter now.
-    pub(super) fn has_room(&self) -> bool {
-        self.places.available_permits() > 0
-    }
 }
 
 impl Place {
@@ -109,7 +110,25 @@ impl Place {
         let Admission { desks, memory: all, memory_max, .. } = self.admission;
         let desk = desks.acquire_owned().await.ok()?;
         let memory = all.acquire_many_owned(memory.0.min(memory_max)).await.ok()?;
-        Some(Desk { _place: self._place, _desk: desk, _memory: memory })
+        Some(Desk { _place: self._place, _desk: desk, memory })
+    }
+}
+
+impl Desk {
+    /// Frees all but the memory that the file takes.
+    pub(super) fn finish(self, mut file: Vec<u8>) -> Finished {
+        let Self { mut memory, .. } = self;
+        file.shrink_to_fit();
+        let Mebibytes(taken) = Mebibytes::holding(u64::try_from(file.len()).unwrap_or(u64::MAX));
+        let kept = memory.split(usize::try_from(taken).unwrap_or(usize::MAX));
+        // One that takes more than its image was to take keeps what there is.
+        Finished { file, _memory: kept.unwrap_or(memory) }
+    }
+}
+
+impl AsRef<[u8]> for Finished {
+    fn as_ref(&self) -> &[u8] {
+        &self.file
     }
 }
 
@@ -135,7 +154,6 @@ mod tests {
     fn who_finds_no_place_is_turned_away() {
         let admission = Admission::new(1, 1, Mebibytes(10));
         let places = (admission.enter(), admission.enter());
-        assert!(!admission.has_room());
         assert!(admission.enter().is_none());
         drop(places);
         assert!(admission.enter().is_some());
@@ -146,7 +164,7 @@ mod tests {
         let admission = Admission::new(1, 1, Mebibytes(10));
         let _working = work(&admission, 1).unwrap();
         assert!(now(admission.enter().unwrap().work(Mebibytes(1))).is_pending());
-        assert!(admission.has_room());
+        assert!(admission.enter().is_some());
     }
 
     #[test]
@@ -175,6 +193,23 @@ mod tests {
         assert!(work(&admission, 1).is_none());
         drop(alone);
         assert!(work(&admission, 1).is_some());
+    }
+
+    #[test]
+    fn a_finished_file_keeps_its_memory_until_it_is_read() {
+        let admission = Admission::new(1, 0, Mebibytes(10));
+        let mut file = vec![7; 3 << 20];
+        file.reserve_exact(9 << 20);
+        let finished = work(&admission, 8).unwrap().finish(file);
+        assert_eq!(finished.file.capacity(), 3 << 20);
+        let load = |memory: u64| Load { waiting: 0, working: 0, memory_bytes: memory << 20 };
+        assert_eq!(admission.load(), load(3));
+        assert!(work(&admission, 8).is_none() && work(&admission, 7).is_some());
+        drop(finished);
+        assert_eq!(admission.load(), load(0));
+        let larger = work(&admission, 1).unwrap().finish(vec![7; 2 << 20]);
+        assert_eq!(admission.load(), load(1));
+        assert_eq!(larger.as_ref().len(), 2 << 20);
     }
 
     #[test]

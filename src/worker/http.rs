@@ -1,7 +1,7 @@
 //! The worker's HTTP: one path for images, and what is told of it.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
-use super::admission::{Admission, Place};
+use super::admission::{Admission, Finished, Place};
 use super::body;
 use super::container::Kind;
 use super::cutout::{Tools, contained, process};
@@ -49,15 +49,13 @@ pub(super) fn router(service: Service) -> Router {
         .with_state(service)
 }
 
-/// Whether another image could wait, and what cuts it out.
+/// Whether there is something that cuts out, and what. A full queue is told to whom it concerns.
 async fn ready(State(service): State<Service>) -> Response {
     let Some(segmenter) = service.segmenter.get() else {
         return Problem::Starting.into_response();
     };
-    let room = service.admission.has_room();
-    let status = if room { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     // Plain fields: serialising them cannot fail.
-    json(status, serde_json::to_vec(&segmenter.description()).unwrap_or_default())
+    json(StatusCode::OK, serde_json::to_vec(&segmenter.description()).unwrap_or_default())
 }
 
 async fn metrics(State(service): State<Service>) -> Response {
@@ -106,14 +104,15 @@ async fn serve(
     service: Service,
     body: Body,
     (wanted, place): (Wanted, Place),
-) -> Result<Vec<u8>, Problem> {
-    let begun = Instant::now();
+) -> Result<Bytes, Problem> {
+    let receiving = service.metrics.begin(Stage::Receive);
     let bytes = body::read(body, BODY_BYTES_MAX).await?;
-    service.metrics.took(Stage::Receive, begun);
+    drop(receiving);
     let (_client, errand) = errand(service.patience);
     let deadline = errand.deadline();
     let work = work(bytes, (place, errand), wanted, service);
-    timeout_at(deadline, work).await.unwrap_or(Err(Problem::Late))
+    // What is sent from is held by the connection, and its memory with it.
+    timeout_at(deadline, work).await.unwrap_or(Err(Problem::Late)).map(Bytes::from_owner)
 }
 
 /// Waits for a desk and works there.
@@ -122,18 +121,19 @@ async fn work(
     (place, errand): (Place, Errand),
     wanted: Wanted,
     Service { segmenter, metrics, .. }: Service,
-) -> Result<Vec<u8>, Problem> {
-    let begun = Instant::now();
+) -> Result<Finished, Problem> {
+    // Who waits too long, and is dropped here, is measured too.
+    let waiting = metrics.begin(Stage::Wait);
     let (header, place) = read_header(bytes, wanted.kind, place).await?;
     let beside = segmenter.get().ok_or(Problem::Starting)?.bytes();
     let desk = place.work(header.memory(beside)).await.ok_or(Problem::Failed)?;
-    metrics.took(Stage::Wait, begun);
+    drop(waiting);
     let work = move || {
         // The desk goes with the work, so that it is free when the work is done and not when
         // the client has gone.
-        let _desk = desk;
         let segmenter = segmenter.get().ok_or(Problem::Starting)?;
-        process(header, wanted.order, &Tools { segmenter, errand: &errand, metrics: &metrics })
+        let tools = Tools { segmenter, errand: &errand, metrics: &metrics };
+        process(header, wanted.order, &tools).map(|file| desk.finish(file))
     };
     spawn_blocking(work).await.unwrap_or(Err(Problem::Failed))
 }

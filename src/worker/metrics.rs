@@ -2,24 +2,13 @@
 
 use std::time::Instant;
 
-use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Registry, TextEncoder,
 };
 
 use super::admission::Load;
 use super::problem::Problem;
-
-/// A row of the README's table of the worker's metrics.
-#[derive(Clone, Copy, Debug)]
-pub struct Metric {
-    /// Name in `/metrics`.
-    pub name: &'static str,
-    /// Labels, in order.
-    pub labels: &'static [&'static str],
-    /// What it counts.
-    pub help: &'static str,
-}
+use crate::metric::{Metric, kept};
 
 const IMAGES: Metric = Metric {
     name: "tollgate_worker_images_total",
@@ -41,7 +30,7 @@ const WORKING: Metric =
 const MEMORY: Metric = Metric {
     name: "tollgate_worker_memory_bytes",
     labels: &[],
-    help: "Memory that images at work may take, as predicted",
+    help: "Memory that images at work may take, as predicted, and that files take until read",
 };
 
 /// Every metric of the worker's `/metrics`.
@@ -72,6 +61,13 @@ pub(super) struct Metrics {
     memory: IntGauge,
 }
 
+/// A stage that takes until this is dropped, whatever becomes of it.
+pub(super) struct Taking<'a> {
+    metrics: &'a Metrics,
+    stage: Stage,
+    begun: Instant,
+}
+
 /// An image that is counted once, whatever becomes of it.
 pub(super) struct Counting<'a> {
     images: &'a IntCounterVec,
@@ -87,11 +83,11 @@ impl Metrics {
         let registry = Registry::new();
         let stages = HistogramOpts::new(STAGES.name, STAGES.help).buckets(BUCKETS.to_vec());
         Ok(Self {
-            images: kept(&registry, IntCounterVec::new(opts(IMAGES), IMAGES.labels)?)?,
+            images: kept(&registry, IntCounterVec::new(IMAGES.opts(), IMAGES.labels)?)?,
             stages: kept(&registry, HistogramVec::new(stages, STAGES.labels)?)?,
-            waiting: kept(&registry, IntGauge::with_opts(opts(WAITING))?)?,
-            working: kept(&registry, IntGauge::with_opts(opts(WORKING))?)?,
-            memory: kept(&registry, IntGauge::with_opts(opts(MEMORY))?)?,
+            waiting: kept(&registry, IntGauge::with_opts(WAITING.opts())?)?,
+            working: kept(&registry, IntGauge::with_opts(WORKING.opts())?)?,
+            memory: kept(&registry, IntGauge::with_opts(MEMORY.opts())?)?,
             registry,
         })
     }
@@ -103,16 +99,13 @@ impl Metrics {
 
     /// Measures one stage, however it ends.
     pub(super) fn time<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
-        let begun = Instant::now();
-        let done = work();
-        self.took(stage, begun);
-        done
+        let _taking = self.begin(stage);
+        work()
     }
 
-    /// A stage that has begun then is over.
-    pub(super) fn took(&self, stage: Stage, begun: Instant) {
-        let stage: Histogram = self.stages.with_label_values(&[stage.name()]);
-        stage.observe(begun.elapsed().as_secs_f64());
+    /// A stage begins.
+    pub(super) fn begin(&self, stage: Stage) -> Taking<'_> {
+        Taking { metrics: self, stage, begun: Instant::now() }
     }
 
     /// The page of `/metrics`, in the text format of Prometheus.
@@ -131,6 +124,13 @@ impl Counting<'_> {
     /// What became of it.
     pub(super) fn ended<T>(&mut self, answer: &Result<T, Problem>) {
         self.outcome = answer.as_ref().map_or_else(Problem::label, |_| "done");
+    }
+}
+
+impl Drop for Taking<'_> {
+    fn drop(&mut self) {
+        let stage: Histogram = self.metrics.stages.with_label_values(&[self.stage.name()]);
+        stage.observe(self.begun.elapsed().as_secs_f64());
     }
 }
 
@@ -155,18 +155,6 @@ impl Stage {
 
 fn number(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
-}
-
-fn opts(metric: Metric) -> Opts {
-    Opts::new(metric.name, metric.help)
-}
-
-fn kept<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    collector: C,
-) -> Result<C, prometheus::Error> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
 }
 
 const BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];

@@ -14,6 +14,9 @@ pub struct Extensions {
     /// Whether the client may, or must, name what it buys.
     #[serde(default, rename = "payment-identifier", skip_serializing_if = "Option::is_none")]
     pub payment_identifier: Option<Value>,
+    /// How what is paid for is called, for catalogues of paid APIs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bazaar: Option<Value>,
 }
 
 /// That approvals by EIP-2612 are taken. Nothing of it varies.
@@ -24,7 +27,8 @@ pub struct GasSponsoring;
 
 impl Extensions {
     pub(super) fn is_empty(&self) -> bool {
-        self.eip2612_gas_sponsoring.is_none() && self.payment_identifier.is_none()
+        let Self { eip2612_gas_sponsoring, payment_identifier, bazaar } = self;
+        eip2612_gas_sponsoring.is_none() && payment_identifier.is_none() && bazaar.is_none()
     }
 }
 

@@ -85,7 +85,8 @@ async fn pay_until(
         }
         change(begun);
         let transaction = B256::repeat_byte(7).to_string().into();
-        for step in [Step::Settling { facilitator: "dev".into() }, Step::Settled { transaction }] {
+        let settling = Step::Settling { facilitator: "dev".into(), transaction: None };
+        for step in [settling, Step::Settled { transaction }] {
             let begun = Instant::now();
             ledger.advance(&identity, exchange, step, Clock::System.now()).await?;
             change(begun);

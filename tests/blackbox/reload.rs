@@ -152,6 +152,30 @@ async fn a_signal_and_a_changed_file_ask_for_it_too() {
     becomes(&gateway, "70000").await;
 }
 
+/// An upstream that is gone is not down: an alert on it would never end.
+#[tokio::test]
+async fn what_a_reload_takes_away_is_told_of_no_more() {
+    let upstream = Upstream::start().await;
+    let old = "[upstreams.old]\nurl = \"http://nowhere.invalid:9000\"";
+    let class = "class.slow = { rate = \"1/s\", by = \"payer\" }";
+    let limits = format!("unpaid = \"off\"\nrefused = \"off\"\n{class}");
+    let gateway = Plan::to(upstream.address).limits(&limits).section(old).start().await;
+    let up =
+        async |name| gateway.metric(&format!("tollgate_upstream_up{{upstream=\"{name}\"}}")).await;
+    let told = async |name, value: Option<&str>| {
+        eventually(name, async || (up(name).await.as_deref() == value).then_some(())).await;
+    };
+    let slow = "tollgate_limiter_keys{table=\"slow\"}";
+    told("old", Some("0")).await;
+    assert_eq!(gateway.metric(slow).await.as_deref(), Some("0"));
+    let (status, said) = gateway.reloaded(|text| text.replace(old, "").replace(class, "")).await;
+    assert_eq!(status, 200, "{said}");
+    told("old", None).await;
+    told("api", Some("1")).await;
+    eventually("the class is gone", async || gateway.metric(slow).await.is_none().then_some(()))
+        .await;
+}
+
 #[tokio::test]
 async fn no_request_fails_while_the_configuration_changes() {
     let upstream = Upstream::start().await;

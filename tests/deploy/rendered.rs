@@ -2,8 +2,10 @@
 //!
 //! `validate.py` does that with the schemas of the PyPI package kubernetes-validate, and looks for
 //! what no pod of ours may lack. `tests/run` installs it, and promtool. kubectl and helm it takes
-//! where they are; without one, its tests say on the terminal that they were skipped.
+//! where they are; without one, its tests say on the terminal that they were skipped, or fail where
+//! `DEPLOY_TOOLS=required`.
 
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -17,6 +19,7 @@ const OVERLAYS: &[&str] =
 const RELEASES: &[(&str, &[&str])] = &[
     ("one", &["--set=worker.enabled=true", "--set=service.type=LoadBalancer"]),
     ("hosted", &["--values=deploy/examples/hosted.values.yaml"]),
+    ("hosted", &["--values=deploy/examples/hosted.values.yaml", "--set=worker.enabled=true"]),
     ("own-signer", &["--values=deploy/examples/own-signer.values.yaml"]),
     ("hosted", &["--set=ledger.kind=postgres,replicas.min=3,replicas.max=3"]),
 ];
@@ -33,6 +36,17 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("one", &["--set=env[0].name=A,env[0].value=b"], "env"),
 ];
 
+/// As TOML, and not as lines that look like it: what is rendered of each, or what is said.
+const READ: &[(&str, &str)] = &[
+    ("certificates = [{ chain = \"/a\", key = \"/b\" }]", "kind: HorizontalPodAutoscaler"),
+    ("[facilitators]\nown.chain.rpc = [\"https://a\"]", "two gateways with one signer"),
+    ("[facilitators.\"own\"]\nchain = {}", "two gateways with one signer"),
+    ("[facilitators.own.http]\nurl = \"https://chain.a\"", "kind: HorizontalPodAutoscaler"),
+    ("server.grace = \"120s\"", "terminationGracePeriodSeconds: 140"),
+    ("server.grace = \"2m\"", "in whole seconds"),
+    ("[networks", "gateway.toml is not TOML"),
+];
+
 /// A rendered text that is changed, and what is said of it.
 const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("gateway", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "readOnlyRoot"),
@@ -46,6 +60,15 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("gateway", "0.0.0.0:9402", "127.0.0.1:9402", "admin is 127.0.0.1:9402"),
     ("gateway-one", "type: Recreate", "type: RollingUpdate", "several at once"),
     ("gateway-one", "mountPath: /data", "mountPath: /elsewhere", "is on no claim"),
+    ("gateway", "memory: 2Gi", "memory: 1536Mi", "may take 2000 MB, and is killed at 1536Mi"),
+    ("gateway", "- \"1600\"", "- \"1000\"", "the largest photo takes more than 1000 MB"),
+    (
+        "gateway-ingress",
+        "jobLabel: app.kubernetes.io/name",
+        "jobLabel: app.kubernetes.io/part-of",
+        "scraped as",
+    ),
+    ("gateway-ingress", "metadata.name: monitoring", "metadata.name: other", "is not let in"),
     ("sidecar", "seconds: 45", "seconds: 15", "api ends before the gateway"),
     ("gateway-ingress", "secretName: tollgate-facilitator", "secretName: 7", "is not of type"),
 ];
@@ -99,6 +122,22 @@ fn the_chart_refuses_what_would_go_wrong() {
         let wrong = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{config} {more:?} is rendered");
         assert!(wrong.contains(expected), "{config} {more:?}\n{wrong}");
+    }
+}
+
+#[test]
+fn the_chart_reads_the_configuration_as_the_gateway_does() {
+    if tool("helm").is_none() {
+        return skipped("helm");
+    }
+    for (more, expected) in READ {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = "server.listen = \"0.0.0.0:8402\"\nserver.admin = \"0.0.0.0:9402\"\n\
+                    ledger.url = \"postgres://a@b/c\"\n";
+        fs::write(file.path(), format!("{text}{more}\n")).unwrap();
+        let several = ["--set=ledger.kind=postgres,replicas.min=2,replicas.max=6"];
+        let told = told(&helm(file.path().to_str().unwrap(), &several));
+        assert!(told.contains(expected), "{more}\n{told}");
     }
 }
 
@@ -202,6 +241,8 @@ fn tool(name: &str) -> Option<PathBuf> {
 
 /// Tells the terminal, past the output that a test that passes does not show.
 fn skipped(missing: &str) {
+    let required = std::env::var("DEPLOY_TOOLS").is_ok_and(|tools| tools == "required");
+    assert!(!required, "there is no {missing}");
     // Without a terminal there is nobody to tell.
     let _ =
         writeln!(std::io::stderr(), "SKIPPED: there is no {missing}, so deploy/ is not rendered");

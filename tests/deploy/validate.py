@@ -16,6 +16,8 @@ import yaml
 VERSIONS = ["1.30", "1.37"]  # the oldest that the manifests are for, and the newest with a schema
 OPERATORS = {"ServiceMonitor", "PrometheusRule"}  # of the Prometheus operator: no schema here
 LEDGER_CLOSES_SECONDS = 5
+# What operations.rs says of a worker's memory.
+LARGEST_PHOTO_MB, BODY_MB, ITSELF_MB = 1600, 25, 200
 
 mistakes = []
 
@@ -60,12 +62,32 @@ def confined(what, pod, container):
         wrong(what, f"{container['name']}: requests neither or one of cpu and memory")
     if "memory" not in resources.get("limits", {}):
         wrong(what, f"{container['name']}: memory has no limit")
+    elif "tollgate-worker:" in container["image"]:
+        roomy(what, container["args"], resources["limits"]["memory"])
     tagged(what, container["image"])
     if "readinessProbe" not in container:
         wrong(what, f"{container['name']}: no readinessProbe")
     for variable in container.get("env", []):
         if "value" in variable:
             wrong(what, f"{variable['name']}: a value and no reference")
+
+
+def megabytes(quantity):
+    number, unit = re.fullmatch(r"(\d+)([a-zA-Z]*)", str(quantity)).groups()
+    units = {"mi": 2**20, "gi": 2**30, "m": 2**20, "g": 2**30}  # the latter are Compose's
+    return int(number) * units[unit.lower()] / 1e6
+
+
+def roomy(what, arguments, limit):
+    """A worker of background removal that takes all that it may is not killed."""
+    words = [word for argument in arguments for word in argument.split("=")]
+    told = dict(zip(words, words[1:]))
+    memory, queue = int(told["--memory"]), int(told["--queue"])
+    if memory < LARGEST_PHOTO_MB:
+        wrong(what, f"the largest photo takes more than {memory} MB")
+    needed = memory + queue * BODY_MB + ITSELF_MB
+    if megabytes(limit) < needed:
+        wrong(what, f"may take {needed} MB, and is killed at {limit}")
 
 
 def tagged(what, image):
@@ -196,8 +218,6 @@ def references(things, deployments):
             ports = {port["name"] for service in found for port in service["spec"]["ports"]}
             if len(found) != 1 or not {e["port"] for e in spec["endpoints"]} <= ports:
                 wrong(what, "monitors nothing")
-            if found and found[0]["metadata"]["labels"][spec["jobLabel"]] != "tollgate":
-                wrong(what, "the job is not called tollgate")
         elif thing["kind"] == "PrometheusRule" and not spec["groups"]:
             wrong(what, "no rules")
         elif thing["kind"] == "Ingress":
@@ -210,6 +230,26 @@ def references(things, deployments):
                     wrong(what, f"there is no Service {backend}")
 
 
+def monitored(things, deployments):
+    """Where Prometheus is, it scrapes all that alerts look for, and is let in."""
+    monitors = [t for t in things if t["kind"] == "ServiceMonitor"]
+    policies = [t["spec"] for t in things if t["kind"] == "NetworkPolicy"]
+    for thing, _ in deployments if monitors else []:
+        labels = thing["spec"]["template"]["metadata"]["labels"]
+        job = "tollgate-worker" if labels.get("app.kubernetes.io/component") == "worker" else "tollgate"
+        services = [t["metadata"]["labels"] for t in things
+                    if t["kind"] == "Service" and selects(t["spec"]["selector"], labels)]
+        jobs = [service[monitor["spec"]["jobLabel"]] for monitor in monitors for service in services
+                if selects(monitor["spec"]["selector"]["matchLabels"], service)]
+        if jobs != [job]:
+            wrong(name(thing), f"alerts look for job {job}, and it is scraped as {jobs}")
+        allowed = [source.get("namespaceSelector", {}).get("matchLabels", {})
+                   for spec in policies if selects(spec["podSelector"]["matchLabels"], labels)
+                   for rule in spec.get("ingress", []) for source in rule.get("from", [])]
+        if {"kubernetes.io/metadata.name": "monitoring"} not in allowed:
+            wrong(name(thing), "Prometheus is not let in")
+
+
 def compose(path):
     text = yaml.safe_load(path.read_text())
     for config in text["configs"].values():
@@ -217,6 +257,8 @@ def compose(path):
             wrong("configs", f"{config['file']} is missing")
     for service, spec in text["services"].items():
         tagged(service, spec["image"])
+        if spec["image"].startswith("tollgate-worker:"):
+            roomy(service, spec["command"], spec["mem_limit"])
         if not spec.get("read_only") or spec.get("cap_drop") != ["ALL"]:
             wrong(service, "not confined")
         if "no-new-privileges:true" not in spec.get("security_opt", []):
@@ -241,6 +283,7 @@ def main():
         deployments = list(pods(things))
         gateways(things, deployments, pathlib.Path(sys.argv[1]))
         references(things, deployments)
+        monitored(things, deployments)
         if not deployments:
             wrong("manifests", "there are none")
     print("\n".join(mistakes))

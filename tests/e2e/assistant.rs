@@ -2,13 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
-use super::process::Process;
 use super::sdk::{CLIENTS, Client};
-use crate::support::example::{Demo, tried};
+use crate::support::example::{Demo, gateway};
 use crate::support::facilitator::Facilitator;
 
 const CHAT: &str = r#"{"userQuery":"Why?"}"#;
@@ -30,28 +28,21 @@ const ENDPOINTS: [(&str, &str, &str); 8] = [
 
 #[tokio::test]
 async fn published_clients_pay_each_endpoint_of_the_assistant() {
-    let demo = Demo::start().await;
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("gateway.toml");
-    let facilitator = Facilitator::start().await;
-    let text = tried("assistant.toml", demo.address, &facilitator);
-    fs::write(&file, text).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-    command.arg("serve").arg(file).current_dir(dir.path());
-    let (gateway, address) = Process::listening(&mut command, "tollgate listening on ");
+    let (demo, facilitator) = (Demo::start().await, Facilitator::start().await);
+    let mut gateway = gateway("assistant.toml", &demo, &facilitator).await;
     for client in CLIENTS {
         // Python's client of version 1 knows two families of networks, and Polygon is neither.
         let endpoints = ENDPOINTS
             .iter()
             .filter(|(.., chain)| *chain == "base" || !matches!(client.name, "pypi-httpx-v1"));
         for (path, body, chain) in endpoints {
-            let url = format!("http://{address}{path}");
-            let answer = paid(client, &url, body, dir.path()).await;
+            let answer = paid(client, &gateway.url(path), body, gateway.dir()).await;
             assert!(answer.is_object(), "{} {path} {chain}", client.name);
         }
     }
     assert_eq!(facilitator.moved().len(), 4 * ENDPOINTS.len() + 6);
-    gateway.stop();
+    gateway.terminate();
+    assert!(gateway.ended().await.success());
 }
 
 /// Posts `body`, pays, and gives back the JSON that was bought.

@@ -5,11 +5,18 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use alloy::signers::local::PrivateKeySigner;
+use alloy::sol_types::SolCall;
 use alloy_primitives::{Address, B256, U256, address, b256, hex};
 use serde_json::{Value, json};
 
 use super::install::{self, ANVIL, NODE};
 use super::process::Process;
+
+alloy::sol! {
+    function create(address owner, bytes32 salt) external returns (address);
+    function addressOf(address owner, bytes32 salt) external view returns (address);
+    function mint(address to, uint256 value) external;
+}
 
 pub(super) struct Chain {
     _node: Process,
@@ -104,6 +111,23 @@ impl Chain {
         self.ask("eth_sendTransaction", transaction).await.as_str().unwrap().to_owned()
     }
 
+    /// The contract wallet of this owner, deployed or not.
+    pub(super) async fn wallet_of(&self, owner: Address) -> Address {
+        let asked = addressOfCall { owner, salt: SALT }.abi_encode();
+        Address::from_word(B256::from_slice(&self.call(FACTORY, asked).await))
+    }
+
+    /// Deploys it.
+    pub(super) async fn deploy(&self, owner: Address) {
+        self.send(FACTORY, deployment(owner)).await;
+    }
+
+    /// Makes so much of an asset for `to`.
+    pub(super) async fn mint(&self, asset: Address, to: Address, value: u64) {
+        let value = U256::from(value);
+        self.send(asset, mintCall { to, value }.abi_encode()).await;
+    }
+
     /// Transactions that wait for a block.
     pub(super) async fn waiting(&self) -> U256 {
         word(&self.ask("txpool_status", json!([])).await["pending"])
@@ -162,6 +186,11 @@ impl Chain {
     }
 }
 
+/// What [`FACTORY`] is told to deploy an owner's wallet.
+pub(super) fn deployment(owner: Address) -> Vec<u8> {
+    createCall { owner, salt: SALT }.abi_encode()
+}
+
 fn transfer(asset: Address, log: &Value) -> Option<Transfer> {
     let [event, from, to] = log["topics"].as_array()?.as_slice() else { return None };
     let of_asset = log["address"].as_str()?.parse() == Ok(asset);
@@ -190,6 +219,7 @@ pub(super) const PLAIN_TOKEN: Address = address!("0x0000000000000000000000000000
 pub(super) const PERMIT_TOKEN: Address = address!("0x0000000000000000000000000000000000002612");
 /// `AuthorizationUsed` of EIP-3009.
 const USED: B256 = b256!("0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5");
+const SALT: B256 = B256::repeat_byte(7);
 pub(super) const FACTORY: Address = address!("0x00000000000000000000000000000000000FAc70");
 /// Of the gateway's own signer.
 pub(super) const SIGNER_KEY: &str =

@@ -1,8 +1,6 @@
 // The published TypeScript facilitator (@x402/core, @x402/evm), both protocol versions, on one chain.
 //   usage: X402_PRIVATE_KEY=0x… node facilitator.mjs RPC-URL [PORT]
 // Prints "listening on 127.0.0.1:PORT" once it serves /verify, /settle and /supported.
-import { createServer } from "node:http";
-import { json } from "node:stream/consumers";
 import { x402Facilitator } from "@x402/core/facilitator";
 import { toFacilitatorEvmSigner } from "@x402/evm";
 import { ExactEvmScheme } from "@x402/evm/exact/facilitator";
@@ -10,6 +8,7 @@ import { ExactEvmSchemeV1 } from "@x402/evm/exact/v1/facilitator";
 import { createWalletClient, http, publicActions } from "viem";
 import { nonceManager, privateKeyToAccount } from "viem/accounts";
 import { baseSepolia } from "viem/chains";
+import { serve } from "./facilitator-server.mjs";
 
 const [rpc, port = "0"] = process.argv.slice(2);
 const account = privateKeyToAccount(process.env.X402_PRIVATE_KEY, { nonceManager });
@@ -19,23 +18,4 @@ const signer = toFacilitatorEvmSigner({ ...wallet, address: account.address });
 const facilitator = new x402Facilitator()
   .register("eip155:84532", new ExactEvmScheme(signer))
   .registerV1(["base-sepolia"], new ExactEvmSchemeV1(signer));
-
-async function answer(request) {
-  if (request.url === "/supported") return facilitator.getSupported();
-  const { paymentPayload, paymentRequirements } = await json(request);
-  if (request.url === "/verify") return facilitator.verify(paymentPayload, paymentRequirements);
-  if (request.url === "/settle") return facilitator.settle(paymentPayload, paymentRequirements);
-  throw new Error(`nothing at ${request.url}`);
-}
-
-const server = createServer(async (request, response) => {
-  let status = 200, body;
-  try {
-    body = await answer(request);
-  } catch (fault) {
-    console.error(request.url, fault);
-    [status, body] = [500, { error: String(fault?.message ?? fault) }];
-  }
-  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-});
-server.listen(Number(port), "127.0.0.1", () => console.log(`listening on 127.0.0.1:${server.address().port}`));
+serve(facilitator, port);

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tollgate::x402::Authorization;
 
-use super::chain::{Chain, FACTORY, SIGNER_KEY, Transfer};
+use super::chain::{Chain, FACTORY, SIGNER_KEY, Transfer, deployment};
 use super::sdk::CLIENTS;
 use crate::support::client::Answer;
 use crate::support::facilitator::{Facilitator, Habit};
@@ -19,9 +19,6 @@ use crate::support::wallet::{ASSET, PAY_TO, PRICE, Payment, Wallet};
 use crate::support::{eventually, together};
 
 alloy::sol! {
-    function create(address owner, bytes32 salt) external returns (address);
-    function addressOf(address owner, bytes32 salt) external view returns (address);
-    function mint(address to, uint256 value) external;
     function setPaused(bool value) external;
     function setBlacklisted(address account, bool value) external;
     function transferWithAuthorization(
@@ -108,11 +105,9 @@ async fn a_contract_wallet_pays_before_and_after_it_is_deployed() {
     let chain = Chain::start_alone(&[]).await;
     let upstream = Upstream::start().await;
     let gateway = gateway(&upstream, &[chain.url()], "").await;
-    let salt = B256::repeat_byte(7);
-    let create = createCall { owner: owner.address(), salt }.abi_encode();
-    let asked = addressOfCall { owner: owner.address(), salt }.abi_encode();
-    let wallet = Address::from_word(B256::from_slice(&chain.call(FACTORY, asked).await));
-    chain.send(ASSET, mintCall { to: wallet, value: U256::from(1_000_000) }.abi_encode()).await;
+    let create = deployment(owner.address());
+    let wallet = chain.wallet_of(owner.address()).await;
+    chain.mint(ASSET, wallet, 1_000_000).await;
 
     let by = |wallet_of: &Wallet| wallet_of.signs(|signed| signed.from = wallet);
     // Nobody's contract is there, and nothing says where it would come from.
@@ -148,11 +143,10 @@ async fn a_published_client_pays_from_a_contract_wallet() {
     let chain = Chain::start_alone(&[]).await;
     let upstream = Upstream::start().await;
     let gateway = gateway(&upstream, &[chain.url()], "").await;
-    let (owner, salt) = (client.payer(), B256::repeat_byte(7));
-    let asked = addressOfCall { owner, salt }.abi_encode();
-    let wallet = Address::from_word(B256::from_slice(&chain.call(FACTORY, asked).await));
-    chain.send(FACTORY, createCall { owner, salt }.abi_encode()).await;
-    chain.send(ASSET, mintCall { to: wallet, value: U256::from(PRICE) }.abi_encode()).await;
+    let owner = client.payer();
+    let wallet = chain.wallet_of(owner).await;
+    chain.deploy(owner).await;
+    chain.mint(ASSET, wallet, PRICE).await;
 
     let (body, out) = (gateway.dir().join("body"), gateway.dir().join("out"));
     fs::write(&body, "a question").unwrap();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tollgate::x402::permit2::{EXACT_PROXY, PERMIT2};
 use tollgate::x402::{Authorization, Eip712Domain};
 
-use super::chain::{Chain, FACTORY, PERMIT_TOKEN, PLAIN_TOKEN};
+use super::chain::{Chain, PERMIT_TOKEN, PLAIN_TOKEN};
 use super::own::{of, pay, pay_and_leave, settles, transaction};
 use super::sdk::{CLIENTS, Client};
 use crate::support::client::Answer;
@@ -20,10 +20,7 @@ use crate::support::wallet::{PAY_TO, PRICE, Payment, Wallet};
 use crate::support::{eventually, together};
 
 alloy::sol! {
-    function mint(address to, uint256 value) external;
     function approveFor(address owner, address spender, uint256 value) external;
-    function create(address owner, bytes32 salt) external returns (address);
-    function addressOf(address owner, bytes32 salt) external view returns (address);
     function allowance(address owner, address spender) external view returns (uint256);
     function invalidateUnorderedNonces(uint256 word, uint256 mask) external;
     function permit(
@@ -67,16 +64,13 @@ const SPONSORED: &str =
 async fn chain(token: Address, payers: &[Address]) -> Chain {
     let chain = Chain::start_alone(&[]).await;
     for payer in payers {
-        mint(&chain, token, *payer).await;
+        chain.mint(token, *payer, THOUSAND).await;
         approve(&chain, token, *payer, U256::MAX).await;
     }
     chain
 }
 
-async fn mint(chain: &Chain, token: Address, to: Address) {
-    let value = U256::from(1_000_000_000);
-    chain.send(token, mintCall { to, value }.abi_encode()).await;
-}
+const THOUSAND: u64 = 1_000_000_000;
 
 async fn approve(chain: &Chain, token: Address, owner: Address, value: U256) {
     chain.send(token, approveForCall { owner, spender: PERMIT2, value }.abi_encode()).await;
@@ -117,7 +111,7 @@ async fn published_clients_without_an_allowance_have_it_paid_for() {
     let clients = [CLIENTS[0], CLIENTS[2], CLIENTS[3]];
     let chain = chain(PERMIT_TOKEN, &[]).await;
     for client in clients {
-        mint(&chain, PERMIT_TOKEN, client.payer()).await;
+        chain.mint(PERMIT_TOKEN, client.payer(), THOUSAND).await;
     }
     let upstream = Upstream::start().await;
     let gateway = settles(plan(&upstream, PERMIT_TOKEN, SPONSORED), &[chain.url()], "").await;
@@ -225,7 +219,7 @@ async fn many_at_once_each_have_their_own_result() {
 async fn an_approval_that_somebody_has_sent_before_does_no_harm() {
     let wallet = Wallet::new(1);
     let chain = chain(PERMIT_TOKEN, &[]).await;
-    mint(&chain, PERMIT_TOKEN, wallet.address()).await;
+    chain.mint(PERMIT_TOKEN, wallet.address(), THOUSAND).await;
     let upstream = Upstream::start().await;
     let gateway = settles(plan(&upstream, PERMIT_TOKEN, SPONSORED), &[chain.url()], "").await;
     let asked = gateway.ask("GET", "/paid").send().await.object("payment-required");
@@ -266,7 +260,7 @@ async fn an_approval_that_somebody_has_sent_before_does_no_harm() {
 async fn a_published_facilitator_takes_permits_and_their_approvals() {
     let wallet = Wallet::new(1);
     let chain = Chain::start(&[]).await;
-    mint(&chain, PERMIT_TOKEN, wallet.address()).await;
+    chain.mint(PERMIT_TOKEN, wallet.address(), THOUSAND).await;
     let upstream = Upstream::start().await;
     let peer = format!("http = {{ url = \"http://{}\" }}", chain.facilitator());
     let gateway = plan(&upstream, PERMIT_TOKEN, SPONSORED).facilitator(&peer).start().await;
@@ -291,16 +285,14 @@ async fn a_contract_wallet_pays_by_permit2() {
     let chain = chain(PLAIN_TOKEN, &[]).await;
     let upstream = Upstream::start().await;
     let gateway = settles(plan(&upstream, PLAIN_TOKEN, ""), &[chain.url()], "").await;
-    let salt = B256::repeat_byte(7);
-    let asked = addressOfCall { owner: owner.address(), salt }.abi_encode();
-    let wallet = Address::from_word(B256::from_slice(&chain.call(FACTORY, asked).await));
-    mint(&chain, PLAIN_TOKEN, wallet).await;
+    let wallet = chain.wallet_of(owner.address()).await;
+    chain.mint(PLAIN_TOKEN, wallet, THOUSAND).await;
     approve(&chain, PLAIN_TOKEN, wallet, U256::MAX).await;
     let by = |signer: &Wallet| signer.signs_permit(PLAIN_TOKEN, |signed| signed.from = wallet);
     let reason = "invalid_exact_evm_payload_signature";
     refused(&pay(&gateway, &by(&owner)).await, reason);
 
-    chain.send(FACTORY, createCall { owner: owner.address(), salt }.abi_encode()).await;
+    chain.deploy(owner.address()).await;
     let moved = transaction(&pay(&gateway, &by(&owner)).await);
     assert_eq!(chain.transfers_of(PLAIN_TOKEN, &moved).await, [of(wallet)]);
     refused(&pay(&gateway, &by(&Wallet::new(2))).await, reason);

@@ -40,12 +40,6 @@ impl Process {
     }
 
     /// Asks it to end, as an operator would, and waits until it and all it started have.
-    pub(super) fn stop(mut self) {
-        assert!(self.ends_when_asked(), "it ends in time");
-        let status = self.child.wait().unwrap();
-        assert!(status.success(), "{status}");
-    }
-
     fn ends_when_asked(&self) -> bool {
         let pid = Pid::from_raw(self.child.id().try_into().unwrap());
         let _ = kill(pid, Signal::SIGTERM); // it may have ended by itself

@@ -7,6 +7,11 @@ use tollgate::worker::METRICS;
 
 use super::*;
 
+/// The line of so many images that ended so.
+fn ended(outcome: &str, images: u32) -> String {
+    format!("tollgate_worker_images_total{{outcome=\"{outcome}\"}} {images}")
+}
+
 async fn page(worker: &Worker) -> String {
     worker.get("/metrics").await.text().await.unwrap()
 }
@@ -19,16 +24,22 @@ async fn metrics_tell_what_became_of_each_image_and_how_long_it_took() {
     worker.send(PATH, "image/png", jpeg()).await;
     worker.send(PATH, "image/gif", png()).await;
     drop(worker.half_sent(9));
-    // A client is missed a moment after it has gone.
-    while !page(&worker).await.contains("outcome=\"body_unread\"") {}
-    let page = page(&worker).await;
+    // A client is missed a moment after it has gone, by who reads its body or who serves it.
+    let (unread, gone) = (ended("body_unread", 1), ended("gone", 1));
+    let page = eventually("that the client has gone", async || {
+        let page = page(&worker).await;
+        let says = |line: &str| page.lines().any(|told| told == line);
+        let missed = says(&unread) || says(&gone);
+        // A file is in memory until its last byte has left.
+        (missed && says("tollgate_worker_memory_bytes 0")).then_some(page)
+    })
+    .await;
     for line in [
-        "tollgate_worker_images_total{outcome=\"done\"} 2",
-        "tollgate_worker_images_total{outcome=\"type_disagrees\"} 1",
-        "tollgate_worker_images_total{outcome=\"unsupported_type\"} 1",
-        "tollgate_worker_images_total{outcome=\"body_unread\"} 1",
-        "tollgate_worker_stage_seconds_count{stage=\"receive\"} 3",
-        "tollgate_worker_stage_seconds_count{stage=\"wait\"} 2",
+        &ended("done", 2),
+        &ended("type_disagrees", 1),
+        &ended("unsupported_type", 1),
+        "tollgate_worker_stage_seconds_count{stage=\"receive\"} 4",
+        "tollgate_worker_stage_seconds_count{stage=\"wait\"} 3",
         "tollgate_worker_stage_seconds_count{stage=\"decode\"} 2",
         "tollgate_worker_stage_seconds_count{stage=\"segment\"} 2",
         "tollgate_worker_stage_seconds_count{stage=\"refine\"} 2",
@@ -105,7 +116,10 @@ async fn a_worker_that_loads_its_model_is_alive_and_not_ready() {
     assert!(page(&worker).await.contains(outcome));
 
     fs::write(&pipe, fs::read(models::model("any-size.toml")).unwrap()).unwrap();
-    while worker.get("/readyz").await.status() != StatusCode::OK {}
+    eventually("that it is ready", async || {
+        (worker.get("/readyz").await.status() == StatusCode::OK).then_some(())
+    })
+    .await;
     is_cut_photo(&worker.cut(PATH, "image/png", png()).await);
 }
 
@@ -118,5 +132,5 @@ async fn a_worker_may_be_stopped_while_it_loads() {
     let (model, manifest) = (models::model("any-size.onnx"), pipe.to_string_lossy());
     let mut worker = Worker::unannounced(&["--model", &model, "--manifest", &manifest]);
     kill(Pid::from_raw(worker.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
-    assert!(worker.child.wait().unwrap().success());
+    worker.ends().await;
 }

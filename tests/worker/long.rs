@@ -62,7 +62,7 @@ async fn sends(worker: &Worker, mixed: &Arc<Vec<Image>>, batch: usize) {
 async fn memory_is_flat_over_many_mixed_images() {
     let images = std::env::var("SOAK").map_or(240, |images| images.parse().unwrap());
     let (worker, mixed) = (Worker::start(&[]), Arc::new(mixed()));
-    let (early, batches) = (images / BATCH / 2, images / BATCH);
+    let (early, batches) = ((images / BATCH / 2).max(1), (images / BATCH).max(1));
     let (mut took, mut comes_back) = (Vec::new(), false);
     for batch in 0..4 * batches {
         sends(&worker, &mixed, batch).await;

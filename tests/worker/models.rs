@@ -137,6 +137,7 @@ fn a_library_that_is_named_and_not_there_is_refused() {
 fn checked(model: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("gateway.toml");
+    fs::copy(self::model("any-size.toml"), folder.path().join("own.toml")).unwrap();
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/gateway.toml");
     let bundled = "bundled = \"background-removal\"";
     let text = fs::read_to_string(root).unwrap();
@@ -157,6 +158,14 @@ fn the_check_names_a_models_licence_and_warns_of_one_that_forbids_to_sell() {
     let bound = said("/models/rmbg-2.0.onnx");
     assert!(bound.contains("the licence of /models/rmbg-2.0.onnx is CC BY-NC 4.0\n"), "{bound}");
     assert!(bound.contains("it does not let what /models/rmbg-2.0.onnx makes be sold"), "{bound}");
+}
+
+#[test]
+fn a_model_is_looked_for_from_the_folder_of_its_gateway() {
+    let output = checked("own.onnx");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("own.onnx is ") && said.contains("upstream `images`"), "{said}");
 }
 
 #[test]

@@ -132,7 +132,7 @@ impl Inner {
         let head = self.heads.fresh().await.ok();
         let now = head.and_then(|head| Fees::quote(head.base_fee, head.tip, caps).ok());
         flight.push(&self.rpc, |fees| fees.raised(now, caps)).await;
-        flight.fill(&self.rpc, count).await;
+        flight.fill(&self.rpc, count, |fees| fees.raised(now, caps)).await;
     }
 }
 

@@ -72,11 +72,13 @@ struct KdfParams {
 impl Crypto {
     fn is_sound(&self) -> bool {
         let KdfParams { dklen, c, n, r, p } = self.kdfparams;
-        let memory = n.saturating_mul(r);
+        // Of no rounds it would still be asked for the rest.
+        let memory = n.max(1).saturating_mul(r.max(1));
         self.cipherparams.iv.len() == IV_DIGITS
             && (DERIVED_MIN..=DERIVED_MAX).contains(&dklen)
             && c <= ROUNDS_MAX
             && memory <= MEMORY_MAX
+            && r.saturating_mul(p) <= MEMORY_MAX
             && memory.saturating_mul(p) <= WORK_MAX
     }
 }

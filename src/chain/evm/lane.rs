@@ -29,6 +29,8 @@ pub(super) struct Lane {
     next: tokio::sync::Mutex<Option<u64>>,
     /// Nonces that were handed to a node and are in no block yet.
     flying: Mutex<BTreeSet<u64>>,
+    /// The nonce below them that is being filled, and what the next attempt offers.
+    filling: Mutex<Option<(u64, Fees)>>,
     places: Arc<Semaphore>,
     places_max: usize,
     /// In 10⁹ wei; `u64::MAX` until it is known.
@@ -61,6 +63,7 @@ impl Lane {
             chain_id,
             next: tokio::sync::Mutex::new(None),
             flying: Mutex::new(BTreeSet::new()),
+            filling: Mutex::new(None),
             places: Arc::new(Semaphore::new(places_max)),
             places_max,
             balance_gwei: AtomicU64::new(u64::MAX),
@@ -130,11 +133,11 @@ impl Lane {
                     return Ok(Flight { lane, nonce, call, gas, fees, sent, sent_at, _place });
                 }
                 // Somebody else uses the key as well, or the node that counted was behind.
-                Taken::NonceUsed if attempts < NONCE_ATTEMPTS_MAX => {
+                Taken::Spent if attempts < NONCE_ATTEMPTS_MAX => {
                     *next = None;
                     attempts += 1;
                 }
-                Taken::NonceUsed => {
+                Taken::Spent => {
                     *next = None;
                     return Err(fault("another program uses the signer's key"));
                 }
@@ -224,7 +227,7 @@ impl Flight {
                 // The next attempt offers still more.
                 Taken::No(error) if error.is_underpriced() => self.fees = fees,
                 Taken::No(error) => tracing::warn!(%error, nonce, "a replacement was refused"),
-                Taken::NonceUsed => {}
+                Taken::Spent => {}
             }
         } else if let Some(last) = self.sent.last() {
             // Whatever the nodes say to what they have already, the chain tells what counts.
@@ -235,22 +238,31 @@ impl Flight {
 
     /// Uses up the chain's next nonce, `count`, if it is below all that fly: what had it was lost
     /// with a block that was taken back, or waits for too little gas since an earlier life of this
-    /// gateway, and nothing behind it can get into a block.
-    pub(super) async fn fill(&self, rpc: &Rpc, count: u64) {
+    /// gateway, and nothing behind it can get into a block. Each attempt offers more than the one
+    /// before, where `raised` allows it: an earlier life may have offered as much as this flight.
+    pub(super) async fn fill(
+        &self,
+        rpc: &Rpc,
+        count: u64,
+        raised: impl FnOnce(Fees) -> Option<Fees>,
+    ) {
         let lane = &self.lane;
         let lowest = lane.flying.lock().first().copied();
         if count >= self.nonce || lowest != Some(self.nonce) {
             return;
         }
         let nothing = Call { to: lane.address(), data: Bytes::new() };
-        let Ok(signed) = lane.sign(count, &nothing, GAS_OF_NOTHING, self.fees) else { return };
+        let before = lane.filling.lock().filter(|(nonce, _)| *nonce == count);
+        let fees = before.map_or(self.fees, |(_, fees)| fees);
+        *lane.filling.lock() = Some((count, raised(fees).unwrap_or(fees)));
+        let Ok(signed) = lane.sign(count, &nothing, GAS_OF_NOTHING, fees) else { return };
         match rpc.broadcast(&signed.raw).await {
             Taken::Yes | Taken::Perhaps(_) => {
                 tracing::info!(transaction = %signed.hash, nonce = count, "a lost nonce is filled");
             }
             // The next attempt offers more.
             Taken::No(error) => tracing::debug!(%error, nonce = count, "a nonce is not filled"),
-            Taken::NonceUsed => {}
+            Taken::Spent => {}
         }
     }
 }

@@ -1,35 +1,61 @@
 //! Whether the data of a transaction tell x402's proxy to settle one payment: Permit2's events do
 //! not say which.
 
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 
 use crate::chain::evm::Sought;
 
-/// Whether the arguments of `settle` for this payment are anywhere in the data: alone, or in what
-/// another contract is told to call.
+/// The numbers of other payments that the data tell to settle before this one, and that would move
+/// as much of the same asset between the same two; nothing where this one is not told at all.
 ///
-/// They stand there in this order: token, amount, nonce, deadline, owner, payee. The deadline is
-/// not compared.
-pub(super) fn is_said(data: &[u8], sought: &Sought) -> bool {
+/// The arguments of `settle` may be anywhere in the data: alone, or in what another contract is
+/// told to call. They stand there in this order: token, amount, nonce, deadline, owner, payee. The
+/// deadline is not compared.
+///
+/// # Errors
+/// More than [`OTHERS_MAX`] come before it.
+pub(super) fn said_before(data: &[u8], sought: &Sought) -> Result<Option<Vec<B256>>, TooMany> {
     let identity = &sought.identity;
     let amount = U256::from(sought.amount.units()).to_be_bytes::<32>();
-    let permitted = [sought.asset.into_word().0, amount, identity.nonce.0];
-    let parties = [identity.payer.into_word().0, sought.pay_to.into_word().0];
-    let said = |words: &[u8]| {
-        let (permit, rest) = words.split_at(PERMITTED);
-        permit == permitted.as_flattened() && rest.get(DEADLINE..) == Some(parties.as_flattened())
+    let [asset, payer] = [sought.asset, identity.payer].map(|account| account.into_word().0);
+    let parties = [payer, sought.pay_to.into_word().0];
+    let number = |words: &[u8]| {
+        let (moved, rest) = words.split_at_checked(2 * WORD)?;
+        let (number, rest) = rest.split_at_checked(WORD)?;
+        let alike = moved == [asset, amount].as_flattened()
+            && rest.get(WORD..) == Some(parties.as_flattened());
+        alike.then(|| B256::try_from(number).ok()).flatten()
     };
-    data.windows(PERMITTED + DEADLINE + PARTIES).any(said)
+    let mut before = Vec::new();
+    for number in data.windows(ARGUMENTS).filter_map(number) {
+        if number == identity.nonce {
+            return Ok(Some(before));
+        }
+        if !before.contains(&number) {
+            before.push(number);
+        }
+        if before.len() > OTHERS_MAX {
+            return Err(TooMany);
+        }
+    }
+    Ok(None)
 }
 
+/// More payments alike than one transaction can have settled.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("one transaction tells of more than {OTHERS_MAX} payments that are alike")]
+pub(super) struct TooMany;
+
+/// Payments alike that one transaction is looked through for.
+const OTHERS_MAX: usize = 128;
+
 const WORD: usize = 32;
-const PERMITTED: usize = 3 * WORD;
-const DEADLINE: usize = WORD;
-const PARTIES: usize = 2 * WORD;
+/// Token, amount, nonce, deadline, owner, payee.
+const ARGUMENTS: usize = 6 * WORD;
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::{Address, B256};
+    use alloy_primitives::Address;
 
     use super::super::payment::call_for;
     use super::super::payment::tests::permit;
@@ -41,7 +67,14 @@ mod tests {
         change(&mut sought);
         let (other, _) = permit(8);
         let (alone, both) = (call_for(&[&payment]).data, call_for(&[&other, &payment]).data);
-        assert_eq!((is_said(&alone, &sought), is_said(&both, &sought)), (expected, expected));
+        let before = |data: &[u8]| said_before(data, &sought).unwrap();
+        assert_eq!(before(&alone), expected.then(Vec::new));
+        assert_eq!(before(&both), expected.then(|| vec![nonce_of(8)]));
+        assert_eq!(before(&[&both[..], &both[..]].concat()), expected.then(|| vec![nonce_of(8)]));
+    }
+
+    fn nonce_of(number: u8) -> B256 {
+        permit(number).1.identity.nonce
     }
 
     #[test]
@@ -61,6 +94,15 @@ mod tests {
     #[test]
     fn data_too_short_for_a_settlement_hold_none() {
         let (_, sought) = permit(7);
-        assert!(!is_said(&[], &sought) && !is_said(&[0; PERMITTED], &sought));
+        assert_eq!(said_before(&[], &sought), Ok(None));
+        assert_eq!(said_before(&[0; ARGUMENTS - 1], &sought), Ok(None));
+    }
+
+    #[test]
+    fn more_payments_alike_than_anyone_sends_are_not_looked_through() {
+        let (_, sought) = permit(7);
+        let alike = |number: u8| call_for(&[&permit(number).0]).data;
+        let many: Vec<u8> = (8..=250).flat_map(alike).chain(alike(7)).collect();
+        assert_eq!(said_before(&many, &sought), Err(TooMany));
     }
 }

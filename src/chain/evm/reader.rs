@@ -13,8 +13,9 @@ use super::payment::Call;
 use super::permit;
 use super::probe::{At, Found};
 use super::receipt::{Log, Receipt};
-use super::rpc::{Ask, Rpc, RpcUrl, bytes, hash, quantity};
+use super::rpc::{Ask, Rpc, bytes, hash, quantity};
 use crate::chain::evm::Sought;
+use crate::chain::rpc::RpcUrl;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::AssetTransferMethod;
 
@@ -169,8 +170,46 @@ impl Reader {
                 let ask = Ask::new("eth_getTransactionByHash", json!([receipt.transaction]));
                 let said = self.rpc.ask_for(ask).await?;
                 let input = bytes(said.get("input").unwrap_or(&Value::Null))?;
-                Ok(permit::is_said(&input, sought))
+                let before = permit::said_before(&input, sought);
+                let before = before.map_err(|error| fault("which one moved?").caused_by(error))?;
+                match before {
+                    None => Ok(false),
+                    Some(before) => self.is_left_for(sought, &before, receipt).await,
+                }
             }
+        }
+    }
+
+    /// Whether a transaction has moved as much as this once more than for the payments that it
+    /// tells of before: each transfer is counted for one payment. Anyone can tell of payments that
+    /// there are not, but only the payer can use up their numbers.
+    ///
+    /// # Errors
+    /// The transaction has moved less than it tells of: nobody knows for which payment.
+    async fn is_left_for(
+        &self,
+        sought: &Sought,
+        before: &[B256],
+        receipt: &Receipt,
+    ) -> Result<bool, Fault> {
+        let transfers = receipt.transfers_of(sought);
+        if before.len() < transfers {
+            return Ok(true);
+        }
+        let own = Number::from(&sought.identity);
+        let numbers: Vec<_> = before.iter().map(|nonce| Number { nonce: *nonce, ..own }).collect();
+        let questions: Vec<_> = numbers.iter().map(Number::question).collect();
+        let Found { results, .. } =
+            self.rpc.probe(At::Latest, &questions, &[], STATE_GAS_MAX).await?;
+        let mut used = 0;
+        for (number, result) in numbers.iter().zip(&results) {
+            let word = result.word();
+            let word = word.ok_or_else(|| fault("nobody keeps the numbers of payments"))?;
+            used += usize::from(number.is_used(word));
+        }
+        match used < transfers {
+            true => Ok(true),
+            false => Err(fault("one transfer may be for one of several payments")),
         }
     }
 

@@ -51,6 +51,11 @@ impl Receipt {
         let count = |found: &[bool]| found.iter().filter(|moved| **moved).count();
         if count(&before) > count(&after) { before } else { after }
     }
+
+    /// How often it has moved, by Permit2, as much as a payment and between the same two.
+    pub(super) fn transfers_of(&self, sought: &Sought) -> usize {
+        sealed(&self.logs, sought).len()
+    }
 }
 
 impl Log {

@@ -4,7 +4,6 @@ mod block;
 mod ground;
 mod node;
 mod power;
-pub(crate) mod socket;
 mod token;
 
 pub(crate) use self::block::Deed;

@@ -36,6 +36,9 @@ pub enum StateError {
     /// A name that stands for a section stands for something else.
     #[error("gateway.toml: `{0}` is not a section")]
     Section(&'static str),
+    /// A `gateway.toml` of somebody who takes real money, with a key or an account of theirs.
+    #[error("gateway.toml: facilitator `{0}` is not simulated; run the demo in another folder")]
+    NotSimulated(Box<str>),
     /// The copy cannot be written as TOML.
     #[error("gateway.toml cannot be copied")]
     Copy(#[source] toml::ser::Error),
@@ -62,17 +65,22 @@ impl State {
             Some(address) => address,
             None => free(LISTEN)?,
         };
-        let copy = state.adapted(&text, listen, free(ADMIN)?)?;
+        let here = std::env::current_dir().map_err(|cause| StateError::File(".".into(), cause))?;
+        let copy = state.adapted(&text, (listen, free(ADMIN)?), &here)?;
         state.write("gateway.toml", copy.as_bytes())?;
         Ok(state)
     }
 
-    /// The configuration with this demo's addresses and files, and nothing else changed.
+    /// The configuration with this demo's addresses and files, and nothing else changed: the files
+    /// that it names are still those beside it. It speaks no TLS, to this machine alone.
+    ///
+    /// # Errors
+    /// `NotSimulated` where it could do more than play, and what is no configuration at all.
     fn adapted(
         &self,
         text: &str,
-        listen: SocketAddr,
-        admin: SocketAddr,
+        (listen, admin): (SocketAddr, SocketAddr),
+        beside: &Path,
     ) -> Result<String, StateError> {
         let mut config: Table = text.parse().map_err(StateError::Toml)?;
         let server = section(&mut config, "server")?;
@@ -83,12 +91,12 @@ impl State {
         section(&mut config, "ledger")?.insert("url".to_owned(), ledger.into());
         for (name, facilitator) in section(&mut config, "facilitators")?.iter_mut() {
             let simulated = facilitator.get_mut("simulated").and_then(Value::as_table_mut);
-            if let Some(simulated) = simulated {
-                let journal = self.folder.join(format!("{name}.journal"));
-                let journal = Value::String(journal.display().to_string());
-                simulated.insert("journal".to_owned(), journal);
-            }
+            let simulated = simulated.ok_or_else(|| StateError::NotSimulated((&**name).into()))?;
+            let journal = self.folder.join(format!("{name}.journal"));
+            simulated.insert("journal".to_owned(), journal.display().to_string().into());
         }
+        config.remove("certificates");
+        config.iter_mut().for_each(|(_, value)| find_files(value, beside));
         toml::to_string(&config).map_err(StateError::Copy)
     }
 
@@ -137,6 +145,29 @@ fn section<'a>(config: &'a mut Table, name: &'static str) -> Result<&'a mut Tabl
     value.as_table_mut().ok_or(StateError::Section(name))
 }
 
+/// Has each file that is read be found from anywhere.
+fn find_files(value: &mut Value, beside: &Path) {
+    match value {
+        Value::Table(table) => {
+            for (key, value) in table {
+                match value {
+                    Value::String(path) if FILES.contains(&key.as_str()) => {
+                        *path = beside.join(path.as_str()).display().to_string();
+                    }
+                    // Names of headers, with their values.
+                    Value::Table(headers) if key == "headers" => {
+                        let secrets = headers.iter_mut().filter(|(_, value)| value.is_table());
+                        secrets.for_each(|(_, secret)| find_files(secret, beside));
+                    }
+                    value => find_files(value, beside),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| find_files(value, beside)),
+        _ => {}
+    }
+}
+
 /// A new folder that nobody else may look into.
 fn new_folder() -> Result<PathBuf, StateError> {
     let mut random = [0; 8];
@@ -158,6 +189,9 @@ fn free(preferred: SocketAddr) -> Result<SocketAddr, StateError> {
 }
 
 const FILE: &str = "gateway.toml";
+/// Keys whose text is the path of a file to read. Those of facilitators that are not simulated are
+/// not among them.
+const FILES: [&str; 3] = ["file", "model", "openapi"];
 const BUILT_IN: &str = include_str!("../../../gateway.toml");
 const LISTEN: SocketAddr = loopback(8402);
 const ADMIN: SocketAddr = loopback(9402);
@@ -174,7 +208,8 @@ mod tests {
     fn the_copy_changes_addresses_and_files_and_nothing_else() {
         let folder = std::env::temp_dir().join("tollgate-demo-of-a-test");
         let state = State { folder: folder.clone(), source: Source::BuiltIn };
-        let copy = state.adapted(BUILT_IN, loopback(1), loopback(2)).unwrap();
+        let addresses = (loopback(1), loopback(2));
+        let copy = state.adapted(BUILT_IN, addresses, Path::new("/here")).unwrap();
         let (copy, shipped): (Table, Table) = (copy.parse().unwrap(), BUILT_IN.parse().unwrap());
         assert_eq!(copy["server"]["listen"].as_str(), Some("127.0.0.1:1"));
         assert_eq!(copy["server"]["public_url"].as_str(), Some("http://127.0.0.1:1"));
@@ -183,6 +218,49 @@ mod tests {
         for same in ["routes", "networks", "limits", "upstreams"] {
             assert_eq!(copy[same], shipped[same]);
         }
+    }
+
+    fn adapted(text: &str) -> Result<Table, StateError> {
+        let state = State { folder: "/nowhere/demo".into(), source: Source::Here };
+        let copy = state.adapted(text, (loopback(1), loopback(2)), Path::new("/here"));
+        copy.map(|copy| copy.parse().unwrap())
+    }
+
+    /// A second process with a signer's key would take its nonces.
+    #[test]
+    fn a_gateway_that_moves_real_money_is_not_copied() {
+        for own in ["chain = { signer = { env = \"KEY\" } }", "http = { url = \"https://a\" }"] {
+            let text = format!("[facilitators.dev.simulated]\n[facilitators.own]\n{own}");
+            let refused = adapted(&text).unwrap_err();
+            assert!(matches!(&refused, StateError::NotSimulated(name) if &**name == "own"));
+        }
+    }
+
+    #[test]
+    fn the_copy_names_the_files_beside_the_original() {
+        let copy = adapted(
+            r#"
+            [[certificates]]
+            chain = "a.pem"
+            key = "b.pem"
+            [upstreams.model]
+            model = "models/u2netp.onnx"
+            headers = { file = "literal", key = { file = "key.txt" }, away = { file = "/a" } }
+            [[routes]]
+            openapi = "api.yaml"
+            description = "file"
+            "#,
+        );
+        let copy = copy.unwrap();
+        assert!(!copy.contains_key("certificates"));
+        let upstream = &copy["upstreams"]["model"];
+        assert_eq!(upstream["model"].as_str(), Some("/here/models/u2netp.onnx"));
+        let headers = &upstream["headers"];
+        assert_eq!(headers["file"].as_str(), Some("literal"));
+        assert_eq!(headers["key"]["file"].as_str(), Some("/here/key.txt"));
+        assert_eq!(headers["away"]["file"].as_str(), Some("/a"));
+        assert_eq!(copy["routes"][0]["openapi"].as_str(), Some("/here/api.yaml"));
+        assert_eq!(copy["routes"][0]["description"].as_str(), Some("file"));
     }
 
     #[test]

@@ -152,7 +152,7 @@ impl Client {
                 }
                 Err(error) => course.missed(error)?,
             }
-            if sends_left > 0 && self.now().seconds() < payment.valid_before {
+            if sends_left > 0 {
                 let pause = asked_wait.unwrap_or(wait).min(self.patience.wait_max);
                 (self.patience.on_wait)(pause);
                 tokio::time::sleep(pause).await;

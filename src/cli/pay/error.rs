@@ -102,9 +102,12 @@ pub enum PayError {
         /// When the server named one.
         transaction: Option<String>,
     },
-    /// The answer is here and cannot be written.
-    #[error("the answer cannot be written")]
+    /// The answer that was paid for is here and cannot be written.
+    #[error("the answer was paid for and cannot be written")]
     Output(#[source] io::Error),
+    /// There is no place for an answer. Nothing was paid.
+    #[error("the answer cannot be written; nothing was paid")]
+    NoPlace(#[source] io::Error),
 }
 
 impl PayError {
@@ -119,7 +122,8 @@ impl PayError {
             | Self::NothingPayable(_)
             | Self::Chain(_)
             | Self::NotApproved(_)
-            | Self::NotSent(_) => Exit::Failed,
+            | Self::NotSent(_)
+            | Self::NoPlace(_) => Exit::Failed,
             Self::OutcomeUnknown { .. } | Self::AnswerLost { .. } | Self::Output(_) => {
                 Exit::Unknown
             }

@@ -236,11 +236,13 @@ fn unknown(transaction: Option<Box<str>>, status: StatusCode, cause: Disbelief) 
 }
 
 /// Whether it could say so of a payment that it has just moved, by an order that somebody between
-/// us has repeated: then the account is empty, the allowance is used, the simulation fails.
+/// us has repeated: then the account is empty, the allowance is used, the simulation fails, the
+/// window has closed since.
 fn may_be_its_own_doing(reason: ErrorReason) -> bool {
     matches!(
         reason,
         ErrorReason::InsufficientFunds
+            | ErrorReason::ValidBefore
             | ErrorReason::AllowanceRequired
             | ErrorReason::TransactionState
             | ErrorReason::SvmSimulation

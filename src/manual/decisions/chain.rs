@@ -105,9 +105,11 @@
 //! asset's `Transfer` stands right before the proxy's `Settled`, and two payments whose events
 //! would be the same never share one. In any other transaction the arguments of `settle` must also
 //! stand in its data. A number that is used in a block that stays, with no such transfer since the
-//! payment was first seen, was spent on something else: the payment is released. The payer could
-//! put another's arguments into a transaction beside a payment of its own and so confuse which of
-//! its two payments was paid for, not how many.
+//! payment was first seen, was spent on something else: the payment is released. A payer could sign
+//! two payments alike, tell of both in one transaction of a contract of its own that settles one,
+//! and use up the other's number elsewhere. So each transfer is counted for one of the payments
+//! that the data tell of, in their order, as far as their numbers are used up; what goes beyond
+//! that stays unknown, for nobody can say which of them was paid.
 //!
 //! # An approval is judged before anyone is asked, its number by the simulation
 //!

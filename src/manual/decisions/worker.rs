@@ -30,7 +30,10 @@
 //!
 //! As many images as cores with one thread each fill two cores better than one image with two
 //! threads. Models of more than 150 MB take gigabytes for each image, and so work on one at a time.
-//! What a run took when the model was tried is added to each image's prediction of memory.
+//! What a run took when the model was tried, on the largest input that a photo can become, is added
+//! to each image's prediction of memory. Where a model keeps the photo's ratio, it does so up to
+//! 3 : 1 and squeezes what is longer: a panorama would take as much as eight photos and be paid as
+//! one. Adding less for squarer photos was left: ONNX Runtime keeps what its largest run took.
 //!
 //! # What was asked for too late is not finished
 //!
@@ -71,6 +74,15 @@
 //! So `/livez` answers at once and `/readyz` when the model has run once. A supervisor hears of the
 //! address only then, because a gateway has no use for a worker that is not ready. A model that is
 //! refused still ends the process.
+//!
+//! # A full worker is ready
+//!
+//! `/readyz` was 503 while the queue was full, so that others are asked. But a probe sees it
+//! seconds later; with one pod, or with all of them full, the Service then has no address at all,
+//! and payers get 502 `upstream_unavailable` in place of the worker's own 503 with `Retry-After`,
+//! while nobody counts them: TollgateWorkerFull, and an autoscaler by images turned away, look at
+//! that count. So readiness is that a photo can be cut out; who is turned away is told, and
+//! counted.
 //!
 //! # The worker counts for itself
 //!

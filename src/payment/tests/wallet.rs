@@ -11,7 +11,7 @@ use http::HeaderMap;
 use crate::clock::UnixMillis;
 use crate::facilitator::fixture::offer;
 use crate::payment::{ClientTag, Presented, present};
-use crate::route::{Challenge, OfferedBy, ResourceUrl, Terms};
+use crate::route::{Challenge, Declared, OfferedBy, ResourceUrl, Terms};
 use crate::x402::payload::OutgoingPayload;
 use crate::x402::{
     Authorization, Form, Identifying, Offer, Resource, SignedAuthorization, Version, encoding,
@@ -40,7 +40,12 @@ pub(super) fn terms() -> Terms {
         offer(84532, "base-sepolia", 0x12, 60_000),
         offer(8453, "base", 0x11, 50_000),
     ];
-    let by = |offer| OfferedBy { offer: Arc::new(offer), facilitators: names(), risk: None };
+    let by = |offer| OfferedBy {
+        offer: Arc::new(offer),
+        decimals: 6,
+        facilitators: names(),
+        risk: None,
+    };
     let url = "https://api.example.com/paid".into();
     Terms {
         instructions: None,
@@ -48,10 +53,11 @@ pub(super) fn terms() -> Terms {
         wanted: offers.clone().map(by).into(),
         offers: offers.map(by).into(),
         honoured: Vec::new(),
-        identifying: Identifying::Optional,
+        declared: Declared { identifying: Identifying::Optional, bazaar: None },
         challenge: Challenge { header: Bytes::new(), body: Bytes::new() },
         url: ResourceUrl::Fixed { path: "/paid".into() },
         ready: OnceLock::new(),
+        ready_page: OnceLock::new(),
     }
 }
 

@@ -8,8 +8,8 @@ use crate::route::Pattern;
 use crate::x402::requirements::{AssetDomain, EvmExtra, Extra, ExtraV1, SCHEME_EXACT};
 use crate::x402::svm::SvmExtra;
 use crate::x402::{
-    AssetTransferMethod, AtomicAmount, Domains, Eip712Domain, EvmDomains, KnownNetwork,
-    PaymentRequirements,
+    AssetTransferMethod, AtomicAmount, Domains, Eip712Domain, EvmDomains, Identifying,
+    KnownNetwork, PaymentRequirements,
 };
 
 fn offered(network: &str) -> OfferedBy {
@@ -47,9 +47,14 @@ fn offered(network: &str) -> OfferedBy {
     let domains = Domains::Evm(EvmDomains { payments, approvals: None });
     OfferedBy {
         offer: Arc::new(Offer { requirements, v1: Some(v1), domains }),
+        decimals: known.decimals,
         facilitators: [Arc::from("dev")].into(),
         risk: None,
     }
+}
+
+fn declared(identifying: Identifying) -> Declared {
+    Declared { identifying, bazaar: None }
 }
 
 fn terms(pattern: &str, networks: &[&str]) -> Terms {
@@ -60,7 +65,7 @@ fn terms(pattern: &str, networks: &[&str]) -> Terms {
     };
     let offers = networks.iter().map(|network| offered(network)).collect();
     let path = pattern.parse::<Pattern>().unwrap().path;
-    Terms::new(about, &path, offers, Identifying::Off).unwrap()
+    Terms::new(about, &path, offers, declared(Identifying::Off)).unwrap()
 }
 
 fn read(challenge: &Challenge) -> (Value, Value) {
@@ -128,7 +133,7 @@ fn what_permit2_moves_is_offered_in_version_2_alone() {
     let about = |offers: &[Offer]| {
         let offers: Vec<_> = offers.iter().cloned().map(Arc::new).collect();
         let about = Resource { url: "https://a/".into(), ..terms("/a", &["base"]).resource };
-        read(&Challenge::new(&about, &offers, Identifying::Off, "").unwrap())
+        read(&Challenge::new(&about, &offers, &declared(Identifying::Off), "").unwrap())
     };
     let (v2, v1) = about(&offers);
     let extra = json!({"assetTransferMethod": "permit2", "name": "USD Coin", "version": "2"});
@@ -189,10 +194,19 @@ fn a_402_that_cannot_be_sent_is_an_error() {
         description: "x".repeat(length).into(),
         mime_type: "".into(),
     };
-    assert!(Challenge::new(&about(5000), &offers, Identifying::Off, "").is_ok());
-    let error = Challenge::new(&about(6000), &offers, Identifying::Off, "").unwrap_err();
+    assert!(Challenge::new(&about(5000), &offers, &declared(Identifying::Off), "").is_ok());
+    let long = Challenge::new(&about(6000), &offers, &declared(Identifying::Off), "");
+    let error = long.unwrap_err();
     assert!(error.to_string().contains("shorten the description"), "{error}");
-    let error = Challenge::new(&about(1), &[], Identifying::Off, "").unwrap_err();
+    // What catalogues read is the first to go.
+    let bazaar = Some(serde_json::Value::from("b".repeat(2000)));
+    let told = |length| {
+        let declared = Declared { bazaar: bazaar.clone(), ..declared(Identifying::Off) };
+        read(&Challenge::new(&about(length), &offers, &declared, "").unwrap()).0
+    };
+    assert_eq!(told(1)["extensions"]["bazaar"], bazaar.clone().unwrap());
+    assert!(told(5000).get("extensions").is_none());
+    let error = Challenge::new(&about(1), &[], &declared(Identifying::Off), "").unwrap_err();
     assert!(matches!(error, ChallengeError::NoOffers));
 }
 
@@ -219,7 +233,8 @@ fn all_that_the_server_understands_stands_under_its_own_name() {
         (Identifying::Off, vec!["eip2612GasSponsoring"]),
         (Identifying::Required, vec!["eip2612GasSponsoring", "payment-identifier"]),
     ] {
-        let (header, _) = read(&Challenge::new(&about, &offers, identifying, "").unwrap());
+        let declared = declared(identifying);
+        let (header, _) = read(&Challenge::new(&about, &offers, &declared, "").unwrap());
         let extensions = header["extensions"].as_object().unwrap();
         assert_eq!(extensions.keys().collect::<Vec<_>>(), names);
         assert!(extensions.values().all(|said| said["info"].is_object()), "{extensions:?}");
@@ -271,7 +286,7 @@ fn what_nobody_pays_the_fee_of_is_not_offered() {
     let path = "/a".parse::<Pattern>().unwrap().path;
     let wanted = vec![on_solana(), offered("base")];
     let (until, now) = (UnixMillis::new(2_000), UnixMillis::new(1_000));
-    let mut terms = Terms::new(about, &path, wanted, Identifying::Off).unwrap();
+    let mut terms = Terms::new(about, &path, wanted, declared(Identifying::Off)).unwrap();
     let (v2, v1) = read(&terms.challenge);
     assert_eq!(v2["accepts"].as_array().unwrap().len(), 1);
     assert_eq!(v1["accepts"][0]["network"], "base");
@@ -295,7 +310,8 @@ fn what_nobody_pays_the_fee_of_is_not_offered() {
 fn who_paid_fees_before_is_taken_for_a_while() {
     let about = Resource { url: "https://a/".into(), ..terms("/a", &["base"]).resource };
     let path = "/a".parse::<Pattern>().unwrap().path;
-    let mut terms = Terms::new(about, &path, vec![on_solana()], Identifying::Off).unwrap();
+    let mut terms =
+        Terms::new(about, &path, vec![on_solana()], declared(Identifying::Off)).unwrap();
     assert!(terms.offers.is_empty());
     let at = |seconds: i64| UnixMillis::new(seconds * 1_000);
     terms.tell(&paying(4), at(300), at(0));

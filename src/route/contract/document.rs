@@ -1,5 +1,7 @@
 //! An OpenAPI 3 document, and the operations of one path in it.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::{Body, Contract, Needed, Operation, Parameter, Place, compiled};
@@ -53,12 +55,17 @@ impl Document {
     ///
     /// # Errors
     /// There is no such path, none of its methods is one of `verbs`, or a schema is none.
-    pub fn contract(&self, path: &PathPattern, verbs: &[Verb]) -> Result<Contract, DocumentError> {
+    pub fn contract(
+        self: &Arc<Self>,
+        path: &PathPattern,
+        verbs: &[Verb],
+    ) -> Result<Contract, DocumentError> {
         let typed = path.to_string();
         let paths = self.0.get("paths").and_then(Value::as_object);
-        let alike = |name: &str| nameless(name) == nameless(&typed);
+        let below = typed.strip_prefix(self.base()).unwrap_or(&typed);
+        let alike = |name: &str| same_shape(name, &typed) || same_shape(name, below);
         let found = paths.and_then(|paths| paths.iter().find(|(name, _)| alike(name)));
-        let (_, item) = found.ok_or_else(|| DocumentError::NoPath(typed.as_str().into()))?;
+        let (name, item) = found.ok_or_else(|| DocumentError::NoPath(typed.as_str().into()))?;
         let item = self.followed(item)?;
         let mut operations = Vec::new();
         for verb in verbs {
@@ -67,14 +74,106 @@ impl Document {
         }
         match &*operations {
             [] => Err(DocumentError::NoMethod(typed.into())),
-            [..] => Ok(Contract(operations)),
+            [..] => {
+                let (document, path) = (Arc::clone(self), name.as_str().into());
+                let base = if same_shape(name, &typed) { "" } else { self.base() };
+                Ok(Contract { operations, document, path, told: format!("{base}{name}").into() })
+            }
         }
     }
 
+    /// Scheme, host and port of its first server; one of this machine where it names none.
+    pub fn origin(&self) -> String {
+        match self.server() {
+            Some((scheme, rest)) => {
+                format!("{scheme}://{}", rest.split('/').next().unwrap_or_default())
+            }
+            None => "http://127.0.0.1:8000".to_owned(),
+        }
+    }
+
+    /// What its first server's URL puts before each path; mostly nothing.
+    fn base(&self) -> &str {
+        let url = self.0.pointer("/servers/0/url").and_then(Value::as_str).unwrap_or_default();
+        let path = match self.server() {
+            Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default(),
+            None if url.starts_with('/') => url,
+            None => "",
+        };
+        path.trim_end_matches('/')
+    }
+
+    fn server(&self) -> Option<(&str, &str)> {
+        let url = self.0.pointer("/servers/0/url")?.as_str()?;
+        let (scheme, rest) = url.split_once("://")?;
+        let known = matches!(scheme, "http" | "https") && !rest.starts_with('/');
+        (known && !rest.is_empty() && !rest.contains('{')).then_some((scheme, rest))
+    }
+
+    /// All operations: path with what its server puts before it, method, and its own words.
+    pub fn operations(&self) -> Vec<(String, Verb, Map<String, Value>)> {
+        let paths = self.0.get("paths").and_then(Value::as_object);
+        let mut operations = Vec::new();
+        for path in paths.into_iter().flat_map(Map::keys) {
+            for verb in Verb::ALL {
+                if let Some(words) = self.words(path, verb) {
+                    operations.push((format!("{}{path}", self.base()), verb, words));
+                }
+            }
+        }
+        operations
+    }
+
+    /// What a JSON pointer leads to.
+    pub fn at(&self, pointer: &str) -> Option<&Value> {
+        self.0.pointer(pointer)
+    }
+
+    /// A part with everything that it refers to put in place; nothing where that leads outside the
+    /// document, or around in circles.
+    pub fn whole(&self, part: &Value, depth: usize) -> Option<Value> {
+        if depth > WHOLE_DEPTH_MAX {
+            return None;
+        }
+        Some(match part {
+            Value::Array(items) => {
+                let items = items.iter().map(|item| self.whole(item, depth + 1));
+                items.collect::<Option<Vec<_>>>()?.into()
+            }
+            Value::Object(object) => {
+                if let Some(Value::String(reference)) = object.get("$ref") {
+                    return self.whole(self.at(reference.strip_prefix('#')?)?, depth + 1);
+                }
+                let parts = object.iter();
+                let parts =
+                    parts.map(|(key, part)| Some((key.clone(), self.whole(part, depth + 1)?)));
+                Value::Object(parts.collect::<Option<_>>()?)
+            }
+            plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+                plain.clone()
+            }
+        })
+    }
+
+    /// An operation as it is written, with the parameters of its path. `path` is the document's.
+    pub(super) fn words(&self, path: &str, verb: Verb) -> Option<Map<String, Value>> {
+        let item = self.followed(self.0.get("paths")?.get(path)?).ok()?;
+        let mut operation = item.get(verb.name().to_ascii_lowercase())?.as_object()?.clone();
+        let mut parameters: Vec<Value> = Vec::new();
+        for typed in all_parameters(item, item.get(verb.name().to_ascii_lowercase())?) {
+            let typed = self.followed(typed).ok()?;
+            let place = |value: &Value| (value.get("name").cloned(), value.get("in").cloned());
+            if !parameters.iter().any(|known| place(known) == place(typed)) {
+                parameters.push(typed.clone());
+            }
+        }
+        operation.insert("parameters".to_owned(), parameters.into());
+        Some(operation)
+    }
+
     fn operation(&self, item: &Value, operation: &Value) -> Result<Operation, DocumentError> {
-        // The operation's own parameters stand for those of the path with the same name.
         let mut parameters: Vec<Parameter> = Vec::new();
-        for typed in list(operation, "parameters").iter().chain(list(item, "parameters")) {
+        for typed in all_parameters(item, operation) {
             let Some(parameter) = self.parameter(self.followed(typed)?)? else { continue };
             let same = |p: &Parameter| (&p.name, &p.place) == (&parameter.name, &parameter.place);
             if !parameters.iter().any(same) {
@@ -105,7 +204,11 @@ impl Document {
         let content = typed.get("content").and_then(Value::as_object);
         let json = content.and_then(|content| content.get("application/json")?.get("schema"));
         let value = json.map(|schema| self.schema(schema, "the body")).transpose()?;
-        Ok(value.map(|value| Body { needed: needed(typed), value }))
+        let others = content.into_iter().flat_map(Map::keys);
+        let others = others.filter(|name| *name != "application/json");
+        let bare = |name: &String| name.split(';').next().unwrap_or_default().trim().into();
+        let others = others.map(bare).collect();
+        Ok(value.map(|value| Body { needed: needed(typed), value, others }))
     }
 
     /// A schema, which may refer to what stands elsewhere in the document.
@@ -121,8 +224,11 @@ impl Document {
         compiled(&Value::Object(whole)).map_err(wrong)
     }
 
-    /// What a `$ref` leads to, through up to [`STEPS_MAX`] others.
-    fn followed<'a>(&'a self, mut value: &'a Value) -> Result<&'a Value, DocumentError> {
+    /// What a `$ref` leads to, through up to eight others; what has none leads to itself.
+    ///
+    /// # Errors
+    /// `Reference`.
+    pub fn followed<'a>(&'a self, mut value: &'a Value) -> Result<&'a Value, DocumentError> {
         for _ in 0..STEPS_MAX {
             let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
                 return Ok(value);
@@ -132,6 +238,11 @@ impl Document {
         }
         Err(DocumentError::Reference("$ref".into()))
     }
+}
+
+/// The operation's own parameters, which stand for those of its path with the same name, and these.
+fn all_parameters<'a>(item: &'a Value, operation: &'a Value) -> impl Iterator<Item = &'a Value> {
+    list(operation, "parameters").iter().chain(list(item, "parameters"))
 }
 
 fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
@@ -145,10 +256,12 @@ fn needed(typed: &Value) -> Needed {
     }
 }
 
-/// A path without the names of its parts.
-fn nameless(path: &str) -> String {
-    let part = |part: &str| if part.starts_with('{') { "{}".to_owned() } else { part.to_owned() };
-    path.split('/').map(part).collect::<Vec<_>>().join("/")
+/// Whether two paths differ at most in the names of their parts.
+fn same_shape(one: &str, other: &str) -> bool {
+    let bare = |part: &'_ str| part.starts_with('{');
+    let alike = |(one, other): (&str, &str)| one == other || (bare(one) && bare(other));
+    one.split('/').count() == other.split('/').count()
+        && one.split('/').zip(other.split('/')).all(alike)
 }
 
 /// Makes of 3.0's schemas those of 3.1: `nullable`, and bounds that are excluded by a word.
@@ -178,6 +291,9 @@ fn modernise(value: &mut Value) {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
+
+/// How deep a part may go that is told whole.
+const WHOLE_DEPTH_MAX: usize = 24;
 
 /// References that are followed from one to the next.
 const STEPS_MAX: usize = 8;

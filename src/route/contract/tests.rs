@@ -33,7 +33,8 @@ fn contract(openapi: &str, operation: Value) -> Result<Contract, DocumentError> 
         }
     });
     let pattern: Pattern = "POST /v1/ask/{id}".parse().unwrap();
-    Document::new(document).and_then(|document| document.contract(&pattern.path, &[Verb::Post]))
+    let document = Arc::new(Document::new(document)?);
+    document.contract(&pattern.path, &[Verb::Post])
 }
 
 fn ask() -> Contract {
@@ -136,11 +137,36 @@ fn what_a_document_does_not_have_is_a_mistake() {
         json!({ "requestBody": { "content": { "application/json": { "schema": schema } } } });
     assert!(matches!(contract("3.1.0", body), Err(DocumentError::Schema { .. })));
     let document = Document::new(json!({ "openapi": "3.1.0", "paths": { "/a": { "get": {} } } }));
-    let document = document.unwrap();
+    let document = Arc::new(document.unwrap());
     let of = |pattern: &str| {
         let pattern: Pattern = pattern.parse().unwrap();
         document.contract(&pattern.path, &[Verb::Post]).unwrap_err()
     };
     assert_eq!(of("POST /b"), DocumentError::NoPath("/b".into()));
     assert_eq!(of("POST /a"), DocumentError::NoMethod("/a".into()));
+}
+
+/// A body of another type that the document takes goes on as it is; nothing is taken for JSON that
+/// is not judged.
+#[test]
+fn other_types_of_the_document_are_taken() {
+    let content = json!({
+        "application/json": { "schema": { "type": "object" } },
+        "text/plain; charset=utf-8": {},
+        "image/*": {},
+    });
+    let contract = contract("3.1.0", json!({ "requestBody": { "content": content } })).unwrap();
+    let of = |kind: &str, body: &str| {
+        let mut headers = HeaderMap::new();
+        headers.append(header::CONTENT_TYPE, kind.parse().unwrap());
+        let (query, body) = (None, body.as_bytes());
+        let asked = Asked { method: &Method::POST, query, headers: &headers, body };
+        contract.judge(&asked).map_err(|refusal| refusal.row().status)
+    };
+    assert_eq!(of("text/plain", "x"), Ok(()));
+    assert_eq!(of("Text/Plain;charset=latin1", "x"), Ok(()));
+    assert_eq!(of("image/png", "x"), Ok(()));
+    assert_eq!(of("text/html", "x"), Err(415));
+    assert_eq!(of("application/json", "[]"), Err(400));
+    assert_eq!(of("application/json; charset=utf-16", "[]"), Err(415));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::route::{BodyRules, Charge, Shape};
+use crate::route::{BodyRules, Charge, Listing, Shape};
 
 fn route(pattern: &str) -> Arc<Route> {
     Arc::new(Route {
@@ -12,6 +12,9 @@ fn route(pattern: &str) -> Arc<Route> {
         contract: None,
         settle: crate::route::SettleMoment::AfterUpstream,
         name: pattern.into(),
+        description: Box::default(),
+        mime_type: Box::default(),
+        listing: Listing::Listed,
         pattern: pattern.parse().unwrap_or_else(|error| panic!("{pattern:?}: {error}")),
         upstream: "images".into(),
         charge: Charge::Free,

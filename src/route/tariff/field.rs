@@ -15,8 +15,8 @@ pub struct Field(Vec<Box<str>>);
 /// Why a field cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FieldError {
-    /// Not a JSON object.
-    #[error("not a JSON object")]
+    /// Not JSON.
+    #[error("not JSON")]
     NotJson,
     /// It is there twice, or in another spelling, or is no text, whole number, true or false.
     #[error("the field has two readings")]

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::refusal::Refusal;
+use crate::route::Declared;
+use crate::x402::Identifying;
 
 fn field(json: &str) -> Result<Option<String>, FieldError> {
     let field: Field = "mode".parse().unwrap();
@@ -128,6 +130,9 @@ fn a_header_counts_as_it_reaches_the_upstream() {
     check(&[("x-tier", "gold"), ("x_tier", "iron")], Err(()));
     check(&[("x_tier", "gold")], Err(()));
     check(&[("x-tier", "gold"), ("connection", "close, X-Tier")], Err(()));
+    let mut dashed = HeaderMap::new();
+    dashed.append("x-tier", "gold".parse().unwrap());
+    assert_eq!(header_value(&dashed, &HeaderName::from_static("x_tier")), Err(()));
 }
 
 #[test]
@@ -173,12 +178,13 @@ fn terms(name: &str) -> Terms {
         },
         wanted: Vec::new(),
         offers: Vec::new(),
-        identifying: crate::x402::Identifying::Off,
+        declared: Declared { identifying: Identifying::Off, bazaar: None },
         honoured: Vec::new(),
         challenge,
         instructions: None,
         url: super::super::ResourceUrl::Fixed { path: "/".into() },
         ready: std::sync::OnceLock::new(),
+        ready_page: std::sync::OnceLock::new(),
     }
 }
 

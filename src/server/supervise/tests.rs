@@ -1,5 +1,7 @@
 //! The supervisor with small shell programs in the worker's place.
 
+use std::num::{NonZeroU32, NonZeroUsize};
+
 use super::*;
 
 const READY: &str = "echo listening 127.0.0.1:7";
@@ -14,6 +16,23 @@ fn patience() -> Patience {
 
 fn start(script: &str) -> Supervisor {
     Supervisor::start(shell(script), patience())
+}
+
+#[test]
+fn a_worker_is_told_what_is_said_and_decides_the_rest() {
+    let told = |work: &Work| {
+        let program = Program::bundled(Bundled::BackgroundRemoval, work).unwrap();
+        program.arguments[5..].join(std::ffi::OsStr::new(" ")).into_string().unwrap()
+    };
+    let queue = NonZeroUsize::new(9).unwrap();
+    let model = Some("a model.onnx".into());
+    let mut work = Work { parallel: None, queue, memory_mb: None, deadline: None, model };
+    assert_eq!(told(&work), "--queue 9 --model a model.onnx");
+    work.parallel = NonZeroUsize::new(2);
+    work.memory_mb = NonZeroU32::new(4000);
+    work.deadline = Some(Duration::from_secs(80));
+    let all = "--parallel 2 --queue 9 --memory 4000 --deadline 80000ms --model a model.onnx";
+    assert_eq!(told(&work), all);
 }
 
 async fn ready(supervisor: &Supervisor) -> SocketAddr {

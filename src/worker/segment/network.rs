@@ -132,9 +132,11 @@ impl Network {
         Ok(network)
     }
 
-    /// As many runs at once as there may be, so that the first image finds all in place.
+    /// As many runs at once as there may be, each of the largest input that a photo can become: the
+    /// first image finds all in place, and what was taken is the most that one takes.
     fn warm(&self, parallel: usize) -> Result<(), NetworkError> {
-        let grey = RgbaImage::from_pixel(64, 64, image::Rgba([128, 128, 128, 255]));
+        let (width, height) = self.manifest.size.most();
+        let grey = RgbaImage::from_pixel(width, height, image::Rgba([128, 128, 128, 255]));
         let panicked =
             || Err(NetworkError::Run { engine: self.engine.name(), source: "it panicked".into() });
         std::thread::scope(|scope| {
@@ -166,7 +168,7 @@ impl Network {
         &self.file
     }
 
-    /// Memory that one run took beside the photo when the model was tried.
+    /// The most memory that one run takes beside the photo, as it was when the model was tried.
     pub(in crate::worker) fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -122,7 +122,7 @@ impl Message {
         let (format, signers) = match first {
             VERSIONED => (Format::V0, rest.byte()?),
             // A version that nobody knows here.
-            VERSIONED.. => return Err(ErrorReason::SvmTransaction),
+            _ if first > VERSIONED => return Err(ErrorReason::SvmTransaction),
             signers => (Format::Legacy, signers),
         };
         let (readonly_signers, readonly_others) = (rest.byte()?, rest.byte()?);

@@ -41,46 +41,58 @@ capabilities:
 {{- if and (eq .Values.ledger.kind "postgres") (gt (int .Values.replicas.max) 1) }}yes{{ end }}
 {{- end }}
 
+{{- /* gateway.toml as a table, in JSON. */}}
+{{- define "tollgate.toml" -}}
+{{- $toml := fromToml (required "there is no gateway.toml: --set-file config=gateway.toml" .Values.config) }}
+{{- if hasKey $toml "Error" }}
+{{- fail (printf "gateway.toml is not TOML: %s" (get $toml "Error")) }}
+{{- end }}
+{{- toJson $toml }}
+{{- end }}
+
 {{- /* The gateway signs and sends transactions with a key of its own. */}}
 {{- define "tollgate.ownSigner" -}}
-{{- if regexMatch `(?m)^\s*(\[facilitators\.[^\]]+\.chain\b|chain\s*[.=]|signers?\s*[.=])` .Values.config }}yes{{ end }}
+{{- range dig "facilitators" dict (include "tollgate.toml" . | fromJson) }}
+{{- if hasKey . "chain" }}yes{{ end }}
+{{- end }}
 {{- end }}
 
 {{- /* `[server] grace` in seconds, as gateway.toml has it. */}}
 {{- define "tollgate.grace" -}}
-{{- $line := regexFind `(?m)^\s*grace\s*=.*$` .Values.config }}
-{{- if not $line }}30
-{{- else if regexMatch `^\s*grace\s*=\s*"[0-9]+s"` $line }}{{ regexFind `[0-9]+` $line }}
-{{- else }}{{ fail "write `grace` in whole seconds, such as \"30s\": the pod's own grace period follows it" }}
+{{- $grace := dig "server" "grace" "30s" (include "tollgate.toml" . | fromJson) }}
+{{- if not (regexMatch `^[0-9]+ *s$` $grace) }}
+{{- fail "write `grace` in whole seconds, such as \"30s\": the pod's own grace period follows it" }}
 {{- end }}
+{{- regexFind `^[0-9]+` $grace }}
 {{- end }}
 
 {{- /* What would go wrong later is said now. */}}
 {{- define "tollgate.validate" -}}
-{{- $config := required "there is no gateway.toml: --set-file config=gateway.toml" .Values.config }}
-{{- $sqlite := regexMatch `(?m)^\s*url\s*=\s*"sqlite://` $config }}
-{{- $postgres := regexMatch `(?m)^\s*url\s*=\s*"postgres(ql)?://` $config }}
+{{- $config := include "tollgate.toml" . | fromJson }}
+{{- $ledger := dig "ledger" "url" "" $config }}
+{{- $sqlite := hasPrefix "sqlite://" $ledger }}
+{{- $postgres := regexMatch `^postgres(ql)?://` $ledger }}
 {{- if and (eq .Values.ledger.kind "sqlite") (not $sqlite) }}
 {{- fail "ledger.kind is sqlite: write url = \"sqlite:///data/tollgate.db\" under [ledger], or set ledger.kind=postgres" }}
 {{- end }}
 {{- if and (eq .Values.ledger.kind "postgres") (not $postgres) }}
 {{- fail "ledger.kind is postgres: write url = \"postgres://USER@HOST/DB?sslmode=verify-full\" under [ledger]" }}
 {{- end }}
-{{- if and $sqlite (not (regexMatch `"sqlite:///data/` $config)) }}
+{{- if and $sqlite (not (hasPrefix "sqlite:///data/" $ledger)) }}
 {{- fail "a ledger outside /data is lost with its pod: write url = \"sqlite:///data/tollgate.db\"" }}
 {{- end }}
 {{- if and (include "tollgate.ownSigner" .) (include "tollgate.several" .) }}
 {{- fail "two gateways with one signer take each other's nonces: set replicas.min=1 and replicas.max=1, and install a release for each signer" }}
 {{- end }}
-{{- if and (not .Values.rolloutOnChange) (not (regexMatch `(?m)^\s*watch\s*=\s*"on"` $config)) }}
+{{- if and (not .Values.rolloutOnChange) (ne (dig "server" "watch" "off" $config) "on") }}
 {{- fail "without rolloutOnChange nobody reads a changed configuration: write watch = \"on\" under [server]" }}
 {{- end }}
 {{- if gt (int .Values.replicas.min) (int .Values.replicas.max) }}
 {{- fail "replicas.min is above replicas.max" }}
 {{- end }}
-{{- range $line := list `listen = "0.0.0.0:8402"` `admin = "0.0.0.0:9402"` }}
-{{- if not (contains $line $config) }}
-{{- fail (printf "write %s under [server]: Service and probes come by there" $line) }}
+{{- range $key, $address := dict "listen" "0.0.0.0:8402" "admin" "0.0.0.0:9402" }}
+{{- if ne (dig "server" $key "" $config) $address }}
+{{- fail (printf "write %s = %q under [server]: Service and probes come by there" $key $address) }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -13,8 +13,8 @@ use super::*;
 use crate::chain::evm::abi::{ProbeResult, Token};
 use crate::chain::evm::payment::tests::payment;
 use crate::chain::evm::receipt::tests::sought;
-use crate::chain::evm::tests::socket::{heard, say};
 use crate::chain::evm::{Bounds, Evm, FeeCaps, Settings};
+use crate::chain::rpc::socket::{heard, say};
 use crate::fault::Reach;
 
 /// Its simulation, and each look at the state of the authorization, with the clock of the block.

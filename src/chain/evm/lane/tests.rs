@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::chain::evm::fees::FeeCaps;
-use crate::chain::evm::tests::socket::{heard, say};
+use crate::chain::rpc::socket::{heard, say};
 
 /// What a node does with one question.
 enum Act {
@@ -153,17 +153,26 @@ async fn a_replacement_has_the_same_nonce_and_pays_an_eighth_more() {
 
 #[tokio::test]
 async fn what_flies_lowest_fills_the_lost_nonce_below_it() {
-    let script = [Act::Says(json!("0x7")), taken(), taken(), taken()];
+    let dear = || Act::Refuses("replacement transaction underpriced");
+    let script = [Act::Says(json!("0x7")), taken(), taken(), dear(), dear(), taken(), taken()];
     let (lane, node) = (lane(), Node::start(script).await);
     let (low, high) = (send(&lane, &node).await.unwrap(), send(&lane, &node).await.unwrap());
+    let caps = FeeCaps { fee_max: low.fees.fee * 5 / 4, tip_max: u128::MAX };
+    let fills = |count| low.fill(&node.rpc, count, |fees| fees.raised(None, caps));
     // Nothing is lost, or it is for another to fill.
-    low.fill(&node.rpc, 7).await;
-    high.fill(&node.rpc, 6).await;
+    fills(7).await;
+    high.fill(&node.rpc, 6, Some).await;
     assert_eq!(node.nonces(), [7, 8]);
-    low.fill(&node.rpc, 6).await;
+    // What waits there of an earlier life may be as dear as this: each attempt offers more, as far
+    // as the caps go.
+    for _ in 0..3 {
+        fills(6).await;
+    }
+    fills(5).await;
     let sent = node.sent.lock();
-    assert_eq!(
-        (sent[2].nonce(), sent[2].to(), sent[2].gas_limit()),
-        (6, Some(lane.address()), 21_000)
-    );
+    assert_eq!((sent[2].to(), sent[2].gas_limit()), (Some(lane.address()), 21_000));
+    let offered = sent[2..].iter().map(|sent| (sent.nonce(), sent.max_fee_per_gas()));
+    let fee = low.fees.fee;
+    let raised = fee + fee.div_ceil(8);
+    assert_eq!(offered.collect::<Vec<_>>(), [(6, fee), (6, raised), (6, raised), (5, fee)]);
 }

@@ -13,7 +13,8 @@ use super::wallet::FACILITATORS;
 use crate::chain::evm::tests::{Chance, Line, Power, Shared, url};
 use crate::clock::{Clock, steady};
 use crate::facilitator::Facilitator;
-use crate::facilitator::chain::{Bounds, Chain, FeeCaps, Settings};
+use crate::facilitator::chain::evm::{Bounds, FeeCaps, Settings};
+use crate::facilitator::chain::{Chain, Settings as OfAnyKind};
 use crate::ledger::Holder;
 use crate::ledger::tests::simulated::Books;
 use crate::payment::Payments;
@@ -90,7 +91,7 @@ fn chain((number, facilitator): (usize, usize), site: &Site, power: &Arc<Power>)
         signers: vec![signer],
         bounds: Bounds { confirmations: site.confirmations, ..BOUNDS },
     };
-    Chain::start(settings).unwrap()
+    Chain::start(OfAnyKind::Evm(settings)).unwrap()
 }
 
 async fn recover(payments: Payments) {

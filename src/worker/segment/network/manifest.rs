@@ -43,7 +43,7 @@ pub(super) struct Manifest {
 pub(super) enum Size {
     /// Width and height; the photo's ratio is not kept.
     Fixed([u32; 2]),
-    /// Ratio kept, each side a multiple.
+    /// Ratio kept up to [`RATIO_MAX`], each side a multiple.
     Shorter {
         /// Of the shorter side.
         pixels: u32,
@@ -175,13 +175,22 @@ impl Size {
             Self::Fixed([width, height]) => (width, height),
             Self::Shorter { pixels, multiple } => {
                 let shorter = u64::from(width.min(height).max(1));
+                let longest = pixels.saturating_mul(RATIO_MAX).min(SIDE_MAX);
                 let fit = |length: u32| {
                     let length = u64::from(length) * u64::from(pixels) / shorter;
-                    let length = u32::try_from(length).unwrap_or(SIDE_MAX).min(SIDE_MAX);
+                    let length = u32::try_from(length).unwrap_or(longest).min(longest);
                     (length / multiple).max(1) * multiple
                 };
                 (fit(width), fit(height))
             }
+        }
+    }
+
+    /// The dimensions of a small photo that is looked at as large as any.
+    pub(super) fn most(self) -> (u32, u32) {
+        match self {
+            Self::Fixed(_) => (64, 64),
+            Self::Shorter { .. } => (64 * RATIO_MAX, 64),
         }
     }
 }
@@ -201,6 +210,10 @@ const KNOWN: &str = include_str!("known.toml");
 const SIDE_MIN: u32 = 16;
 
 const SIDE_MAX: u32 = 4096;
+
+/// Longer photos are squeezed: what a run takes grows with its input, and each is admitted, and
+/// sold, as the largest.
+const RATIO_MAX: u32 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -258,8 +271,23 @@ mod tests {
         let size = Size::Shorter { pixels: 512, multiple: 32 };
         assert_eq!(size.of((1600, 1200)), (672, 512));
         assert_eq!(size.of((100, 100)), (512, 512));
-        assert_eq!(size.of((10_000, 1)), (4096, 512));
+        assert_eq!(size.of((10_000, 1)), (1536, 512));
         assert_eq!(Size::Fixed([320, 200]).of((9, 9)), (320, 200));
+        let wide = Size::Shorter { pixels: 2048, multiple: 32 };
+        assert_eq!(wide.of((10_000, 1)), (4096, 2048));
+    }
+
+    #[test]
+    fn no_photo_is_fed_larger_than_what_the_model_is_tried_with() {
+        let pixels = |(width, height): (u32, u32)| width * height;
+        let sizes = [(512, 32), (500, 32), (1024, 7), (2048, 64), (16, 16), (100, 99)]
+            .map(|(pixels, multiple)| Size::Shorter { pixels, multiple });
+        for size in sizes.into_iter().chain([Size::Fixed([320, 200])]) {
+            let tried = pixels(size.of(size.most()));
+            for photo in [(1, 1), (10_000, 1), (1, 10_000), (299, 100), (301, 100), (4000, 3000)] {
+                assert!(pixels(size.of(photo)) <= tried, "{size:?} {photo:?}");
+            }
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub struct RpcUrl {
     url: Url,
     /// A node in this process, which is asked in place of one behind the URL.
     #[cfg(test)]
-    pub(in crate::chain::evm) node: Option<std::sync::Arc<dyn super::answer::Node>>,
+    pub(in crate::chain) node: Option<std::sync::Arc<dyn super::answer::Node>>,
 }
 
 impl PartialEq for RpcUrl {

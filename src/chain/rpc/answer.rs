@@ -1,6 +1,5 @@
 //! JSON-RPC on the wire: one bounded request, and its answer taken apart.
 
-use alloy_primitives::{Address, B256, Bytes, U64};
 use reqwest::{Client, Response, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,12 +8,12 @@ use super::{Ask, RpcUrl};
 use crate::fault::{Fault, Retry, Side};
 
 /// The answer to one question.
-pub(in crate::chain::evm) type Reply = Result<Value, RpcError>;
+pub(in crate::chain) type Reply = Result<Value, RpcError>;
 
 /// A node's own error.
 #[derive(Clone, Debug, Deserialize, thiserror::Error)]
 #[error("{code}: {}", printable(message))]
-pub(in crate::chain::evm) struct RpcError {
+pub(in crate::chain) struct RpcError {
     #[serde(default)]
     code: i64,
     #[serde(default)]
@@ -22,28 +21,19 @@ pub(in crate::chain::evm) struct RpcError {
 }
 
 impl RpcError {
-    /// The node has this very transaction. Geth, Erigon, Nethermind, Reth, Besu, Anvil.
-    pub(super) fn is_known_already(&self) -> bool {
-        self.says(&["already known", "known transaction", "alreadyknown", "already imported"])
-    }
-
-    /// Something with this nonce is on the chain.
-    pub(super) fn is_nonce_used(&self) -> bool {
-        self.says(&["nonce too low", "oldnonce", "nonce is too low", "nonce has already been used"])
-    }
-
-    /// The node gave up, and may have the transaction all the same. Geth answers -32002 while it
+    /// The node gave up, and may have what it was given all the same. Geth answers -32002 while it
     /// goes on; -32603 is JSON-RPC's own word for anything that broke inside.
-    pub(super) fn is_doubt(&self) -> bool {
+    pub(in crate::chain) fn is_doubt(&self) -> bool {
         self.code == INTERNAL || self.says(&["timed out", "timeout", "internal error"])
     }
 
-    /// A replacement that pays too little more than what it replaces.
-    pub(in crate::chain::evm) fn is_underpriced(&self) -> bool {
-        self.says(&["underpriced", "feetoolow", "gas price too low"])
+    /// JSON-RPC's number for it, or the node's own.
+    pub(in crate::chain) fn code(&self) -> i64 {
+        self.code
     }
 
-    fn says(&self, words: &[&str]) -> bool {
+    /// Whether one of these is in it, which are in lower case.
+    pub(in crate::chain) fn says(&self, words: &[&str]) -> bool {
         let message = self.message.to_ascii_lowercase();
         words.iter().any(|word| message.contains(word))
     }
@@ -134,14 +124,14 @@ async fn post(client: &Client, url: &RpcUrl, body: Vec<u8>) -> Result<Vec<u8>, U
 
 /// A node in this process, for simulations.
 #[cfg(test)]
-pub(in crate::chain::evm) trait Node: Send + Sync {
+pub(in crate::chain) trait Node: Send + Sync {
     /// What comes back for a body, if something does.
     fn post(self: std::sync::Arc<Self>, body: Vec<u8>) -> Posted;
 }
 
 /// What is on its way back from a [`Node`].
 #[cfg(test)]
-pub(in crate::chain::evm) type Posted =
+pub(in crate::chain) type Posted =
     std::pin::Pin<Box<dyn Future<Output = Result<Vec<u8>, Fault>> + Send>>;
 
 /// The answers by their ids. Each question has exactly one.
@@ -180,30 +170,6 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Fault> {
         }
         body.extend_from_slice(&chunk);
     }
-}
-
-/// A number such as `0x1b4`.
-pub(in crate::chain::evm) fn quantity(value: &Value) -> Result<u64, Fault> {
-    let number: Option<U64> = value.as_str().and_then(|text| text.parse().ok());
-    number.map(|number| number.to()).ok_or_else(|| fault("a node's number cannot be read"))
-}
-
-/// A hash of 32 bytes.
-pub(in crate::chain::evm) fn hash(value: &Value) -> Result<B256, Fault> {
-    let parsed = value.as_str().and_then(|text| text.parse().ok());
-    parsed.ok_or_else(|| fault("a node's hash cannot be read"))
-}
-
-/// An address.
-pub(in crate::chain::evm) fn address(value: &Value) -> Result<Address, Fault> {
-    let parsed = value.as_str().and_then(|text| text.parse().ok());
-    parsed.ok_or_else(|| fault("a node's address cannot be read"))
-}
-
-/// Bytes of any length.
-pub(in crate::chain::evm) fn bytes(value: &Value) -> Result<Bytes, Fault> {
-    let parsed = value.as_str().and_then(|text| text.parse().ok());
-    parsed.ok_or_else(|| fault("a node's bytes cannot be read"))
 }
 
 /// Somebody else's text as it may stand in a log.
@@ -249,14 +215,5 @@ mod tests {
         ] {
             assert_eq!(replies(body, 2), None, "{body}");
         }
-    }
-
-    #[test]
-    fn what_a_node_says_to_a_transaction_is_understood() {
-        let error = |message: &str| RpcError { code: -32000, message: message.to_owned() };
-        assert!(error("already known").is_known_already());
-        assert!(error("Nonce too low: next nonce 5").is_nonce_used());
-        assert!(error("replacement transaction underpriced").is_underpriced());
-        assert!(!error("insufficient funds for gas * price + value").is_nonce_used());
     }
 }
