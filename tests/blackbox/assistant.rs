@@ -6,8 +6,9 @@ use crate::support::client::Answer;
 use crate::support::example::{Demo, gateway};
 use crate::support::facilitator::Facilitator;
 use crate::support::gateway::Gateway;
-use crate::support::in_time;
+use crate::support::solana::Payer;
 use crate::support::wallet::{BASE, POLYGON, Payment, Wallet};
+use crate::support::{eventually, in_time};
 
 const CHAT: &str = r#"{"userQuery":"Why?"}"#;
 const PERP: &str = r#"{"symbol":"btc","style":"scalping","leverage":5}"#;
@@ -73,6 +74,31 @@ async fn each_endpoint_asks_its_price_and_answers_in_its_shape() {
     assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("bad_request")));
     assert_eq!(gateway.state(&payment).await, "none");
     assert_eq!(post(&gateway, "/x402/chat", CHAT, Some(&payment)).await.status, 201);
+}
+
+#[tokio::test]
+async fn the_same_questions_are_paid_on_solana() {
+    let (demo, facilitator) = (Demo::start().await, Facilitator::start().await);
+    let gateway = gateway("assistant.toml", &demo, &facilitator).await;
+    for (path, price) in [("/x402/solana/chat", "0.01"), ("/x402/solana/chat/expert", "0.05")] {
+        // Until the facilitator has said who pays the fees, there is no way to pay.
+        let unpaid = eventually("an offer", async || {
+            let answer = post(&gateway, path, CHAT, None).await;
+            (answer.status == 402).then_some(answer)
+        })
+        .await;
+        let instructions = &unpaid.json()["paymentInstructions"];
+        assert_eq!(
+            (&instructions["amount"], &instructions["chain"]),
+            (&price.into(), &"solana".into())
+        );
+        let offer = unpaid.object("payment-required")["accepts"][0].clone();
+        let ask = gateway.ask("POST", path).header("content-type", "application/json");
+        let proof = Payer::new(1).pays(&offer).v2();
+        let paid = ask.header("X-PAYMENT-RESPONSE", &proof).body(CHAT).send().await;
+        assert_eq!((paid.status, keys(&paid.json()).as_str()), (201, "content"), "{path}");
+        assert_eq!(paid.object("payment-response")["success"], true);
+    }
 }
 
 /// Pays until a class is empty; a minute gives some back, and this may take longer than that.

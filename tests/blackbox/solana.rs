@@ -172,7 +172,7 @@ async fn nothing_is_offered_there_before_it_is_known_who_pays_the_fee() {
 #[tokio::test]
 async fn whoever_saw_the_fee_payer_of_before_may_still_pay() {
     let (upstream, facilitator) = (Upstream::start().await, Facilitator::start().await);
-    let keys = [8, 9].map(|number| Payer::new(number).address());
+    let keys = [58, 59].map(|number| Payer::new(number).address());
     facilitator.on_supported(kinds(Some(&keys[0])));
     let gateway = plan(&upstream).settled_by(&facilitator).start().await;
     let before = eventually("an offer", async || offered(&gateway, "/solana").await).await;

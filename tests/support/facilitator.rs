@@ -13,6 +13,7 @@ use tollgate::x402::svm::signature_text;
 
 use super::in_time;
 use super::server::{Call, Reply, Seen, Server};
+use super::solana::{FEE_PAYER, SOLANA};
 use super::wallet::{NETWORK, NETWORK_V1};
 
 /// A facilitator that is honest until told otherwise. Dropped, nobody listens there any more.
@@ -270,5 +271,9 @@ fn reply(status: u16, text: &str) -> Reply {
 
 fn supported() -> Value {
     let kind = |v: u8, network| json!({ "x402Version": v, "scheme": "exact", "network": network });
-    json!({ "kinds": [kind(1, NETWORK_V1), kind(2, NETWORK)], "extensions": [], "signers": {} })
+    let solana = json!({
+        "x402Version": 2, "scheme": "exact", "network": SOLANA, "extra": { "feePayer": FEE_PAYER },
+    });
+    let kinds = [kind(1, NETWORK_V1), kind(2, NETWORK), solana];
+    json!({ "kinds": kinds, "extensions": [], "signers": {} })
 }

@@ -12,6 +12,10 @@ use super::dialect::{Base64, Keys, write};
 
 /// Solana devnet in version 2.
 pub const DEVNET: &str = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
+/// Solana in version 2.
+pub const SOLANA: &str = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp";
+/// Whoever pays the fees there, if nothing else is said.
+pub const FEE_PAYER: &str = "FB8JyB1HPQh4WW77RMF9o4B9bcy9NJoCCSSUHfh4jhhP";
 /// Solana devnet in version 1.
 pub const DEVNET_V1: &str = "solana-devnet";
 /// The section of `gateway.toml` in which devnet is settled like the network of the plan.
