@@ -45,7 +45,7 @@ fn bounds(typed: FileChain, span: &Range<usize>, reader: &mut Reader<'_>) -> Opt
         ("gas.tip_max", tip_max.is_some()),
     ] {
         if there {
-            reader.wrong(span.clone(), Mistake::NotOnSolana(key));
+            reader.wrong(span.clone(), Mistake::Meaningless { key, beside: BESIDE });
         }
     }
     let confirmations = within(typed.confirmations, CONFIRMATIONS, (0, CONFIRMATIONS_MAX), reader);
@@ -73,7 +73,9 @@ impl Reader<'_> {
         let text = match typed {
             FileSigner::Env(name) => self.plain(FileSecret::Env(name))?,
             FileSigner::File(path) => self.plain(FileSecret::File(path))?,
-            FileSigner::Keystore(..) => return Err(Mistake::NotOnSolana("keystore")),
+            FileSigner::Keystore(..) => {
+                return Err(Mistake::Meaningless { key: "keystore", beside: BESIDE });
+            }
             FileSigner::Literal => return Err(Mistake::KeyInFile),
             FileSigner::Other => return Err(Mistake::KeyPlace),
         };
@@ -81,6 +83,7 @@ impl Reader<'_> {
     }
 }
 
+const BESIDE: &str = "on a network of this kind";
 /// Two thirds of the stake have voted for the block; none such was ever taken back.
 const CONFIRMATIONS: u64 = 1;
 /// Blocks that make one stay.

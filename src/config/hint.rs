@@ -159,7 +159,6 @@ impl Mistake {
             Self::FeePayerKey(_) => {
                 "it is what solana-keygen writes, or what wallets export: 64 bytes in base58"
             }
-            Self::NotOnSolana(_) => "remove it",
             Self::OneFeePayer => "write one `signer`",
             Self::KeyDigest => "`printf %s KEY | sha256sum` prints them",
             Self::KeyInFile | Self::KeyPlace => {

@@ -241,9 +241,6 @@ pub enum Mistake {
     /// A fee payer's key that cannot be read.
     #[error("the fee payer's key cannot be read")]
     FeePayerKey(#[source] FeePayerKeyError),
-    /// A key of this section that means nothing on Solana.
-    #[error("`{0}` means nothing on Solana")]
-    NotOnSolana(&'static str),
     /// Several signers, and an offer names one fee payer.
     #[error("a Solana network has one fee payer")]
     OneFeePayer,

@@ -51,8 +51,8 @@ impl Client {
 /// A gateway in front of `upstream` that is paid in this mint.
 async fn gateway(upstream: &Upstream, mint: Mint, facilitator: &str) -> Gateway {
     let dir = tempfile::tempdir().unwrap();
-    let (ledger, pay_to, asset) =
-        (dir.path().join("tollgate.db"), Wallet::PAYEE.address(), mint.asset());
+    let (ledger, pay_to) = (dir.path().join("tollgate.db"), Wallet::PAYEE.address());
+    let (network, facts) = mint.network();
     let (ledger, api) = (ledger.display(), upstream.address);
     let text = format!(
         r#"
@@ -64,10 +64,10 @@ async fn gateway(upstream: &Upstream, mint: Mint, facilitator: &str) -> Gateway 
         [ledger]
         url = "sqlite://{ledger}"
 
-        [networks.solana-devnet]
+        [networks.{network}]
         pay_to = "{pay_to}"
         facilitator = "peer"
-        {asset}
+        {facts}
 
         [facilitators.peer]
         {facilitator}
@@ -79,7 +79,7 @@ async fn gateway(upstream: &Upstream, mint: Mint, facilitator: &str) -> Gateway 
         match = "POST /paid"
         upstream = "api"
         price = "$0.05"
-        networks = ["solana-devnet"]
+        networks = ["{network}"]
         "#
     );
     fs::write(dir.path().join(FILE), text).unwrap();
@@ -152,7 +152,7 @@ async fn a_token_2022_mint_is_paid_with() {
 
 #[tokio::test]
 async fn a_transaction_that_nodes_lose_and_that_is_too_old_has_not_moved() {
-    let cluster = Cluster::start(40).await;
+    let cluster = Cluster::start(100).await;
     cluster.fund(Wallet::payer(0), Mint::Usdc, 1_000_000).await;
     let upstream = Upstream::start().await;
     let short = settles_itself(&cluster, ", settle_timeout = \"3s\"");
@@ -165,7 +165,7 @@ async fn a_transaction_that_nodes_lose_and_that_is_too_old_has_not_moved() {
     let named = line.transaction().to_owned();
     assert_eq!(cluster.status_of(&named).await, Value::Null);
 
-    // 192 blocks of 40 ms and a minute between the clocks.
+    // 192 blocks of 100 ms, and a minute between the clocks.
     let released = async || {
         let lines = gateway.ledger().await;
         lines.into_values().find(|line| line.state() == "released")

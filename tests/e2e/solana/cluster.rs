@@ -168,11 +168,13 @@ impl Mint {
         associated(&owner.address(), &self.address(), &self.program())
     }
 
-    /// The lines that name it in a network's section; devnet's USDC is built in.
-    pub(super) fn asset(self) -> String {
+    /// Name of the network that is paid in it, and what must be said of it there: devnet's USDC
+    /// is built in.
+    pub(super) fn network(self) -> (&'static str, String) {
+        let facts = format!("caip2 = \"{DEVNET}\"\nasset = \"{TOKEN_2022_MINT}\"\ndecimals = 6");
         match self {
-            Self::Usdc => String::new(),
-            Self::Token2022 => format!("asset = \"{TOKEN_2022_MINT}\"\ndecimals = 6"),
+            Self::Usdc => ("solana-devnet", String::new()),
+            Self::Token2022 => ("own-coin", facts),
         }
     }
 }
@@ -211,6 +213,7 @@ impl Wallet {
 
 /// Where `tests/run svm` says which node it has built.
 const WHOLE: &str = "TOLLGATE_SVM_NODE";
+const DEVNET: &str = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
 const USDC: &str = "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU";
 /// Nobody has its key.
 pub(super) const TOKEN_2022_MINT: &str = "3ASEB1Fd5cUaXLzuKyGcuu6Z4BfvdQDKK8oP42Foxw3X";
