@@ -21,6 +21,7 @@ const WITHOUT_ALERT: &[(&str, &str)] = &[
         "Solana: 503 before the first payment, and who pays the fees",
         "`/readyz` tells of it; what goes wrong there is in Health",
     ),
+    ("Our own fee payer on Solana", "its balance is looked after by the alert of Our own signers"),
     ("Running it in Kubernetes", "what to set up; what goes wrong there is in Health"),
 ];
 

@@ -278,9 +278,12 @@ fn the_assistants_example_is_told_whole() {
         let declared = terms.declared.bazaar.as_ref().unwrap();
         let holds = jsonschema::draft202012::new(&declared["schema"]).unwrap();
         assert!(holds.is_valid(&declared["info"]), "{declared:#}");
-        let header = encoding::decode(&terms.challenge.header).unwrap();
-        let header: Value = serde_json::from_slice(&header).unwrap();
-        assert_eq!(header["extensions"]["bazaar"], *declared, "there is room for it");
+        // There is no 402 on Solana before it is known who pays the fee.
+        if !terms.offers.is_empty() {
+            let header = encoding::decode(&terms.challenge.header).unwrap();
+            let header: Value = serde_json::from_slice(&header).unwrap();
+            assert_eq!(header["extensions"]["bazaar"], *declared, "there is room for it");
+        }
         assert_eq!(post["responses"]["401"]["$ref"], "#/components/responses/Tollgate401Assistant");
     }
 }

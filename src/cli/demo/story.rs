@@ -10,6 +10,7 @@ use super::KEY;
 use super::gateway::Gateway;
 use super::state::{Source, State};
 use crate::cli::pay::{Answer, Payable, Payment, Request, Wallet};
+use crate::x402::extensions::Extensions;
 use crate::x402::{PaymentRequired, SettleResponse, encoding};
 
 /// The steps, written one after another.
@@ -44,8 +45,11 @@ impl<W: Write> Story<W> {
         self.head(answer)?;
         let terms = answer.headers.get("payment-required").map(header::HeaderValue::as_bytes);
         let json = terms.and_then(|value| encoding::decode(value).ok()).unwrap_or_default();
-        let required = serde_json::from_slice::<PaymentRequired>(&json).ok();
-        writeln!(self.out, "\n   PAYMENT-REQUIRED, decoded:")?;
+        let mut required = serde_json::from_slice::<PaymentRequired>(&json).ok();
+        if let Some(required) = &mut required {
+            required.extensions = Extensions::default();
+        }
+        writeln!(self.out, "\n   PAYMENT-REQUIRED, decoded, without its `extensions`:")?;
         self.json(&required)
     }
 
