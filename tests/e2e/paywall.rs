@@ -51,6 +51,7 @@ async fn a_person_pays_and_sees_the_answer() {
         assert_eq!(told["status"], 402, "{told}");
         assert_eq!((&told["what"], &told["price"]), (&DESCRIPTION.into(), &"$0.05".into()));
         assert_eq!(told["buttons"], serde_json::json!([button]), "{told}");
+        assert_eq!(told["before"], "", "there is a wallet: {told}");
         assert!(!told["header"].as_str().unwrap().is_empty(), "programs can pay as well");
         assert!(told["said"].as_str().unwrap().starts_with("Paid."), "{told}");
         assert!(told["answer"]["image"].as_u64().unwrap() > 100, "{told}");

@@ -5,6 +5,8 @@
   const url = location.href.split('#')[0];
   // A payment whose outcome is open. It outlives a reload, so that nobody pays twice.
   const OPEN = `tollgate:${url}`;
+  const NO_WALLET =
+    'No wallet was found in this browser. A browser wallet or any x402 client can pay.';
 
   const element = (name, text, more = {}) =>
     Object.assign(document.createElement(name), { textContent: text, ...more });
@@ -53,7 +55,10 @@
     if (open) {
       say('A payment was signed here, and its outcome is open. Send it again: it is taken once.');
     } else if (available().length === 0) {
-      say('No wallet was found in this browser. A browser wallet or any x402 client can pay.');
+      say(NO_WALLET);
+    } else if (at('said').textContent === NO_WALLET) {
+      // One has announced itself since.
+      say('');
     }
   }
 

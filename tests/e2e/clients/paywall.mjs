@@ -78,7 +78,7 @@ try {
     status: opened.status(),
     header: opened.headers()["payment-required"] ?? "",
     policy: opened.headers()["content-security-policy"] ?? "",
-    ...told, buttons, said, answer, signed: signed.length, elsewhere, complaints,
+    ...told, before: told.said, buttons, said, answer, signed: signed.length, elsewhere, complaints,
     open: await page.$eval("#again", (element) => !element.hidden),
   }));
 } finally {
