@@ -94,6 +94,8 @@ pub struct Config {
     pub bypasses: Vec<Bypass>,
     /// What is odd, but no mistake.
     pub warnings: Vec<Finding>,
+    /// Documents that routes name.
+    documents: Vec<Watched>,
     /// A digest of each section of [`READ_ONCE`]: the text itself may hold secrets.
     read_once: [B256; READ_ONCE.len()],
     /// A digest of the whole text.
@@ -155,7 +157,7 @@ impl Config {
     pub fn files(&self) -> Vec<Watched> {
         let own = Watched { path: self.origin.clone(), digest: self.digest };
         let others = self.certificates.iter().flat_map(|certificate| certificate.files.clone());
-        std::iter::once(own).chain(others).collect()
+        std::iter::once(own).chain(others).chain(self.documents.clone()).collect()
     }
 
     /// Writes what it means: what each route charges, where it goes and the 402 it would send, and
@@ -220,6 +222,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
         routes,
         bypasses,
         warnings: std::mem::take(&mut reader.warnings),
+        documents: std::mem::take(&mut reader.watched),
     })
 }
 

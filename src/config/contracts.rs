@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use alloy_primitives::keccak256;
 use serde_json::Value;
 use toml::Spanned;
 
 use crate::route::{Contract, Document, Methods, Pattern, Verb};
 
+use super::certificates::Watched;
 use super::mistake::Mistake;
 use super::reader::Reader;
 
@@ -49,6 +51,7 @@ impl Reader<'_> {
             return Ok(Arc::clone(document));
         }
         let text = std::fs::read_to_string(&path).map_err(Mistake::DocumentUnreadable)?;
+        self.watched.push(Watched { path: path.clone(), digest: keccak256(&text) });
         // JSON is YAML.
         let value: Value = serde_yaml_ng::from_str(&text)
             .map_err(|error| Mistake::DocumentText(error.to_string().into()))?;

@@ -11,6 +11,7 @@ use toml::Spanned;
 use crate::route::Document;
 use crate::route::upstream::{Secret, SecretSource};
 
+use super::certificates::Watched;
 use super::file::{FileSecret, Sections};
 use super::finding::Finding;
 use super::mistake::Mistake;
@@ -38,6 +39,8 @@ pub(super) struct Reader<'a> {
     used: BTreeSet<(Kind, Box<str>)>,
     /// Documents of OpenAPI that were read, by path.
     pub(super) documents: BTreeMap<PathBuf, Arc<Document>>,
+    /// Files that a change of them should be noticed of.
+    pub(super) watched: Vec<Watched>,
 }
 
 /// The kinds of sections that others refer to by name.
@@ -84,7 +87,8 @@ impl<'a> Reader<'a> {
     pub(super) fn new(file: &'a Path, text: &'a str, env: Environment<'a>) -> Self {
         let (wrong, warnings) = (Vec::new(), Vec::new());
         let (defined, used, documents) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        Self { file, text, env, wrong, warnings, defined, used, documents }
+        let watched = Vec::new();
+        Self { file, text, env, wrong, warnings, defined, used, documents, watched }
     }
 
     /// Notes a mistake.

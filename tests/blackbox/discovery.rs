@@ -1,10 +1,13 @@
 //! What agents find: the documents over the wire, beside and below the routes.
 
+use std::fs;
+
 use crate::support::client::Answer;
+use crate::support::eventually;
 use crate::support::example::{Demo, gateway};
 use crate::support::facilitator::Facilitator;
 use crate::support::gateway::Gateway;
-use crate::support::plan::Plan;
+use crate::support::plan::{PRICED, Plan};
 use crate::support::upstream::Upstream;
 
 const PAGES: [(&str, &str); 3] = [
@@ -124,4 +127,27 @@ async fn a_browser_that_opens_a_paid_url_gets_a_page_and_everybody_else_the_term
     let off = Plan::to(upstream.address).section("[discovery]\npaywall = \"off\"").start().await;
     let terms = off.ask("GET", "/paid").header("accept", opens).send().await;
     assert_eq!(terms.header("content-type"), "application/json");
+}
+
+#[tokio::test]
+async fn a_changed_document_is_noticed() {
+    let document = |said: &str| {
+        format!(
+            "openapi: 3.1.0\npaths:\n  /ask:\n    post:\n      summary: {said}\n      \
+             responses: {{ '200': {{ description: An answer }} }}\n"
+        )
+    };
+    let upstream = Upstream::start().await;
+    let rest = format!("{PRICED}\nopenapi = \"api.yaml\"");
+    let plan = Plan::to(upstream.address).server("watch = \"on\"");
+    let plan = plan.route("match = \"POST /ask\"", &rest);
+    let first = document("First");
+    let gateway = plan.start_after(|dir| fs::write(dir.join("api.yaml"), first).unwrap()).await;
+    let told = async || {
+        let document = get(&gateway, "/openapi.json").await.json();
+        document["paths"]["/ask"]["post"]["summary"].clone()
+    };
+    assert_eq!(told().await, "First");
+    fs::write(gateway.dir().join("api.yaml"), document("Second")).unwrap();
+    eventually("the new document", async || (told().await == "Second").then_some(())).await;
 }
