@@ -21,7 +21,7 @@ pub use account::{Account, AccountError, Pubkey};
 pub use amount::{AmountError, AtomicAmount};
 pub use evm::{Authorization, Eip712Domain, Form, SignatureError, SignedAuthorization};
 pub use identifier::{Identified, Identifying, PaymentId};
-pub use message::{SettleResponse, SupportedKind, SupportedResponse, VerifyResponse};
+pub use message::{SettleResponse, SupportedKind, SupportedResponse};
 pub use network::{KnownNetwork, NETWORKS, Network, NetworkError};
 pub use offer::{Domains, EvmDomains, Offer, PaymentIdentity};
 pub use payload::{PayloadError, PaymentPayload, Version};

@@ -98,13 +98,6 @@ pub enum PatternFlaw {
     Path(Flaw),
 }
 
-impl Pattern {
-    /// The one path it answers to, for a pattern without parameters and `/*`.
-    pub fn fixed_path(&self) -> Option<String> {
-        self.path.is_fixed().then(|| self.path.to_string())
-    }
-}
-
 impl PathPattern {
     /// Whether it answers to exactly one path.
     pub fn is_fixed(&self) -> bool {

@@ -5,20 +5,6 @@ use serde_json::Value;
 
 use super::svm::{NOBODY, Pubkey};
 
-/// The answer of `POST /verify`. Source: x402 v2 §7.1.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct VerifyResponse {
-    /// Whether the payment could be settled now.
-    pub is_valid: bool,
-    /// Why not; spellings differ between facilitators.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub invalid_reason: Option<String>,
-    /// The payer that the facilitator sees.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payer: Option<String>,
-}
-
 /// The answer of `POST /settle`, and the object of `PAYMENT-RESPONSE`. Source: x402 v2 §5.3.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
