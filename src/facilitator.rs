@@ -18,6 +18,7 @@ use self::simulated::Simulated;
 pub use crate::chain::Sought;
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
+use crate::x402::extensions::Catalogued;
 use crate::x402::{Account, ErrorReason, Network, Offer, PaymentIdentity, Pubkey, Signed, Version};
 
 /// Whoever verifies and settles the payments of a network.
@@ -150,6 +151,8 @@ pub struct Order {
     pub offer: Arc<Offer>,
     /// What the client signed; its signature has been proven.
     pub payment: Signed,
+    /// What whoever settles may tell a catalogue of it.
+    pub catalogued: Option<Arc<Catalogued>>,
 }
 
 impl Order {

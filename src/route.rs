@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::clock::UnixMillis;
+use crate::x402::extensions::Catalogued;
 use crate::x402::{AtomicAmount, Identifying, Offer, Pubkey, Resource};
 
 mod body;
@@ -251,6 +252,8 @@ pub struct OfferedBy {
     pub offer: Arc<Offer>,
     /// Decimals of its asset.
     pub decimals: u8,
+    /// What whoever settles may tell a catalogue of it.
+    pub catalogued: Option<Arc<Catalogued>>,
     /// Names of facilitators, the one to ask first before the others. Never empty.
     pub facilitators: Arc<[Arc<str>]>,
     /// The most that one payer may owe on its network when an answer goes out before its money has

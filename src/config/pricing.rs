@@ -111,6 +111,7 @@ impl Pricing<'_> {
         Ok(OfferedBy {
             offer: Arc::new(offer),
             decimals: network.decimals,
+            catalogued: None,
             facilitators: Arc::clone(&network.facilitators),
             risk: risk.transpose()?,
         })

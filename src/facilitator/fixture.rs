@@ -46,7 +46,8 @@ pub(super) fn order_with(nonce: u8, change: impl FnOnce(&mut Offer, &mut Authori
     let hash = offer.evm().unwrap().payments.signing_hash(&authorization);
     let signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
     let payment = SignedAuthorization { authorization, signature, approval: None };
-    Order { version: Version::V2, offer: Arc::new(offer), payment: payment.into() }
+    let (version, offer) = (Version::V2, Arc::new(offer));
+    Order { version, offer, payment: payment.into(), catalogued: None }
 }
 
 /// An order with this nonce in this asset, moved by Permit2 and well signed.
@@ -79,7 +80,7 @@ pub(super) fn on_solana(number: u64) -> Order {
     let offer = Offer { requirements, v1: None, domains: Domains::Svm };
     let bytes = svm::fixture::transaction(svm::fixture::draft(&extra, number)).encode();
     let payment = SvmPayment::decode(&bytes).unwrap().into();
-    Order { version: Version::V2, offer: Arc::new(offer), payment }
+    Order { version: Version::V2, offer: Arc::new(offer), payment, catalogued: None }
 }
 
 /// What an asset costs on a network, with `name` as version 1 calls it.

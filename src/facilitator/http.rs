@@ -217,7 +217,8 @@ impl Http {
             }),
             (Version::V1, None) | (Version::V2, _) => serde_json::to_vec(&Question {
                 x402_version: Version::V2,
-                payment_payload: OutgoingPayload::v2(&offer.requirements, payment),
+                payment_payload: OutgoingPayload::v2(&offer.requirements, payment)
+                    .catalogued(order.catalogued.as_deref()),
                 payment_requirements: Requirements::V2(&offer.requirements),
             }),
         };

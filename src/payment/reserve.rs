@@ -112,8 +112,8 @@ impl Payments {
         }
         let hold = Hold { ledger, identity, exchange, clock, armed: Armed::Yes };
         let Presented { version, offered, payment, id, .. } = presented;
-        let OfferedBy { offer, facilitators, risk, decimals: _ } = offered;
-        let order = Order { version, offer, payment };
+        let OfferedBy { offer, facilitators, risk, catalogued, decimals: _ } = offered;
+        let order = Order { version, offer, payment, catalogued };
         Ok(Reserved { hold, order, facilitators, id, sender, risk })
     }
 

@@ -8,7 +8,7 @@ use super::path::CanonicalPath;
 use super::pattern::PathPattern;
 use super::{Challenge, Declared, FeePayer, FeePayers, Honoured, OfferedBy, ResourceUrl, Terms};
 use crate::clock::UnixMillis;
-use crate::x402::extensions::{Extensions, GasSponsoring};
+use crate::x402::extensions::{Catalogued, Extensions, GasSponsoring};
 use crate::x402::{
     AtomicAmount, Network, Offer, PaymentRequired, PaymentRequiredV1, PaymentRequirementsV1,
     Pubkey, Resource, Version, encoding,
@@ -102,6 +102,11 @@ impl Terms {
         } else {
             ResourceUrl::OfRequest { origin }
         };
+        let catalogued = declared.bazaar.clone();
+        let catalogued = catalogued.map(|bazaar| Catalogued { resource: resource.clone(), bazaar });
+        let catalogued = catalogued.map(Arc::new);
+        let known = |by| OfferedBy { catalogued: catalogued.clone(), ..by };
+        let offers: Vec<OfferedBy> = offers.into_iter().map(known).collect();
         // Whether all fits is found out now, and not when it is known who pays fees.
         let longest: Vec<_> = offers.iter().map(|by| Arc::new(by.offer.paid_by(LONGEST))).collect();
         Challenge::new(&resource, &longest, &declared, PAYMENT_REQUIRED)?;

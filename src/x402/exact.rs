@@ -52,10 +52,14 @@ pub struct OutgoingPermit {
 }
 
 /// What goes along with an outgoing payload.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutgoingExtensions<'a> {
-    eip2612_gas_sponsoring: OutgoingSponsoring<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eip2612_gas_sponsoring: Option<OutgoingSponsoring<'a>>,
+    /// How what is paid for is called, in the words of its 402.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bazaar: Option<&'a serde_json::Value>,
 }
 
 #[derive(Serialize)]
@@ -125,7 +129,7 @@ impl OutgoingExtensions<'_> {
             signature: hex::encode_prefixed(signature),
             version: APPROVAL_VERSION,
         };
-        Some(Self { eip2612_gas_sponsoring: OutgoingSponsoring { info } })
+        Some(Self { eip2612_gas_sponsoring: Some(OutgoingSponsoring { info }), bazaar: None })
     }
 }
 

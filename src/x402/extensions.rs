@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::requirements::Resource;
+
 /// The object `extensions` of a 402. Source: x402 v2 §5.1.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -17,6 +19,15 @@ pub struct Extensions {
     /// How what is paid for is called, for catalogues of paid APIs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bazaar: Option<Value>,
+}
+
+/// What whoever settles may tell a catalogue of paid APIs: what was paid for, and how it is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalogued {
+    /// What is paid for, as its 402 names it.
+    pub resource: Resource,
+    /// The extension `bazaar` of that 402.
+    pub bazaar: Value,
 }
 
 /// That approvals by EIP-2612 are taken. Nothing of it varies.
@@ -45,8 +56,5 @@ impl<'de> Deserialize<'de> for GasSponsoring {
         serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
     }
 }
-
-/// Key of [`GasSponsoring`] among extensions.
-pub const EIP2612_GAS_SPONSORING: &str = "eip2612GasSponsoring";
 
 const DECLARED: &str = include_str!("eip2612_gas_sponsoring.json");

@@ -7,9 +7,10 @@ use serde_json::value::RawValue;
 
 use super::exact::WireExact;
 pub use super::exact::{OutgoingExact, OutgoingExtensions};
+use super::extensions::Catalogued;
 use super::{
     Account, AtomicAmount, ErrorReason, Identified, PaymentRequirements, PaymentRequirementsV1,
-    Signed, encoding,
+    Resource, Signed, encoding,
 };
 
 /// A version of the protocol; on the wire the number 1 or 2.
@@ -166,6 +167,9 @@ pub enum OutgoingPayload<'a> {
     V2 {
         /// Always 2.
         x402_version: Version,
+        /// What is paid for, where a catalogue may be told of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        resource: Option<&'a Resource>,
         /// The offer taken.
         accepted: &'a PaymentRequirements,
         /// What was signed.
@@ -186,7 +190,22 @@ impl<'a> OutgoingPayload<'a> {
     /// A payment in version 2 words.
     pub fn v2(accepted: &'a PaymentRequirements, payment: &'a Signed) -> Self {
         let extensions = payment.evm().and_then(OutgoingExtensions::of);
-        Self::V2 { x402_version: Version::V2, accepted, payload: payment.into(), extensions }
+        let (x402_version, payload) = (Version::V2, payment.into());
+        Self::V2 { x402_version, resource: None, accepted, payload, extensions }
+    }
+
+    /// The same, and what a catalogue may be told; version 1 has no words for it.
+    #[must_use]
+    pub fn catalogued(self, known: Option<&'a Catalogued>) -> Self {
+        match (self, known) {
+            (Self::V2 { x402_version, accepted, payload, extensions, .. }, Some(known)) => {
+                let mut extensions = extensions.unwrap_or_default();
+                extensions.bazaar = Some(&known.bazaar);
+                let (resource, extensions) = (Some(&known.resource), Some(extensions));
+                Self::V2 { x402_version, resource, accepted, payload, extensions }
+            }
+            (same, _) => same,
+        }
     }
 }
 

@@ -43,6 +43,7 @@ pub(super) fn terms() -> Terms {
     let by = |offer| OfferedBy {
         offer: Arc::new(offer),
         decimals: 6,
+        catalogued: None,
         facilitators: names(),
         risk: None,
     };

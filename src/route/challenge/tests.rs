@@ -48,6 +48,7 @@ fn offered(network: &str) -> OfferedBy {
     OfferedBy {
         offer: Arc::new(Offer { requirements, v1: Some(v1), domains }),
         decimals: known.decimals,
+        catalogued: None,
         facilitators: [Arc::from("dev")].into(),
         risk: None,
     }

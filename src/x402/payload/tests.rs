@@ -78,6 +78,17 @@ fn what_is_sent_on_reads_back_the_same() {
     let accepted: PaymentRequirements = serde_json::from_value(value["accepted"].clone()).unwrap();
     let sent = serde_json::to_vec(&OutgoingPayload::v2(&accepted, &read.payment)).unwrap();
     assert_eq!(PaymentPayload::from_json(&sent).unwrap(), read);
+
+    // Whoever settles may tell a catalogue what was paid for.
+    let (url, description) = ("https://api.example.com/a".into(), Box::default());
+    let resource = Resource { url, description, mime_type: Box::default() };
+    let known = Catalogued { resource, bazaar: serde_json::json!({ "info": {} }) };
+    let told = OutgoingPayload::v2(&accepted, &read.payment).catalogued(Some(&known));
+    let told = serde_json::to_value(&told).unwrap();
+    assert_eq!(told["resource"]["url"], "https://api.example.com/a");
+    assert_eq!(told["extensions"]["bazaar"], known.bazaar);
+    let same = serde_json::to_vec(&OutgoingPayload::v2(&accepted, &read.payment).catalogued(None));
+    assert_eq!(same.unwrap(), sent);
 }
 
 const PERMIT: &str = r#"{"x402Version":2,"payload":{"permit2Authorization":{"from":"0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65","permitted":{"token":"0x036CbD53842c5426634e7929541eC2318f3dCF7e","amount":"1000"},"spender":"0x402085c248EeA27D92E8b30b2C58ed07f9E20001","nonce":"9","deadline":"1795246440","witness":{"to":"0x90F79bf6EB2c4f870365E785982E1f101E93b906","validAfter":"0"}},"signature":"0x0f17"},"accepted":{"scheme":"exact","network":"eip155:84532","amount":"1000","asset":"0x036CbD53842c5426634e7929541eC2318f3dCF7e","payTo":"0x90F79bf6EB2c4f870365E785982E1f101E93b906"},"extensions":{"eip2612GasSponsoring":{"info":{"version":"1","from":"0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65","asset":"0x036CbD53842c5426634e7929541eC2318f3dCF7e","spender":"0x000000000022D473030F116dDEE9F6B43aC78BA3","amount":"1000","nonce":"3","deadline":"1795246440","signature":"0x0f18"}}}}"#;
