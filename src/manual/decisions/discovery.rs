@@ -30,6 +30,12 @@
 //! with several methods declares nothing: the 402 is the same for all of them, and the extension
 //! names one.
 //!
+//! # Whoever settles gets resource and `bazaar` from us
+//!
+//! Catalogues are filled by facilitators out of the payments that they settle. A client echoes both,
+//! or not, or changes them; so they are never taken from the client: a payment that is sent on
+//! carries the route's own.
+//!
 //! # The page is for whoever opens a URL
 //!
 //! Browsers name `text/html` when they open a URL; scripts, SDKs and `curl` do not. Only `GET` and
