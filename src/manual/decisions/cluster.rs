@@ -53,5 +53,4 @@
 //!
 //! `tests/e2e/solana.mjs` is LiteSVM, whose runtime and programs are those of validators, from npm
 //! in seconds, behind as much JSON-RPC as is asked for. What it has not is other nodes' opinions:
-//! those are in `chain/svm/tests`. `tests/e2e/svm-node`, a whole node of surfpool, is half an hour
-//! of compiling; `tests/run svm` builds it.
+//! those are in `chain/svm/tests`. A whole node is an hour of compiling.

@@ -1,6 +1,6 @@
 //! A Solana node with mints, wallets and play money, and a published facilitator on it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::Command;
 
 use alloy_primitives::hex;
@@ -32,22 +32,10 @@ pub(super) enum Mint {
 pub(super) struct Wallet(u8);
 
 impl Cluster {
-    /// Starts a node with slots of this length: ours, or the whole one that [`WHOLE`] names. The
-    /// fee payers have SOL.
+    /// Starts a node with slots of this length. The fee payers have SOL.
     pub(super) async fn start(slot_ms: u64) -> Self {
-        let mut node = match std::env::var_os(WHOLE) {
-            Some(binary) => {
-                let mut whole = Command::new(binary);
-                whole.args(free_ports().map(|port| port.to_string()));
-                whole
-            }
-            None => {
-                let mut ours = Command::new(install::file(NODE));
-                ours.arg(install::file("solana.mjs"));
-                ours
-            }
-        };
-        node.arg(slot_ms.to_string());
+        let mut node = Command::new(install::file(NODE));
+        node.arg(install::file("solana.mjs")).arg(slot_ms.to_string());
         let (node, address) = Process::listening(&mut node, "listening on ");
         let _ = rustls::crypto::ring::default_provider().install_default();
         let cluster = Self { _node: node, address, http: reqwest::Client::new() };
@@ -143,12 +131,6 @@ impl Cluster {
     }
 }
 
-/// Two ports at which nothing listens now.
-fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
-}
-
 impl Mint {
     fn address(self) -> Pubkey {
         match self {
@@ -211,8 +193,6 @@ impl Wallet {
     }
 }
 
-/// Where `tests/run svm` says which node it has built.
-const WHOLE: &str = "TOLLGATE_SVM_NODE";
 const DEVNET: &str = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
 const USDC: &str = "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU";
 /// Nobody has its key.
