@@ -32,9 +32,9 @@
 //!
 //! # Whoever settles gets resource and `bazaar` from us
 //!
-//! Catalogues are filled by facilitators out of the payments that they settle. A client echoes both,
-//! or not, or changes them; so they are never taken from the client: a payment that is sent on
-//! carries the route's own.
+//! Catalogues are filled by facilitators out of the payments that they settle. A client echoes
+//! both, or not, or changes them; so they are never taken from the client: a payment that is sent
+//! on carries the route's own.
 //!
 //! # The page is for whoever opens a URL
 //!
