@@ -1,6 +1,5 @@
 //! `tollgate init`: a `gateway.toml` to start from, out of a document of OpenAPI.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::config::{Config, ConfigError};
-use crate::route::{Document, DocumentError, Pattern, Verb};
+use crate::route::{Document, DocumentError, Pattern, Verb, same_shape};
 
 /// What may be typed after `tollgate init`.
 #[derive(Args, Debug)]
@@ -122,16 +121,13 @@ struct Route {
 impl Routes {
     fn of(document: &Document) -> Self {
         let mut routes = Self { good: Vec::new(), left: Vec::new() };
-        let mut shapes: BTreeSet<String> = BTreeSet::new();
         for (path, verb, operation) in document.operations() {
             let pattern = format!("{} {path}", verb.name());
-            let shape =
-                pattern.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
-            let shape = shape.collect::<Vec<_>>().join("/");
+            let taken = routes.good.iter().any(|known| same_shape(&known.pattern, &pattern));
             let why = match (verb, pattern.parse::<Pattern>()) {
                 (Verb::Head | Verb::Options, _) => "the gateway answers it by itself".to_owned(),
                 (_, Err(error)) => error.to_string(),
-                (_, Ok(_)) if !shapes.insert(shape) => "another path is as good".to_owned(),
+                (_, Ok(_)) if taken => "another path is as good".to_owned(),
                 (_, Ok(_)) => {
                     routes.good.push(Route::of(pattern, &operation, document));
                     continue;

@@ -13,7 +13,7 @@ use self::answers::Answers;
 use self::gather::Gathered;
 use super::{HOW_TO_PAY, Told};
 use crate::route::pattern::{End, PathPattern, Segment};
-use crate::route::{Methods, Route, Verb};
+use crate::route::{Methods, Route, Verb, same_shape};
 
 /// The document. Source: OpenAPI 3.1.
 pub(super) fn document(told: Told<'_>) -> Value {
@@ -23,6 +23,10 @@ pub(super) fn document(told: Told<'_>) -> Value {
     for route in told.routes {
         for verb in verbs(route) {
             let words = route.contract.as_ref().and_then(|contract| contract.words(verb));
+            if route.contract.is_some() && words.is_none() {
+                // The document has no such operation.
+                continue;
+            }
             let template = template(route, words.as_ref().map(|(path, _)| *path));
             let (path, item) = paths.at(&template);
             let operation = words.and_then(|(own, words)| {
@@ -58,17 +62,13 @@ pub(super) fn document(told: Told<'_>) -> Value {
     })
 }
 
-/// The operations of a route: those of its document where it has one.
-fn verbs(route: &Route) -> Vec<Verb> {
-    let served = |verb: &Verb| match route.pattern.methods {
+/// The methods that a route is told with.
+fn verbs(route: &Route) -> impl Iterator<Item = Verb> {
+    let methods = route.pattern.methods;
+    Verb::ALL.into_iter().filter(move |verb| match methods {
         Methods::Any => !matches!(verb, Verb::Head | Verb::Options),
         Methods::Listed(set) => set.has(*verb),
-    };
-    let known = |verb: &Verb| match &route.contract {
-        Some(contract) => contract.words(*verb).is_some(),
-        None => true,
-    };
-    Verb::ALL.into_iter().filter(served).filter(known).collect()
+    })
 }
 
 /// The route's path as OpenAPI writes it: `/*` is a parameter.
@@ -93,8 +93,7 @@ struct Paths(Vec<(String, Map<String, Value>)>);
 impl Paths {
     /// How a path is written, and its operations.
     fn at(&mut self, template: &str) -> (String, &mut Map<String, Value>) {
-        let alike = |known: &String| nameless(known) == nameless(template);
-        let at = match self.0.iter().position(|(known, _)| alike(known)) {
+        let at = match self.0.iter().position(|(known, _)| same_shape(known, template)) {
             Some(at) => at,
             None => {
                 self.0.push((template.to_owned(), Map::new()));
@@ -120,11 +119,6 @@ impl Paths {
         let paths = self.0.into_iter().map(|(path, item)| (path, Value::Object(item)));
         Value::Object(paths.collect())
     }
-}
-
-/// A path with its parts all called the same.
-fn nameless(path: &str) -> Vec<&str> {
-    path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }).collect()
 }
 
 /// The names of a path's parts, from the left.

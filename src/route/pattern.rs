@@ -286,6 +286,14 @@ impl fmt::Display for PathPattern {
     }
 }
 
+/// Whether two paths as they are written differ at most in the names of their parameters.
+pub fn same_shape(one: &str, other: &str) -> bool {
+    let is_param = |part: &str| part.starts_with('{');
+    let alike = |(one, other): (&str, &str)| one == other || (is_param(one) && is_param(other));
+    one.split('/').count() == other.split('/').count()
+        && one.split('/').zip(other.split('/')).all(alike)
+}
+
 /// Bytes of a pattern.
 pub const PATTERN_BYTES_MAX: usize = 1024;
 

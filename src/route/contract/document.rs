@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{Body, Contract, Needed, Operation, Parameter, Place, compiled};
-use crate::route::{PathPattern, Verb};
+use crate::route::{PathPattern, Verb, same_shape};
 
 /// A document of OpenAPI 3.0 or 3.1.
 #[derive(Clone, Debug)]
@@ -254,14 +254,6 @@ fn needed(typed: &Value) -> Needed {
         Some(Value::Bool(true)) => Needed::Always,
         _ => Needed::Not,
     }
-}
-
-/// Whether two paths differ at most in the names of their parts.
-fn same_shape(one: &str, other: &str) -> bool {
-    let bare = |part: &'_ str| part.starts_with('{');
-    let alike = |(one, other): (&str, &str)| one == other || (bare(one) && bare(other));
-    one.split('/').count() == other.split('/').count()
-        && one.split('/').zip(other.split('/')).all(alike)
 }
 
 /// Makes of 3.0's schemas those of 3.1: `nullable`, and bounds that are excluded by a word.
