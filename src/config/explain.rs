@@ -82,8 +82,15 @@ fn found(config: &Config) -> String {
         Serve::Off => "find no documents".to_owned(),
         Serve::Always => format!("find {}", pages.join(", ")),
         Serve::UnlessRouted => {
-            let (open, routed): (Vec<_>, Vec<_>) =
-                pages.into_iter().partition(|page| !is_routed(config, page));
+            // The routes were put into a table before, and did not clash.
+            let table = RouteTable::new(config.routes.clone()).ok();
+            let is_routed = |page: &&str| {
+                let path = CanonicalPath::new(page.as_bytes()).ok();
+                let found = table.as_ref().zip(path);
+                let found = found.map(|(table, path)| table.find(&Method::GET, None, &path));
+                !matches!(found, None | Some(Found::Nothing))
+            };
+            let (routed, open): (Vec<_>, Vec<_>) = pages.into_iter().partition(is_routed);
             let open = if open.is_empty() { "nothing".to_owned() } else { open.join(", ") };
             match &*routed {
                 [] => format!("find {open}"),
@@ -91,14 +98,6 @@ fn found(config: &Config) -> String {
             }
         }
     }
-}
-
-fn is_routed(config: &Config, path: &str) -> bool {
-    let table = RouteTable::new(config.routes.clone());
-    let path = CanonicalPath::new(path.as_bytes());
-    let found =
-        table.ok().zip(path.ok()).map(|(table, path)| table.find(&Method::GET, None, &path));
-    !matches!(found, None | Some(Found::Nothing))
 }
 
 /// How long payments are kept.
@@ -122,9 +121,8 @@ fn the_terms(config: &Config, terms: &Terms, out: &mut impl Write) -> io::Result
                 && network.pay_to == offer.pay_to
                 && network.transfer.method() == offered.offer.method()
         });
-        let (name, decimals) =
-            network.map_or(("", 0), |network| (&*network.name, network.decimals));
-        let price = offer.amount.to_decimal(decimals);
+        let name = network.map_or("", |network| &*network.name);
+        let price = offer.amount.to_decimal(offered.decimals);
         row(out, "price", &format!("${price} on {name} ({})", offer.network))?;
         let asset = offer.asset;
         let asset_name = offer
@@ -143,7 +141,7 @@ fn the_terms(config: &Config, terms: &Terms, out: &mut impl Write) -> io::Result
             row(out, if at == 0 { "  by" } else { "  else by" }, &facilitator(config, name))?;
         }
         if let Some(risk) = offered.risk {
-            let most = risk.to_decimal(decimals);
+            let most = risk.to_decimal(offered.decimals);
             row(out, "  at risk", &format!("up to ${most} of each payer, answered first"))?;
         }
     }
