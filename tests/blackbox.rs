@@ -10,7 +10,6 @@ mod bundled;
 mod bypass;
 mod discovery;
 mod hang_ups;
-mod hostile;
 mod init;
 mod limits;
 mod names;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::refusals::refused;
+use crate::blackbox::refusals::refused;
 use crate::support::client::Answer;
 use crate::support::facilitator::{Facilitator, Habit, Pour};
 use crate::support::gateway::Gateway;
