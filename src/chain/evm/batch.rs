@@ -318,7 +318,7 @@ impl Inner {
 
     async fn fees(&self) -> Result<Fees, Fault> {
         let head = self.heads.fresh().await?;
-        Fees::quote(head.base_fee, head.tip, self.bounds.caps)
+        Fees::quote(head.base_fee, head.tip, self.bounds.caps.of_payments())
             .map_err(|dear| fault("gas is too dear").caused_by(dear))
     }
 }

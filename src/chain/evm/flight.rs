@@ -130,9 +130,10 @@ impl Inner {
     async fn push(&self, flight: &mut Flight, count: u64) {
         let caps = self.bounds.caps;
         let head = self.heads.fresh().await.ok();
-        let now = head.and_then(|head| Fees::quote(head.base_fee, head.tip, caps).ok());
-        flight.push(&self.rpc, |fees| fees.raised(now, caps)).await;
-        flight.fill(&self.rpc, count, |fees| fees.raised(now, caps)).await;
+        let ours = caps.of_payments();
+        let now = head.and_then(|head| Fees::quote(head.base_fee, head.tip, ours).ok());
+        flight.push(&self.rpc, |fees| fees.raised(now, ours)).await;
+        flight.fill(&self.rpc, count, |fees| fees.raised_to(now, caps)).await;
     }
 }
 
