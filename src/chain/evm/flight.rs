@@ -9,8 +9,9 @@ use super::lane::Flight;
 use super::reader::receipt_of;
 use super::receipt::Receipt;
 use super::rpc::{Ask, hash, quantity};
+use crate::chain::fault;
 use crate::clock::steady;
-use crate::fault::{Fault, Retry, Side};
+use crate::fault::Fault;
 
 /// How a transaction ended.
 #[derive(Debug)]
@@ -135,10 +136,6 @@ impl Inner {
         flight.push(&self.rpc, |fees| fees.raised(now, ours)).await;
         flight.fill(&self.rpc, count, |fees| fees.raised_to(now, caps)).await;
     }
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// Whether a receipt is still true.

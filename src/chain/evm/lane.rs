@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::fees::{Fees, Market};
 use super::payment::Call;
 use super::rpc::{Ask, Rpc, Taken, quantity};
+use crate::chain::fault;
 use crate::clock::steady;
 use crate::fault::{Fault, Retry, Side};
 
@@ -266,10 +267,6 @@ impl Drop for Flight {
     fn drop(&mut self) {
         self.lane.flying.lock().remove(&self.nonce);
     }
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// More than the one of a signer with nothing under way.
