@@ -22,8 +22,8 @@ use crate::chain::fault;
 use crate::clock::steady;
 use crate::fault::{Fault, Retry, Side};
 
-/// The nodes of one chain. None is asked anything before it has said that it is on that chain: what
-/// is true on another one would be believed here, where the same contracts stand at the same places.
+/// The nodes of one chain. None is asked anything before it has said that it is on that chain:
+/// where the same contracts stand at the same places, another chain's word would be believed.
 pub(in crate::chain) struct Rpc {
     endpoints: Box<[Endpoint]>,
     home: Home,

@@ -42,7 +42,8 @@ pub enum Traced {
 }
 
 impl Reader {
-    /// A reader of the chain with this id that believes what is `confirmations` blocks deep, the block itself counted.
+    /// A reader of the chain with this id that believes what is `confirmations` blocks deep, the
+    /// block itself counted.
     ///
     /// # Errors
     /// The HTTP client cannot be built.
