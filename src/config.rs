@@ -38,6 +38,7 @@ use std::sync::Arc;
 use alloy_primitives::{B256, keccak256};
 
 use crate::access::Bypass;
+use crate::bounded;
 use crate::discovery::About;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit;
@@ -108,7 +109,7 @@ impl Config {
     /// # Errors
     /// The file cannot be read, or holds mistakes.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        match std::fs::read_to_string(path) {
+        match bounded::read_text(path) {
             Ok(text) => Self::parse(&text, path, &|name| std::env::var(name).ok()),
             Err(error) => {
                 let mistake = Mistake::Unreadable(error);

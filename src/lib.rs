@@ -23,12 +23,14 @@
 //! | [`refusal`] | every way of saying no |
 //! | [`fault`] | everything that breaks |
 //! | [`metric`] | one row of what is counted |
+//! | [`bounded`] | files that an operator names, within a bound |
 //! | [`digest`] | SHA-256, compared in constant time |
 //! | [`clock`] | the only clock |
 //! | `worker` | the bundled image service; knows nothing of payments |
 //! | [`manual`] | how it works, how it is run, why it is so |
 
 pub mod access;
+pub mod bounded;
 pub mod chain;
 pub mod cli;
 pub mod clock;

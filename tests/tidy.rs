@@ -6,6 +6,7 @@ use std::path::PathBuf;
 /// Each module of `src/` and the modules it may use. A row names only rows above it.
 const LAYERS: &[(&str, &[&str])] = &[
     ("x402", &[]),
+    ("bounded", &[]),
     ("digest", &[]),
     ("metric", &[]),
     ("clock", &["x402"]),
@@ -14,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("limit", &["clock"]),
     ("access", &["digest"]),
     ("route", &["x402", "clock", "limit", "refusal"]),
-    ("chain", &["x402", "clock", "fault"]),
+    ("chain", &["x402", "bounded", "clock", "fault"]),
     ("facilitator", &["x402", "clock", "fault", "chain"]),
     ("ledger", &["x402", "digest", "clock", "fault"]),
     ("payment", &["x402", "digest", "clock", "fault", "refusal", "route", "facilitator", "ledger"]),
@@ -25,6 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "config",
         &[
             "x402",
+            "bounded",
             "digest",
             "access",
             "limit",
@@ -42,8 +44,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "config", "server", "x402", "clock", "fault", "chain", "ledger", "payment", "route",
-            "worker",
+            "config", "server", "x402", "bounded", "clock", "fault", "chain", "ledger", "payment",
+            "route", "worker",
         ],
     ),
     ("manual", &[]),

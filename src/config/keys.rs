@@ -195,7 +195,8 @@ pub const KEYS: &[Key] = keys! {
              refused";
         "gas.fee_max": "price of gas",
             Is("Base `\"5gwei\"`, Polygon `\"2000gwei\"`, else `\"200gwei\"`"),
-            "the most that is offered for gas; beyond it nothing is sent; not on Solana";
+            "the most that is offered for gas, its last ninth only to free a nonce that is held \
+             up; beyond it nothing is sent; not on Solana";
         "gas.tip_max": "price of gas", Is("the same: `\"1gwei\"`, `\"500gwei\"`, `\"10gwei\"`"),
             "the most of it for who builds the block; not on Solana";
         "gas.low": "amount of the chain's coin",

@@ -92,11 +92,13 @@
 //!
 //! `/readyz` says `all signers are low on gas` when every signer has less than `gas.low`; one alone
 //! shows in `tollgate_signer_balance_gwei` and is used last. Send it coins: nothing else helps.
-//! `gas is too dear` in the log: the chain asks for more than `gas.fee_max`, and payments get 503
-//! until it is cheaper or the cap is raised. `a transaction was replaced`: it was in no block for
-//! `replace_after`, and was sent again for an eighth more. `a lost nonce is filled`: the
-//! chain, or an earlier life of the gateway, had left one that held up all behind it; often: a node
-//! forgets transactions. `another program uses the signer's key`:
+//! `gas is too dear` in the log: the chain asks for more than eight ninths of `gas.fee_max`, and
+//! payments get 503 until it is cheaper or the cap is raised; the last ninth is kept for outbidding
+//! what holds up a nonce, so lower the cap only while no payment is under way.
+//! `a transaction was replaced`: it was in no block for `replace_after`, and was sent again for an
+//! eighth more. `a lost nonce is filled`: the chain, or an earlier life of the gateway, had left
+//! one that held up all behind it; often: a node forgets transactions. `another program uses the
+//! signer's key`:
 //! give each gateway a signer of its own; two programs with one key take each other's nonces.
 //! `tollgate_chain_nodes{state="down"}`: nodes that do not answer, are ten blocks behind, or are on
 //! another chain; the others are asked instead.
