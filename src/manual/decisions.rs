@@ -282,6 +282,7 @@ pub mod answers;
 pub mod chain;
 pub mod cluster;
 pub mod discovery;
+pub mod hostile;
 pub mod prices;
 pub mod solana;
 pub mod worker;

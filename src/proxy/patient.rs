@@ -1,5 +1,6 @@
-//! A client connection that may outlast its client: while an answer is copied, what the client does
-//! not take any more is swallowed, so that the answer is read to its end and kept for its return.
+//! A client connection as the proxy sees it. It may outlast its client: while an answer is copied,
+//! what the client does not take any more is swallowed, so that the answer is read to its end and
+//! kept for its return. And it bounds what comes before a request can be judged.
 
 use std::fmt;
 use std::io::{Error, ErrorKind, IoSlice, Result};
@@ -27,19 +28,31 @@ use crate::clock;
 pub(super) struct Patient {
     inner: Stream,
     leash: Arc<Leash>,
+    speaks: Speaks,
+    opening: Opening,
     /// How its exchanges find the leash: pingora hands this through to each session.
     digest: Arc<ProxyDigest>,
     client: Client,
-    /// How long the client may not take a byte.
-    stall_max: Duration,
+    bounds: Bounds,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-/// What a connection does when its client has gone.
+/// What a client may ask of a connection's patience.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How long it may not take a byte, and how long the head of a request may take to come.
+    pub stall_max: Duration,
+    /// Bytes of a head. A little more is answered; whoever sends much more is not.
+    pub head_bytes_max: usize,
+}
+
+/// What a connection and its exchanges tell one another.
 #[derive(Debug, Default)]
 pub(super) struct Leash {
     swallows: AtomicBool,
     gone: AtomicBool,
+    /// The head of a request is here, and its exchange is not over.
+    judging: AtomicBool,
 }
 
 /// While it lives, the connection swallows what its client does not take.
@@ -52,15 +65,76 @@ enum Client {
     Gone { since: Instant },
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speaks {
+    Http1,
+    Http2,
+}
+
+/// What comes before an exchange: on HTTP/1 each head, on HTTP/2 the connection's first bytes.
+/// pingora bounds each pause in it, and not their sum.
+#[derive(Default)]
+struct Opening {
+    bytes: usize,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
 impl Patient {
-    pub(super) fn new(inner: Stream, stall_max: Duration) -> Self {
+    pub(super) fn new(inner: Stream, bounds: Bounds) -> Self {
         let leash = Arc::new(Leash::default());
         let found = Box::new(Arc::clone(&leash));
         // An answer that nobody has sent, around the place for what is ours.
         let head = ResponseHeader::from(http::Response::new(()).into_parts().0);
         let digest = Arc::new(ProxyDigest::new(Box::new(head), Some(found)));
         let (client, stalled) = (Client::Here, None);
-        Self { inner, leash, digest, client, stall_max, stalled }
+        let speaks = match inner.selected_alpn_proto() {
+            Some(ALPN::H2) => Speaks::Http2,
+            _ => Speaks::Http1,
+        };
+        let opening = Opening::default();
+        Self { inner, leash, speaks, opening, digest, client, bounds, stalled }
+    }
+
+    /// Ends the connection of a client whose request does not come to its point; `read` is what
+    /// has come of it now.
+    fn bounded(
+        &mut self,
+        context: &mut Context<'_>,
+        read: Poll<Result<usize>>,
+    ) -> Poll<Result<usize>> {
+        let (begun, bytes_max) = match self.speaks {
+            Speaks::Http2 if self.opening.bytes >= HTTP2_PREFACE_BYTES => return read,
+            Speaks::Http2 => (true, usize::MAX),
+            Speaks::Http1 => {
+                (self.opening.bytes > 0, self.bounds.head_bytes_max.saturating_mul(ROOM))
+            }
+        };
+        match read {
+            Poll::Ready(Ok(bytes)) => {
+                // What comes with the end of a head may be the beginning of a long body.
+                let too_long = self.opening.bytes > bytes_max;
+                self.opening.bytes = self.opening.bytes.saturating_add(bytes);
+                match too_long {
+                    true => Poll::Ready(Err(Error::other("the head of a request is too long"))),
+                    false => read,
+                }
+            }
+            Poll::Pending if begun => {
+                let wait_max = self.bounds.stall_max;
+                let deadline = || Box::pin(tokio::time::sleep(wait_max));
+                let deadline = self.opening.deadline.get_or_insert_with(deadline);
+                ready!(deadline.as_mut().poll(context));
+                Poll::Ready(Err(ErrorKind::TimedOut.into()))
+            }
+            read => read,
+        }
+    }
+
+    /// What came before an exchange is over once it runs.
+    fn opened(&mut self) {
+        if self.opening.bytes > 0 && self.leash.is_judging() {
+            self.opening = Opening::default();
+        }
     }
 
     /// Makes of what became of a write what the proxy shall believe; `taken` is what it hears when
@@ -79,7 +153,7 @@ impl Patient {
             written if !self.leash.swallows.load(Ordering::Relaxed) => written,
             Poll::Ready(Err(_)) => self.left(taken),
             Poll::Pending => {
-                let stall_max = self.stall_max;
+                let stall_max = self.bounds.stall_max;
                 let stalled = || Box::pin(tokio::time::sleep(stall_max));
                 ready!(self.stalled.get_or_insert_with(stalled).as_mut().poll(context));
                 self.left(taken)
@@ -115,6 +189,20 @@ impl Leash {
         digest.user_data.as_ref()?.downcast_ref::<Arc<Self>>().cloned()
     }
 
+    /// A request is here and can be judged, however long that takes.
+    pub(super) fn judge(self: &Arc<Self>) {
+        self.judging.store(true, Ordering::Relaxed);
+    }
+
+    /// Its exchange is over; another head may come.
+    pub(super) fn rest(&self) {
+        self.judging.store(false, Ordering::Relaxed);
+    }
+
+    fn is_judging(&self) -> bool {
+        self.judging.load(Ordering::Relaxed)
+    }
+
     /// From now on the connection swallows what its client does not take.
     pub(super) fn swallow(self: &Arc<Self>) -> Swallowing {
         self.swallows.store(true, Ordering::Relaxed);
@@ -141,7 +229,13 @@ impl AsyncRead for Patient {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
+        let before = buffer.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        if !self.leash.is_judging() {
+            let bytes = buffer.filled().len().saturating_sub(before);
+            return self.bounded(context, read.map_ok(|()| bytes)).map_ok(drop);
+        }
+        self.opened();
         match read {
             // Who resets its connection has left as one who closes it: what runs is not ended.
             Poll::Ready(Err(_)) if self.leash.swallows.load(Ordering::Relaxed) => {
@@ -158,6 +252,7 @@ impl AsyncWrite for Patient {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
+        self.opened();
         if let Some(told) = self.after_it_left(bytes.len()) {
             return told;
         }
@@ -186,6 +281,7 @@ impl AsyncWrite for Patient {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
+        self.opened();
         let bytes = pieces.iter().map(|piece| piece.len()).sum();
         if let Some(told) = self.after_it_left(bytes) {
             return told;
@@ -268,3 +364,9 @@ impl fmt::Debug for Patient {
 /// How long an answer is read on for a client that has gone: as long as it would be kept. Each
 /// pause of the upstream is bounded by the route's own timeout.
 const GONE_WAIT_MAX: Duration = Duration::from_secs(600);
+
+/// `PRI * HTTP/2.0` and what belongs to it.
+const HTTP2_PREFACE_BYTES: usize = 24;
+
+/// How many times as long as a head may be what is read of one, so that it can be refused in words.
+const ROOM: usize = 2;
