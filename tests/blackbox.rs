@@ -30,6 +30,6 @@ mod shapes;
 mod shared;
 mod shutdown;
 mod solana;
-mod tls;
+pub mod tls;
 mod unpaid;
 mod upstream;

@@ -5,3 +5,13 @@
 //! or forwarded exactly as it was judged.
 
 mod facilitators;
+mod framing;
+mod fuzz;
+mod http2;
+mod lines;
+mod payments;
+mod pipelined;
+mod promises;
+mod slow;
+mod spellings;
+mod walks;
