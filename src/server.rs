@@ -26,7 +26,9 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as channel};
 
-use crate::config::Config;
+use crate::clock::Clock;
+use crate::config::{Config, NetworkSettings};
+use crate::dashboard::{Dashboard, Money};
 use crate::fault::Fault;
 use crate::ledger::Ledger;
 use crate::observe::Metrics;
@@ -117,7 +119,8 @@ async fn run(
         encrypted.transpose().map_err(|error| setting("TLS cannot be set up", *error))?;
     let serving = public.serve("gateway", door, encrypted, (stopped.clone(), traffic));
     let (reloads, requests) = mpsc::channel(1);
-    let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready, reloads));
+    let dashboard = dashboard(&config, payments.ledger());
+    let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready, reloads, dashboard));
     let shown = admin.serve("admin", app, None, (stopped, traffic));
     let (grace, occasions) = (config.server.grace, Occasions::new(&config, requests)?);
     let (now, upstreams) = (house.now, house.upstreams);
@@ -142,6 +145,20 @@ async fn run(
     payments.answers().close().await;
     house.workers.stop().await;
     Ok(metrics)
+}
+
+/// The page for operators, if there is one.
+fn dashboard(config: &Config, ledger: &Ledger) -> Option<Dashboard> {
+    let money = |network: &NetworkSettings| Money {
+        network: network.network.clone(),
+        asset: network.asset,
+        name: network.name.clone(),
+        decimals: network.decimals,
+        explorer: network.explorer.clone(),
+        worth: network.worth,
+    };
+    let monies = config.networks.values().map(money).collect();
+    Some(Dashboard::new(config.dashboard?, monies, ledger.clone(), Clock::System))
 }
 
 /// The proxy, behind its counted door.

@@ -4,6 +4,7 @@ mod assistant;
 mod chain;
 #[cfg(feature = "models")]
 mod cutouts;
+mod dashboard;
 mod install;
 mod own;
 mod payer;

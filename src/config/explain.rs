@@ -68,6 +68,10 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
     }
     row(out, "public URL", server.public_url.as_deref().unwrap_or("none: no route is priced"))?;
     row(out, "agents", &found(config))?;
+    if config.dashboard.is_some() {
+        let page = format!("http://{}{}", server.admin, crate::dashboard::PATH);
+        row(out, "dashboard", &page)?;
+    }
     row(out, "ledger", &format!("{}; {}", config.ledger, kept(config)))?;
     let limit =
         |rate: Option<_>| rate.map_or("off".to_owned(), |rate: Rate| format!("{rate} by address"));

@@ -55,6 +55,8 @@ pub(super) struct FileConfig {
     #[serde(default)]
     pub(super) discovery: FileDiscovery,
     #[serde(default)]
+    pub(super) dashboard: FileDashboard,
+    #[serde(default)]
     pub(super) networks: Sections<FileNetwork>,
     #[serde(default)]
     pub(super) facilitators: Sections<FileFacilitator>,
@@ -128,6 +130,12 @@ pub(super) struct FileDiscovery {
     pub(super) title: Option<Box<str>>,
     #[serde(default)]
     pub(super) description: Box<str>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileDashboard {
+    pub(super) token: Option<Spanned<FileSecret>>,
 }
 
 #[derive(Default, Deserialize)]

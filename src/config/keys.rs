@@ -134,6 +134,10 @@ pub const KEYS: &[Key] = keys! {
         "description": "text", Is(r#"`""`"#),
             "what it is, in a few sentences";
     }
+    "[dashboard]" {
+        "token": "secret", Nothing,
+            "16 characters or more: who knows it sees the money at `/dashboard` of `admin`";
+    }
     "[networks.NAME]" {
         "pay_to": "address", Required,
             "who is paid: hex, where mixed case must be its checksum, or base58 on Solana";

@@ -281,6 +281,7 @@
 pub mod answers;
 pub mod chain;
 pub mod cluster;
+pub mod dashboard;
 pub mod discovery;
 pub mod prices;
 pub mod solana;
