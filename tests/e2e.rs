@@ -4,6 +4,7 @@ mod assistant;
 mod chain;
 #[cfg(feature = "models")]
 mod cutouts;
+mod grpc;
 mod install;
 mod own;
 mod payer;
