@@ -6,6 +6,7 @@ mod chain;
 mod cutouts;
 mod grpc;
 mod install;
+mod openapi;
 mod own;
 mod payer;
 mod paywall;
