@@ -22,7 +22,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header;
+use http::{HeaderMap, header};
 use ipnet::IpNet;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -238,6 +238,19 @@ impl ProxyHttp for Gateway {
     ) -> pingora::Result<Option<Duration>> {
         if let Some(keeping) = &mut exchange.keeping {
             keeping.received(body.as_deref().unwrap_or_default(), last);
+        }
+        Ok(None)
+    }
+
+    /// What an upstream may not say in its head it may not say behind its body either.
+    async fn response_trailer_filter(
+        &self,
+        _: &mut Session,
+        trailers: &mut HeaderMap,
+        _: &mut Exchange,
+    ) -> pingora::Result<Option<Bytes>> {
+        for name in inspect::ours_alone(trailers) {
+            trailers.remove(&name);
         }
         Ok(None)
     }

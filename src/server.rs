@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pingora::apps::HttpServerOptions;
 use pingora::apps::http_app::HttpServer;
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
@@ -171,6 +172,10 @@ fn door(gateway: Gateway, config: &Config) -> Door {
     };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
     proxy.handle_init_modules();
+    let mut options = HttpServerOptions::default();
+    options.h2c = true;
+    options.h2_idle_timeout = Some(config.server.keepalive);
+    proxy.server_options = Some(options);
     Door::new(proxy, config.server.connections_max.get(), config.server.client_timeout)
 }
 

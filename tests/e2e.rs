@@ -5,7 +5,9 @@ mod chain;
 #[cfg(feature = "models")]
 mod cutouts;
 mod dashboard;
+mod grpc;
 mod install;
+mod openapi;
 mod own;
 mod payer;
 mod paywall;

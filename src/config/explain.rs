@@ -12,7 +12,7 @@ use crate::facilitator::chain::{self, RpcUrl, evm, svm};
 use crate::facilitator::http::Auth;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
-use crate::route::upstream::{Bundled, Kind, Tls, Upstream, Work};
+use crate::route::upstream::{Bundled, Http, Kind, Tls, Upstream, Work};
 use crate::route::{
     BodyRules, CanonicalPath, Challenge, Charge, Found, Route, RouteTable, Shape, Terms, Tier,
 };
@@ -220,7 +220,11 @@ fn place(upstream: &Upstream) -> String {
                 Tls::Verified => "https",
             };
             let host = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
-            format!("{scheme}://{host}:{port}")
+            let http = match upstream.http {
+                Http::One => "",
+                Http::Two => " by HTTP/2",
+            };
+            format!("{scheme}://{host}:{port}{http}")
         }
         Kind::Bundled { service, work } => bundled(*service, work),
     }

@@ -20,7 +20,7 @@ use crate::discovery::Serve;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
-use crate::route::upstream::Bundled;
+use crate::route::upstream::{Bundled, Http};
 use crate::route::{Pattern, Shape};
 use crate::x402::AssetTransferMethod;
 use crate::x402::network::Worth;
@@ -253,6 +253,7 @@ pub(super) enum FileSwitch {
 pub(super) struct FileUpstream {
     pub(super) url: Option<Text<Origin>>,
     pub(super) bundled: Option<Text<Bundled>>,
+    pub(super) http: Option<Text<Http>>,
     #[serde(default)]
     pub(super) headers: Sections<Spanned<FileSecret>>,
     pub(super) connect_timeout: Option<Text<Timeout>>,

@@ -269,6 +269,8 @@ pub const KEYS: &[Key] = keys! {
             "the API behind the gateway; this or `bundled`";
         "bundled": r#"`"background-removal"`"#, Nothing,
             "a service of this binary, started and watched by the gateway";
+        "http": r#"`"1.1"` or `"2"`"#, Is(r#"`"1.1"`"#),
+            "what is spoken to `url`; gRPC needs 2, WebSockets 1.1";
         "headers.NAME": "secret", Nothing,
             "set on each request";
         "connect_timeout": "time", Is(r#"`"5s"`"#),

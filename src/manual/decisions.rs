@@ -285,4 +285,5 @@ pub mod dashboard;
 pub mod discovery;
 pub mod prices;
 pub mod solana;
+pub mod streams;
 pub mod worker;

@@ -135,6 +135,13 @@
 //! (`/sys/kernel/mm/transparent_hugepage/enabled` says `[always]`), set `MIMALLOC_ALLOW_THP=0`:
 //! else it is twice that.
 //!
+//! # gRPC
+//!
+//! The log has the HTTP status, which is 200 for a call that failed, too: of a priced one `outcome`
+//! says whether it was paid for. `timeout` is the longest pause of the upstream within a call, and
+//! `client_timeout` the client's; a call that is silent for longer needs both raised. What a client
+//! streams counts as one body: `body.max`.
+//!
 //! # Lost log lines
 //!
 //! `tollgate_log_lines_dropped_total` grows when standard output is not read fast enough, and with
