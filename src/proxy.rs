@@ -215,7 +215,8 @@ impl ProxyHttp for Gateway {
         }
         exchange.stages.upstream = exchange.forwarded.map(|then| then.elapsed());
         if let Some(prepaid) = exchange.take_prepaid() {
-            return self.serve(session, exchange, prepaid, head).await;
+            self.serve(session, exchange, prepaid, head).await?;
+            return settle::timed(head, exchange);
         }
         let Some(verified) = exchange.take_held() else {
             return settle::passes(exchange, head);
@@ -226,7 +227,8 @@ impl ProxyHttp for Gateway {
             head.insert_header(header::CACHE_CONTROL, "no-store")?;
             return answer::allow_browsers(head);
         }
-        self.settle(session, exchange, verified, head).await
+        self.settle(session, exchange, verified, head).await?;
+        settle::timed(head, exchange)
     }
 
     fn response_body_filter(

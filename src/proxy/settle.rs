@@ -212,6 +212,11 @@ pub(super) fn passes(exchange: &Exchange, head: &mut ResponseHeader) -> pingora:
     }
 }
 
+/// Tells a payer what took how long.
+pub(super) fn timed(head: &mut ResponseHeader, exchange: &Exchange) -> pingora::Result<()> {
+    head.append_header("server-timing", exchange.stages.server_timing()).map(drop)
+}
+
 fn put_receipts(head: &mut ResponseHeader, receipts: Vec<Receipt>) -> pingora::Result<()> {
     for receipt in receipts {
         head.insert_header(receipt.name, receipt.value)?;
