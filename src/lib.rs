@@ -20,6 +20,7 @@
 //! | [`chain`] | chains that we read and write ourselves |
 //! | [`ledger`] | which payments are held, settling, settled |
 //! | [`observe`] | one line for each exchange, and the counters |
+//! | [`dashboard`] | a page for operators that shows the money |
 //! | [`refusal`] | every way of saying no |
 //! | [`fault`] | everything that breaks |
 //! | [`metric`] | one row of what is counted |
@@ -35,6 +36,7 @@ pub mod chain;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dashboard;
 pub mod digest;
 pub mod discovery;
 pub mod facilitator;

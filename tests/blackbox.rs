@@ -30,6 +30,7 @@ mod shapes;
 mod shared;
 mod shutdown;
 mod solana;
+mod streams;
 pub mod tls;
 mod unpaid;
 mod upstream;

@@ -21,6 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("payment", &["x402", "digest", "clock", "fault", "refusal", "route", "facilitator", "ledger"]),
     ("discovery", &["x402", "digest", "refusal", "route"]),
     ("observe", &["x402", "metric", "clock", "fault", "refusal", "route", "ledger", "payment"]),
+    ("dashboard", &["x402", "digest", "clock", "fault", "ledger"]),
     ("proxy", ALL_ABOVE),
     (
         "config",
@@ -32,6 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "limit",
             "route",
             "discovery",
+            "dashboard",
             "facilitator",
             "ledger",
             "observe",

@@ -160,6 +160,7 @@ impl Mistake {
                 "it is what solana-keygen writes, or what wallets export: 64 bytes in base58"
             }
             Self::OneFeePayer => "write one `signer`",
+            Self::TokenShort { .. } => "`openssl rand -hex 16` prints one",
             Self::KeyDigest => "`printf %s KEY | sha256sum` prints them",
             Self::KeyInFile | Self::KeyPlace => {
                 "write signer = { env = \"NAME\" }, { file = \"PATH\" } or { keystore = \"PATH\", \

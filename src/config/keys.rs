@@ -135,6 +135,10 @@ pub const KEYS: &[Key] = keys! {
         "description": "text", Is(r#"`""`"#),
             "what it is, in a few sentences";
     }
+    "[dashboard]" {
+        "token": "secret", Nothing,
+            "16 characters or more: who knows it sees the money at `/dashboard` of `admin`";
+    }
     "[networks.NAME]" {
         "pay_to": "address", Required,
             "who is paid: hex, where mixed case must be its checksum, or base58 on Solana";
@@ -266,6 +270,8 @@ pub const KEYS: &[Key] = keys! {
             "the API behind the gateway; this or `bundled`";
         "bundled": r#"`"background-removal"`"#, Nothing,
             "a service of this binary, started and watched by the gateway";
+        "http": r#"`"1.1"` or `"2"`"#, Is(r#"`"1.1"`"#),
+            "what is spoken to `url`; gRPC needs 2, WebSockets 1.1";
         "headers.NAME": "secret", Nothing,
             "set on each request";
         "connect_timeout": "time", Is(r#"`"5s"`"#),

@@ -226,6 +226,12 @@ pub enum Mistake {
     /// A secret with nothing in it, or bytes that no header can carry.
     #[error("the secret is empty, or no header can carry it")]
     SecretUnfit,
+    /// A token that somebody may guess. It is not repeated.
+    #[error("the token has less than {min} characters")]
+    TokenShort {
+        /// As many are enough.
+        min: usize,
+    },
     /// A key that passes for free, not written as its digest. It is not repeated.
     #[error("a key is kept as its digest: `sha256:` and 64 hex digits")]
     KeyDigest,

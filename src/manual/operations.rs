@@ -13,9 +13,9 @@
 //! that was renewed is shown to connections that begin within seconds. What runs goes on with what
 //! it began with, streams too; no bucket is refilled where the rate stays. Payments for a price of
 //! before are taken for `price_grace` more.
-//! What is read at the start only (`[server]`, `[ledger]`, `[answers]`, `[networks]`,
-//! `[facilitators]`, bundled services) refuses the whole reload when it has changed, and is named:
-//! restart.
+//! What is read at the start only (`[server]`, `[ledger]`, `[answers]`, `[dashboard]`,
+//! `[networks]`, `[facilitators]`, bundled services) refuses the whole reload when it has changed,
+//! and is named: restart.
 //!
 //! A file with a mistake changes nothing. `tollgate reload` prints the mistake and ends with 1, the
 //! log has it too, and `tollgate_configuration_stale` is 1 until a reload succeeds: alert on it,
@@ -29,6 +29,16 @@
 //! have been writable when it was last written. Later a facilitator that is
 //! away is a line behind `ready`, and 503 only when no route at all can be served without it: one
 //! outage elsewhere must not take down what does not need it.
+//!
+//! # The dashboard
+//!
+//! With `[dashboard] token` the admin listener shows a page at `/dashboard` to whoever gives the
+//! token as a password (any user name) or as a bearer's. The money is the ledger's, of all gateways
+//! that share it; outcomes, times and health are those of the process that answers. Payments that
+//! are older than a minute and not over stand first: look into one with `tollgate ledger show`.
+//! Past hours are read again once an hour. Of a ledger with more than 500,000 payments in the time
+//! that is shown, the newest are. Where the admin listener is reached from elsewhere, put TLS in
+//! front of it: it has none of its own.
 //!
 //! # An open circuit
 //!
@@ -124,6 +134,13 @@
 //! Some 90 KiB for each paid exchange in flight. Where the system gives huge pages to everybody
 //! (`/sys/kernel/mm/transparent_hugepage/enabled` says `[always]`), set `MIMALLOC_ALLOW_THP=0`:
 //! else it is twice that.
+//!
+//! # gRPC
+//!
+//! The log has the HTTP status, which is 200 for a call that failed, too: of a priced one `outcome`
+//! says whether it was paid for. `timeout` is the longest pause of the upstream within a call, and
+//! `client_timeout` the client's; a call that is silent for longer needs both raised. What a client
+//! streams counts as one body: `body.max`.
 //!
 //! # Lost log lines
 //!

@@ -10,7 +10,8 @@ use pingora::server::ShutdownWatch;
 use tokio::sync::Semaphore;
 
 use super::Gateway;
-use super::patient::{Bounds, Patient};
+use super::opening::Bounds;
+use super::patient::Patient;
 
 /// The proxy behind a counted door.
 pub struct Door {

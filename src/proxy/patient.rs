@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use pingora::http::ResponseHeader;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::{SslDigest, TlsRef};
@@ -19,31 +20,24 @@ use pingora::protocols::{
     Stream, TimingDigest, UniqueID, UniqueIDType,
 };
 use pingora::proxy::Session;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::opening::{Bounds, Opening, PREFACE, Speaks};
 use crate::clock;
 
 /// A connection that can be told to swallow what its client does not take.
 pub(super) struct Patient {
     inner: Stream,
     leash: Arc<Leash>,
-    speaks: Speaks,
     opening: Opening,
     /// How its exchanges find the leash: pingora hands this through to each session.
     digest: Arc<ProxyDigest>,
     client: Client,
     bounds: Bounds,
     stalled: Option<Pin<Box<Sleep>>>,
-}
-
-/// What a client may ask of a connection's patience.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// How long it may not take a byte, and how long the head of a request may take to come.
-    pub stall_max: Duration,
-    /// Bytes of a head. A little more is answered; whoever sends much more is not.
-    pub head_bytes_max: usize,
+    /// What was read to see which protocol is spoken; it is read again before anything else.
+    peeked: Bytes,
 }
 
 /// What a connection and its exchanges tell one another.
@@ -65,20 +59,6 @@ enum Client {
     Gone { since: Instant },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Speaks {
-    Http1,
-    Http2,
-}
-
-/// What comes before an exchange: on HTTP/1 each head, on HTTP/2 the connection's first bytes.
-/// pingora bounds each pause in it, and not their sum.
-#[derive(Default)]
-struct Opening {
-    bytes: usize,
-    deadline: Option<Pin<Box<Sleep>>>,
-}
-
 impl Patient {
     pub(super) fn new(inner: Stream, bounds: Bounds) -> Self {
         let leash = Arc::new(Leash::default());
@@ -91,49 +71,15 @@ impl Patient {
             Some(ALPN::H2) => Speaks::Http2,
             _ => Speaks::Http1,
         };
-        let opening = Opening::default();
-        Self { inner, leash, speaks, opening, digest, client, bounds, stalled }
-    }
-
-    /// Ends the connection of a client whose request does not come to its point; `read` is what
-    /// has come of it now.
-    fn bounded(
-        &mut self,
-        context: &mut Context<'_>,
-        read: Poll<Result<usize>>,
-    ) -> Poll<Result<usize>> {
-        let (begun, bytes_max) = match self.speaks {
-            Speaks::Http2 if self.opening.bytes >= HTTP2_PREFACE_BYTES => return read,
-            Speaks::Http2 => (true, usize::MAX),
-            Speaks::Http1 => {
-                (self.opening.bytes > 0, self.bounds.head_bytes_max.saturating_mul(ROOM))
-            }
-        };
-        match read {
-            Poll::Ready(Ok(bytes)) => {
-                // What comes with the end of a head may be the beginning of a long body.
-                let too_long = self.opening.bytes > bytes_max;
-                self.opening.bytes = self.opening.bytes.saturating_add(bytes);
-                match too_long {
-                    true => Poll::Ready(Err(Error::other("the head of a request is too long"))),
-                    false => read,
-                }
-            }
-            Poll::Pending if begun => {
-                let wait_max = self.bounds.stall_max;
-                let deadline = || Box::pin(tokio::time::sleep(wait_max));
-                let deadline = self.opening.deadline.get_or_insert_with(deadline);
-                ready!(deadline.as_mut().poll(context));
-                Poll::Ready(Err(ErrorKind::TimedOut.into()))
-            }
-            read => read,
-        }
+        let opening = Opening::new(bounds, speaks);
+        let peeked = Bytes::new();
+        Self { inner, leash, opening, digest, client, bounds, stalled, peeked }
     }
 
     /// What came before an exchange is over once it runs.
     fn opened(&mut self) {
-        if self.opening.bytes > 0 && self.leash.is_judging() {
-            self.opening = Opening::default();
+        if self.leash.is_judging() {
+            self.opening.is_over();
         }
     }
 
@@ -229,11 +175,16 @@ impl AsyncRead for Patient {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
+        if !self.peeked.is_empty() {
+            let length = self.peeked.len().min(buffer.remaining());
+            buffer.put_slice(&self.peeked.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
         if !self.leash.is_judging() {
             let bytes = buffer.filled().len().saturating_sub(before);
-            return self.bounded(context, read.map_ok(|()| bytes)).map_ok(drop);
+            return self.opening.read(context, read.map_ok(|()| bytes)).map_ok(drop);
         }
         self.opened();
         match read {
@@ -300,8 +251,28 @@ impl Shutdown for Patient {
 
 #[async_trait]
 impl Peek for Patient {
+    /// Reads as far as a connection looks like one of HTTP/2, and no further: a short request of
+    /// HTTP/1.0 is all that its client sends.
     async fn try_peek(&mut self, buffer: &mut [u8]) -> Result<bool> {
-        self.inner.try_peek(buffer).await
+        let Self { inner, bounds, .. } = self;
+        let mut length = 0;
+        let looking = async {
+            while let Some(room) = buffer.get_mut(length..).filter(|room| !room.is_empty()) {
+                let read = inner.read(room).await?;
+                length = length.saturating_add(read);
+                let so_far = buffer.get(..length).unwrap_or_default();
+                if read == 0 || !PREFACE.starts_with(so_far) {
+                    break;
+                }
+            }
+            Ok::<(), Error>(())
+        };
+        let looked = tokio::time::timeout(bounds.stall_max, looking).await;
+        looked.map_err(|_| Error::new(ErrorKind::TimedOut, "the client says nothing"))??;
+        self.peeked = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
+        let speaks = if *self.peeked == *PREFACE { Speaks::Http2 } else { Speaks::Http1 };
+        self.opening.peeked(length, speaks);
+        Ok(true)
     }
 }
 
@@ -364,9 +335,3 @@ impl fmt::Debug for Patient {
 /// How long an answer is read on for a client that has gone: as long as it would be kept. Each
 /// pause of the upstream is bounded by the route's own timeout.
 const GONE_WAIT_MAX: Duration = Duration::from_secs(600);
-
-/// `PRI * HTTP/2.0` and what belongs to it.
-const HTTP2_PREFACE_BYTES: usize = 24;
-
-/// How many times as long as a head may be what is read of one, so that it can be refused in words.
-const ROOM: usize = 2;

@@ -4,7 +4,7 @@
 //!
 //! A head that comes a byte a minute, a body a byte in twenty seconds, an HTTP/2 connection that is
 //! agreed on and says nothing: pingora waits for all of them, for as long as each single pause is
-//! short, and for the last without any bound. So the connection itself (`proxy/patient.rs`), which
+//! short, and for the last without any bound. So the connection itself (`proxy/opening.rs`), which
 //! sees the bytes before pingora does, gives a head `client_timeout` in all and twice
 //! `header_bytes_max`, and HTTP/2's first bytes the same time. Within the bytes a head is refused
 //! in words; beyond them the connection ends: each piece that comes makes pingora read a head from
@@ -13,7 +13,8 @@
 //!
 //! A body has a pace, 1 KiB a second once it has taken longer than one pause: far below any uplink,
 //! and a bound for whoever would hold a payment and a place with a byte now and then. The whole
-//! time of an upload is not bounded by the route's `timeout`, which is the upstream's.
+//! time of an upload is not bounded by the route's `timeout`, which is the upstream's. Once the
+//! upstream has begun to answer, the pace is no concern any more: streams go both ways.
 //!
 //! # What can be read in two ways closes the connection
 //!
