@@ -199,8 +199,12 @@ impl ProxyHttp for Gateway {
         if let Some(keeping) = &mut exchange.keeping {
             keeping.sent(body.as_deref().unwrap_or_default(), last);
         }
-        let Some(piece) = body else { return Ok(()) };
-        self.takes(exchange, piece.len(), last).map_err(|refusal| self.stop(exchange, refusal))
+        let bytes = body.as_ref().map_or(0, Bytes::len);
+        if last && bytes == 0 {
+            // Of a piece without bytes pingora makes an end, and then the end.
+            *body = None;
+        }
+        self.takes(exchange, bytes, last).map_err(|refusal| self.stop(exchange, refusal))
     }
 
     async fn response_filter(

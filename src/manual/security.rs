@@ -62,7 +62,8 @@
 //! - `tests/hostile/pipelined.rs`: `the_body_of_a_refused_request_is_never_a_request`,
 //!   `an_upgrade_opens_no_way_around_the_price`
 //! - `tests/hostile/lines.rs`: `a_request_line_has_one_reading`, `a_host_has_one_reading`
-//! - `tests/hostile/http2.rs`: `a_request_has_one_reading_in_http_2_too`
+//! - `tests/hostile/http2.rs`: `a_request_has_one_reading_in_http_2_too`,
+//!   `a_body_that_ends_with_nothing_ends_once`
 //! - `tests/blackbox/paths.rs`: `no_second_spelling_of_a_path_reaches_the_upstream`,
 //!   `what_was_matched_is_what_is_forwarded`
 //! - `src/route/path/tests.rs`: `no_upstream_reads_an_accepted_path_in_another_way`

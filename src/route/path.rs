@@ -54,7 +54,7 @@ pub enum Flaw {
     /// An escaped `/`, `\`, `;` or control byte.
     #[error("this byte is not accepted, escaped or not")]
     ForbiddenEscape,
-    /// `%25` before two hex digits.
+    /// `%25` before two hex digits, or before `u` and four.
     #[error("this is escaped twice")]
     DoubleEscape,
     /// Escapes that are not UTF-8 together.
@@ -169,13 +169,21 @@ fn check_escape(tail: &[u8]) -> Result<&[u8], Flaw> {
     let (byte, rest) = read_escape(tail)?;
     match byte {
         b'/' | b'\\' | b';' | 0..=0x1f | 0x7f => Err(Flaw::ForbiddenEscape),
-        b'%' if matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) => {
-            Err(Flaw::DoubleEscape)
-        }
+        b'%' if begins_escape(rest) => Err(Flaw::DoubleEscape),
         0x80.. => check_utf8(byte, rest),
         _ if is_unreserved(byte) => Err(Flaw::NeedlessEscape),
         _ => Ok(rest),
     }
+}
+
+/// Whether somebody who decodes once more finds an escape behind a `%`: of a byte, or of four
+/// digits behind a `u`, as some servers have it.
+fn begins_escape(rest: &[u8]) -> bool {
+    let (digits, count) = match rest {
+        [b'u' | b'U', digits @ ..] => (digits, 4),
+        digits => (digits, 2),
+    };
+    digits.get(..count).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// Reads on until the escapes that `lead` opens are one character, and gives what follows them.

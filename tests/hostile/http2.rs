@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
 use super::framing::Fate;
 use crate::blackbox::tls;
-use crate::support::eventually;
 use crate::support::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, PRIORITY, RESET, SETTINGS,
     WINDOW, block, frame, number, request,
@@ -14,6 +16,7 @@ use crate::support::plan::Plan;
 use crate::support::server::Reply;
 use crate::support::upstream::Upstream;
 use crate::support::wallet::Wallet;
+use crate::support::{eventually, in_time};
 
 use Fate::{Forwarded, Refused};
 
@@ -154,7 +157,7 @@ async fn a_request_has_one_reading_in_http_2_too() {
         let seen = house.upstream.taken();
         match fate {
             Forwarded(body) => {
-                assert_eq!((status, seen.len()), (Some(200), 1), "{name}");
+                assert_eq!((status, seen.len()), (Some(200), 1), "{name}: {seen:?}");
                 assert_eq!(seen[0].body, body.as_bytes(), "{name}");
                 assert_eq!(seen[0].target, "/free/a", "{name}");
             }
@@ -165,6 +168,40 @@ async fn a_request_has_one_reading_in_http_2_too() {
         }
     }
     house.goes_on("all of them").await;
+}
+
+/// What ends with a frame without bytes has one end for an upstream of HTTP/1: what followed it
+/// would be read as another request, and answered to somebody else.
+#[tokio::test]
+async fn a_body_that_ends_with_nothing_ends_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plan = Plan::to(listener.local_addr().unwrap());
+    let plan = plan.route("match = \"* /free/*\"", "price = \"free\"");
+    let (gateway, trusted) = tls::start(plan, &[("one", &[NAME])]).await;
+    let mut frames = Frames::open(&gateway, &trusted[0], NAME).await;
+    for (stream, body) in [(1, &b"body"[..]), (3, b"")] {
+        let head = request("POST", "/free/a", NAME, &[]);
+        frames.send(&frame(HEADERS, END_HEADERS, stream, &head)).await;
+        if !body.is_empty() {
+            frames.send(&frame(DATA, 0, stream, body)).await;
+        }
+        frames.send(&frame(DATA, END_STREAM, stream, b"")).await;
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
+        while !read.ends_with(b"\r\n0\r\n\r\n") {
+            let bytes = in_time("a request", socket.read(&mut buffer)).await.unwrap();
+            read.extend_from_slice(&buffer[..bytes]);
+        }
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        socket.write_all(answer).await.unwrap();
+        // The gateway closes, and has said nothing more.
+        in_time("the end", socket.read_to_end(&mut read)).await.unwrap();
+        let text = String::from_utf8_lossy(&read).into_owned();
+        assert_eq!(text.matches("\r\n0\r\n\r\n").count(), 1, "{text}");
+        assert!(!text.contains("0\r\n\r\n0\r\n"), "{text}");
+        assert!(text.ends_with("\r\n0\r\n\r\n"), "{text}");
+        assert_eq!(frames.status(stream).await, Some(200));
+    }
 }
 
 /// What is sent again and again, so many times, after the connection has begun.

@@ -20,12 +20,12 @@
 //!
 //! Where a request ends is in doubt then, and so is where the next one begins.
 //!
-//! # `5, 5`, `gzip, chunked` and a `Connection` that names headers are refused
+//! # `5, 5` and `gzip, chunked` are refused, and a `Connection` that names what a body is
 //!
 //! All are allowed. pingora takes the first for 5 and hands it on as it is, hands the second on as
-//! `chunked` alone, and takes off what `Connection` names after we have judged it: a price that
-//! went by a header, or a type that was screened, would be another for the upstream. Options of a
-//! connection, and headers that go no further in any case, may be named.
+//! `chunked` alone, and takes off what `Connection` names after we have judged it: a type that was
+//! screened would be another for the upstream, or none. Prices that go by a header refuse to be
+//! without it by themselves; any other header may be named, and is the client's own loss.
 //!
 //! # `Content_Length` goes no further than `X_Payment`
 //!
@@ -35,6 +35,12 @@
 //! # A 101 that nobody asked for is no answer
 //!
 //! It would have been paid for, and pingora drops the connection behind it.
+//!
+//! # A body that ends with an empty piece ends without it
+//!
+//! Clients of HTTP/2 end a stream so. pingora 0.9.1 writes each piece of the end as a chunk, and a
+//! chunk without bytes is the end: the upstream would read a second one as the beginning of the
+//! next request on that connection, and its answer would go to whoever asks next.
 //!
 //! # Random tests are loops with a seed, and no libFuzzer
 //!

@@ -59,6 +59,8 @@ fn other_spellings_of_a_byte_are_refused() {
     check("/%7F", Err((Flaw::ForbiddenEscape, 1)));
     check("/%2570aid", Err((Flaw::DoubleEscape, 1)));
     check("/%252f", Err((Flaw::DoubleEscape, 1)));
+    check("/%25u0070aid", Err((Flaw::DoubleEscape, 1)));
+    check("/100%25uptime/%25u00", Ok(()));
     check("/%25%32e", Err((Flaw::NeedlessEscape, 4)));
 }
 
