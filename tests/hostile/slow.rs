@@ -22,10 +22,10 @@ async fn gateway(upstream: &Upstream) -> Gateway {
     plan.route("match = \"* /free/*\"", "price = \"free\"").start().await
 }
 
-/// Sends piece after piece, none of them late, until the other side has closed.
+/// Sends piece after piece, none of them late, until the other side has answered or closed.
 async fn drips(raw: &mut Raw, mut piece: impl FnMut() -> String) -> String {
     let (begun, mut read) = (Instant::now(), Vec::new());
-    while !raw.read_on(PAUSE, &mut read).await {
+    while !raw.read_on(PAUSE, &mut read).await && read.is_empty() {
         assert!(begun.elapsed() < LONGEST, "nobody ends it");
         raw.send(piece()).await;
     }
