@@ -81,7 +81,8 @@ pub const KEYS: &[Key] = keys! {
         "keepalive": "time", Is(r#"`"60s"`"#),
             "how long an idle client connection is kept";
         "client_timeout": "time", Is(r#"`"30s"`"#),
-            "the longest pause of a client within a request or an answer";
+            "the longest pause of a client within a request or an answer, and within which a \
+             request's headers are here";
         "watch": r#"`"on"` or `"off"`"#, Is(r#"`"off"`"#),
             "whether the file is looked at every few seconds, and reloaded when it has changed";
         "price_grace": "time", Is(r#"`"60s"`"#),

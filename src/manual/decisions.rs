@@ -283,6 +283,7 @@ pub mod chain;
 pub mod cluster;
 pub mod dashboard;
 pub mod discovery;
+pub mod hostile;
 pub mod prices;
 pub mod solana;
 pub mod streams;

@@ -19,7 +19,7 @@ use crate::facilitator::{Facilitator, Pool};
 use crate::fault::Fault;
 use crate::ledger::answers::Answers;
 use crate::ledger::{Keep, Ledger};
-use crate::limit::Limiter;
+use crate::limit::{Limiter, whole_seconds};
 use crate::observe::{AccessLog, Metrics};
 use crate::payment::Payments;
 use crate::proxy::{Gateway, Ids, Settings, Snapshot};
@@ -179,7 +179,8 @@ fn settings(config: &Config) -> Settings {
         header_bytes_max: usize::try_from(server.header_bytes_max).unwrap_or(usize::MAX),
         body_bytes_max: server.body_bytes_max,
         client_timeout: server.client_timeout,
-        keepalive_seconds: server.keepalive.as_secs(),
+        // For pingora none is for ever.
+        keepalive_seconds: whole_seconds(server.keepalive),
     }
 }
 

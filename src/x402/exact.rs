@@ -314,6 +314,10 @@ where
 {
     let Text(text) = Text::deserialize(deserializer)?;
     let digits = text.strip_prefix("0x").ok_or_else(|| D::Error::custom("no 0x"))?;
+    // The decoder takes one more off.
+    if digits.starts_with("0x") {
+        return Err(D::Error::custom("0x twice"));
+    }
     T::from_hex(digits).map_err(|_| D::Error::custom("not the right number of hex digits"))
 }
 

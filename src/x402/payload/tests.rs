@@ -46,6 +46,7 @@ fn a_key_that_stands_twice_is_refused() {
 fn addresses_and_nonces_have_their_length() {
     refused(V2, "0xc15777", "0x5777");
     refused(V2, "0x15d34AAf", "15d34AAf");
+    refused(V2, "0x15d34AAf", "0x0x15d34AAf");
 }
 
 #[test]
