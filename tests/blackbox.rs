@@ -34,3 +34,4 @@ mod solana;
 mod tls;
 mod unpaid;
 mod upstream;
+mod usage;

@@ -10,7 +10,8 @@ use crate::discovery::bazaar;
 use crate::route::tariff::BODY_BYTES_MAX;
 use crate::route::upstream::Upstream;
 use crate::route::{
-    BodyRules, Charge, Contract, Declared, Listing, Pattern, Route, RouteTable, SettleMoment, Shape,
+    BodyRules, Charge, Contract, Declared, Listing, Pattern, Route, RouteTable, SettleMoment,
+    Shape, Terms,
 };
 use crate::x402::Resource;
 
@@ -123,7 +124,8 @@ impl<'a> Around<'a> {
                     declared: Declared { identifying, bazaar },
                     refusals,
                 };
-                (pricing.charge(prices, typed.price_rules, reader)?, contract)
+                let charge = pricing.charge(prices, typed.price_rules, reader)?;
+                (settled_last(charge, of_priced, reader), contract)
             }
         };
         let reads = Reads::of(contract.as_ref());
@@ -195,6 +197,18 @@ fn no_risk_before(moment: SettleMoment, risk: Option<Range<usize>>, reader: &mut
         let beside = "beside `settle = \"before-upstream\"`";
         reader.wrong(span, Mistake::Meaningless { key: "risk", beside });
     }
+}
+
+/// The same charge: where an answer says what it costs, money can only move at its end.
+fn settled_last(charge: Charge, of_priced: OfPriced, reader: &mut Reader<'_>) -> Charge {
+    let by_usage = |terms: &Terms| terms.wanted.iter().any(|by| by.usage.is_some());
+    let by_usage = charge.all().any(by_usage);
+    for (key, span) in of_priced {
+        if let (true, Some(span)) = (by_usage && matches!(key, "settle" | "risk"), span) {
+            reader.wrong(span, Mistake::Meaningless { key, beside: "beside a price by usage" });
+        }
+    }
+    charge
 }
 
 /// What only a priced route has, by key: where it stands.

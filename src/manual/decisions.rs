@@ -284,4 +284,5 @@ pub mod cluster;
 pub mod discovery;
 pub mod prices;
 pub mod solana;
+pub mod usage;
 pub mod worker;
