@@ -7,6 +7,7 @@ pub mod svm;
 use alloy_primitives::Address;
 
 use crate::clock::UnixMillis;
+use crate::fault::{Fault, Retry, Side};
 use crate::x402::{Account, AtomicAmount, PaymentIdentity};
 
 /// A payment whose outcome is looked for: what is known of it without its signature. Where a
@@ -42,4 +43,9 @@ impl Sought {
             transaction: self.transaction.clone(),
         })
     }
+}
+
+/// A chain, or its nodes, cannot do what was asked, and may later.
+fn fault(context: &'static str) -> Fault {
+    Fault::new(Side::Chain, Retry::Later, context)
 }

@@ -7,6 +7,7 @@ mod certificates;
 mod chains;
 mod clusters;
 mod contracts;
+mod dashboard;
 mod discovery;
 mod explain;
 mod facilitators;
@@ -39,6 +40,8 @@ use std::sync::Arc;
 use alloy_primitives::{B256, keccak256};
 
 use crate::access::Bypass;
+use crate::bounded;
+use crate::digest::Digest;
 use crate::discovery::About;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit;
@@ -80,6 +83,8 @@ pub struct Config {
     pub refusals: Shape,
     /// What agents find.
     pub discovery: About,
+    /// Of the token that shows operators the dashboard, if there is one.
+    pub dashboard: Option<Digest>,
     /// Where money moves, by name.
     pub networks: BTreeMap<Box<str>, NetworkSettings>,
     /// Who verifies and settles, by name.
@@ -109,7 +114,7 @@ impl Config {
     /// # Errors
     /// The file cannot be read, or holds mistakes.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        match std::fs::read_to_string(path) {
+        match bounded::read_text(path) {
             Ok(text) => Self::parse(&text, path, &|name| std::env::var(name).ok()),
             Err(error) => {
                 let mistake = Mistake::Unreadable(error);
@@ -178,6 +183,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let (limits, upstreams, routes) = (typed.limits, typed.upstreams, typed.routes);
     let answers = answers::answers(answers, reader);
     let discovery = discovery::discovery(typed.discovery, reader);
+    let dashboard = dashboard::dashboard(typed.dashboard, reader);
     let refusals = reader.take_if(defaults.refusals).unwrap_or_default();
     let facilitators = reader.sections(Kind::Facilitator, facilitators);
     let networks = reader.sections(Kind::Network, networks);
@@ -218,6 +224,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
         answers,
         refusals,
         discovery,
+        dashboard,
         networks: whole(networks)?,
         facilitators: whole(facilitators)?,
         limits,
@@ -230,7 +237,8 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
 }
 
 /// Sections that a reload does not read again.
-const READ_ONCE: [&str; 5] = ["server", "ledger", "answers", "networks", "facilitators"];
+const READ_ONCE: [&str; 6] =
+    ["server", "ledger", "answers", "dashboard", "networks", "facilitators"];
 
 fn digests(text: &str) -> [B256; READ_ONCE.len()] {
     let typed: toml::Table = toml::from_str(text).unwrap_or_default();

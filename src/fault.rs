@@ -132,3 +132,32 @@ impl Error for Fault {
         Some(cause)
     }
 }
+
+/// Somebody else's text as it may stand in a log or on a terminal: one line of at most
+/// [`TEXT_CHARS_MAX`] characters, none of which is obeyed or turns the others around.
+pub fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() && !is_format(*c)).take(TEXT_CHARS_MAX).collect()
+}
+
+/// Whether it is not seen and changes how others are: line ends, directions, joiners.
+/// Source: Unicode 16, general categories Zl, Zp and the bidirectional part of Cf.
+fn is_format(c: char) -> bool {
+    matches!(c,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// The most that is shown of a text that is not ours.
+pub const TEXT_CHARS_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_somebody_else_stays_one_line_and_is_not_obeyed() {
+        assert_eq!(printable("a\r\nb\u{1b}[31m\u{7f}c\u{9b}\u{2028}d"), "ab[31mcd");
+        assert_eq!(printable("pay \u{202e}01$\u{2066}"), "pay 01$");
+        assert_eq!(printable(&"é".repeat(1_000)).chars().count(), TEXT_CHARS_MAX);
+    }
+}

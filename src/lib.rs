@@ -20,19 +20,23 @@
 //! | [`chain`] | chains that we read and write ourselves |
 //! | [`ledger`] | which payments are held, settling, settled |
 //! | [`observe`] | one line for each exchange, and the counters |
+//! | [`dashboard`] | a page for operators that shows the money |
 //! | [`refusal`] | every way of saying no |
 //! | [`fault`] | everything that breaks |
 //! | [`metric`] | one row of what is counted |
+//! | [`bounded`] | files that an operator names, within a bound |
 //! | [`digest`] | SHA-256, compared in constant time |
 //! | [`clock`] | the only clock |
 //! | `worker` | the bundled image service; knows nothing of payments |
 //! | [`manual`] | how it works, how it is run, why it is so |
 
 pub mod access;
+pub mod bounded;
 pub mod chain;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dashboard;
 pub mod digest;
 pub mod discovery;
 pub mod facilitator;

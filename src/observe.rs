@@ -95,6 +95,20 @@ pub struct Stages {
     pub settle: Option<Duration>,
 }
 
+impl Stages {
+    /// Those that there were, in milliseconds. Source: W3C Server Timing.
+    pub fn server_timing(&self) -> String {
+        let stages =
+            [("verify", self.verify), ("upstream", self.upstream), ("settle", self.settle)];
+        let shown = stages.into_iter().filter_map(|(name, length)| {
+            let length = length?;
+            let (millis, micros) = (length.as_millis(), length.subsec_micros() % 1_000);
+            Some(format!("{name};dur={millis}.{micros:03}"))
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// Characters of a path that are logged.
 pub const PATH_CHARS_MAX: usize = 256;
 
@@ -114,4 +128,17 @@ fn some_micros<S: serde::Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     micros(&length.unwrap_or_default(), serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timing_has_the_stages_that_there_were() {
+        let verify = Some(Duration::from_micros(1_042));
+        let settle = Some(Duration::from_secs(2));
+        let stages = Stages { verify, upstream: None, settle };
+        assert_eq!(stages.server_timing(), "verify;dur=1.042, settle;dur=2000.000");
+    }
 }

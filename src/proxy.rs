@@ -23,7 +23,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header;
+use http::{HeaderMap, header};
 use ipnet::IpNet;
 use pingora::connectors::http::Connector;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -222,7 +222,8 @@ impl ProxyHttp for Gateway {
         }
         exchange.stages.upstream = exchange.forwarded.map(|then| then.elapsed());
         if let Some(prepaid) = exchange.take_prepaid() {
-            return self.serve(session, exchange, prepaid, head).await;
+            self.serve(session, exchange, prepaid, head).await?;
+            return settle::timed(head, exchange);
         }
         let Some(verified) = exchange.take_held() else {
             return settle::passes(exchange, head);
@@ -233,7 +234,8 @@ impl ProxyHttp for Gateway {
             head.insert_header(header::CACHE_CONTROL, "no-store")?;
             return answer::allow_browsers(head);
         }
-        self.settle(session, exchange, verified, head).await
+        self.settle(session, exchange, verified, head).await?;
+        settle::timed(head, exchange)
     }
 
     fn response_body_filter(
@@ -245,6 +247,19 @@ impl ProxyHttp for Gateway {
     ) -> pingora::Result<Option<Duration>> {
         if let Some(keeping) = &mut exchange.keeping {
             keeping.received(body.as_deref().unwrap_or_default(), last);
+        }
+        Ok(None)
+    }
+
+    /// What an upstream may not say in its head it may not say behind its body either.
+    async fn response_trailer_filter(
+        &self,
+        _: &mut Session,
+        trailers: &mut HeaderMap,
+        _: &mut Exchange,
+    ) -> pingora::Result<Option<Bytes>> {
+        for name in inspect::ours_alone(trailers) {
+            trailers.remove(&name);
         }
         Ok(None)
     }

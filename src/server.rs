@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pingora::apps::HttpServerOptions;
 use pingora::apps::http_app::HttpServer;
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
@@ -26,7 +27,9 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as channel};
 
-use crate::config::Config;
+use crate::clock::Clock;
+use crate::config::{Config, NetworkSettings};
+use crate::dashboard::{Dashboard, Money};
 use crate::fault::Fault;
 use crate::ledger::Ledger;
 use crate::observe::Metrics;
@@ -117,7 +120,8 @@ async fn run(
         encrypted.transpose().map_err(|error| setting("TLS cannot be set up", *error))?;
     let serving = public.serve("gateway", door, encrypted, (stopped.clone(), traffic));
     let (reloads, requests) = mpsc::channel(1);
-    let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready, reloads));
+    let dashboard = dashboard(&config, payments.ledger());
+    let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready, reloads, dashboard));
     let shown = admin.serve("admin", app, None, (stopped, traffic));
     let (grace, occasions) = (config.server.grace, Occasions::new(&config, requests)?);
     let (now, upstreams) = (house.now, house.upstreams);
@@ -144,6 +148,20 @@ async fn run(
     Ok(metrics)
 }
 
+/// The page for operators, if there is one.
+fn dashboard(config: &Config, ledger: &Ledger) -> Option<Dashboard> {
+    let money = |network: &NetworkSettings| Money {
+        network: network.network.clone(),
+        asset: network.asset,
+        name: network.name.clone(),
+        decimals: network.decimals,
+        explorer: network.explorer.clone(),
+        worth: network.worth,
+    };
+    let monies = config.networks.values().map(money).collect();
+    Some(Dashboard::new(config.dashboard?, monies, ledger.clone(), Clock::System))
+}
+
 /// The proxy, behind its counted door.
 fn door(gateway: Gateway, config: &Config) -> Door {
     let conf = ServerConf {
@@ -154,6 +172,10 @@ fn door(gateway: Gateway, config: &Config) -> Door {
     };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
     proxy.handle_init_modules();
+    let mut options = HttpServerOptions::default();
+    options.h2c = true;
+    options.h2_idle_timeout = Some(config.server.keepalive);
+    proxy.server_options = Some(options);
     Door::new(proxy, config.server.connections_max.get(), config.server.client_timeout)
 }
 

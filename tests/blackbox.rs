@@ -31,6 +31,7 @@ mod shapes;
 mod shared;
 mod shutdown;
 mod solana;
+mod streams;
 mod tls;
 mod unpaid;
 mod upstream;

@@ -16,6 +16,7 @@ const WITHOUT_ALERT: &[(&str, &str)] = &[
     ("Looking into the ledger", "commands"),
     ("How long payments are kept", "a setting"),
     ("Memory", "what to give it"),
+    ("The dashboard", "a page to look at"),
     ("Payers that are told `permit2_allowance_required`", "what payers lack, not the gateway"),
     (
         "Solana: 503 before the first payment, and who pays the fees",

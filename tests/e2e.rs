@@ -4,7 +4,10 @@ mod assistant;
 mod chain;
 #[cfg(feature = "models")]
 mod cutouts;
+mod dashboard;
+mod grpc;
 mod install;
+mod openapi;
 mod own;
 mod payer;
 mod paywall;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 /// Each module of `src/` and the modules it may use. A row names only rows above it.
 const LAYERS: &[(&str, &[&str])] = &[
     ("x402", &[]),
+    ("bounded", &[]),
     ("digest", &[]),
     ("metric", &[]),
     ("clock", &["x402"]),
@@ -14,22 +15,25 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("limit", &["clock"]),
     ("access", &["digest"]),
     ("route", &["x402", "clock", "limit", "refusal"]),
-    ("chain", &["x402", "clock", "fault"]),
+    ("chain", &["x402", "bounded", "clock", "fault"]),
     ("facilitator", &["x402", "clock", "fault", "chain"]),
     ("ledger", &["x402", "digest", "clock", "fault"]),
     ("payment", &["x402", "digest", "clock", "fault", "refusal", "route", "facilitator", "ledger"]),
     ("discovery", &["x402", "digest", "refusal", "route"]),
     ("observe", &["x402", "metric", "clock", "fault", "refusal", "route", "ledger", "payment"]),
+    ("dashboard", &["x402", "digest", "clock", "fault", "ledger"]),
     ("proxy", ALL_ABOVE),
     (
         "config",
         &[
             "x402",
+            "bounded",
             "digest",
             "access",
             "limit",
             "route",
             "discovery",
+            "dashboard",
             "facilitator",
             "ledger",
             "observe",
@@ -42,8 +46,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "config", "server", "x402", "clock", "fault", "chain", "ledger", "payment", "route",
-            "worker",
+            "config", "server", "x402", "bounded", "clock", "fault", "chain", "ledger", "payment",
+            "route", "worker",
         ],
     ),
     ("manual", &[]),

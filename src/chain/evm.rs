@@ -39,11 +39,13 @@ use self::lane::Lane;
 pub use self::payment::Payment;
 pub use self::reader::{Reader, SEARCHES_MAX, Traced};
 use self::rpc::{Ask, Rpc};
+use super::rpc::Home;
 pub use super::rpc::{RpcUrl, RpcUrlError};
 /// A payment on this kind of chain whose outcome is looked for.
 pub type Sought = super::Sought<alloy_primitives::Address>;
+use crate::chain::fault;
 use crate::clock::steady;
-use crate::fault::{Fault, Retry, Side};
+use crate::fault::Fault;
 use crate::x402::ErrorReason;
 
 /// A chain and the signers that settle on it.
@@ -148,7 +150,7 @@ impl Evm {
     /// The HTTP client cannot be built.
     pub fn start(settings: Settings) -> Result<Self, reqwest::Error> {
         let Settings { chain_id, rpc, signers, bounds } = settings;
-        let rpc = Arc::new(Rpc::new(rpc, bounds.rpc_timeout)?);
+        let rpc = Arc::new(Rpc::new(rpc, bounds.rpc_timeout, Home::of_chain(chain_id))?);
         let lane = |signer| Arc::new(Lane::new(signer, chain_id, bounds.in_flight_max));
         let (jobs, fresh) = mpsc::channel(JOBS_MAX);
         let (again, put_back) = mpsc::unbounded_channel();
@@ -272,7 +274,7 @@ impl Evm {
 
 impl Inner {
     async fn look(&self) -> Result<(), Fault> {
-        self.rpc.look(self.chain_id).await?;
+        self.rpc.look().await?;
         let balance =
             |lane: &Arc<Lane>| Ask::new("eth_getBalance", json!([lane.address(), "latest"]));
         let asks: Vec<Ask> = self.lanes.iter().map(balance).collect();
@@ -314,10 +316,6 @@ impl std::fmt::Debug for Evm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Evm").field("chain_id", &self.inner.chain_id).finish_non_exhaustive()
     }
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// Verifications at once: what waits for a node is in memory twice.

@@ -7,7 +7,7 @@ pub(crate) mod socket;
 mod url;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, redirect, retry};
@@ -18,12 +18,15 @@ pub(super) use self::answer::{Node, Posted};
 pub(super) use self::answer::{Reply, RpcError};
 use self::shared::Shared;
 pub use self::url::{RpcUrl, RpcUrlError};
+use crate::chain::fault;
 use crate::clock::steady;
 use crate::fault::{Fault, Retry, Side};
 
-/// The nodes of one chain.
+/// The nodes of one chain. None is asked anything before it has said that it is on that chain:
+/// where the same contracts stand at the same places, another chain's word would be believed.
 pub(in crate::chain) struct Rpc {
     endpoints: Box<[Endpoint]>,
+    home: Home,
     timeout: Duration,
     started: Instant,
 }
@@ -33,6 +36,16 @@ struct Endpoint {
     failures: AtomicU32,
     /// Milliseconds after the start until which it is asked only when no other is left.
     down_until: AtomicU64,
+    /// It has said that it is on this chain.
+    is_home: AtomicBool,
+    /// Milliseconds after the start until which it is not asked: it is on another chain.
+    elsewhere_until: AtomicU64,
+}
+
+/// How a node tells that it is on this chain.
+pub(super) struct Home {
+    pub(super) ask: Ask,
+    pub(super) is_told: Box<dyn Fn(&Value) -> bool + Send + Sync>,
 }
 
 /// One question of a batch.
@@ -68,15 +81,6 @@ pub(super) enum Said {
     No,
 }
 
-/// Where a node stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stands {
-    /// On this chain, so high.
-    Here(u64),
-    /// On another chain.
-    Elsewhere,
-}
-
 impl Ask {
     pub(super) fn new(method: &'static str, params: Value) -> Self {
         Self { method, params: Arc::new(params) }
@@ -84,7 +88,11 @@ impl Ask {
 }
 
 impl Rpc {
-    pub(super) fn new(urls: Vec<RpcUrl>, timeout: Duration) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(
+        urls: Vec<RpcUrl>,
+        timeout: Duration,
+        home: Home,
+    ) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
@@ -99,9 +107,21 @@ impl Rpc {
             node: Arc::new(Shared::new(client.clone(), url, timeout)),
             failures: AtomicU32::new(0),
             down_until: AtomicU64::new(0),
+            is_home: AtomicBool::new(false),
+            elsewhere_until: AtomicU64::new(0),
         };
         let endpoints = urls.into_iter().map(endpoint).collect();
-        Ok(Self { endpoints, timeout, started: steady() })
+        Ok(Self { endpoints, home, timeout, started: steady() })
+    }
+
+    /// Nodes that are believed to be on the chain, for tests of what comes after.
+    #[cfg(test)]
+    pub(super) fn unchecked(urls: Vec<RpcUrl>, timeout: Duration) -> Self {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let home = Home { ask: Ask::new("home", Value::Null), is_told: Box::new(|_| true) };
+        let rpc = Self::new(urls, timeout, home).unwrap();
+        rpc.endpoints.iter().for_each(|endpoint| endpoint.is_home.store(true, Ordering::Relaxed));
+        rpc
     }
 
     /// Asks in one round trip. Each endpoint is tried at most once, until one answers everything.
@@ -124,7 +144,7 @@ impl Rpc {
                 }
             }
         }
-        second_best.ok_or_else(|| last.unwrap_or_else(|| fault("there is no endpoint")))
+        second_best.ok_or_else(|| last.unwrap_or_else(no_node))
     }
 
     /// Asks one question.
@@ -168,28 +188,29 @@ impl Rpc {
         match (doubt, refused) {
             (Some(fault), _) => Taken::Perhaps(fault),
             (None, Some(error)) => Taken::No(error),
-            (None, None) => Taken::Perhaps(fault("there is no endpoint")),
+            (None, None) => Taken::Perhaps(no_node()),
         }
     }
 
-    /// Asks every endpoint where it stands, and puts those aside that are on another chain or more
-    /// than `behind_max` below the highest: they tell stale balances.
+    /// Asks every endpoint for its chain and its height, and puts those aside that are on another
+    /// chain or more than `behind_max` below the highest: they tell stale balances.
     pub(super) async fn look_at_each(
         &self,
-        asks: &[Ask],
-        stands: impl Fn(&[Reply]) -> Result<Stands, Fault>,
+        height: Ask,
+        read: fn(&Value) -> Result<u64, Fault>,
         behind_max: u64,
     ) -> Result<(), Fault> {
+        let asks = [self.home.ask.clone(), height];
         let mut found = Vec::new();
         let mut last = None;
         for endpoint in &self.endpoints {
-            match self.ask_one(endpoint, asks).await.and_then(|replies| stands(&replies)) {
-                Ok(Stands::Here(height)) => found.push((endpoint, height)),
-                Ok(Stands::Elsewhere) => {
-                    endpoint.fails_for(self.now(), WRONG_CHAIN_PAUSE);
-                    let wrong = Fault::new(Side::Chain, Retry::Never, "a node is on another chain");
-                    last = Some(wrong.caused_by(endpoint.node.url().shown()));
-                }
+            let stands = self.exchange(endpoint, &asks).await.and_then(|replies| {
+                self.judge(endpoint, replies.first())?;
+                let height = replies.get(1).and_then(|reply| reply.as_ref().ok());
+                read(height.ok_or_else(|| fault("a node does not say where it stands"))?)
+            });
+            match stands {
+                Ok(height) => found.push((endpoint, height)),
                 Err(fault) => {
                     endpoint.fails(self.now());
                     last = Some(fault);
@@ -197,7 +218,7 @@ impl Rpc {
             }
         }
         let Some(best) = found.iter().map(|(_, height)| *height).max() else {
-            return Err(last.unwrap_or_else(|| fault("there is no endpoint")));
+            return Err(last.unwrap_or_else(no_node));
         };
         for (endpoint, height) in found {
             match best - height > behind_max {
@@ -214,11 +235,12 @@ impl Rpc {
         (self.endpoints.len(), self.endpoints.iter().filter(|one| one.is_up(now)).count())
     }
 
-    /// In the operator's order, those that are down behind the others.
+    /// In the operator's order, those that are down behind the others, without those that are on
+    /// another chain.
     fn in_order(&self) -> Vec<&Endpoint> {
         let now = self.now();
-        let (mut up, down): (Vec<_>, Vec<_>) =
-            self.endpoints.iter().partition(|endpoint| endpoint.is_up(now));
+        let here = self.endpoints.iter().filter(|endpoint| !endpoint.is_elsewhere(now));
+        let (mut up, down): (Vec<_>, Vec<_>) = here.partition(|endpoint| endpoint.is_up(now));
         up.extend(down);
         up
     }
@@ -227,7 +249,36 @@ impl Rpc {
         steady().saturating_duration_since(self.started)
     }
 
+    /// Asks an endpoint, which must be on this chain.
     async fn ask_one(&self, endpoint: &Endpoint, asks: &[Ask]) -> Result<Vec<Reply>, Fault> {
+        if !endpoint.is_home.load(Ordering::Relaxed) {
+            let told = self.exchange(endpoint, std::slice::from_ref(&self.home.ask)).await?;
+            self.judge(endpoint, told.first())?;
+        }
+        self.exchange(endpoint, asks).await
+    }
+
+    /// Whether an endpoint is on this chain, by what it has just told.
+    fn judge(&self, endpoint: &Endpoint, told: Option<&Reply>) -> Result<(), Fault> {
+        let Some(Ok(told)) = told else {
+            return Err(fault("a node does not say which chain it is on"));
+        };
+        let is_home = (self.home.is_told)(told);
+        endpoint.is_home.store(is_home, Ordering::Relaxed);
+        let now = self.now();
+        let until = if is_home { Duration::ZERO } else { now.saturating_add(WRONG_CHAIN_PAUSE) };
+        let before = endpoint.elsewhere_until.swap(millis(until), Ordering::Relaxed);
+        if is_home {
+            return Ok(());
+        }
+        let node = endpoint.node.url().shown();
+        if millis(now) >= before {
+            tracing::warn!(node, "a node is on another chain: it is not asked");
+        }
+        Err(Fault::new(Side::Chain, Retry::Never, "a node is on another chain").caused_by(node))
+    }
+
+    async fn exchange(&self, endpoint: &Endpoint, asks: &[Ask]) -> Result<Vec<Reply>, Fault> {
         let late = |late| fault("no answer in time").caused_by(late);
         let asking = endpoint.node.ask(asks);
         let asked = tokio::time::timeout(self.timeout, asking).await.map_err(late);
@@ -249,7 +300,11 @@ struct NoAnswer {
 
 impl Endpoint {
     fn is_up(&self, now: Duration) -> bool {
-        millis(now) >= self.down_until.load(Ordering::Relaxed)
+        !self.is_elsewhere(now) && millis(now) >= self.down_until.load(Ordering::Relaxed)
+    }
+
+    fn is_elsewhere(&self, now: Duration) -> bool {
+        millis(now) < self.elsewhere_until.load(Ordering::Relaxed)
     }
 
     fn works(&self) {
@@ -261,10 +316,6 @@ impl Endpoint {
     fn fails(&self, now: Duration) {
         let before = self.failures.fetch_add(1, Ordering::Relaxed);
         let pause = PAUSE_FIRST.saturating_mul(1 << before.min(PAUSE_DOUBLINGS_MAX));
-        self.fails_for(now, pause);
-    }
-
-    fn fails_for(&self, now: Duration, pause: Duration) {
         self.down_until.store(millis(now.saturating_add(pause)), Ordering::Relaxed);
     }
 }
@@ -273,8 +324,8 @@ fn millis(length: Duration) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
+fn no_node() -> Fault {
+    fault("no node is on this chain")
 }
 
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(2);

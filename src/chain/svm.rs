@@ -22,8 +22,9 @@ pub use self::lack::Lack;
 pub use self::reader::{Reader, Traced};
 use super::Sought;
 pub use super::rpc::RpcUrl;
-use super::rpc::{Ask, Rpc};
-use crate::fault::{Fault, Retry, Side};
+use super::rpc::{Ask, Home, Rpc};
+use crate::chain::fault;
+use crate::fault::Fault;
 use crate::x402::svm::{Pubkey, SvmPayment};
 use crate::x402::{ErrorReason, Network};
 
@@ -119,7 +120,6 @@ pub struct Svm(Arc<Inner>);
 struct Inner {
     rpc: Arc<Rpc>,
     reader: Reader,
-    network: Network,
     fee_payer: FeePayer,
     bounds: Bounds,
     /// In lamports; `u64::MAX` until it is known.
@@ -139,11 +139,10 @@ impl Svm {
     /// The HTTP client cannot be built.
     pub fn start(settings: Settings) -> Result<Self, reqwest::Error> {
         let Settings { network, rpc, fee_payer, bounds } = settings;
-        let rpc = Arc::new(Rpc::new(rpc, bounds.rpc_timeout)?);
+        let rpc = Arc::new(Rpc::new(rpc, bounds.rpc_timeout, Home::of_cluster(&network))?);
         Ok(Self(Arc::new(Inner {
             reader: Reader::over(Arc::clone(&rpc), bounds.depth),
             rpc,
-            network,
             fee_payer,
             bounds,
             balance: AtomicU64::new(u64::MAX),
@@ -261,7 +260,7 @@ impl Svm {
 
 impl Inner {
     async fn look(&self) -> Result<(), Fault> {
-        self.rpc.look_at_cluster(&self.network).await?;
+        self.rpc.look_at_cluster().await?;
         let params = json!([self.fee_payer.address().to_string(), { "commitment": "confirmed" }]);
         let said = self.rpc.ask_for(Ask::new("getBalance", params)).await?;
         let lamports = said.get("value").and_then(Value::as_u64);
@@ -279,10 +278,6 @@ impl std::fmt::Debug for Svm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Svm").field("fee_payer", &self.fee_payer()).finish_non_exhaustive()
     }
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// Verifications at once: what waits for a node is in memory twice.

@@ -13,6 +13,7 @@ use super::pay::{
     Wallet,
 };
 use crate::clock::Clock;
+use crate::fault::printable;
 use crate::x402::network::Worth;
 
 mod gateway;
@@ -159,7 +160,7 @@ fn choose(demand: &Demand) -> Result<Payable<'_>, DemoError> {
 }
 
 fn text(answer: &Answer) -> String {
-    super::pay::printable(&String::from_utf8_lossy(&answer.body))
+    printable(&String::from_utf8_lossy(&answer.body))
 }
 
 const PATH: &str = "/v1/remove-background";

@@ -1,6 +1,6 @@
 //! `tollgate init`: a `gateway.toml` to start from, out of a document of OpenAPI.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Map, Value};
 
+use crate::bounded;
 use crate::config::{Config, ConfigError};
 use crate::route::{Document, DocumentError, Pattern, Verb, same_shape};
 
@@ -60,7 +61,7 @@ pub enum InitError {
 /// See [`InitError`]; nothing is ever overwritten.
 pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, InitError> {
     let Arguments { openapi, upstream, price, out: file } = arguments;
-    let text = fs::read_to_string(openapi);
+    let text = bounded::read_text(openapi);
     let text = text.map_err(|error| InitError::Read(openapi.clone(), error))?;
     // JSON is YAML.
     let document: Value =

@@ -24,7 +24,6 @@ pub use client::{Answer, Asked, Client, Paid, Patience};
 pub use demand::{Demand, DemandError, Offer};
 pub use error::{Exit, PayError};
 pub use receipt::Receipt;
-pub use report::printable;
 pub use request::{HeaderLine, Request};
 pub use wallet::{KeyError, Payment, Wallet};
 

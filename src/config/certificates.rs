@@ -76,7 +76,7 @@ enum Part {
 }
 
 fn read_file(path: &Path) -> Result<(Vec<u8>, Watched), Mistake> {
-    let bytes = std::fs::read(path).map_err(Mistake::CertificateUnreadable)?;
+    let bytes = crate::bounded::read(path).map_err(Mistake::CertificateUnreadable)?;
     let digest = keccak256(&bytes);
     Ok((bytes, Watched { path: path.to_owned(), digest }))
 }

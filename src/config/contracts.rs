@@ -7,6 +7,7 @@ use alloy_primitives::keccak256;
 use serde_json::Value;
 use toml::Spanned;
 
+use crate::bounded;
 use crate::route::{Contract, Document, Methods, Pattern, Verb};
 
 use super::certificates::Watched;
@@ -50,7 +51,7 @@ impl Reader<'_> {
         if let Some(document) = self.documents.get(&path) {
             return Ok(Arc::clone(document));
         }
-        let text = std::fs::read_to_string(&path).map_err(Mistake::DocumentUnreadable)?;
+        let text = bounded::read_text(&path).map_err(Mistake::DocumentUnreadable)?;
         self.watched.push(Watched { path: path.clone(), digest: keccak256(&text) });
         // JSON is YAML.
         let value: Value = serde_yaml_ng::from_str(&text)

@@ -12,7 +12,7 @@ use crate::facilitator::chain::{self, RpcUrl, evm, svm};
 use crate::facilitator::http::Auth;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
-use crate::route::upstream::{Bundled, Kind, Tls, Upstream, Work};
+use crate::route::upstream::{Bundled, Http, Kind, Tls, Upstream, Work};
 use crate::route::usage::Missing;
 use crate::route::{
     BodyRules, CanonicalPath, Challenge, Charge, Found, Route, RouteTable, Shape, Terms, Tier,
@@ -69,6 +69,10 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
     }
     row(out, "public URL", server.public_url.as_deref().unwrap_or("none: no route is priced"))?;
     row(out, "agents", &found(config))?;
+    if config.dashboard.is_some() {
+        let page = format!("http://{}{}", server.admin, crate::dashboard::PATH);
+        row(out, "dashboard", &page)?;
+    }
     row(out, "ledger", &format!("{}; {}", config.ledger, kept(config)))?;
     let limit =
         |rate: Option<_>| rate.map_or("off".to_owned(), |rate: Rate| format!("{rate} by address"));
@@ -238,7 +242,11 @@ fn place(upstream: &Upstream) -> String {
                 Tls::Verified => "https",
             };
             let host = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
-            format!("{scheme}://{host}:{port}")
+            let http = match upstream.http {
+                Http::One => "",
+                Http::Two => " by HTTP/2",
+            };
+            format!("{scheme}://{host}:{port}{http}")
         }
         Kind::Bundled { service, work } => bundled(*service, work),
     }

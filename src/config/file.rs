@@ -20,7 +20,7 @@ use crate::discovery::Serve;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
-use crate::route::upstream::Bundled;
+use crate::route::upstream::{Bundled, Http};
 use crate::route::{Pattern, Shape};
 use crate::x402::AssetTransferMethod;
 use crate::x402::network::Worth;
@@ -54,6 +54,8 @@ pub(super) struct FileConfig {
     pub(super) defaults: FileDefaults,
     #[serde(default)]
     pub(super) discovery: FileDiscovery,
+    #[serde(default)]
+    pub(super) dashboard: FileDashboard,
     #[serde(default)]
     pub(super) networks: Sections<FileNetwork>,
     #[serde(default)]
@@ -128,6 +130,12 @@ pub(super) struct FileDiscovery {
     pub(super) title: Option<Box<str>>,
     #[serde(default)]
     pub(super) description: Box<str>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileDashboard {
+    pub(super) token: Option<Spanned<FileSecret>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -245,6 +253,7 @@ pub(super) enum FileSwitch {
 pub(super) struct FileUpstream {
     pub(super) url: Option<Text<Origin>>,
     pub(super) bundled: Option<Text<Bundled>>,
+    pub(super) http: Option<Text<Http>>,
     #[serde(default)]
     pub(super) headers: Sections<Spanned<FileSecret>>,
     pub(super) connect_timeout: Option<Text<Timeout>>,

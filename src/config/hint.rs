@@ -113,6 +113,7 @@ impl Mistake {
     fn fixed_hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::PriceZero => "write \"free\" for a route that costs nothing",
+            Self::UsageOverHttp2 => "give it another upstream, over HTTP/1.1, or one price",
             Self::NoUpto { .. } => {
                 "leave it out of `networks`, or write one price such as \"$0.05\": only EVM \
                  networks have `upto`"
@@ -164,6 +165,7 @@ impl Mistake {
                 "it is what solana-keygen writes, or what wallets export: 64 bytes in base58"
             }
             Self::OneFeePayer => "write one `signer`",
+            Self::TokenShort { .. } => "`openssl rand -hex 16` prints one",
             Self::KeyDigest => "`printf %s KEY | sha256sum` prints them",
             Self::KeyInFile | Self::KeyPlace => {
                 "write signer = { env = \"NAME\" }, { file = \"PATH\" } or { keystore = \"PATH\", \

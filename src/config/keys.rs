@@ -134,6 +134,10 @@ pub const KEYS: &[Key] = keys! {
         "description": "text", Is(r#"`""`"#),
             "what it is, in a few sentences";
     }
+    "[dashboard]" {
+        "token": "secret", Nothing,
+            "16 characters or more: who knows it sees the money at `/dashboard` of `admin`";
+    }
     "[networks.NAME]" {
         "pay_to": "address", Required,
             "who is paid: hex, where mixed case must be its checksum, or base58 on Solana";
@@ -195,7 +199,8 @@ pub const KEYS: &[Key] = keys! {
              refused";
         "gas.fee_max": "price of gas",
             Is("Base `\"5gwei\"`, Polygon `\"2000gwei\"`, else `\"200gwei\"`"),
-            "the most that is offered for gas; beyond it nothing is sent; not on Solana";
+            "the most that is offered for gas, its last ninth only to free a nonce that is held \
+             up; beyond it nothing is sent; not on Solana";
         "gas.tip_max": "price of gas", Is("the same: `\"1gwei\"`, `\"500gwei\"`, `\"10gwei\"`"),
             "the most of it for who builds the block; not on Solana";
         "gas.low": "amount of the chain's coin",
@@ -264,6 +269,8 @@ pub const KEYS: &[Key] = keys! {
             "the API behind the gateway; this or `bundled`";
         "bundled": r#"`"background-removal"`"#, Nothing,
             "a service of this binary, started and watched by the gateway";
+        "http": r#"`"1.1"` or `"2"`"#, Is(r#"`"1.1"`"#),
+            "what is spoken to `url`; gRPC needs 2, WebSockets 1.1";
         "headers.NAME": "secret", Nothing,
             "set on each request";
         "connect_timeout": "time", Is(r#"`"5s"`"#),

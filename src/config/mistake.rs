@@ -77,6 +77,9 @@ pub enum Mistake {
         /// Its section's name.
         network: Box<str>,
     },
+    /// A price by usage in front of an upstream whose answers cannot be read for it.
+    #[error("what an answer costs is read over HTTP/1.1, and this upstream has http = \"2\"")]
+    UsageOverHttp2,
     /// A network of a route on which nothing says what it costs.
     #[error("no price on `{network}`, which this route names")]
     NoPriceOn {
@@ -232,6 +235,12 @@ pub enum Mistake {
     /// A secret with nothing in it, or bytes that no header can carry.
     #[error("the secret is empty, or no header can carry it")]
     SecretUnfit,
+    /// A token that somebody may guess. It is not repeated.
+    #[error("the token has less than {min} characters")]
+    TokenShort {
+        /// As many are enough.
+        min: usize,
+    },
     /// A key that passes for free, not written as its digest. It is not repeated.
     #[error("a key is kept as its digest: `sha256:` and 64 hex digits")]
     KeyDigest,

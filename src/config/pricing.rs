@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::route::challenge::ChallengeError;
+use crate::route::upstream::Http;
 use crate::route::{
     Charge, Declared, Instructions, OfferedBy, PathPattern, PriceRule, Shape, Tariff, Terms, Usage,
 };
@@ -29,6 +30,8 @@ pub(super) struct Pricing<'a> {
     /// What a payer may owe.
     pub(super) risk: Option<(Dollars, Range<usize>)>,
     pub(super) declared: Declared,
+    /// What the upstream is spoken to in.
+    pub(super) http: Http,
     pub(super) refusals: Shape,
 }
 
@@ -134,6 +137,9 @@ impl Pricing<'_> {
         network: &NetworkSettings,
         max: AtomicAmount,
     ) -> Result<(Offer, Usage), (Option<&'b Range<usize>>, Mistake)> {
+        if self.http == Http::Two {
+            return Err((None, Mistake::UsageOverHttp2));
+        }
         let place = &price.rate.span;
         let rate = match &price.rate.said {
             Ok(dollars) => amount(dollars, network).map_err(|mistake| (Some(place), mistake))?,

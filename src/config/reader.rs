@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use toml::Spanned;
 
+use crate::bounded;
 use crate::route::Document;
 use crate::route::upstream::{Secret, SecretSource};
 
@@ -215,7 +216,8 @@ impl<'a> Reader<'a> {
             },
             FileSecret::File(path) => {
                 let found = self.beside(&path);
-                let text = std::fs::read_to_string(&found).map_err(Mistake::SecretUnreadable)?;
+                let text = bounded::read_text(&found);
+                let text = text.map_err(Mistake::SecretUnreadable)?;
                 (text, SecretSource::File(path))
             }
             FileSecret::Both => return Err(Mistake::Both("`env`", "`file`")),

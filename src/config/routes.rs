@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use crate::discovery::bazaar;
 use crate::route::tariff::BODY_BYTES_MAX;
-use crate::route::upstream::Upstream;
+use crate::route::upstream::{self, Http, Upstream};
 use crate::route::{
     BodyRules, Charge, Contract, Declared, Listing, Pattern, Route, RouteTable, SettleMoment,
     Shape, Terms,
@@ -122,6 +122,7 @@ impl<'a> Around<'a> {
                     answer_timeout: answer_timeout?,
                     risk,
                     declared: Declared { identifying, bazaar },
+                    http: self.spoken(upstream.as_deref()),
                     refusals,
                 };
                 let charge = pricing.charge(prices, typed.price_rules, reader)?;
@@ -146,6 +147,15 @@ impl<'a> Around<'a> {
             settle: moment,
             pattern,
         })
+    }
+
+    /// What an upstream is spoken to in.
+    fn spoken(&self, upstream: Option<&str>) -> Http {
+        let upstream = upstream.and_then(|name| self.upstreams.get(name)?.as_ref());
+        match upstream.map(|upstream| &upstream.kind) {
+            Some(upstream::Kind::Url { http, .. }) => *http,
+            Some(upstream::Kind::Bundled { .. }) | None => Http::One,
+        }
     }
 
     /// What a route sells, but for its path.

@@ -39,6 +39,10 @@ fn upstream(
         deadline: typed.deadline,
         model: typed.model,
     };
+    if let (Some(http), Some(_)) = (&typed.http, &typed.bundled) {
+        let meaningless = Mistake::Meaningless { key: "http", beside: "beside `bundled`" };
+        reader.wrong(http.span.clone(), meaningless);
+    }
     let kind = match (typed.url, typed.bundled) {
         (Some(url), None) => {
             work.means_nothing(reader);
@@ -56,6 +60,7 @@ fn upstream(
     };
     Some(Upstream {
         kind: kind?,
+        http: reader.take_if(typed.http).unwrap_or_default(),
         headers,
         connect_timeout: connect_timeout.map_or(CONNECT_TIMEOUT, |Timeout(length)| length),
         answer_timeout: answer_timeout.map_or(ANSWER_TIMEOUT, |Timeout(length)| length),

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::LedgerUrl;
 use crate::limit::By;
-use crate::route::upstream::{Bundled, Tls};
+use crate::route::upstream::{Bundled, Http, Tls};
 use crate::route::{Pattern, SettleMoment, Shape};
 use crate::x402::Identifying;
 use crate::x402::network::Worth;
@@ -147,6 +147,18 @@ impl Written for Bundled {
             }
             Some(service) => Ok(service),
             None => Err(Mistake::unknown_name("bundled service", text, names)),
+        }
+    }
+}
+
+impl Written for Http {
+    const EXPECTED: &'static str = "\"1.1\" or \"2\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "1.1" => Ok(Self::One),
+            "2" => Ok(Self::Two),
+            _ => Err(Mistake::not("a version of HTTP", text, Self::EXPECTED)),
         }
     }
 }

@@ -281,8 +281,10 @@
 pub mod answers;
 pub mod chain;
 pub mod cluster;
+pub mod dashboard;
 pub mod discovery;
 pub mod prices;
 pub mod solana;
+pub mod streams;
 pub mod usage;
 pub mod worker;

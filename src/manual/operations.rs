@@ -13,9 +13,9 @@
 //! that was renewed is shown to connections that begin within seconds. What runs goes on with what
 //! it began with, streams too; no bucket is refilled where the rate stays. Payments for a price of
 //! before are taken for `price_grace` more.
-//! What is read at the start only (`[server]`, `[ledger]`, `[answers]`, `[networks]`,
-//! `[facilitators]`, bundled services) refuses the whole reload when it has changed, and is named:
-//! restart.
+//! What is read at the start only (`[server]`, `[ledger]`, `[answers]`, `[dashboard]`,
+//! `[networks]`, `[facilitators]`, bundled services) refuses the whole reload when it has changed,
+//! and is named: restart.
 //!
 //! A file with a mistake changes nothing. `tollgate reload` prints the mistake and ends with 1, the
 //! log has it too, and `tollgate_configuration_stale` is 1 until a reload succeeds: alert on it,
@@ -29,6 +29,16 @@
 //! have been writable when it was last written. Later a facilitator that is
 //! away is a line behind `ready`, and 503 only when no route at all can be served without it: one
 //! outage elsewhere must not take down what does not need it.
+//!
+//! # The dashboard
+//!
+//! With `[dashboard] token` the admin listener shows a page at `/dashboard` to whoever gives the
+//! token as a password (any user name) or as a bearer's. The money is the ledger's, of all gateways
+//! that share it; outcomes, times and health are those of the process that answers. Payments that
+//! are older than a minute and not over stand first: look into one with `tollgate ledger show`.
+//! Past hours are read again once an hour. Of a ledger with more than 500,000 payments in the time
+//! that is shown, the newest are. Where the admin listener is reached from elsewhere, put TLS in
+//! front of it: it has none of its own.
 //!
 //! # An open circuit
 //!
@@ -92,11 +102,13 @@
 //!
 //! `/readyz` says `all signers are low on gas` when every signer has less than `gas.low`; one alone
 //! shows in `tollgate_signer_balance_gwei` and is used last. Send it coins: nothing else helps.
-//! `gas is too dear` in the log: the chain asks for more than `gas.fee_max`, and payments get 503
-//! until it is cheaper or the cap is raised. `a transaction was replaced`: it was in no block for
-//! `replace_after`, and was sent again for an eighth more. `a lost nonce is filled`: the
-//! chain, or an earlier life of the gateway, had left one that held up all behind it; often: a node
-//! forgets transactions. `another program uses the signer's key`:
+//! `gas is too dear` in the log: the chain asks for more than eight ninths of `gas.fee_max`, and
+//! payments get 503 until it is cheaper or the cap is raised; the last ninth is kept for outbidding
+//! what holds up a nonce, so lower the cap only while no payment is under way.
+//! `a transaction was replaced`: it was in no block for `replace_after`, and was sent again for an
+//! eighth more. `a lost nonce is filled`: the chain, or an earlier life of the gateway, had left
+//! one that held up all behind it; often: a node forgets transactions. `another program uses the
+//! signer's key`:
 //! give each gateway a signer of its own; two programs with one key take each other's nonces.
 //! `tollgate_chain_nodes{state="down"}`: nodes that do not answer, are ten blocks behind, or are on
 //! another chain; the others are asked instead.
@@ -122,6 +134,13 @@
 //! Some 90 KiB for each paid exchange in flight. Where the system gives huge pages to everybody
 //! (`/sys/kernel/mm/transparent_hugepage/enabled` says `[always]`), set `MIMALLOC_ALLOW_THP=0`:
 //! else it is twice that.
+//!
+//! # gRPC
+//!
+//! The log has the HTTP status, which is 200 for a call that failed, too: of a priced one `outcome`
+//! says whether it was paid for. `timeout` is the longest pause of the upstream within a call, and
+//! `client_timeout` the client's; a call that is silent for longer needs both raised. What a client
+//! streams counts as one body: `body.max`.
 //!
 //! # Lost log lines
 //!

@@ -1,4 +1,5 @@
-//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/reload`. Not for the public.
+//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/reload`, `/dashboard`. Not for the
+//! public.
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::l4::socket::SocketAddr;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::dashboard::{self, Dashboard, Health};
 use crate::observe::Metrics;
 
 /// Whether requests can be served well.
@@ -25,6 +27,7 @@ pub struct Admin {
     metrics: Arc<Metrics>,
     readiness: watch::Receiver<Readiness>,
     reloads: mpsc::Sender<Reload>,
+    dashboard: Option<Dashboard>,
 }
 
 /// An operator asks for the configuration to be read again.
@@ -40,8 +43,9 @@ impl Admin {
         metrics: Arc<Metrics>,
         readiness: watch::Receiver<Readiness>,
         reloads: mpsc::Sender<Reload>,
+        dashboard: Option<Dashboard>,
     ) -> Self {
-        Self { metrics, readiness, reloads }
+        Self { metrics, readiness, reloads, dashboard }
     }
 
     /// Waits for the reload, which is asked for on this machine, with the header that no page of a
@@ -67,6 +71,12 @@ impl Admin {
             Ok(Err(why)) => (StatusCode::CONFLICT, format!("{why}\n")),
             Err(_) => ending(),
         }
+    }
+
+    fn dashboard_at(&self, method: &str, path: &str) -> Option<&Dashboard> {
+        let below = path.strip_prefix(dashboard::PATH)?;
+        let asked = method == "GET" && (below.is_empty() || below.starts_with('/'));
+        self.dashboard.as_ref().filter(|_| asked)
     }
 
     fn answer(&self, method: &str, path: &str) -> (StatusCode, String) {
@@ -102,6 +112,15 @@ impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let request = session.req_header();
         let (method, path) = (request.method.as_str(), request.uri.path());
+        if let Some(dashboard) = self.dashboard_at(method, path) {
+            let query = request.uri.query().unwrap_or_default();
+            let (ready, troubles) = match &*self.readiness.borrow() {
+                Readiness::Ready(troubles) => (true, troubles.clone()),
+                Readiness::Not(reasons) => (false, reasons.clone()),
+            };
+            let health = Health { ready, troubles: &troubles };
+            return dashboard.answer((path, query), &request.headers, &health).await;
+        }
         let (status, text) = match path {
             "/reload" => self.reload(method, session).await,
             _ => self.answer(method, path),

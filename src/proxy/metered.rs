@@ -14,7 +14,7 @@ use pingora::{Error, ErrorType};
 
 use self::wire::Wire;
 use super::exchange::Exchange;
-use super::settle::{answered_well, keeps, put_receipts};
+use super::settle::{answered_well, keeps, put_receipts, timed};
 use super::{CLIENT_LEFT, Gateway, answer, inspect};
 use crate::clock;
 use crate::payment::{Taken, Verified};
@@ -136,6 +136,7 @@ impl Gateway {
             }
         };
         put_receipts(&mut head, receipts)?;
+        timed(&mut head, exchange)?;
         if let Some(keeping) = &mut exchange.keeping {
             keeping.received(&body, true);
         }
@@ -156,6 +157,7 @@ impl Gateway {
         keeps(exchange, session, &head, copying);
         // Nothing is said of a settlement that is not known.
         put_receipts(&mut head, Vec::new())?;
+        timed(&mut head, exchange)?;
         exchange.at_risk();
         let mut gone = answer::begin(session, head).await.is_err().then(clock::steady);
         let mut next = Ok(Some(begun));

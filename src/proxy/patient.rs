@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use pingora::http::ResponseHeader;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::{SslDigest, TlsRef};
@@ -18,7 +19,7 @@ use pingora::protocols::{
     Stream, TimingDigest, UniqueID, UniqueIDType,
 };
 use pingora::proxy::Session;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use crate::clock;
@@ -33,6 +34,8 @@ pub(super) struct Patient {
     /// How long the client may not take a byte.
     stall_max: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// What was read to see which protocol is spoken; it is read again before anything else.
+    peeked: Bytes,
 }
 
 /// What a connection does when its client has gone.
@@ -60,7 +63,7 @@ impl Patient {
         let head = ResponseHeader::from(http::Response::new(()).into_parts().0);
         let digest = Arc::new(ProxyDigest::new(Box::new(head), Some(found)));
         let (client, stalled) = (Client::Here, None);
-        Self { inner, leash, digest, client, stall_max, stalled }
+        Self { inner, leash, digest, client, stall_max, stalled, peeked: Bytes::new() }
     }
 
     /// Makes of what became of a write what the proxy shall believe; `taken` is what it hears when
@@ -141,6 +144,11 @@ impl AsyncRead for Patient {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
+        if !self.peeked.is_empty() {
+            let length = self.peeked.len().min(buffer.remaining());
+            buffer.put_slice(&self.peeked.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
         match read {
             // Who resets its connection has left as one who closes it: what runs is not ended.
@@ -204,8 +212,26 @@ impl Shutdown for Patient {
 
 #[async_trait]
 impl Peek for Patient {
+    /// Reads as far as a connection looks like one of HTTP/2, and no further: a short request of
+    /// HTTP/1.0 is all that its client sends.
     async fn try_peek(&mut self, buffer: &mut [u8]) -> Result<bool> {
-        self.inner.try_peek(buffer).await
+        let Self { inner, stall_max, .. } = self;
+        let mut length = 0;
+        let looking = async {
+            while let Some(room) = buffer.get_mut(length..).filter(|room| !room.is_empty()) {
+                let read = inner.read(room).await?;
+                length = length.saturating_add(read);
+                let so_far = buffer.get(..length).unwrap_or_default();
+                if read == 0 || !PREFACE.starts_with(so_far) {
+                    break;
+                }
+            }
+            Ok::<(), Error>(())
+        };
+        let looked = tokio::time::timeout(*stall_max, looking).await;
+        looked.map_err(|_| Error::new(ErrorKind::TimedOut, "the client says nothing"))??;
+        self.peeked = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
+        Ok(true)
     }
 }
 
@@ -268,3 +294,6 @@ impl fmt::Debug for Patient {
 /// How long an answer is read on for a client that has gone: as long as it would be kept. Each
 /// pause of the upstream is bounded by the route's own timeout.
 const GONE_WAIT_MAX: Duration = Duration::from_secs(600);
+
+/// With what a connection of HTTP/2 begins. Source: RFC 9113 §3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

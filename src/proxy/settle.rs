@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
@@ -105,8 +105,7 @@ impl Gateway {
     ) -> Option<Copying> {
         exchange.keeping.as_ref()?;
         let bytes_max = exchange.route.as_ref()?.keep_bytes_max?;
-        // What follows an upgrade is no answer that could be given again.
-        (head.status != StatusCode::SWITCHING_PROTOCOLS).then(|| copy(bytes_max))
+        can_be_kept(head).then(|| copy(bytes_max))
     }
 
     /// Settles a verified payment before the upstream is asked.
@@ -219,6 +218,11 @@ pub(super) fn passes(exchange: &Exchange, head: &mut ResponseHeader) -> pingora:
     }
 }
 
+/// Tells a payer what took how long.
+pub(super) fn timed(head: &mut ResponseHeader, exchange: &Exchange) -> pingora::Result<()> {
+    head.append_header("server-timing", exchange.stages.server_timing()).map(drop)
+}
+
 pub(super) fn put_receipts(
     head: &mut ResponseHeader,
     receipts: Vec<Receipt>,
@@ -235,6 +239,14 @@ pub(super) fn put_receipts(
 pub(super) fn answered_well(head: &ResponseHeader) -> bool {
     let good = head.status.is_success() || head.status == StatusCode::SWITCHING_PROTOCOLS;
     good && head.headers.get("grpc-status").is_none_or(|status| status == "0")
+}
+
+/// Whether an answer that begins so could be given again: what follows an upgrade is none, and one
+/// of gRPC is nothing without its trailers, which no copy has.
+fn can_be_kept(head: &ResponseHeader) -> bool {
+    let kind = head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let grpc = kind.is_some_and(|kind| kind.starts_with(b"application/grpc"));
+    head.status != StatusCode::SWITCHING_PROTOCOLS && !grpc
 }
 
 /// What an upload may take beside the upstream's own time. Who comes back earlier, while somebody

@@ -7,10 +7,11 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use http::{HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
-use pingora::upstreams::peer::HttpPeer;
+use pingora::upstreams::peer::{ALPN, HttpPeer};
 
 use super::exchange::Exchange;
 use super::inspect;
+use crate::route::upstream::Http;
 
 /// One upstream, as the proxy uses it.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Backend {
     pub authority: HeaderValue,
     /// The name its certificate must have; nothing: plain HTTP.
     pub server_name: Option<Box<str>>,
+    /// What it is spoken to in.
+    pub http: Http,
     /// Headers that it is sent with each request. Values may be secret.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Bound on connecting, the TLS handshake included.
@@ -38,6 +41,12 @@ impl Backend {
         peer.options.read_timeout = Some(answer_timeout);
         peer.options.write_timeout = Some(answer_timeout);
         peer.options.idle_timeout = Some(IDLE_TIMEOUT);
+        if self.http == Http::Two {
+            peer.options.alpn = ALPN::H2;
+            peer.options.max_h2_streams = STREAMS_MAX;
+            peer.options.h2_stream_window_size = Some(STREAM_WINDOW_BYTES);
+            peer.options.h2_connection_window_size = Some(CONNECTION_WINDOW_BYTES);
+        }
         Some(Box::new(peer))
     }
 
@@ -76,3 +85,12 @@ impl Backend {
 
 /// A pooled connection that nobody used for so long is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Requests on one connection of HTTP/2 at a time; more of them take another one.
+const STREAMS_MAX: usize = 32;
+
+/// What an upstream may send of one answer before its client takes it.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// Room for all answers of a connection, so that one whose client is slow stops no other.
+const CONNECTION_WINDOW_BYTES: u32 = 32 * STREAM_WINDOW_BYTES;

@@ -12,6 +12,8 @@ use http::{HeaderName, HeaderValue};
 pub struct Upstream {
     /// Where it is.
     pub kind: Kind,
+    /// What is spoken there.
+    pub http: Http,
     /// Set on every request that goes there.
     pub headers: Vec<(HeaderName, Secret)>,
     /// Until a connection stands.
@@ -56,6 +58,16 @@ pub struct Work {
     pub deadline: Option<Duration>,
     /// A model file in place of what is built in.
     pub model: Option<PathBuf>,
+}
+
+/// The protocol that an upstream is spoken to in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Http {
+    /// HTTP/1.1, with upgrades.
+    #[default]
+    One,
+    /// HTTP/2 from the first byte on, with trailers: what gRPC needs.
+    Two,
 }
 
 /// Whether a connection is encrypted.
@@ -154,6 +166,7 @@ mod tests {
         assert_eq!(shown, "… (env KEY)");
         let upstream = Upstream {
             kind: Kind::Url { host: "a".into(), port: 80, tls: Tls::Plain, sni: "a".into() },
+            http: Http::One,
             headers: vec![(http::header::AUTHORIZATION, secret(SecretSource::Literal))],
             connect_timeout: Duration::ZERO,
             answer_timeout: Duration::ZERO,

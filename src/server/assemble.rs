@@ -163,16 +163,13 @@ pub(super) fn readers(config: &Config) -> Result<HashMap<Network, Reader>, Serve
 
 /// Reads the chain of a network behind these nodes.
 pub(super) fn reader(network: &Network, nodes: Vec<evm::RpcUrl>) -> Result<Reader, ServeError> {
-    if !network.is_solana() {
-        return evm_reader(nodes).map(Reader::Evm);
-    }
-    let reader = svm::Reader::new(nodes, READ_TIMEOUT, svm::Depth::Finalized);
-    reader.map(Reader::Svm).map_err(|error| setting("a chain cannot be spoken to", error))
-}
-
-/// Reads the EVM chain behind these nodes.
-pub(super) fn evm_reader(nodes: Vec<evm::RpcUrl>) -> Result<evm::Reader, ServeError> {
-    let reader = evm::Reader::new(nodes, READ_TIMEOUT, READ_CONFIRMATIONS);
+    let reader = match network.chain_id() {
+        Some(id) => evm::Reader::new(id, nodes, READ_TIMEOUT, READ_CONFIRMATIONS).map(Reader::Evm),
+        None => {
+            let depth = svm::Depth::Finalized;
+            svm::Reader::new(network, nodes, READ_TIMEOUT, depth).map(Reader::Svm)
+        }
+    };
     reader.map_err(|error| setting("a chain cannot be spoken to", error))
 }
 

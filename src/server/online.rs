@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::ServeError;
-use super::assemble::{evm_reader, facilitators, reader};
+use super::assemble::{facilitators, reader};
 use crate::config::{Config, FacilitatorSettings, NetworkSettings};
 use crate::facilitator::Facilitator;
 use crate::facilitator::chain::{Lack, Reader, RpcUrl, svm};
@@ -78,8 +78,12 @@ async fn look(config: &Config, network: &NetworkSettings) -> Result<Looked, Serv
     if is_upto(config, network) {
         proxies.push(UPTO_PROXY);
     }
-    let reader = evm_reader(nodes)?;
-    Ok(Some(reader.lacks(asset, &proxies, domains.approvals.as_ref()).await))
+    match reader(&network.network, nodes)? {
+        Reader::Evm(reader) => {
+            Ok(Some(reader.lacks(asset, &proxies, domains.approvals.as_ref()).await))
+        }
+        Reader::Svm(_) => Ok(None),
+    }
 }
 
 /// Whether some route is priced by usage there.
@@ -101,7 +105,7 @@ async fn look_at_cluster(
         return Ok(None);
     };
     match reader(&network.network, nodes)? {
-        Reader::Svm(reader) => Ok(Some(reader.lack(&network.network, mint, pay_to).await)),
+        Reader::Svm(reader) => Ok(Some(reader.lack(mint, pay_to).await)),
         Reader::Evm(_) => Ok(None),
     }
 }

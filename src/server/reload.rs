@@ -16,6 +16,7 @@ use super::ServeError;
 use super::assemble::{needs_answers, snapshot, told};
 use super::tls::Certificates;
 use super::upstreams::Upstreams;
+use crate::bounded;
 use crate::clock::Clock;
 use crate::config::{Config, Switch, Watched};
 use crate::observe::Metrics;
@@ -91,7 +92,7 @@ impl Watch {
             let mut changed = false;
             for Watched { path, digest } in files {
                 let file = path.clone();
-                let read = tokio::task::spawn_blocking(move || std::fs::read(file).map(keccak256));
+                let read = tokio::task::spawn_blocking(move || bounded::read(&file).map(keccak256));
                 // A file that is not there is about to be: editors and mounts exchange it.
                 let Ok(Ok(found)) = read.await else { continue };
                 let seen = self.seen.insert(path.clone(), found).unwrap_or(*digest);

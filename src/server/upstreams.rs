@@ -121,6 +121,7 @@ impl Workers {
             address,
             authority,
             server_name,
+            http: upstream.http,
             headers: headers.map(|(name, value)| (name.clone(), value.value().clone())).collect(),
             connect_timeout: upstream.connect_timeout,
         };

@@ -43,6 +43,15 @@ async fn version_2_is_served_with_its_receipt() {
     let answer = gateway.ask("POST", "/paid").pays(&payment).send().await;
     let transaction = served(&answer, "payment-response", NETWORK, wallet.address());
     assert!(!answer.headers.contains_key("x-payment-response"));
+    let timing = answer.header("server-timing");
+    let stages: Vec<_> = timing.split(", ").filter_map(|one| one.split_once(";dur=")).collect();
+    assert_eq!(
+        stages.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        ["verify", "upstream", "settle"]
+    );
+    assert!(stages.iter().all(|(_, millis)| millis.parse::<f64>().is_ok()), "{timing}");
+    let unpaid = gateway.ask("POST", "/paid").send().await;
+    assert!(!unpaid.headers.contains_key("server-timing"));
     settled(&gateway, &payment, &transaction).await;
 }
 

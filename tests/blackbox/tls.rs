@@ -6,21 +6,13 @@ use std::path::Path;
 use reqwest::{Certificate, Client, Version};
 
 use super::refusals::refused;
+use crate::support::certificate::certify;
 use crate::support::client::Ask;
 use crate::support::gateway::Gateway;
 use crate::support::plan::Plan;
 use crate::support::server::{Reply, Server};
 use crate::support::upstream::Upstream;
 use crate::support::wallet::Wallet;
-
-/// Makes a certificate of its own authority for these names; gives it back to be trusted.
-fn certify(folder: &Path, name: &str, names: &[&str]) -> Vec<u8> {
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
-    fs::write(folder.join(format!("{name}.pem")), made.cert.pem()).unwrap();
-    fs::write(folder.join(format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
-    made.cert.pem().into_bytes()
-}
 
 fn section(name: &str) -> String {
     format!("[[certificates]]\nchain = \"{name}.pem\"\nkey = \"{name}.key\"")

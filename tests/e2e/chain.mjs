@@ -1,4 +1,4 @@
-// Makes a fresh anvil look like the part of Base Sepolia that x402 needs: USDC, Multicall3, Permit2 and
+// Makes a fresh anvil look like the part of Base Sepolia, Base or Polygon that x402 needs: USDC, Multicall3, Permit2 and
 // x402's proxies for it at their real addresses; a factory of contract wallets at 0x…FAc70, an ERC-20
 // without EIP-3009 at 0x…20 and one with EIP-2612 at 0x…2612.
 // Multicall3 is viem's copy, Permit2 the one in npm's @1inch/solidity-utils 6.9.16; the others are ours.
@@ -6,12 +6,16 @@
 // Each SENDER gets ether for gas; every PAYER gets 1,000 USDC. Prints nothing unless something fails.
 import { readFileSync } from "node:fs";
 import { createTestClient, http, keccak256, parseEther, parseUnits, publicActions, walletActions } from "viem";
-import { baseSepolia } from "viem/chains";
+import { base, baseSepolia, polygon } from "viem/chains";
 // viem does not export it by name.
 const { multicall3Bytecode } = await import(
   new URL("node_modules/viem/_esm/constants/contracts.js", import.meta.url));
 
-const USDC = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
+const PLACES = [
+  [baseSepolia, "0x036CbD53842c5426634e7929541eC2318f3dCF7e", "USDC"],
+  [base, "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913", "USD Coin"],
+  [polygon, "0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359", "USD Coin"],
+];
 const MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11";
 const FACTORY = "0x00000000000000000000000000000000000FAc70";
 const PERMIT2 = "0x000000000022D473030F116dDEE9F6B43aC78BA3";
@@ -23,7 +27,10 @@ const PERMIT_TOKEN = "0x0000000000000000000000000000000000002612";
 const [rpc, senders, ...payers] = process.argv.slice(2);
 const built = (name) => JSON.parse(readFileSync(new URL(`build/${name}.json`, import.meta.url), "utf8"));
 const { abi, code } = built("UsdcLike");
-const node = createTestClient({ mode: "anvil", chain: baseSepolia, transport: http(rpc), pollingInterval: 20 })
+const transport = http(rpc);
+const id = Number(await transport({}).request({ method: "eth_chainId" }));
+const [chain, USDC, NAME] = PLACES.find(([{ id: known }]) => known === id);
+const node = createTestClient({ mode: "anvil", chain, transport, pollingInterval: 20 })
   .extend(publicActions)
   .extend(walletActions);
 
@@ -52,6 +59,6 @@ const { data } = await node.call({ data: multicall3Bytecode }); // its creation 
 await node.setCode({ address: MULTICALL3, bytecode: data });
 await node.setCode({ address: PLAIN_TOKEN, bytecode: built("PlainToken").code });
 await node.setCode({ address: PERMIT_TOKEN, bytecode: built("PermitToken").code });
-await call("init", "USDC", "USDC", "2", 6);
+await call("init", NAME, "USDC", "2", 6);
 for (const payer of payers) await call("mint", payer, parseUnits("1000", 6));
 for (const address of senders.split(",")) await node.setBalance({ address, value: parseEther("100") });

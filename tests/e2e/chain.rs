@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::install::{self, ANVIL, NODE};
 use super::process::Process;
+use crate::support::wallet::{Place, SEPOLIA};
 
 alloy::sol! {
     function create(address owner, bytes32 salt) external returns (address);
@@ -48,8 +49,14 @@ impl Chain {
     /// Starts a node that nobody settles on yet. Two wallets have ether: [`FACILITATOR_KEY`]'s and
     /// [`SIGNER_KEY`]'s.
     pub(super) async fn start_alone(payers: &[Address]) -> Self {
+        Self::start_at(SEPOLIA, payers).await
+    }
+
+    /// The same at another place.
+    pub(super) async fn start_at(place: Place, payers: &[Address]) -> Self {
         let mut anvil = Command::new(install::file(ANVIL));
-        anvil.args(["--host", "127.0.0.1", "--port", "0", "--chain-id", "84532"]);
+        anvil.args(["--host", "127.0.0.1", "--port", "0"]);
+        anvil.args(["--chain-id", &place.chain_id.to_string()]);
         let (node, rpc) = Process::listening(&mut anvil, "Listening on ");
         let url = format!("http://{rpc}");
 

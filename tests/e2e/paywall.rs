@@ -16,7 +16,7 @@ const PHOTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/photos/sample.jp
 const DESCRIPTION: &str = "A picture of the day </script><script>alert(1)</script>";
 
 /// Where the screenshots go: `PICTURES` keeps them for a person to look at.
-fn pictures(folder: &Path) -> PathBuf {
+pub(super) fn pictures(folder: &Path) -> PathBuf {
     std::env::var_os("PICTURES").map_or_else(|| folder.to_owned(), PathBuf::from)
 }
 

@@ -1,6 +1,6 @@
 //! Published clients pay on a Solana node; the gateway settles itself, or has it settled.
 
-mod cluster;
+pub(super) mod cluster;
 
 use std::fs;
 use std::path::Path;
@@ -21,24 +21,37 @@ use crate::support::upstream::Upstream;
 
 /// A published client, and what it speaks.
 #[derive(Clone, Copy, Debug)]
-struct Client {
+pub(super) struct Client {
     runtime: &'static str,
     script: &'static str,
     version: &'static str,
 }
 
-const NPM: Client = Client { runtime: NODE, script: "clients/ts_fetch_svm.mjs", version: "2" };
-const NPM_V1: Client = Client { version: "1", ..NPM };
-const PYPI: Client = Client { runtime: PYTHON_V2, script: "clients/py_httpx_svm.py", version: "2" };
+pub(super) const NPM: Client =
+    Client { runtime: NODE, script: "clients/ts_fetch_svm.mjs", version: "2" };
+pub(super) const NPM_V1: Client = Client { version: "1", ..NPM };
+pub(super) const PYPI: Client =
+    Client { runtime: PYTHON_V2, script: "clients/py_httpx_svm.py", version: "2" };
 
 impl Client {
     /// Pays for one answer; what the driver prints.
     async fn buys(self, gateway: &Gateway, payer: &Wallet, cluster: &Cluster) -> Value {
-        let (body, out) = (gateway.dir().join("body"), gateway.dir().join("answer"));
-        fs::write(&body, "question").unwrap();
+        self.posts(gateway, ("/paid", "question", "text/plain"), payer, cluster).await
+    }
+
+    /// The same at another path, with a body and what it is.
+    pub(super) async fn posts(
+        self,
+        gateway: &Gateway,
+        (path, body, media_type): (&str, &str, &str),
+        payer: &Wallet,
+        cluster: &Cluster,
+    ) -> Value {
+        let (sent, out) = (gateway.dir().join("body"), gateway.dir().join("answer"));
+        fs::write(&sent, body).unwrap();
         let mut driver = Command::new(install::file(self.runtime));
-        driver.arg(install::file(self.script)).args([&gateway.url("/paid"), "POST"]);
-        driver.arg(body).arg("text/plain").arg(out);
+        driver.arg(install::file(self.script)).args([&gateway.url(path), "POST"]);
+        driver.arg(sent).arg(media_type).arg(out);
         driver.env("X402_PRIVATE_KEY", payer.seed()).env("X402_RPC", cluster.url());
         driver.env("X402_VERSION", self.version).env("X402_ASSET", TOKEN_2022_MINT);
         driver.stderr(Stdio::inherit()).kill_on_drop(true);
@@ -90,7 +103,7 @@ async fn gateway(upstream: &Upstream, mint: Mint, facilitator: &str) -> Gateway 
 }
 
 /// The section of a facilitator that settles by itself.
-fn settles_itself(cluster: &Cluster, more: &str) -> String {
+pub(super) fn settles_itself(cluster: &Cluster, more: &str) -> String {
     let url = cluster.url();
     let signer = format!("signer = {{ file = \"{KEY_FILE}\" }}");
     format!("chain = {{ rpc = [\"{url}\"], {signer}, poll = \"50ms\"{more} }}")
@@ -240,7 +253,7 @@ async fn checked(config: &Path) -> String {
 }
 
 /// Where the fee payer's key lies, beside `gateway.toml`.
-const KEY_FILE: &str = "fee-payer.json";
+pub(super) const KEY_FILE: &str = "fee-payer.json";
 /// $0.05 in six decimals.
 const PRICE: u64 = 50_000;
 const DRIVER: Duration = Duration::from_secs(90);

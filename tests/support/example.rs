@@ -39,9 +39,9 @@ impl Drop for Demo {
     }
 }
 
-/// The text of an example on free ports, in front of this upstream, settled by this facilitator.
-/// Nothing else is changed.
-pub fn tried(name: &str, upstream: SocketAddr, facilitator: &Facilitator) -> String {
+/// The text of an example on free ports, in front of this upstream, settled by the facilitator at
+/// this URL. Nothing else is changed.
+fn tried(name: &str, upstream: SocketAddr, facilitator: &str) -> String {
     let mut text = fs::read_to_string(examples().join(name)).unwrap();
     let behind = text.lines().find_map(|line| line.strip_prefix("url = \"http://127"));
     let behind = behind.unwrap().split('"').next().unwrap().to_owned();
@@ -49,7 +49,7 @@ pub fn tried(name: &str, upstream: SocketAddr, facilitator: &Facilitator) -> Str
         ("0.0.0.0:8402", "127.0.0.1:0"),
         ("127.0.0.1:9402", "127.0.0.1:0"),
         ("0x70997970C51812dc3A010C7d01b50e0d17dc79C8", &*PAY_TO.to_checksum(None)),
-        ("https://facilitator.example.com", facilitator.url()),
+        ("https://facilitator.example.com", facilitator),
         ("{ env = \"FACILITATOR_TOKEN\" }", "\"a token\""),
         (&format!("http://127{behind}"), &format!("http://{upstream}")),
     ] {
@@ -65,10 +65,20 @@ fn examples() -> PathBuf {
 
 /// A gateway with an example in front of the demo upstream.
 pub async fn gateway(name: &str, demo: &Demo, facilitator: &Facilitator) -> Gateway {
+    gateway_after(name, demo, facilitator.url(), |_, text| text).await
+}
+
+/// The same after a change, with what belongs beside the file.
+pub async fn gateway_after(
+    name: &str,
+    demo: &Demo,
+    facilitator: &str,
+    change: impl FnOnce(&Path, String) -> String,
+) -> Gateway {
     let dir = tempfile::tempdir().unwrap();
     // Its ledger is looked into from elsewhere.
     let ledger = format!("sqlite://{}", dir.path().join(LEDGER).display());
     let text = tried(name, demo.address, facilitator).replace("sqlite://tollgate.db", &ledger);
-    fs::write(dir.path().join(FILE), text).unwrap();
+    fs::write(dir.path().join(FILE), change(dir.path(), text)).unwrap();
     Gateway::start(Rc::new(dir)).await
 }

@@ -219,9 +219,11 @@ impl Call {
 
 impl Streaming {
     /// Sends one piece.
-    pub async fn send(&mut self, piece: &str) {
-        let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
-        self.0.write_all(chunk.as_bytes()).await.unwrap();
+    pub async fn send(&mut self, piece: impl AsRef<[u8]>) {
+        let piece = piece.as_ref();
+        let length = format!("{:x}\r\n", piece.len());
+        let chunk = [length.as_bytes(), piece, b"\r\n"].concat();
+        self.0.write_all(&chunk).await.unwrap();
     }
 
     /// Sends one piece and says whether the other side has closed.

@@ -57,7 +57,9 @@ pub const POLYGON: Place = Place {
     asset: address!("0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359"),
 };
 
-const SEPOLIA: Place = Place { name: NETWORK_V1, chain_id: 84_532, token: "USDC", asset: ASSET };
+/// USDC on Base Sepolia.
+pub const SEPOLIA: Place =
+    Place { name: NETWORK_V1, chain_id: 84_532, token: "USDC", asset: ASSET };
 
 /// A key with money.
 pub struct Wallet(PrivateKeySigner);

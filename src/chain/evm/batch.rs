@@ -15,8 +15,9 @@ use super::payment::{Call, MULTICALL3, Payment, call_for};
 use super::probe::{At, Found, Probed};
 use super::{Inner, Outcome, Traced};
 use crate::chain::evm::Sought;
+use crate::chain::fault;
 use crate::clock::steady;
-use crate::fault::{Fault, Retry, Side};
+use crate::fault::Fault;
 use crate::x402::ErrorReason;
 
 /// Takes jobs in and sends batches off, until nobody can bring any more.
@@ -335,7 +336,7 @@ impl Inner {
 
     async fn fees(&self) -> Result<Fees, Fault> {
         let head = self.heads.fresh().await?;
-        Fees::quote(head.base_fee, head.tip, self.bounds.caps)
+        Fees::quote(head.base_fee, head.tip, self.bounds.caps.of_payments())
             .map_err(|dear| fault("gas is too dear").caused_by(dear))
     }
 }
@@ -379,10 +380,6 @@ fn unknown(transaction: Option<B256>, context: &'static str) -> Outcome {
 /// One fault for many.
 fn same(one: &Fault) -> Fault {
     Fault::new(one.side(), one.retry(), "a batch was not sent").caused_by(one.to_string())
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// Blocks below which a failure is final.

@@ -28,9 +28,18 @@ pub struct FeeCaps {
     pub tip_max: u128,
 }
 
+impl FeeCaps {
+    /// What payments offer at most: eight ninths, so that an eighth more is still allowed. Whatever
+    /// payment a node keeps of an earlier life of this gateway, its nonce can then be used up.
+    pub(super) fn of_payments(self) -> Self {
+        let less = |wei: u128| wei - wei.div_ceil(9);
+        Self { fee_max: less(self.fee_max), tip_max: less(self.tip_max) }
+    }
+}
+
 /// The chain asks for more than the operator allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("gas costs {asked} wei, `fee_max` is {allowed}")]
+#[error("gas costs {asked} wei, payments offer at most {allowed}: eight ninths of `gas.fee_max`")]
 pub(super) struct TooDear {
     asked: u128,
     allowed: u128,
@@ -68,6 +77,19 @@ impl Fees {
             Market::OnePrice => tip == fee,
         };
         (fee <= caps.fee_max && allowed).then_some(Self { market: self.market, fee, tip })
+    }
+
+    /// The same on the way to the caps, which are the last offer, and exactly these: whoever has
+    /// gone up to them before has made the very same offer. None lies so little below them that
+    /// they would not be an eighth more. It is what uses up a nonce that a payment holds up.
+    pub(super) fn raised_to(self, now: Option<Self>, caps: FeeCaps) -> Self {
+        let next = self.raised(now, caps);
+        let (market, fee) = (self.market, caps.fee_max);
+        let tip = match market {
+            Market::BaseFee => caps.tip_max.min(fee),
+            Market::OnePrice => fee,
+        };
+        next.filter(|next| next.raised(now, caps).is_some()).unwrap_or(Self { market, fee, tip })
     }
 }
 
@@ -123,6 +145,35 @@ mod tests {
         assert_eq!(
             Fees { market: BaseFee, fee: 80, tip: 8 }.raised(now, CAPS),
             Some(Fees { market: BaseFee, fee: 700, tip: 9 })
+        );
+    }
+
+    #[test]
+    fn the_caps_outbid_every_payment() {
+        for wei in (0..2_000).chain([u128::MAX, u128::MAX - 1]) {
+            let payments = FeeCaps { fee_max: wei, tip_max: wei }.of_payments();
+            assert_eq!(payments.fee_max, payments.tip_max);
+            assert!(wei < 2 || an_eighth_more(payments.fee_max) <= wei, "{wei}");
+        }
+        assert_eq!(CAPS.of_payments(), FeeCaps { fee_max: 888, tip_max: 88 });
+        let dearest = quote(500, 100, CAPS.of_payments()).unwrap();
+        assert_eq!(dearest, Fees { market: BaseFee, fee: 888, tip: 88 });
+        let caps = Fees { market: BaseFee, fee: 1_000, tip: 100 };
+        assert_eq!(dearest.raised_to(None, CAPS), caps);
+    }
+
+    #[test]
+    fn the_last_offer_is_the_caps() {
+        let to = |fee, tip| Fees { market: BaseFee, fee, tip }.raised_to(None, CAPS);
+        assert_eq!(to(400, 40), Fees { market: BaseFee, fee: 450, tip: 45 });
+        let caps = Fees { market: BaseFee, fee: 1_000, tip: 100 };
+        for (fee, tip) in [(800, 80), (900, 8), (80, 90), (1_000, 100)] {
+            assert_eq!(to(fee, tip), caps);
+        }
+        let one = |price| Fees { market: OnePrice, fee: price, tip: price };
+        assert_eq!(
+            (one(700).raised_to(None, CAPS), one(900).raised_to(None, CAPS)),
+            (one(788), one(1_000))
         );
     }
 

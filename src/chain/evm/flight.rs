@@ -9,8 +9,9 @@ use super::lane::Flight;
 use super::reader::receipt_of;
 use super::receipt::Receipt;
 use super::rpc::{Ask, hash, quantity};
+use crate::chain::fault;
 use crate::clock::steady;
-use crate::fault::{Fault, Retry, Side};
+use crate::fault::Fault;
 
 /// How a transaction ended.
 #[derive(Debug)]
@@ -130,14 +131,11 @@ impl Inner {
     async fn push(&self, flight: &mut Flight, count: u64) {
         let caps = self.bounds.caps;
         let head = self.heads.fresh().await.ok();
-        let now = head.and_then(|head| Fees::quote(head.base_fee, head.tip, caps).ok());
-        flight.push(&self.rpc, |fees| fees.raised(now, caps)).await;
-        flight.fill(&self.rpc, count, |fees| fees.raised(now, caps)).await;
+        let ours = caps.of_payments();
+        let now = head.and_then(|head| Fees::quote(head.base_fee, head.tip, ours).ok());
+        flight.push(&self.rpc, |fees| fees.raised(now, ours)).await;
+        flight.fill(&self.rpc, count, |fees| fees.raised_to(now, caps)).await;
     }
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// Whether a receipt is still true.

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
 use super::rpc::{Ask, Rpc, hash, quantity};
+use crate::chain::fault;
 use crate::clock::steady;
-use crate::fault::{Fault, Retry, Side};
+use crate::fault::Fault;
 
 /// A block and the price of gas in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,8 +137,4 @@ fn head(block: &Value, tip: u64) -> Result<Head, Fault> {
         base_fee: base_fee.map(u128::from),
         tip: tip.into(),
     })
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }

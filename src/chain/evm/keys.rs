@@ -30,7 +30,7 @@ pub fn from_hex(text: &str) -> Result<PrivateKeySigner, KeyError> {
 /// # Errors
 /// See [`KeyError::Keystore`].
 pub fn from_keystore(path: &Path, password: &str) -> Result<PrivateKeySigner, KeyError> {
-    let text = std::fs::read(path).map_err(|_| KeyError::Keystore)?;
+    let text = crate::bounded::read(path).map_err(|_| KeyError::Keystore)?;
     let sealed: Sealed = serde_json::from_slice(&text).map_err(|_| KeyError::Keystore)?;
     if !sealed.crypto.is_sound() {
         return Err(KeyError::Keystore);

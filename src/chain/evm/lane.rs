@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::fees::{Fees, Market};
 use super::payment::Call;
 use super::rpc::{Ask, Rpc, Taken, quantity};
+use crate::chain::fault;
 use crate::clock::steady;
 use crate::fault::{Fault, Retry, Side};
 
@@ -243,14 +244,9 @@ impl Flight {
 
     /// Uses up the chain's next nonce, `count`, if it is below all that fly: what had it was lost
     /// with a block that was taken back, or waits for too little gas since an earlier life of this
-    /// gateway, and nothing behind it can get into a block. Each attempt offers more than the one
-    /// before, where `raised` allows it: an earlier life may have offered as much as this flight.
-    pub(super) async fn fill(
-        &self,
-        rpc: &Rpc,
-        count: u64,
-        raised: impl FnOnce(Fees) -> Option<Fees>,
-    ) {
+    /// gateway, and nothing behind it can get into a block. Each attempt offers what `raised` makes
+    /// of the one before: an earlier life may have offered as much as this flight.
+    pub(super) async fn fill(&self, rpc: &Rpc, count: u64, raised: impl FnOnce(Fees) -> Fees) {
         let lane = &self.lane;
         let lowest = lane.flying.lock().first().copied();
         if count >= self.nonce || lowest != Some(self.nonce) {
@@ -259,7 +255,7 @@ impl Flight {
         let nothing = Call { to: lane.address(), data: Bytes::new() };
         let before = lane.filling.lock().filter(|(nonce, _)| *nonce == count);
         let fees = before.map_or(self.fees, |(_, fees)| fees);
-        *lane.filling.lock() = Some((count, raised(fees).unwrap_or(fees)));
+        *lane.filling.lock() = Some((count, raised(fees)));
         let Ok(signed) = lane.sign(count, &nothing, GAS_OF_NOTHING, fees) else { return };
         match rpc.broadcast(&signed.raw).await {
             Taken::Yes | Taken::Perhaps(_) => {
@@ -276,10 +272,6 @@ impl Drop for Flight {
     fn drop(&mut self) {
         self.lane.flying.lock().remove(&self.nonce);
     }
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// More than the one of a signer with nothing under way.

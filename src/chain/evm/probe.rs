@@ -7,7 +7,8 @@ use serde_json::json;
 use super::abi::{Permit2, ProbeCall, ProbeResult, Proxy, UptoProxy};
 use super::payment::Call;
 use super::rpc::{Ask, Rpc, bytes, quantity};
-use crate::fault::{Fault, Retry, Side};
+use crate::chain::fault;
+use crate::fault::Fault;
 use crate::x402::ErrorReason;
 
 /// At which block.
@@ -170,10 +171,6 @@ fn named(selector: &[u8; 4]) -> Option<ErrorReason> {
         | Permit2::InvalidContractSignature::SELECTOR => Some(ErrorReason::Signature),
         _ => None,
     }
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// What `Probe.sol` compiles to; the end-to-end tests compare.

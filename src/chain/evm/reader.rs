@@ -15,8 +15,9 @@ use super::probe::{At, Found};
 use super::receipt::{Log, Receipt};
 use super::rpc::{Ask, Rpc, bytes, hash, quantity};
 use crate::chain::evm::Sought;
-use crate::chain::rpc::RpcUrl;
-use crate::fault::{Fault, Retry, Side};
+use crate::chain::fault;
+use crate::chain::rpc::{Home, RpcUrl};
+use crate::fault::Fault;
 use crate::x402::AssetTransferMethod;
 
 /// Reads payments on one chain. It signs nothing.
@@ -41,16 +42,19 @@ pub enum Traced {
 }
 
 impl Reader {
-    /// A reader that believes what is `confirmations` blocks deep, the block itself counted.
+    /// A reader of the chain with this id that believes what is `confirmations` blocks deep, the
+    /// block itself counted.
     ///
     /// # Errors
     /// The HTTP client cannot be built.
     pub fn new(
+        chain_id: u64,
         urls: Vec<RpcUrl>,
         timeout: Duration,
         confirmations: u64,
     ) -> Result<Self, reqwest::Error> {
-        Ok(Self::over(Arc::new(Rpc::new(urls, timeout)?), confirmations))
+        let rpc = Rpc::new(urls, timeout, Home::of_chain(chain_id))?;
+        Ok(Self::over(Arc::new(rpc), confirmations))
     }
 
     pub(super) fn over(rpc: Arc<Rpc>, confirmations: u64) -> Self {
@@ -332,10 +336,6 @@ fn topics(sought: &Sought) -> Value {
 /// The question for a receipt.
 pub(super) fn receipt_of(transaction: B256) -> Ask {
     Ask::new("eth_getTransactionReceipt", json!([transaction]))
-}
-
-pub(super) fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// Searches for one event: with full ranges, three days of a chain with a block every two seconds.

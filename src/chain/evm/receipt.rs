@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::abi::{Proxy, Token};
 use super::rpc::{address, bytes, hash, quantity};
 use crate::chain::evm::Sought;
-use crate::fault::{Fault, Retry, Side};
+use crate::chain::fault;
+use crate::fault::Fault;
 use crate::x402::AssetTransferMethod;
 use crate::x402::permit2::{EXACT_PROXY, UPTO_PROXY};
 
@@ -151,10 +152,6 @@ fn sealed(logs: &[Log], wanted: &Sought) -> Vec<usize> {
     let found =
         pairs.filter(|((_, one), (_, next))| !one.seals() && one.pays(wanted) && next.seals());
     found.map(|((at, _), _)| *at).collect()
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 use alloy_primitives::{Address, B256, Bytes, U64, hex};
 use serde_json::{Value, json};
 
-pub(super) use crate::chain::rpc::{Ask, Reply, Rpc, RpcError, Taken};
+use crate::chain::fault;
+pub(super) use crate::chain::rpc::{Ask, Rpc, RpcError, Taken};
+use crate::chain::rpc::{Home, Said};
 #[cfg(test)]
 pub(super) use crate::chain::rpc::{Node, Posted};
-use crate::chain::rpc::{Said, Stands};
-use crate::fault::{Fault, Retry, Side};
+use crate::fault::Fault;
 
 impl Rpc {
     /// Hands a signed transaction to the nodes.
@@ -17,14 +18,17 @@ impl Rpc {
     }
 
     /// Asks every endpoint for its chain and its height.
-    pub(super) async fn look(&self, chain_id: u64) -> Result<(), Fault> {
-        let asks = [Ask::new("eth_chainId", json!([])), Ask::new("eth_blockNumber", json!([]))];
-        let stands = |replies: &[Reply]| match replies {
-            [Ok(id), Ok(_)] if quantity(id)? != chain_id => Ok(Stands::Elsewhere),
-            [Ok(_), Ok(height)] => quantity(height).map(Stands::Here),
-            _ => Err(fault("a node does not say where it stands")),
-        };
-        self.look_at_each(&asks, stands, BLOCKS_BEHIND_MAX).await
+    pub(super) async fn look(&self) -> Result<(), Fault> {
+        let height = Ask::new("eth_blockNumber", json!([]));
+        self.look_at_each(height, quantity, BLOCKS_BEHIND_MAX).await
+    }
+}
+
+impl Home {
+    /// The chain with this id.
+    pub(super) fn of_chain(chain_id: u64) -> Self {
+        let ask = Ask::new("eth_chainId", json!([]));
+        Self { ask, is_told: Box::new(move |told| quantity(told).is_ok_and(|id| id == chain_id)) }
     }
 }
 
@@ -74,10 +78,6 @@ pub(super) fn address(value: &Value) -> Result<Address, Fault> {
 pub(super) fn bytes(value: &Value) -> Result<Bytes, Fault> {
     let parsed = value.as_str().and_then(|text| text.parse().ok());
     parsed.ok_or_else(|| fault("a node's bytes cannot be read"))
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 const BLOCKS_BEHIND_MAX: u64 = 10;

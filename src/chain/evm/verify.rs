@@ -7,6 +7,7 @@ use super::abi::Token;
 use super::payment::{Call, MULTICALL3, Payment};
 use super::probe::{At, Found, Probed};
 use super::{Evm, Inner};
+use crate::chain::fault;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::permit2::{EXACT_PROXY, PERMIT2};
 use crate::x402::{ErrorReason, Form};
@@ -117,8 +118,4 @@ fn judge(
         None
     };
     Ok(refused.map_or(Ok(()), Err))
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Ask, RpcUrl};
-use crate::fault::{Fault, Retry, Side};
+use crate::chain::fault;
+use crate::fault::{Fault, printable};
 
 /// The answer to one question.
 pub(in crate::chain) type Reply = Result<Value, RpcError>;
@@ -182,19 +183,9 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Fault> {
     }
 }
 
-/// Somebody else's text as it may stand in a log.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(TEXT_CHARS_MAX).collect()
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
-}
-
 const INTERNAL: i64 = -32_603;
 /// Receipts of a full batch are a fifth of it.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
-const TEXT_CHARS_MAX: usize = 200;
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 
 use super::answer::{self, Reply, Unanswered};
 use super::{Ask, RpcUrl};
-use crate::fault::{Fault, Retry, Side};
+use crate::chain::fault;
+use crate::fault::Fault;
 
 /// The way to one node. A question goes at once while few are under way; those that come
 /// meanwhile leave together as soon as an answer is there.
@@ -151,10 +152,6 @@ impl Line {
         }
         Some(company)
     }
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// Requests to one node at once. Each keeps a connection and its buffers.

@@ -110,11 +110,11 @@ async fn who_shares_a_request_shares_its_fault_and_nothing_waits_behind_it() {
 }
 
 fn rpc(urls: Vec<RpcUrl>) -> Rpc {
-    rustls::crypto::ring::default_provider().install_default().ok();
-    Rpc::new(urls, Duration::from_secs(5)).unwrap()
+    Rpc::unchecked(urls, Duration::from_secs(5))
 }
 
 const HEIGHT: &str = r#"{"jsonrpc":"2.0","id":0,"result":"0x10"}"#;
+const HERE: &str = r#"{"jsonrpc":"2.0","id":0,"result":"0x11"}"#;
 const REFUSAL: &str = r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32005,"message":"too many"}}"#;
 
 fn height() -> Ask {
@@ -144,4 +144,23 @@ async fn a_refusal_is_handed_on_only_when_nobody_does_better() {
 async fn a_fault_names_the_host_and_not_the_key() {
     let fault = rpc(vec![nobody().await]).ask_for(height()).await.unwrap_err().to_string();
     assert!(fault.contains("127.0.0.1") && !fault.contains("secret"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_node_of_another_chain_is_asked_for_nothing_even_when_no_other_is_left() {
+    let home = || Home { ask: height(), is_told: Box::new(|told| told == "0x11") };
+    let of = |urls| Rpc::new(urls, Duration::from_secs(5), home()).unwrap();
+    let ((elsewhere, asked), (here, _)) = (node(HEIGHT).await, node(HERE).await);
+    let rpc = of(vec![elsewhere.clone(), here]);
+    for _ in 0..3 {
+        assert_eq!(rpc.ask_for(height()).await.unwrap(), "0x11");
+    }
+    assert_eq!((asked.load(Ordering::Relaxed), rpc.up()), (1, (2, 1)));
+    let alone = of(vec![elsewhere, nobody().await]);
+    for _ in 0..2 {
+        alone.ask_for(height()).await.unwrap_err();
+        let taken = alone.hand_in(height(), |_| Said::No).await;
+        assert!(matches!(taken, Taken::Perhaps(_)), "{taken:?}");
+    }
+    assert_eq!((asked.load(Ordering::Relaxed), alone.up()), (2, (2, 0)));
 }

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::rpc::{bytes, number};
-use crate::fault::{Fault, Retry, Side};
+use crate::chain::fault;
+use crate::fault::Fault;
 use crate::x402::svm::Pubkey;
 
 /// Who may change an account, and what is in it.
@@ -67,10 +68,6 @@ pub(super) enum Mint {
     Plain,
     /// A part of each transfer is kept.
     WithFee,
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// Of a mint without extensions. Source: SPL Token, `Mint`.

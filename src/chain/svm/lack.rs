@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::accounts::{Account, Mint};
 use super::reader::Reader;
+use crate::chain::fault;
 use crate::chain::rpc::Ask;
-use crate::fault::{Fault, Retry, Side};
-use crate::x402::Network;
+use crate::fault::Fault;
 use crate::x402::svm::Pubkey;
 use crate::x402::svm::programs::{TOKEN, TOKEN_2022, associated};
 
@@ -29,13 +29,7 @@ impl Reader {
     ///
     /// # Cancel safety
     /// Only reads.
-    pub async fn lack(
-        &self,
-        network: &Network,
-        mint: Pubkey,
-        pay_to: Pubkey,
-    ) -> Result<Option<Lack>, Fault> {
-        self.rpc.look_at_cluster(network).await?;
+    pub async fn lack(&self, mint: Pubkey, pay_to: Pubkey) -> Result<Option<Lack>, Fault> {
         let Some(found) = self.account(mint).await? else { return Ok(Some(Lack::Mint)) };
         let of_token_program = [TOKEN, TOKEN_2022].contains(&found.program);
         match found.mint() {
@@ -54,8 +48,4 @@ impl Reader {
         let said = self.rpc.ask_for(ask).await?;
         Account::read(said.get("value").ok_or_else(|| fault("no answer about an account"))?)
     }
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }

@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use super::Depth;
 use super::rpc::{Among, Executed, Status, bytes, number, slot, status, status_of};
 use crate::chain::Sought;
-use crate::chain::rpc::{Ask, Rpc, RpcUrl};
-use crate::fault::{Fault, Retry, Side};
+use crate::chain::fault;
+use crate::chain::rpc::{Ask, Home, Rpc, RpcUrl};
+use crate::fault::Fault;
+use crate::x402::Network;
 use crate::x402::svm::{SvmPayment, signature_of};
 
 /// Reads payments on one cluster. It signs nothing.
@@ -40,12 +42,18 @@ struct Found {
 }
 
 impl Reader {
-    /// A reader that believes what is so deep.
+    /// A reader of a cluster that believes what is so deep.
     ///
     /// # Errors
     /// The HTTP client cannot be built.
-    pub fn new(urls: Vec<RpcUrl>, timeout: Duration, depth: Depth) -> Result<Self, reqwest::Error> {
-        Ok(Self::over(Arc::new(Rpc::new(urls, timeout)?), depth))
+    pub fn new(
+        network: &Network,
+        urls: Vec<RpcUrl>,
+        timeout: Duration,
+        depth: Depth,
+    ) -> Result<Self, reqwest::Error> {
+        let rpc = Rpc::new(urls, timeout, Home::of_cluster(network))?;
+        Ok(Self::over(Arc::new(rpc), depth))
     }
 
     pub(super) fn over(rpc: Arc<Rpc>, depth: Depth) -> Self {
@@ -210,10 +218,6 @@ impl std::fmt::Debug for Reader {
 /// A payment did not move before this moment of the cluster's clock.
 fn earliest(sought: &Sought) -> u64 {
     sought.since.seconds().saturating_sub(CLOCKS_APART_MAX.as_secs())
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// Blocks after the one that a transaction names in which it may be taken, and some more. Source:

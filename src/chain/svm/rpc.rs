@@ -5,8 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::Depth;
-use crate::chain::rpc::{Ask, Reply, Rpc, RpcError, Said, Stands, Taken};
-use crate::fault::{Fault, Retry, Side};
+use crate::chain::fault;
+use crate::chain::rpc::{Ask, Home, Rpc, RpcError, Said, Taken};
+use crate::fault::Fault;
 use crate::x402::Network;
 
 /// What a node knows of a transaction.
@@ -32,18 +33,19 @@ impl Rpc {
     }
 
     /// Asks every endpoint for its cluster and its height.
-    pub(super) async fn look_at_cluster(&self, network: &Network) -> Result<(), Fault> {
+    pub(super) async fn look_at_cluster(&self) -> Result<(), Fault> {
+        self.look_at_each(slot(Depth::Processed), number, SLOTS_BEHIND_MAX).await
+    }
+}
+
+impl Home {
+    /// The cluster that a network names.
+    pub(super) fn of_cluster(network: &Network) -> Self {
         // How the hash of the first block begins. Source: CAIP-30.
-        let genesis = network.as_str().rsplit(':').next().unwrap_or_default();
-        let asks = [Ask::new("getGenesisHash", json!([])), slot(Depth::Processed)];
-        let stands = |replies: &[Reply]| match replies {
-            [Ok(Value::String(hash)), Ok(slot)] if hash.starts_with(genesis) => {
-                number(slot).map(Stands::Here)
-            }
-            [Ok(Value::String(_)), Ok(_)] => Ok(Stands::Elsewhere),
-            _ => Err(fault("a node does not say where it stands")),
-        };
-        self.look_at_each(&asks, stands, SLOTS_BEHIND_MAX).await
+        let genesis: Box<str> = network.as_str().rsplit(':').next().unwrap_or_default().into();
+        let is_it =
+            move |told: &Value| told.as_str().is_some_and(|hash| hash.starts_with(&*genesis));
+        Self { ask: Ask::new("getGenesisHash", json!([])), is_told: Box::new(is_it) }
     }
 }
 
@@ -117,10 +119,6 @@ pub(super) fn bytes(value: &Value) -> Result<Vec<u8>, Fault> {
         _ => return Err(fault("a node's bytes cannot be read")),
     };
     STANDARD.decode(text).map_err(|error| fault("a node's bytes cannot be read").caused_by(error))
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// Half a minute.

@@ -9,9 +9,10 @@ use super::reader::Traced;
 use super::rpc::{Executed, Status};
 use super::{Depth, Inner, Outcome};
 use crate::chain::Sought;
+use crate::chain::fault;
 use crate::chain::rpc::{Ask, Taken};
 use crate::clock::steady;
-use crate::fault::{Fault, Retry, Side};
+use crate::fault::Fault;
 use crate::x402::ErrorReason;
 use crate::x402::svm::{Pubkey, SvmPayment};
 
@@ -121,10 +122,6 @@ impl Inner {
 /// The transaction that is looked for, which [`Inner::run`] has named.
 fn name(sought: &Sought) -> &str {
     sought.transaction.as_deref().unwrap_or_default()
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// Some times as long as a transaction may be taken.

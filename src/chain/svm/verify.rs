@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::accounts::{Account, Mint};
 use super::rpc::{base64, number};
 use super::{Inner, Svm};
+use crate::chain::fault;
 use crate::chain::rpc::{Ask, Reply};
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::ErrorReason;
@@ -130,10 +131,6 @@ fn fee_of(said: &Reply) -> Result<u64, Fault> {
 
 fn poor() -> Fault {
     fault("the fee payer cannot pay the fee")
-}
-
-fn fault(context: &'static str) -> Fault {
-    Fault::new(Side::Chain, Retry::Later, context)
 }
 
 /// JSON-RPC's own number.

@@ -44,10 +44,12 @@ pub(super) async fn looked_up<'a>(
     payer: Address,
     node: Option<&RpcUrl>,
 ) -> Result<Payable<'a>, PayError> {
-    let (AssetTransferMethod::Permit2, Some(node)) = (payable.method, node) else {
+    let (AssetTransferMethod::Permit2, Some(node), Some(known)) =
+        (payable.method, node, payable.known.evm())
+    else {
         return Ok(payable);
     };
-    let reader = Reader::new(vec![node.clone()], NODE_TIMEOUT, 1);
+    let reader = Reader::new(known.chain_id, vec![node.clone()], NODE_TIMEOUT, 1);
     let reader = reader.map_err(|cause| PayError::Machine(cause.into()))?;
     let Approved { allowance, next } =
         reader.approved(payable.asset, payer).await.map_err(PayError::Chain)?;

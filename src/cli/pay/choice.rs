@@ -6,7 +6,7 @@ use std::str::FromStr;
 use alloy_primitives::{Address, U256};
 
 use super::demand::{Demand, Offer};
-use super::report::printable;
+use crate::fault::printable;
 use crate::x402::requirements::{SCHEME_EXACT, SCHEME_UPTO};
 use crate::x402::{
     AmountError, AssetTransferMethod, AtomicAmount, KnownNetwork, Network, NetworkError, Version,

@@ -5,9 +5,8 @@ use std::io;
 use super::approval::{Otherwise, Unapproved};
 use super::choice::Unpayable;
 use super::demand::DemandError;
-use super::report::printable;
 use super::wallet::KeyError;
-use crate::fault::Fault;
+use crate::fault::{Fault, printable};
 use crate::x402::PaymentIdentity;
 use crate::x402::permit2::PERMIT2;
 

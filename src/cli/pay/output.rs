@@ -8,7 +8,8 @@ use super::Arguments;
 use super::choice::Payable;
 use super::client::{Answer, Paid};
 use super::error::{Exit, PayError};
-use super::report::{self, line, printable};
+use super::report::{self, line};
+use crate::fault::printable;
 
 /// Makes sure that the file for the answer can be written, before anything is paid for it. What is
 /// in it stays until there is an answer.

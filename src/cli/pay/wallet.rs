@@ -60,7 +60,7 @@ impl Wallet {
     pub fn load(variable: &str, file: Option<&Path>) -> Result<Self, KeyError> {
         let (text, place) = match file {
             Some(path) => {
-                let text = std::fs::read_to_string(path)
+                let text = crate::bounded::read_text(path)
                     .map_err(|cause| KeyError::Unreadable(path.to_owned(), cause))?;
                 (text, path.display().to_string())
             }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::ask::Answer;
 use super::words;
 use crate::facilitator::{Order, Outcome, Verdict};
-use crate::fault::{Fault, Retry, Side};
+use crate::fault::{Fault, Retry, Side, printable};
 use crate::x402::svm::{signature_of, signature_text};
 use crate::x402::{Account, AtomicAmount, ErrorReason, SupportedResponse, Version};
 
@@ -72,11 +72,7 @@ pub(super) fn outcome(answer: &Answer, order: &Order) -> Outcome {
         };
     }
     let text = said.error_reason.as_deref().unwrap_or_default();
-    tracing::warn!(
-        status = status.as_u16(),
-        reason = words::printable(text),
-        "a settlement was not done"
-    );
+    tracing::warn!(status = status.as_u16(), reason = printable(text), "a settlement was not done");
     if !named.is_empty() {
         return unknown(transaction, status, Disbelief::FailedTransaction);
     }
@@ -171,8 +167,8 @@ fn refused(said: &VerifyAnswer<'_>) -> ErrorReason {
     let text = said.invalid_reason.as_deref().unwrap_or_default();
     let details = said.invalid_reason_details.as_deref().unwrap_or_default();
     tracing::info!(
-        reason = words::printable(text),
-        details = words::printable(details),
+        reason = printable(text),
+        details = printable(details),
         "a payment was refused by the facilitator"
     );
     words::reason(text).or_else(|| words::reason(details)).unwrap_or(ErrorReason::UnexpectedVerify)

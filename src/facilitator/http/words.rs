@@ -23,11 +23,6 @@ pub(super) fn unsent(text: &str) -> Option<ErrorReason> {
     spelled.or_else(coded).or_else(|| ErrorReason::from_revert(text))
 }
 
-/// Somebody else's text as it may stand in a log: one line, 200 characters.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(TEXT_CHARS_MAX).collect()
-}
-
 /// Spellings of checks in the field. Source: `@x402/evm` and `@x402/svm` 2.27, PyPI `x402` 2.25,
 /// `x402-rs` 2.0.
 const SPELLINGS: &[(&str, ErrorReason)] = &[
@@ -73,8 +68,6 @@ const SPELLINGS: &[(&str, ErrorReason)] = &[
     ("invalid_exact_svm_payload_transaction", ErrorReason::SvmTransaction),
 ];
 
-const TEXT_CHARS_MAX: usize = 200;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,11 +104,5 @@ mod tests {
         check("settlement_pending", None, None);
         check("Timed out while waiting for transaction", None, None);
         check("", None, None);
-    }
-
-    #[test]
-    fn a_log_line_stays_one_line() {
-        assert_eq!(printable("a\r\nb\u{1b}[31m\u{7f}c"), "ab[31mc");
-        assert_eq!(printable(&"é".repeat(1_000)).chars().count(), TEXT_CHARS_MAX);
     }
 }

@@ -13,7 +13,7 @@ use crate::e2e::install::{self, NODE};
 use crate::e2e::process::Process;
 
 /// A node that takes itself for devnet.
-pub(super) struct Cluster {
+pub(in crate::e2e) struct Cluster {
     _node: Process,
     address: SocketAddr,
     http: reqwest::Client,
@@ -21,7 +21,7 @@ pub(super) struct Cluster {
 
 /// What is paid with. Both have six decimals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mint {
+pub(in crate::e2e) enum Mint {
     /// At its real address.
     Usdc,
     Token2022,
@@ -29,11 +29,11 @@ pub(super) enum Mint {
 
 /// A key made of one byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wallet(u8);
+pub(in crate::e2e) struct Wallet(u8);
 
 impl Cluster {
     /// Starts a node with slots of this length. The fee payers have SOL.
-    pub(super) async fn start(slot_ms: u64) -> Self {
+    pub(in crate::e2e) async fn start(slot_ms: u64) -> Self {
         let mut node = Command::new(install::file(NODE));
         node.arg(install::file("solana.mjs")).arg(slot_ms.to_string());
         let (node, address) = Process::listening(&mut node, "listening on ");
@@ -57,12 +57,12 @@ impl Cluster {
     }
 
     /// Where it is asked.
-    pub(super) fn url(&self) -> String {
+    pub(in crate::e2e) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// A published facilitator that settles on it.
-    pub(super) fn facilitator(&self) -> (Process, SocketAddr) {
+    pub(in crate::e2e) fn facilitator(&self) -> (Process, SocketAddr) {
         let mut peer = Command::new(install::file(NODE));
         peer.arg(install::file("facilitator-svm.mjs")).arg(self.url());
         peer.env("X402_PRIVATE_KEY", Wallet::FACILITATOR.seed());
@@ -70,7 +70,7 @@ impl Cluster {
     }
 
     /// Gives a wallet a token account that holds so much.
-    pub(super) async fn fund(&self, owner: Wallet, mint: Mint, amount: u64) {
+    pub(in crate::e2e) async fn fund(&self, owner: Wallet, mint: Mint, amount: u64) {
         // Mint, owner, amount, initialized. Source: SPL Token, `Account`.
         let mut data = vec![0; 165];
         data[..32].copy_from_slice(mint.address().as_array());
@@ -88,7 +88,7 @@ impl Cluster {
     }
 
     /// What a wallet has in a mint.
-    pub(super) async fn balance(&self, owner: Wallet, mint: Mint) -> u64 {
+    pub(in crate::e2e) async fn balance(&self, owner: Wallet, mint: Mint) -> u64 {
         let address = mint.account_of(owner).to_string();
         let last = json!({ "commitment": "processed" });
         let said = self.ask("getTokenAccountBalance", json!([address, last])).await;
@@ -96,25 +96,25 @@ impl Cluster {
     }
 
     /// What a wallet has for fees.
-    pub(super) async fn lamports(&self, of: Wallet) -> u64 {
+    pub(in crate::e2e) async fn lamports(&self, of: Wallet) -> u64 {
         let said = self.ask("getBalance", json!([of.address().to_string()])).await;
         said["value"].as_u64().unwrap()
     }
 
     /// So many of the next transactions are called taken, and forgotten.
-    pub(super) async fn drops(&self, count: u64) {
+    pub(in crate::e2e) async fn drops(&self, count: u64) {
         self.ask("surfnet_drop", json!([count])).await;
     }
 
     /// What the node knows of a transaction.
-    pub(super) async fn status_of(&self, name: &str) -> Value {
+    pub(in crate::e2e) async fn status_of(&self, name: &str) -> Value {
         let all = json!({ "searchTransactionHistory": true });
         let mut said = self.ask("getSignatureStatuses", json!([[name], all])).await;
         said["value"][0].take()
     }
 
     /// Why a transaction that is on the chain has failed; null where it has not.
-    pub(super) async fn error_of(&self, name: &str) -> Value {
+    pub(in crate::e2e) async fn error_of(&self, name: &str) -> Value {
         let mut status = self.status_of(name).await;
         assert!(status.is_object(), "{name} is not on the chain");
         status["err"].take()
@@ -152,7 +152,7 @@ impl Mint {
 
     /// Name of the network that is paid in it, and what must be said of it there: devnet's USDC
     /// is built in.
-    pub(super) fn network(self) -> (&'static str, String) {
+    pub(in crate::e2e) fn network(self) -> (&'static str, String) {
         let facts = format!("caip2 = \"{DEVNET}\"\nasset = \"{TOKEN_2022_MINT}\"\ndecimals = 6");
         match self {
             Self::Usdc => ("solana-devnet", String::new()),
@@ -163,28 +163,28 @@ impl Mint {
 
 impl Wallet {
     /// Whoever is paid.
-    pub(super) const PAYEE: Self = Self(0xca);
+    pub(in crate::e2e) const PAYEE: Self = Self(0xca);
     /// Of the gateway.
-    pub(super) const FEE_PAYER: Self = Self(0xab);
+    pub(in crate::e2e) const FEE_PAYER: Self = Self(0xab);
     /// Of the published facilitator.
-    pub(super) const FACILITATOR: Self = Self(0xfa);
+    pub(in crate::e2e) const FACILITATOR: Self = Self(0xfa);
 
     /// One that pays.
-    pub(super) fn payer(number: usize) -> Self {
+    pub(in crate::e2e) fn payer(number: usize) -> Self {
         Self(0x11 + u8::try_from(number).unwrap())
     }
 
-    pub(super) fn address(self) -> Pubkey {
+    pub(in crate::e2e) fn address(self) -> Pubkey {
         Pubkey::new_from_array(self.key().verifying_key().to_bytes())
     }
 
     /// As the drivers are told it.
-    pub(super) fn seed(self) -> String {
+    pub(in crate::e2e) fn seed(self) -> String {
         format!("0x{}", hex::encode([self.0; 32]))
     }
 
     /// As `solana-keygen` writes it.
-    pub(super) fn keygen(self) -> String {
+    pub(in crate::e2e) fn keygen(self) -> String {
         serde_json::to_string(&self.key().to_keypair_bytes().to_vec()).unwrap()
     }
 
@@ -196,4 +196,4 @@ impl Wallet {
 const DEVNET: &str = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
 const USDC: &str = "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU";
 /// Nobody has its key.
-pub(super) const TOKEN_2022_MINT: &str = "3ASEB1Fd5cUaXLzuKyGcuu6Z4BfvdQDKK8oP42Foxw3X";
+pub(in crate::e2e) const TOKEN_2022_MINT: &str = "3ASEB1Fd5cUaXLzuKyGcuu6Z4BfvdQDKK8oP42Foxw3X";

@@ -52,7 +52,7 @@ impl Node {
                 say(&mut socket, &answer.to_string()).await.unwrap();
             }
         });
-        Self { rpc: Rpc::new(vec![url], Duration::from_secs(5)).unwrap(), sent }
+        Self { rpc: Rpc::unchecked(vec![url], Duration::from_secs(5)), sent }
     }
 
     fn nonces(&self) -> Vec<u64> {
@@ -158,10 +158,10 @@ async fn what_flies_lowest_fills_the_lost_nonce_below_it() {
     let (lane, node) = (lane(), Node::start(script).await);
     let (low, high) = (send(&lane, &node).await.unwrap(), send(&lane, &node).await.unwrap());
     let caps = FeeCaps { fee_max: low.fees.fee * 5 / 4, tip_max: u128::MAX };
-    let fills = |count| low.fill(&node.rpc, count, |fees| fees.raised(None, caps));
+    let fills = |count| low.fill(&node.rpc, count, |fees| fees.raised_to(None, caps));
     // Nothing is lost, or it is for another to fill.
     fills(7).await;
-    high.fill(&node.rpc, 6, Some).await;
+    high.fill(&node.rpc, 6, |fees| fees).await;
     assert_eq!(node.nonces(), [7, 8]);
     // What waits there of an earlier life may be as dear as this: each attempt offers more, as far
     // as the caps go.
@@ -173,6 +173,6 @@ async fn what_flies_lowest_fills_the_lost_nonce_below_it() {
     assert_eq!((sent[2].to(), sent[2].gas_limit()), (Some(lane.address()), 21_000));
     let offered = sent[2..].iter().map(|sent| (sent.nonce(), sent.max_fee_per_gas()));
     let fee = low.fees.fee;
-    let raised = fee + fee.div_ceil(8);
-    assert_eq!(offered.collect::<Vec<_>>(), [(6, fee), (6, raised), (6, raised), (5, fee)]);
+    let most = caps.fee_max;
+    assert_eq!(offered.collect::<Vec<_>>(), [(6, fee), (6, most), (6, most), (5, fee)]);
 }

@@ -7,10 +7,10 @@ use crate::chain::rpc::RpcUrl;
 use crate::chain::rpc::socket::{nobody, node};
 
 fn rpc(urls: Vec<RpcUrl>) -> Rpc {
-    rustls::crypto::ring::default_provider().install_default().ok();
-    Rpc::new(urls, Duration::from_secs(5)).unwrap()
+    Rpc::unchecked(urls, LONG)
 }
 
+const LONG: Duration = Duration::from_secs(5);
 const HEIGHT: &str = r#"{"jsonrpc":"2.0","id":0,"result":"0x10"}"#;
 
 #[tokio::test]
@@ -51,11 +51,12 @@ async fn a_node_of_another_chain_is_put_aside() {
     const BASE: &str = r#"[{"id":0,"result":"0x2105"},{"id":1,"result":"0x64"}]"#;
     const BEHIND: &str = r#"[{"id":0,"result":"0x2105"},{"id":1,"result":"0x10"}]"#;
     let ((base, _), (behind, _)) = (node(BASE).await, node(BEHIND).await);
-    let two = rpc(vec![behind, base.clone()]);
-    two.look(8453).await.unwrap();
+    let of_chain = |urls, id| Rpc::new(urls, LONG, Home::of_chain(id)).unwrap();
+    let two = of_chain(vec![behind, base.clone()], 8453);
+    two.look().await.unwrap();
     assert_eq!(two.up(), (2, 1));
-    let other = rpc(vec![base]);
-    let fault = other.look(137).await.unwrap_err();
+    let other = of_chain(vec![base], 137);
+    let fault = other.look().await.unwrap_err();
     assert!(fault.to_string().contains("another chain"), "{fault}");
 }
 

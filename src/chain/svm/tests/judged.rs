@@ -131,7 +131,7 @@ async fn what_nobody_could_be_paid_without_is_told_before() {
         place.cluster.set(change);
         let extra = fixture::extra();
         let due = fixture::due(&extra);
-        place.svm.0.reader.lack(&devnet(), due.asset, due.pay_to).await.unwrap()
+        place.svm.0.reader.lack(due.asset, due.pay_to).await.unwrap()
     };
     assert_eq!(lack(|_| ()).await, None);
     assert_eq!(lack(|state| state.accounts[2] = Value::Null).await, Some(Lack::Mint));
