@@ -125,7 +125,8 @@ impl Pricing<'_> {
             decimals: network.decimals,
             catalogued: None,
             facilitators: Arc::clone(&network.facilitators),
-            risk: risk.transpose()?,
+            // One answer of its own price that is not settled yet, where nobody says more.
+            risk: risk.transpose()?.or(usage.as_ref().map(|_| amount)),
             usage,
         })
     }
