@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use crate::discovery::bazaar;
 use crate::route::tariff::BODY_BYTES_MAX;
-use crate::route::upstream::{self, Http, Upstream};
+use crate::route::upstream::{Http, Upstream};
 use crate::route::{
     BodyRules, Charge, Contract, Declared, Listing, Pattern, Route, RouteTable, SettleMoment,
     Shape, Terms,
@@ -152,10 +152,7 @@ impl<'a> Around<'a> {
     /// What an upstream is spoken to in.
     fn spoken(&self, upstream: Option<&str>) -> Http {
         let upstream = upstream.and_then(|name| self.upstreams.get(name)?.as_ref());
-        match upstream.map(|upstream| &upstream.kind) {
-            Some(upstream::Kind::Url { http, .. }) => *http,
-            Some(upstream::Kind::Bundled { .. }) | None => Http::One,
-        }
+        upstream.map_or(Http::One, |upstream| upstream.http)
     }
 
     /// What a route sells, but for its path.
