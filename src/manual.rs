@@ -3,3 +3,4 @@
 pub mod decisions;
 pub mod operations;
 pub mod request_path;
+pub mod security;

@@ -8,6 +8,9 @@ mod door;
 pub mod exchange;
 mod inspect;
 pub mod keeping;
+mod metered;
+mod opening;
+mod pace;
 mod patient;
 mod record;
 mod settle;
@@ -24,6 +27,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use ipnet::IpNet;
+use pingora::connectors::http::Connector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -46,6 +50,8 @@ pub use door::Door;
 use exchange::Exchange;
 use inspect::Reader;
 use keeping::Ended;
+pub use opening::Bounds;
+use patient::Leash;
 use upstream::Backend;
 
 /// Everything an exchange needs. One for the process; its parts are shared or snapshots.
@@ -62,6 +68,8 @@ pub struct Gateway {
     pub settings: Settings,
     /// Exchange ids.
     pub ids: Ids,
+    /// Connections to upstreams whose answers are read by ourselves.
+    pub wires: Connector,
 }
 
 /// What a reload exchanges, all at once.
@@ -135,10 +143,16 @@ impl ProxyHttp for Gateway {
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(self.settings.keepalive_seconds));
         }
+        if let Some(leash) = Leash::of(session) {
+            leash.judge();
+        }
         session.set_read_timeout(Some(self.settings.client_timeout));
         session.set_write_timeout(Some(self.settings.client_timeout));
         match self.admit(session, exchange).await {
-            Ok(Admitted::Forward) => return Ok(false),
+            Ok(Admitted::Forward) => match exchange.take_metered() {
+                Some(held) => self.metered(session, exchange, held).await?,
+                None => return Ok(false),
+            },
             Ok(Admitted::Preflight { allow }) => answer::preflight(session, &allow).await?,
             Ok(Admitted::Page(page)) => answer::page(session, &page).await?,
             Ok(Admitted::Again(given)) => {
@@ -193,13 +207,7 @@ impl ProxyHttp for Gateway {
             keeping.sent(body.as_deref().unwrap_or_default(), last);
         }
         let Some(piece) = body else { return Ok(()) };
-        let bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
-        exchange.body_bytes = exchange.body_bytes.saturating_add(bytes);
-        let bytes_max = self.body_bytes_max(exchange);
-        if exchange.body_bytes > bytes_max {
-            return Err(self.stop(exchange, Refusal::BodyTooLarge { bytes_max }));
-        }
-        Ok(())
+        self.takes(exchange, piece.len(), last).map_err(|refusal| self.stop(exchange, refusal))
     }
 
     async fn response_filter(
@@ -214,6 +222,10 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         exchange.stages.upstream = exchange.forwarded.map(|then| then.elapsed());
+        if head.status == http::StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+            exchange.fault = Some("it switched protocols, which nobody asked for".into());
+            return Err(self.stop(exchange, Refusal::UpstreamUnavailable));
+        }
         if let Some(prepaid) = exchange.take_prepaid() {
             self.serve(session, exchange, prepaid, head).await?;
             return settle::timed(head, exchange);
@@ -320,6 +332,9 @@ impl ProxyHttp for Gateway {
             let ended = if error.is_none() { Ended::Well } else { Ended::Badly };
             keeping.ended(ended);
         }
+        if let Some(leash) = Leash::of(session) {
+            leash.rest();
+        }
         self.observe(session, exchange);
     }
 }
@@ -332,6 +347,10 @@ impl Gateway {
         exchange: &mut Exchange,
         refusal: Refusal,
     ) -> pingora::Result<()> {
+        if let Refusal::RequestMalformed(_) = refusal {
+            // Where it ends is in doubt: nothing behind it is read as another request.
+            session.set_keepalive(None);
+        }
         let reader = Reader::of(session.req_header());
         let answered = answer::refuse(session, &refusal, exchange.asked(reader)).await;
         exchange.refusal = Some(refusal);
@@ -372,11 +391,6 @@ impl Gateway {
                 Some(Refusal::Internal)
             }
         }
-    }
-
-    fn body_bytes_max(&self, exchange: &Exchange) -> u64 {
-        let own = exchange.route.as_ref().and_then(|route| route.body.bytes_max);
-        own.unwrap_or(self.settings.body_bytes_max)
     }
 
     fn broke(&self, exchange: &mut Exchange, fault: &Fault) {

@@ -37,7 +37,7 @@ use crate::payment::Payments;
 use crate::payment::recover::Recovery;
 pub use crate::proxy::admin::RELOAD_HEADER;
 use crate::proxy::admin::{Admin, Readiness};
-use crate::proxy::{Door, Gateway};
+use crate::proxy::{Bounds, Door, Gateway};
 use assemble::{House, setting};
 pub use books::books;
 use listen::Bound;
@@ -170,13 +170,17 @@ fn door(gateway: Gateway, config: &Config) -> Door {
         upstream_keepalive_pool_size: UPSTREAM_POOL,
         ..ServerConf::default()
     };
+    let bounds = Bounds {
+        stall_max: config.server.client_timeout,
+        head_bytes_max: gateway.settings.header_bytes_max,
+    };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
-    proxy.handle_init_modules();
     let mut options = HttpServerOptions::default();
     options.h2c = true;
     options.h2_idle_timeout = Some(config.server.keepalive);
     proxy.server_options = Some(options);
-    Door::new(proxy, config.server.connections_max.get(), config.server.client_timeout)
+    proxy.handle_init_modules();
+    Door::new(proxy, config.server.connections_max.get(), bounds)
 }
 
 /// The one line on standard output before the log: scripts read the ports from it.

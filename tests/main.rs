@@ -18,6 +18,7 @@ mod crash;
 mod deploy;
 #[cfg(feature = "worker")]
 mod e2e;
+mod hostile;
 mod readme;
 mod support;
 mod tidy;

@@ -3,9 +3,12 @@
 pub mod certificate;
 pub mod client;
 pub mod dialect;
+pub mod dice;
 #[cfg(feature = "worker")]
 pub mod example;
 pub mod facilitator;
+#[allow(dead_code, reason = "all kinds of frames have their names")]
+pub mod frames;
 pub mod gateway;
 pub mod ledger;
 pub mod lines;

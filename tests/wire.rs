@@ -218,7 +218,10 @@ fn authorization(json: &Value) -> Authorization {
 fn permitted(permit: &Value) -> Authorization {
     let field = |pointer: &str| permit.pointer(pointer).unwrap().as_str().unwrap();
     let (token, spender) = (field("/permitted/token"), field("/spender"));
-    let form = Permit { token: token.parse().unwrap(), spender: spender.parse().unwrap() };
+    let (token, spender) = (token.parse().unwrap(), spender.parse().unwrap());
+    let facilitator = permit.pointer("/witness/facilitator");
+    let facilitator = facilitator.map(|named| named.as_str().unwrap().parse().unwrap());
+    let form = Permit { token, spender, facilitator };
     Authorization {
         from: field("/from").parse().unwrap(),
         to: field("/witness/to").parse().unwrap(),
@@ -256,7 +259,7 @@ fn signed(payment: &PaymentPayload) -> &SignedAuthorization {
 }
 
 /// What a payment is signed under.
-fn domain(payment: &PaymentPayload) -> Eip712Domain {
+pub fn domain(payment: &PaymentPayload) -> Eip712Domain {
     match signed(payment).authorization.form {
         Form::Eip3009 => usdc(),
         Form::Permit2(_) => Eip712Domain::permit2(84_532),
@@ -272,7 +275,7 @@ fn usdc() -> Eip712Domain {
 }
 
 /// An offer in version 1 words; a payment repeats its scheme and network only.
-fn offer_v1() -> PaymentRequirementsV1 {
+pub fn offer_v1() -> PaymentRequirementsV1 {
     let asked = vectors::<Asked>(include_str!("vectors/demands.json"));
     let body = asked.into_iter().find_map(|asked| asked.body).unwrap();
     let json: Value = serde_json::from_str(&body).unwrap();

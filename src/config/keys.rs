@@ -81,7 +81,8 @@ pub const KEYS: &[Key] = keys! {
         "keepalive": "time", Is(r#"`"60s"`"#),
             "how long an idle client connection is kept";
         "client_timeout": "time", Is(r#"`"30s"`"#),
-            "the longest pause of a client within a request or an answer";
+            "the longest pause of a client within a request or an answer, and within which a \
+             request's headers are here";
         "watch": r#"`"on"` or `"off"`"#, Is(r#"`"off"`"#),
             "whether the file is looked at every few seconds, and reloaded when it has changed";
         "price_grace": "time", Is(r#"`"60s"`"#),
@@ -295,7 +296,7 @@ pub const KEYS: &[Key] = keys! {
             "which requests: `POST /v1/images`, `GET,POST api.example.com/items/{id}`, `/docs/*`";
         "upstream": "name", Required,
             "where they go";
-        "price": r#"price or `"free"`"#, Required,
+        "price": r#"price, `"free"`, or a table"#, Required,
             "what one costs; with `price_rules`, where none of them is met";
         "price.NAME": "price", Nothing,
             "what one costs on a network of the route, where it is not the same on all";
@@ -330,6 +331,18 @@ pub const KEYS: &[Key] = keys! {
             "a document of OpenAPI 3, YAML or JSON, that paid requests must fit, else 400";
         "discovery": r#"`"on"` or `"off"`"#, Is(r#"`"on"`"#),
             "whether the documents for agents name this route";
+    }
+    "[routes.price]" {
+        "max": "amount", Required,
+            "with the next three: the most that an answer costs, which is what a payer signs";
+        "rate": "amount", Required,
+            "what so many units cost; what it comes to is rounded up, never above `max`";
+        "per": "number of units", Required,
+            "how many: `\"1k tokens\"`, `\"1M tokens\"`, `\"second\"`";
+        "from": "names with points between", Required,
+            "where the JSON of an answer, or of its events, says how many were used";
+        "missing": r#"`"nothing"` or `"max"`"#, Is(r#"`"nothing"`"#),
+            "what a whole answer costs that does not say it";
     }
     "[[routes.price_rules]]" {
         "method": "method", Nothing,

@@ -1,7 +1,6 @@
 //! The bound on client connections: whoever comes when the house is full is turned away at once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::apps::ServerApp;
@@ -11,21 +10,21 @@ use pingora::server::ShutdownWatch;
 use tokio::sync::Semaphore;
 
 use super::Gateway;
+use super::opening::Bounds;
 use super::patient::Patient;
 
 /// The proxy behind a counted door.
 pub struct Door {
     proxy: Arc<HttpProxy<Gateway>>,
     places: Arc<Semaphore>,
-    stall_max: Duration,
+    bounds: Bounds,
 }
 
 impl Door {
-    /// A door to `proxy` that lets `connections_max` in at a time. Who does not take a byte of its
-    /// kept answer for `stall_max` counts as gone.
-    pub fn new(proxy: HttpProxy<Gateway>, connections_max: usize, stall_max: Duration) -> Self {
+    /// A door to `proxy` that lets `connections_max` in at a time, each within `bounds`.
+    pub fn new(proxy: HttpProxy<Gateway>, connections_max: usize, bounds: Bounds) -> Self {
         let places = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
-        Self { proxy: Arc::new(proxy), places, stall_max }
+        Self { proxy: Arc::new(proxy), places, bounds }
     }
 }
 
@@ -38,7 +37,7 @@ impl ServerApp for Door {
     ) -> Option<Stream> {
         // No place: the connection is dropped, which closes it. A queue would only hide it.
         let _place = self.places.try_acquire().ok()?;
-        let patient = Patient::new(connection, self.stall_max);
+        let patient = Patient::new(connection, self.bounds);
         self.proxy.process_new(Box::new(patient), shutdown).await
     }
 

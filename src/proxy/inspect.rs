@@ -1,7 +1,7 @@
 //! What a request must look like before it is matched: one way to be read, by us and by whoever
 //! stands behind us.
 
-use http::{HeaderMap, HeaderName, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use pingora::http::RequestHeader;
 
 use crate::refusal::Refusal;
@@ -49,8 +49,10 @@ pub(super) fn inspect(request: &RequestHeader, bytes_max: usize) -> Result<(), R
     if !METHODS.contains(&request.method) {
         return malformed("this method is not forwarded");
     }
-    let Counted { bytes, hosts, framing_twice } = count(&request.headers);
-    if bytes > bytes_max {
+    let Counted { bytes, hosts, framing } = count(&request.headers);
+    let (path, query) = target(request);
+    let line = request.method.as_str().len() + path.len() + query.map_or(0, <[u8]>::len);
+    if bytes + line > bytes_max {
         return Err(Refusal::HeadersTooLarge);
     }
     let http2 = request.version == http::Version::HTTP_2;
@@ -60,8 +62,13 @@ pub(super) fn inspect(request: &RequestHeader, bytes_max: usize) -> Result<(), R
     if !http2 && !request.raw_path().starts_with(b"/") {
         return malformed("the request target must be a path");
     }
-    if framing_twice {
-        return malformed("a framing header stands twice");
+    match framing {
+        Framing::Plain => {}
+        Framing::Twice => return malformed("a framing header stands twice"),
+        Framing::Odd => return malformed("a framing header has more than one reading"),
+    }
+    if takes_headers_off(&request.headers) {
+        return malformed("`Connection` names a header that is to be forwarded");
     }
     Ok(())
 }
@@ -91,11 +98,32 @@ pub(super) fn target(request: &RequestHeader) -> (&[u8], Option<&[u8]>) {
     (parts.next().unwrap_or_default(), parts.next())
 }
 
+/// The headers of a message that belong to it and not to one connection.
+pub(super) fn end_to_end(headers: &HeaderMap) -> Vec<(&HeaderName, &HeaderValue)> {
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named: Vec<_> = named.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let of_one = |name: &HeaderName| {
+        BETWEEN_TWO.contains(&name.as_str())
+            || named.iter().any(|other| other.eq_ignore_ascii_case(name.as_str()))
+    };
+    headers.iter().filter(|(name, _)| !of_one(name)).collect()
+}
+
 /// Names that a client may not send on: proofs of payment, what only we may say, and what some
 /// servers read another path or method from than the one that was priced. A server behind us may
-/// read `_` as `-`, so both are one here.
+/// read `_` as `-`, so both are one here; and what stands beside a header that we judge or write
+/// ourselves goes no further either.
 pub(super) fn ours_alone(headers: &HeaderMap) -> Vec<HeaderName> {
-    headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect()
+    let ours = |name: &&HeaderName| is_ours(name.as_str()) || is_twin(name.as_str());
+    headers.keys().filter(ours).cloned().collect()
+}
+
+fn is_twin(name: &str) -> bool {
+    let twin_of = |one: &&str| {
+        name.len() == one.len()
+            && name.bytes().zip(one.bytes()).all(|(byte, want)| same(byte, want))
+    };
+    name.contains('_') && JUDGED.iter().any(|one| twin_of(&one))
 }
 
 fn is_ours(name: &str) -> bool {
@@ -104,7 +132,7 @@ fn is_ours(name: &str) -> bool {
             && name.bytes().zip(prefix.bytes()).all(|(byte, want)| same(byte, want))
     };
     let first = name.bytes().next().unwrap_or_default();
-    matches!(first, b'x' | b'p')
+    matches!(first, b'x' | b'p' | b's')
         && OURS.iter().any(|(prefix, exact)| {
             starts(prefix)
                 && match exact {
@@ -125,7 +153,18 @@ enum Extent {
     Prefix,
 }
 
-const OURS: [(&str, Extent); 10] = [
+const JUDGED: [&str; 7] = [
+    "content-length",
+    "content-type",
+    "content-encoding",
+    "transfer-encoding",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+];
+
+const OURS: [(&str, Extent); 11] = [
+    ("settlement-overrides", Extent::Whole),
     ("payment-signature", Extent::Whole),
     ("payment-required", Extent::Whole),
     ("payment-response", Extent::Whole),
@@ -144,7 +183,16 @@ struct Counted {
     /// As on an HTTP/1 line, with `: ` and line end.
     bytes: usize,
     hosts: usize,
-    framing_twice: bool,
+    framing: Framing,
+}
+
+/// How the headers say where a body ends, and what it is.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Framing {
+    #[default]
+    Plain,
+    Twice,
+    Odd,
 }
 
 fn count(headers: &HeaderMap) -> Counted {
@@ -157,12 +205,50 @@ fn count(headers: &HeaderMap) -> Counted {
     for (name, value) in headers {
         counted.bytes += name.as_str().len() + value.len() + 4;
         counted.hosts += usize::from(name == header::HOST);
-        if let Some((_, seen)) = framing.iter_mut().find(|(framing, _)| name == framing) {
-            counted.framing_twice |= std::mem::replace(seen, true);
+        if let Some((name, seen)) = framing.iter_mut().find(|(framing, _)| name == framing) {
+            if std::mem::replace(seen, true) {
+                counted.framing = Framing::Twice;
+            } else if !has_one_reading(name, value.as_bytes()) {
+                counted.framing = Framing::Odd;
+            }
         }
     }
     counted
 }
+
+/// `5, 5` and `gzip, chunked` are allowed, and not read alike everywhere: pingora sends the second
+/// on as `chunked`.
+fn has_one_reading(name: &HeaderName, value: &[u8]) -> bool {
+    match *name {
+        header::CONTENT_LENGTH => !value.is_empty() && value.iter().all(u8::is_ascii_digit),
+        header::TRANSFER_ENCODING => value.eq_ignore_ascii_case(b"chunked"),
+        _ => true,
+    }
+}
+
+/// Whether `Connection` names a header that stands there and would be forwarded: pingora takes it
+/// off, after it was judged.
+fn takes_headers_off(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::CONNECTION).iter();
+    let options = values.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
+    let between = |option: &str| BETWEEN_TWO.iter().any(|name| option.eq_ignore_ascii_case(name));
+    options.map(str::trim).any(|option| !between(option) && headers.contains_key(option))
+}
+
+/// Options of a connection, and headers that go no further than to the next server in any case.
+const BETWEEN_TWO: [&str; 11] = [
+    "close",
+    "connection",
+    "keep-alive",
+    "upgrade",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "http2-settings",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+];
 
 #[cfg(test)]
 mod tests {
@@ -203,12 +289,52 @@ mod tests {
         );
         let long = "x".repeat(1_000);
         check("GET", "/", &[("host", "a"), ("cookie", &long)], false);
+        check("GET", &format!("/{long}"), &[("host", "a")], false);
+        check("GET", &format!("/?{long}"), &[("host", "a")], false);
+        for (name, value) in [
+            ("content-length", "5, 5"),
+            ("content-length", "+5"),
+            ("content-length", ""),
+            ("transfer-encoding", "gzip, chunked"),
+            ("transfer-encoding", "chunked, chunked"),
+            ("transfer-encoding", "identity"),
+        ] {
+            check("POST", "/", &[("host", "a"), (name, value)], false);
+        }
+    }
+
+    #[test]
+    fn what_was_judged_is_not_taken_off_by_the_client() {
+        let model = ("x-model", "small");
+        for (options, good) in [
+            ("x-model", false),
+            ("close, X-Model", false),
+            ("keep-alive,x-model ", false),
+            ("host", false),
+            ("keep-alive, Upgrade, HTTP2-Settings, TE", true),
+            ("x-other", true),
+            ("close", true),
+        ] {
+            check("GET", "/", &[("host", "a"), model, ("connection", options)], good);
+        }
     }
 
     #[test]
     fn a_host_has_no_port() {
         for (header, expected) in [("a.example:8402", "a.example"), ("[::1]:80", "[::1]")] {
             assert_eq!(host(&request("GET", "/", &[("host", header)])), Some(expected));
+        }
+    }
+
+    #[test]
+    fn nothing_stands_beside_what_is_judged() {
+        for name in ["content_length", "transfer_encoding", "x-forwarded_for", "x_forwarded_for"] {
+            assert!(is_twin(name), "{name}");
+        }
+        for name in
+            ["content-length", "x-forwarded-for", "x_forwarded", "my_own", "content_lengths"]
+        {
+            assert!(!is_twin(name), "{name}");
         }
     }
 
@@ -223,6 +349,7 @@ mod tests {
             "x-original-url",
             "x_rewrite_url",
             "x-http-method-override",
+            "settlement_overrides",
         ] {
             assert!(is_ours(name), "{name}");
         }

@@ -1,5 +1,6 @@
-//! A client connection that may outlast its client: while an answer is copied, what the client does
-//! not take any more is swallowed, so that the answer is read to its end and kept for its return.
+//! A client connection as the proxy sees it. It may outlast its client: while an answer is copied,
+//! what the client does not take any more is swallowed, so that the answer is read to its end and
+//! kept for its return. And it bounds what comes before a request can be judged.
 
 use std::fmt;
 use std::io::{Error, ErrorKind, IoSlice, Result};
@@ -22,27 +23,30 @@ use pingora::proxy::Session;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::opening::{Bounds, Opening, PREFACE, Speaks};
 use crate::clock;
 
 /// A connection that can be told to swallow what its client does not take.
 pub(super) struct Patient {
     inner: Stream,
     leash: Arc<Leash>,
+    opening: Opening,
     /// How its exchanges find the leash: pingora hands this through to each session.
     digest: Arc<ProxyDigest>,
     client: Client,
-    /// How long the client may not take a byte.
-    stall_max: Duration,
+    bounds: Bounds,
     stalled: Option<Pin<Box<Sleep>>>,
     /// What was read to see which protocol is spoken; it is read again before anything else.
     peeked: Bytes,
 }
 
-/// What a connection does when its client has gone.
+/// What a connection and its exchanges tell one another.
 #[derive(Debug, Default)]
 pub(super) struct Leash {
     swallows: AtomicBool,
     gone: AtomicBool,
+    /// The head of a request is here, and its exchange is not over.
+    judging: AtomicBool,
 }
 
 /// While it lives, the connection swallows what its client does not take.
@@ -56,14 +60,27 @@ enum Client {
 }
 
 impl Patient {
-    pub(super) fn new(inner: Stream, stall_max: Duration) -> Self {
+    pub(super) fn new(inner: Stream, bounds: Bounds) -> Self {
         let leash = Arc::new(Leash::default());
         let found = Box::new(Arc::clone(&leash));
         // An answer that nobody has sent, around the place for what is ours.
         let head = ResponseHeader::from(http::Response::new(()).into_parts().0);
         let digest = Arc::new(ProxyDigest::new(Box::new(head), Some(found)));
         let (client, stalled) = (Client::Here, None);
-        Self { inner, leash, digest, client, stall_max, stalled, peeked: Bytes::new() }
+        let speaks = match inner.selected_alpn_proto() {
+            Some(ALPN::H2) => Speaks::Http2,
+            _ => Speaks::Http1,
+        };
+        let opening = Opening::new(bounds, speaks);
+        let peeked = Bytes::new();
+        Self { inner, leash, opening, digest, client, bounds, stalled, peeked }
+    }
+
+    /// What came before an exchange is over once it runs.
+    fn opened(&mut self) {
+        if self.leash.is_judging() {
+            self.opening.is_over();
+        }
     }
 
     /// Makes of what became of a write what the proxy shall believe; `taken` is what it hears when
@@ -82,7 +99,7 @@ impl Patient {
             written if !self.leash.swallows.load(Ordering::Relaxed) => written,
             Poll::Ready(Err(_)) => self.left(taken),
             Poll::Pending => {
-                let stall_max = self.stall_max;
+                let stall_max = self.bounds.stall_max;
                 let stalled = || Box::pin(tokio::time::sleep(stall_max));
                 ready!(self.stalled.get_or_insert_with(stalled).as_mut().poll(context));
                 self.left(taken)
@@ -118,6 +135,20 @@ impl Leash {
         digest.user_data.as_ref()?.downcast_ref::<Arc<Self>>().cloned()
     }
 
+    /// A request is here and can be judged, however long that takes.
+    pub(super) fn judge(self: &Arc<Self>) {
+        self.judging.store(true, Ordering::Relaxed);
+    }
+
+    /// Its exchange is over; another head may come.
+    pub(super) fn rest(&self) {
+        self.judging.store(false, Ordering::Relaxed);
+    }
+
+    fn is_judging(&self) -> bool {
+        self.judging.load(Ordering::Relaxed)
+    }
+
     /// From now on the connection swallows what its client does not take.
     pub(super) fn swallow(self: &Arc<Self>) -> Swallowing {
         self.swallows.store(true, Ordering::Relaxed);
@@ -149,7 +180,13 @@ impl AsyncRead for Patient {
             buffer.put_slice(&self.peeked.split_to(length));
             return Poll::Ready(Ok(()));
         }
+        let before = buffer.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        if !self.leash.is_judging() {
+            let bytes = buffer.filled().len().saturating_sub(before);
+            return self.opening.read(context, read.map_ok(|()| bytes)).map_ok(drop);
+        }
+        self.opened();
         match read {
             // Who resets its connection has left as one who closes it: what runs is not ended.
             Poll::Ready(Err(_)) if self.leash.swallows.load(Ordering::Relaxed) => {
@@ -166,6 +203,7 @@ impl AsyncWrite for Patient {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize>> {
+        self.opened();
         if let Some(told) = self.after_it_left(bytes.len()) {
             return told;
         }
@@ -194,6 +232,7 @@ impl AsyncWrite for Patient {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
+        self.opened();
         let bytes = pieces.iter().map(|piece| piece.len()).sum();
         if let Some(told) = self.after_it_left(bytes) {
             return told;
@@ -215,7 +254,7 @@ impl Peek for Patient {
     /// Reads as far as a connection looks like one of HTTP/2, and no further: a short request of
     /// HTTP/1.0 is all that its client sends.
     async fn try_peek(&mut self, buffer: &mut [u8]) -> Result<bool> {
-        let Self { inner, stall_max, .. } = self;
+        let Self { inner, bounds, .. } = self;
         let mut length = 0;
         let looking = async {
             while let Some(room) = buffer.get_mut(length..).filter(|room| !room.is_empty()) {
@@ -228,9 +267,11 @@ impl Peek for Patient {
             }
             Ok::<(), Error>(())
         };
-        let looked = tokio::time::timeout(*stall_max, looking).await;
+        let looked = tokio::time::timeout(bounds.stall_max, looking).await;
         looked.map_err(|_| Error::new(ErrorKind::TimedOut, "the client says nothing"))??;
         self.peeked = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
+        let speaks = if *self.peeked == *PREFACE { Speaks::Http2 } else { Speaks::Http1 };
+        self.opening.peeked(length, speaks);
         Ok(true)
     }
 }
@@ -294,6 +335,3 @@ impl fmt::Debug for Patient {
 /// How long an answer is read on for a client that has gone: as long as it would be kept. Each
 /// pause of the upstream is bounded by the route's own timeout.
 const GONE_WAIT_MAX: Duration = Duration::from_secs(600);
-
-/// With what a connection of HTTP/2 begins. Source: RFC 9113 §3.4.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

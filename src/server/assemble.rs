@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use pingora::connectors::http::Connector;
 
 use super::ServeError;
 use super::upstreams::{Upstreams, Workers};
@@ -19,7 +20,7 @@ use crate::facilitator::{Facilitator, Pool};
 use crate::fault::Fault;
 use crate::ledger::answers::Answers;
 use crate::ledger::{Keep, Ledger};
-use crate::limit::Limiter;
+use crate::limit::{Limiter, whole_seconds};
 use crate::observe::{AccessLog, Metrics};
 use crate::payment::Payments;
 use crate::proxy::{Gateway, Ids, Settings, Snapshot};
@@ -66,6 +67,7 @@ impl House {
             clock,
             settings: settings(config),
             ids: Ids::new(process_id()?),
+            wires: Connector::new(None),
         };
         let keep = config.keep;
         Ok(Self { gateway, metrics, payments, keep, now, upstreams, workers })
@@ -75,8 +77,7 @@ impl House {
 /// These routes as they are told by whoever pays fees now, where that changes any.
 pub(super) fn told(routes: &[Arc<Route>], pool: &Pool, now: UnixMillis) -> Option<Vec<Arc<Route>>> {
     let payers = |by: &OfferedBy| {
-        let network = &by.offer.requirements.network;
-        let (key, facilitators) = pool.fee_payer(&by.facilitators, network)?;
+        let (key, facilitators) = pool.fee_payer(&by.facilitators, &by.offer)?;
         Some(FeePayer { key, facilitators: facilitators.into() })
     };
     let until = now.plus(FEE_PAYER_GRACE);
@@ -179,7 +180,8 @@ fn settings(config: &Config) -> Settings {
         header_bytes_max: usize::try_from(server.header_bytes_max).unwrap_or(usize::MAX),
         body_bytes_max: server.body_bytes_max,
         client_timeout: server.client_timeout,
-        keepalive_seconds: server.keepalive.as_secs(),
+        // For pingora none is for ever.
+        keepalive_seconds: whole_seconds(server.keepalive),
     }
 }
 

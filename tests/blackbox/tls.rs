@@ -18,7 +18,8 @@ fn section(name: &str) -> String {
     format!("[[certificates]]\nchain = \"{name}.pem\"\nkey = \"{name}.key\"")
 }
 
-async fn start(plan: Plan, certificates: &[(&str, &[&str])]) -> (Gateway, Vec<Vec<u8>>) {
+/// Starts a gateway with certificates for these names; gives them to be trusted.
+pub async fn start(plan: Plan, certificates: &[(&str, &[&str])]) -> (Gateway, Vec<Vec<u8>>) {
     let mut trusted = Vec::new();
     let plan = certificates.iter().fold(plan, |plan, (name, _)| plan.section(&section(name)));
     let prepare = |folder: &Path| {

@@ -119,6 +119,13 @@ impl Gateway {
         Pid::from_raw(self.child.id().try_into().unwrap())
     }
 
+    /// The most memory that the process has had so far.
+    pub fn peak_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
     /// Ends it as a power cut would, and starts another on the same files.
     pub async fn killed_and_restarted(self) -> Self {
         let dir = Rc::clone(&self.dir);

@@ -1,6 +1,7 @@
 //! Clients that no library would be: bytes on a socket, sent and dropped as the test says.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -16,6 +17,15 @@ pub struct RawAnswer {
     pub status: u16,
     /// Status line and headers.
     pub head: String,
+}
+
+impl RawAnswer {
+    /// Bytes of the body, as the head says.
+    pub fn length(&self) -> usize {
+        let head = self.head.to_ascii_lowercase();
+        let line = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        line.map_or(0, |length| length.trim().parse().unwrap())
+    }
 }
 
 impl Raw {
@@ -67,6 +77,18 @@ impl Raw {
         // A reset ends it as well as a close.
         let _ = in_time("the end of the connection", self.0.read_to_end(&mut rest)).await;
         String::from_utf8_lossy(&rest).into_owned()
+    }
+
+    /// Reads on for so long; says whether the other side has closed.
+    pub async fn read_on(&mut self, wait: Duration, read: &mut Vec<u8>) -> bool {
+        let until_it_closes = async {
+            while let Ok(bytes @ [_, ..]) = self.0.fill_buf().await {
+                read.extend_from_slice(bytes);
+                let taken = bytes.len();
+                self.0.consume(taken);
+            }
+        };
+        tokio::time::timeout(wait, until_it_closes).await.is_ok()
     }
 }
 

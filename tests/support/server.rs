@@ -124,9 +124,11 @@ async fn serve(
 }
 
 async fn read_head(connection: &mut Connection) -> Option<Seen> {
-    let mut words = line(connection).await?.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let mut seen = Seen::default();
-    (seen.target, seen.method) = (words.swap_remove(1), words.swap_remove(0));
+    let first = line(connection).await?;
+    let mut words = first.split(' ').map(str::to_owned);
+    // A line that is none is told as it is, so that a test sees it.
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut seen = Seen { method, target, ..Seen::default() };
     loop {
         let line = line(connection).await?;
         let Some((name, value)) = line.split_once(':') else { return Some(seen) };
@@ -164,6 +166,12 @@ impl Seen {
     pub fn header(&self, name: &str) -> &str {
         let mut found = self.headers.iter().filter(|(have, _)| have.eq_ignore_ascii_case(name));
         found.next().map_or("", |(_, value)| value)
+    }
+
+    /// Every header of this name.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let found = self.headers.iter().filter(|(have, _)| have.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str()).collect()
     }
 }
 

@@ -41,6 +41,11 @@ impl Upstream {
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
+
+    /// What it was asked since this was last looked at, in order.
+    pub fn taken(&self) -> Vec<Seen> {
+        std::mem::take(&mut *self.seen.lock().unwrap())
+    }
 }
 
 impl Drop for Upstream {

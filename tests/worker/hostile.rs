@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::support::dice::{Dice, rounds};
 
 /// Refused for what its first bytes say, at once and whatever would follow.
 #[track_caller]
@@ -113,4 +114,41 @@ async fn a_photo_at_which_the_processor_fails_may_be_sent_again_and_harms_no_oth
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     is_problem(response, "processing_failed", true).await;
     is_cut_photo(&worker.cut(PATH, "image/png", png()).await);
+}
+
+/// Pictures of every kind with bytes changed, most of them where their headers are: each is cut out
+/// or refused, in time and within its memory, by a worker that lives on.
+#[tokio::test]
+async fn pictures_with_changed_bytes_are_cut_out_or_refused() {
+    let worker = Worker::start(&[]);
+    let mut dice = Dice::new();
+    let small = |name: &str| pictures::odd(name);
+    let samples = [
+        ("image/png", png()),
+        ("image/png", small("palette-transparent.png")),
+        ("image/png", small("interlaced.png")),
+        ("image/jpeg", small("progressive.jpg")),
+        ("image/jpeg", small("cmyk.jpg")),
+        ("image/webp", small("lossless.webp")),
+        ("image/webp", small("animated.webp")),
+    ];
+    let words = ["IHDR", "IDAT", "iCCP", "VP8L", "VP8X", "Exif", "ICC_PROFILE", "\u{ff}\u{d8}"];
+    let (mut cut, mut refused) = (0, 0);
+    for round in 0..rounds(120) {
+        let (media_type, good) = &samples[dice.below(samples.len())];
+        let mut head: Vec<u8> = good[..good.len().min(200)].to_vec();
+        dice.mutate(&mut head, &words);
+        let file = [&head[..], &good[good.len().min(200)..]].concat();
+        let begun = Instant::now();
+        let status = worker.send(PATH, media_type, file).await.status();
+        let told = || format!("SEED={} round {round}: {status}", dice.seed());
+        match status.as_u16() {
+            200 => cut += 1,
+            400..=499 => refused += 1,
+            _ => panic!("{}", told()),
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{}", told());
+    }
+    assert!(cut > 0 && refused > 10, "{cut} cut out, {refused} refused");
+    assert!(worker.memory_peak() < 800_000_000, "{}", worker.memory_peak());
 }

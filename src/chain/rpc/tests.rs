@@ -1,5 +1,7 @@
 //! The pool against small servers with scripts.
 
+mod lies;
+
 use std::task::Poll;
 
 use parking_lot::Mutex;

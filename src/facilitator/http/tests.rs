@@ -1,5 +1,7 @@
 //! What is sent to a facilitator, and every way in which it can misbehave.
 
+mod fuzz;
+
 use ::http::StatusCode;
 use alloy_primitives::U256;
 use serde_json::{Value, json};

@@ -46,6 +46,7 @@ fn a_key_that_stands_twice_is_refused() {
 fn addresses_and_nonces_have_their_length() {
     refused(V2, "0xc15777", "0x5777");
     refused(V2, "0x15d34AAf", "15d34AAf");
+    refused(V2, "0x15d34AAf", "0x0x15d34AAf");
 }
 
 #[test]
@@ -153,7 +154,11 @@ fn a_permit_is_sent_on_as_it_came() {
         asset: "0x036CbD53842c5426634e7929541eC2318f3dCF7e".parse().unwrap(),
         pay_to: "0x90F79bf6EB2c4f870365E785982E1f101E93b906".parse().unwrap(),
         max_timeout_seconds: 300,
-        extra: Extra::Evm(EvmExtra { method: AssetTransferMethod::Permit2, domain: None }),
+        extra: Extra::Evm(EvmExtra {
+            method: AssetTransferMethod::Permit2,
+            domain: None,
+            facilitator: None,
+        }),
     };
     let sent = serde_json::to_vec(&OutgoingPayload::v2(&accepted, &read.payment)).unwrap();
     assert_eq!(PaymentPayload::from_json(&sent).unwrap(), read);

@@ -308,10 +308,11 @@ fn the_fee_payer_signs_what_the_payer_has_signed() {
 /// Whatever bytes there are: they are refused, or written again as they were.
 #[test]
 fn random_bytes_are_refused_or_kept() {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let (seed, times) = (number("SEED").unwrap_or(1), number("FUZZ").unwrap_or(1));
     let mut dice = Dice(seed);
     let mut read = 0;
-    for round in 0..20_000_u64 {
+    for round in 0..20_000 * times {
         let mut bytes = transaction(message(round)).encode();
         for _ in 0..=dice.below(4) {
             let at = dice.below(bytes.len().max(1));

@@ -1,12 +1,11 @@
 //! A facilitator that does its worst, at each of its addresses: nothing is lost, nothing is paid
 //! twice, and neither time nor memory goes without a bound.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::refusals::refused;
+use crate::blackbox::refusals::refused;
 use crate::support::client::Answer;
 use crate::support::facilitator::{Facilitator, Habit, Pour};
 use crate::support::gateway::Gateway;
@@ -74,19 +73,13 @@ impl Growth {
     /// Of an answer that is too long.
     fn from_now(gateway: &Gateway, act: &Habit) -> Self {
         let long = matches!(act, Habit::Pours(Pour::Headers | Pour::Flood));
-        Self(long.then(|| peak_kb(gateway)))
+        Self(long.then(|| gateway.peak_kb()))
     }
 
     fn stays_small(self, gateway: &Gateway) {
-        let growth = self.0.map_or(0, |before| peak_kb(gateway).saturating_sub(before));
+        let growth = self.0.map_or(0, |before| gateway.peak_kb().saturating_sub(before));
         assert!(growth < GROWTH_KB_MAX, "{growth} kB more than before");
     }
-}
-
-fn peak_kb(gateway: &Gateway) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
 }
 
 #[tokio::test]
