@@ -29,6 +29,7 @@ mod text;
 mod transfer;
 mod units;
 mod upstreams;
+mod usage;
 mod words;
 
 use std::collections::BTreeMap;
@@ -200,6 +201,8 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let around =
         Around { public_url, networks: &networks, upstreams: &upstreams, answers, refusals };
     let routes = routes::routes(routes, &around, reader);
+    let mut facilitators = facilitators;
+    facilitators::want_upto(&mut facilitators, &routes);
     if public_url.is_none() && routes.iter().any(|route| route.charge.is_priced()) {
         reader.wrong(listen.unwrap_or_default(), Mistake::NoPublicUrl);
     }

@@ -19,7 +19,7 @@ pub use crate::chain::Sought;
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
 use crate::x402::extensions::Catalogued;
-use crate::x402::{Account, ErrorReason, Network, Offer, PaymentIdentity, Pubkey, Signed, Version};
+use crate::x402::{Account, AtomicAmount, ErrorReason, Offer, PaymentIdentity, Signed, Version};
 
 /// Whoever verifies and settles the payments of a network.
 #[derive(Clone, Debug)]
@@ -104,11 +104,12 @@ impl Facilitator {
         }
     }
 
-    /// Who pays the fees of payments on a Solana network, as far as that is known.
-    pub fn fee_payer(&self, network: &Network) -> Option<Pubkey> {
+    /// Who pays the fee of a payment for an offer that has to say so, as far as that is known: on
+    /// Solana, and under `upto`.
+    pub fn fee_payer(&self, offer: &Offer) -> Option<Account> {
         match self {
-            Self::Simulated(_) => Some(Simulated::fee_payer()),
-            Self::Http(http) => http.fee_payer(network),
+            Self::Simulated(_) => Some(Simulated::fee_payer_of(offer)),
+            Self::Http(http) => http.fee_payer(offer),
             Self::Chain(chain) => chain.fee_payer(),
             #[cfg(test)]
             Self::Scripted(_) => None,
@@ -153,12 +154,20 @@ pub struct Order {
     pub payment: Signed,
     /// What whoever settles may tell a catalogue of it.
     pub catalogued: Option<Arc<Catalogued>>,
+    /// What is to be moved, once it is known that it may be less than the offer's amount.
+    pub actual: Option<AtomicAmount>,
 }
 
 impl Order {
     /// Whose money it is.
     pub fn payer(&self) -> Account {
         self.payment.payer()
+    }
+
+    /// What is to be moved: the offer's amount, or less where that is known.
+    pub fn amount(&self) -> AtomicAmount {
+        let most = self.offer.requirements.amount;
+        self.actual.map_or(most, |actual| actual.min(most))
     }
 
     /// What makes this payment itself.

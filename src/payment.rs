@@ -15,6 +15,7 @@ pub mod reserve;
 pub mod risk;
 mod sender;
 pub mod settle;
+mod used;
 pub mod verify;
 
 use std::collections::HashMap;
@@ -39,6 +40,7 @@ use risk::Risks;
 pub use sender::ClientTag;
 use sender::Sender;
 pub use settle::{Settled, Unsettled};
+pub use used::Taken;
 pub use verify::{Unverified, Verified};
 
 /// What the stages share: the ledger, who settles, and the clock.

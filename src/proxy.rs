@@ -8,6 +8,7 @@ mod door;
 pub mod exchange;
 mod inspect;
 pub mod keeping;
+mod metered;
 mod opening;
 mod pace;
 mod patient;
@@ -26,6 +27,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use ipnet::IpNet;
+use pingora::connectors::http::Connector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -66,6 +68,8 @@ pub struct Gateway {
     pub settings: Settings,
     /// Exchange ids.
     pub ids: Ids,
+    /// Connections to upstreams whose answers are read by ourselves.
+    pub wires: Connector,
 }
 
 /// What a reload exchanges, all at once.
@@ -145,7 +149,10 @@ impl ProxyHttp for Gateway {
         session.set_read_timeout(Some(self.settings.client_timeout));
         session.set_write_timeout(Some(self.settings.client_timeout));
         match self.admit(session, exchange).await {
-            Ok(Admitted::Forward) => return Ok(false),
+            Ok(Admitted::Forward) => match exchange.take_metered() {
+                Some(held) => self.metered(session, exchange, held).await?,
+                None => return Ok(false),
+            },
             Ok(Admitted::Preflight { allow }) => answer::preflight(session, &allow).await?,
             Ok(Admitted::Page(page)) => answer::page(session, &page).await?,
             Ok(Admitted::Again(given)) => {

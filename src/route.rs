@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::clock::UnixMillis;
 use crate::x402::extensions::Catalogued;
-use crate::x402::{AtomicAmount, Identifying, Offer, Pubkey, Resource};
+use crate::x402::{Account, AtomicAmount, Identifying, Offer, Resource};
 
 mod body;
 pub mod challenge;
@@ -21,6 +21,7 @@ pub mod table;
 pub mod tariff;
 mod trie;
 pub mod upstream;
+pub mod usage;
 
 pub use challenge::ChallengeError;
 pub use contract::{Contract, Document, DocumentError};
@@ -29,6 +30,7 @@ pub use path::{CanonicalPath, CanonicalQuery, NotCanonical};
 pub use pattern::{PathPattern, Pattern, PatternError, same_shape};
 pub use table::{Found, RouteConflict, RouteTable, Undercut};
 pub use tariff::{Field, PriceRule, Tariff, Tier, When};
+pub use usage::Usage;
 
 pub use crate::refusal::Shape;
 
@@ -169,14 +171,14 @@ impl Route {
     }
 }
 
-/// Who pays the fee of a payment for an offer on Solana, where that is known.
+/// Who pays the fee of a payment for an offer that has to say so, where that is known.
 pub type FeePayers<'a> = dyn Fn(&OfferedBy) -> Option<FeePayer> + 'a;
 
 /// Who pays fees, and for whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeePayer {
-    /// Its key.
-    pub key: Pubkey,
+    /// Its account.
+    pub key: Account,
     /// The facilitators who sign for it, in their order.
     pub facilitators: Arc<[Arc<str>]>,
 }
@@ -186,8 +188,8 @@ pub struct FeePayer {
 pub struct Terms {
     /// What the 402 says is paid for; its URL ends with the route's path pattern.
     pub resource: Resource,
-    /// Ways to pay as they are configured, in that order; never empty. On Solana nobody is named
-    /// who pays the fee.
+    /// Ways to pay as they are configured, in that order; never empty. On Solana and under `upto`
+    /// nobody is named who pays the fee.
     pub wanted: Vec<OfferedBy>,
     /// Those of them that can be paid, because it is known who pays the fee.
     pub offers: Vec<OfferedBy>,
@@ -259,6 +261,9 @@ pub struct OfferedBy {
     /// The most that one payer may owe on its network when an answer goes out before its money has
     /// moved; nothing: none does.
     pub risk: Option<AtomicAmount>,
+    /// What an answer costs by what it says of its usage, up to the offer's amount; nothing: the
+    /// whole amount.
+    pub usage: Option<Arc<Usage>>,
 }
 
 /// An offer of before a reload: whoever has signed for it has not seen the new one.

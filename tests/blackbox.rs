@@ -34,3 +34,4 @@ mod streams;
 pub mod tls;
 mod unpaid;
 mod upstream;
+mod usage;

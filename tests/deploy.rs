@@ -17,6 +17,7 @@ const WITHOUT_ALERT: &[(&str, &str)] = &[
     ("How long payments are kept", "a setting"),
     ("Memory", "what to give it"),
     ("The dashboard", "a page to look at"),
+    ("gRPC", "what to set"),
     ("Payers that are told `permit2_allowance_required`", "what payers lack, not the gateway"),
     (
         "Solana: 503 before the first payment, and who pays the fees",

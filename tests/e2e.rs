@@ -17,6 +17,7 @@ mod sdk;
 mod solana;
 mod storm;
 mod tokens;
+mod upto;
 
 use std::fs;
 use std::path::Path;

@@ -218,7 +218,10 @@ fn authorization(json: &Value) -> Authorization {
 fn permitted(permit: &Value) -> Authorization {
     let field = |pointer: &str| permit.pointer(pointer).unwrap().as_str().unwrap();
     let (token, spender) = (field("/permitted/token"), field("/spender"));
-    let form = Permit { token: token.parse().unwrap(), spender: spender.parse().unwrap() };
+    let (token, spender) = (token.parse().unwrap(), spender.parse().unwrap());
+    let facilitator = permit.pointer("/witness/facilitator");
+    let facilitator = facilitator.map(|named| named.as_str().unwrap().parse().unwrap());
+    let form = Permit { token, spender, facilitator };
     Authorization {
         from: field("/from").parse().unwrap(),
         to: field("/witness/to").parse().unwrap(),

@@ -16,6 +16,7 @@ mod probe;
 mod reader;
 mod receipt;
 mod rpc;
+mod settler;
 #[cfg(test)]
 pub(crate) mod tests;
 mod verify;
@@ -178,12 +179,16 @@ impl Evm {
     /// # Cancel safety
     /// The settlement goes on when this future is dropped.
     pub async fn settle(&self, payment: Payment, sought: Sought) -> Outcome {
-        let company = if payment.is_by_contract() { Company::None } else { Company::Any };
+        let settler = payment.settler();
+        let alone = payment.is_by_contract() || settler.is_some();
+        let company = if alone { Company::None } else { Company::Any };
         let claim = Arc::new(Claim::default());
         let (reply, answer) = oneshot::channel();
         let asked_at = steady();
         let job = Job { payment, sought, company, claim: Arc::clone(&claim), reply, asked_at };
-        if self.jobs.try_send(job).is_err() {
+        if settler.is_some() {
+            tokio::spawn(Arc::clone(&self.inner).run_by_settler(job));
+        } else if self.jobs.try_send(job).is_err() {
             return Outcome::NotSent(fault("too many settlements are waiting"));
         }
         match tokio::time::timeout(self.inner.bounds.settle_timeout, answer).await {
@@ -246,6 +251,12 @@ impl Evm {
             true => Err(fault("all signers are low on gas")),
             false => Ok(()),
         }
+    }
+
+    /// Whom payers name who settles, where an offer has to say so: always the same one of the
+    /// signers.
+    pub fn first_signer(&self) -> Option<Address> {
+        self.inner.lanes.first().map(|lane| lane.address())
     }
 
     /// What is left to each signer.

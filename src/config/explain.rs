@@ -13,6 +13,7 @@ use crate::facilitator::http::Auth;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate};
 use crate::route::upstream::{Bundled, Http, Kind, Tls, Upstream, Work};
+use crate::route::usage::Missing;
 use crate::route::{
     BodyRules, CanonicalPath, Challenge, Charge, Found, Route, RouteTable, Shape, Terms, Tier,
 };
@@ -43,7 +44,7 @@ pub(super) fn explain(config: &Config, out: &mut impl Write) -> io::Result<()> {
         the_rest(config, route, out)?;
         if let Some(terms) = route.charge.terms(Tier::Otherwise) {
             if terms.offers.len() < terms.wanted.len() {
-                writeln!(out, "    on Solana once the facilitator has said who pays the fee")?;
+                writeln!(out, "    {}", awaited(terms))?;
             }
             if !terms.offers.is_empty() {
                 the_402(&terms.challenge, out)?;
@@ -123,11 +124,21 @@ fn the_terms(config: &Config, terms: &Terms, out: &mut impl Write) -> io::Result
             network.network == offer.network
                 && network.asset == offer.asset
                 && network.pay_to == offer.pay_to
-                && network.transfer.method() == offered.offer.method()
+                && (offered.usage.is_some() || network.transfer.method() == offered.offer.method())
         });
         let name = network.map_or("", |network| &*network.name);
         let price = offer.amount.to_decimal(offered.decimals);
-        row(out, "price", &format!("${price} on {name} ({})", offer.network))?;
+        let rate = offered.usage.as_ref().map(|usage| usage.shown(offered.decimals));
+        let rate = rate.map(|rate| format!("{rate}, up to ")).unwrap_or_default();
+        row(out, "price", &format!("{rate}${price} on {name} ({})", offer.network))?;
+        if let Some(usage) = &offered.usage {
+            let otherwise = match usage.missing {
+                Missing::Nothing => "nothing",
+                Missing::Max => "the maximum",
+            };
+            let read = format!("{}; an answer without it costs {otherwise}", usage.from);
+            row(out, "  read from", &read)?;
+        }
         let asset = offer.asset;
         let asset_name = offer
             .extra
@@ -135,7 +146,9 @@ fn the_terms(config: &Config, terms: &Terms, out: &mut impl Write) -> io::Result
             .and_then(|evm| evm.domain.as_ref())
             .map(|domain| format!("{} ", domain.name));
         row(out, "  asset", &format!("{}{asset}", asset_name.unwrap_or_default()))?;
-        if let Some(network) = network
+        if offered.usage.is_some() {
+            row(out, "  moved by", "permit2 and `upto`, not offered in version 1")?;
+        } else if let Some(network) = network
             && network.transfer.method() == Some(AssetTransferMethod::Permit2)
         {
             row(out, "  moved by", network.transfer.shown())?;
@@ -150,6 +163,15 @@ fn the_terms(config: &Config, terms: &Terms, out: &mut impl Write) -> io::Result
         }
     }
     Ok(())
+}
+
+/// What is offered once it is known who settles.
+fn awaited(terms: &Terms) -> &'static str {
+    let by_usage = terms.wanted.iter().any(|by| by.usage.is_some());
+    match by_usage {
+        true => "`upto` once the facilitator has said from which address it settles",
+        false => "on Solana once the facilitator has said who pays the fee",
+    }
 }
 
 fn facilitator(config: &Config, name: &str) -> String {

@@ -1,6 +1,7 @@
 //! `[facilitators]`: who verifies and settles.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ::http::header::AUTHORIZATION;
 use toml::Spanned;
@@ -8,6 +9,7 @@ use toml::Spanned;
 use crate::facilitator::http::Auth;
 use crate::facilitator::http::cdp::{CdpKey, CdpKeyError};
 use crate::facilitator::{chain, http, simulated};
+use crate::route::Route;
 use crate::x402::requirements::SCHEME_EXACT;
 use crate::x402::{AssetTransferMethod, AtomicAmount};
 
@@ -121,6 +123,26 @@ fn wanted(network: &NetworkSettings) -> http::Wanted {
             Some(AssetTransferMethod::Eip3009) | None => Some(network.v1_name.clone()),
             Some(AssetTransferMethod::Permit2) => None,
         },
+    }
+}
+
+/// Adds what routes with a price by usage want of hosted facilitators.
+pub(super) fn want_upto(
+    facilitators: &mut BTreeMap<Box<str>, Option<FacilitatorSettings>>,
+    routes: &[Arc<Route>],
+) {
+    let terms = routes.iter().flat_map(|route| route.charge.all());
+    for by in terms.flat_map(|terms| &terms.wanted).filter(|by| by.offer.is_upto()) {
+        let due = &by.offer.requirements;
+        let (scheme, network) = (due.scheme.clone(), due.network.as_str().into());
+        let wanted = http::Wanted { scheme, network, v1_network: None };
+        for name in by.facilitators.iter() {
+            if let Some(Some(FacilitatorSettings::Http(settings))) = facilitators.get_mut(&**name)
+                && !settings.wanted.contains(&wanted)
+            {
+                settings.wanted.push(wanted.clone());
+            }
+        }
     }
 }
 

@@ -113,6 +113,11 @@ impl Mistake {
     fn fixed_hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::PriceZero => "write \"free\" for a route that costs nothing",
+            Self::UsageOverHttp2 => "give it another upstream, over HTTP/1.1, or one price",
+            Self::NoUpto { .. } => {
+                "leave it out of `networks`, or write one price such as \"$0.05\": only EVM \
+                 networks have `upto`"
+            }
             Self::NoPriceOn { .. } => "write its price into the table, or one price for all",
             Self::RuleAsks { .. } => {
                 "write one of `method`, `query`, `header` and `body`; of two rules the first that \
@@ -218,7 +223,7 @@ fn distance(from: &str, to: &str) -> usize {
 }
 
 /// What to write for a key that is missing.
-const EXAMPLES: [(&str, &str); 15] = [
+const EXAMPLES: [(&str, &str); 19] = [
     ("ledger", "{ url = \"sqlite://tollgate.db\" }"),
     ("asset", "\"0x…\", the contract of the asset"),
     ("by", "\"ip\""),
@@ -230,6 +235,10 @@ const EXAMPLES: [(&str, &str); 15] = [
     ("match", "\"POST /v1/images\""),
     ("pay_to", "\"0x…\", the address that is paid"),
     ("price", "\"$0.05\", or \"free\""),
+    ("max", "\"$0.10\""),
+    ("per", "\"1k tokens\""),
+    ("rate", "\"$0.002\""),
+    ("from", "\"usage.total_tokens\""),
     ("url", "the URL, in quotes"),
     ("rate", "\"30/min\""),
     ("rpc", "[\"https://…\"], the nodes of the chain"),

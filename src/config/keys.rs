@@ -296,7 +296,7 @@ pub const KEYS: &[Key] = keys! {
             "which requests: `POST /v1/images`, `GET,POST api.example.com/items/{id}`, `/docs/*`";
         "upstream": "name", Required,
             "where they go";
-        "price": r#"price or `"free"`"#, Required,
+        "price": r#"price, `"free"`, or a table"#, Required,
             "what one costs; with `price_rules`, where none of them is met";
         "price.NAME": "price", Nothing,
             "what one costs on a network of the route, where it is not the same on all";
@@ -319,7 +319,8 @@ pub const KEYS: &[Key] = keys! {
         "settle": r#"`"after-upstream"` or `"before-upstream"`"#, Is(r#"`"after-upstream"`"#),
             "when money moves: once the upstream has answered well, or before it is asked";
         "risk": "amount", Nothing,
-            "what one payer may owe on a network when answers go out before their money has moved";
+            "what one payer may owe on a network when answers go out before their money has \
+             moved; by usage `max` where nothing is said";
         "keep_answer": r#"size or `"off"`"#, Is("`answers.max`"),
             "longest answer of this route that is kept for its payer's return";
         "payment_identifier": r#"`"optional"`, `"required"` or `"off"`"#,
@@ -331,6 +332,18 @@ pub const KEYS: &[Key] = keys! {
             "a document of OpenAPI 3, YAML or JSON, that paid requests must fit, else 400";
         "discovery": r#"`"on"` or `"off"`"#, Is(r#"`"on"`"#),
             "whether the documents for agents name this route";
+    }
+    "[routes.price]" {
+        "max": "amount", Required,
+            "with the next three: the most that an answer costs, which is what a payer signs";
+        "rate": "amount", Required,
+            "what so many units cost; what it comes to is rounded up, never above `max`";
+        "per": "number of units", Required,
+            "how many: `\"1k tokens\"`, `\"1M tokens\"`, `\"second\"`";
+        "from": "names with points between", Required,
+            "where the JSON of an answer, or of its events, says how many were used";
+        "missing": r#"`"nothing"` or `"max"`"#, Is(r#"`"nothing"`"#),
+            "what a whole answer costs that does not say it";
     }
     "[[routes.price_rules]]" {
         "method": "method", Nothing,

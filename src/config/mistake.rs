@@ -71,6 +71,15 @@ pub enum Mistake {
     /// A price of nothing.
     #[error("a price of nothing")]
     PriceZero,
+    /// A price by usage where nothing less than what was signed can be moved.
+    #[error("a price by usage is paid by `upto`, which `{network}` has not")]
+    NoUpto {
+        /// Its section's name.
+        network: Box<str>,
+    },
+    /// A price by usage in front of an upstream whose answers cannot be read for it.
+    #[error("what an answer costs is read over HTTP/1.1, and this upstream has http = \"2\"")]
+    UsageOverHttp2,
     /// A network of a route on which nothing says what it costs.
     #[error("no price on `{network}`, which this route names")]
     NoPriceOn {

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use crate::x402::requirements::{ExtraV1, SCHEME_EXACT};
+use crate::x402::requirements::{EvmExtra, Extra, ExtraV1, SCHEME_EXACT, SCHEME_UPTO};
 use crate::x402::svm::SvmExtra;
-use crate::x402::{AtomicAmount, Offer, PaymentRequirements, PaymentRequirementsV1};
+use crate::x402::{
+    AssetTransferMethod, AtomicAmount, Domains, Eip712Domain, EvmDomains, Offer,
+    PaymentRequirements, PaymentRequirementsV1,
+};
 
 use super::networks::NetworkSettings;
 use super::transfer::Transfer;
@@ -42,6 +45,34 @@ pub(super) fn offer(network: &NetworkSettings, amount: AtomicAmount, answer: Dur
         domains: network.domains,
     }
 }
+
+/// An offer to take up to `max` by the scheme `upto`; nothing where a network has none. Whoever
+/// settles is not named yet. Whatever else moves the asset there, here it is Permit2: nothing else
+/// moves less than what was signed.
+pub(super) fn upto(
+    network: &NetworkSettings,
+    max: AtomicAmount,
+    answer: Duration,
+) -> Option<Offer> {
+    let (chain_id, evm) = (network.network.chain_id()?, network.domains.evm()?);
+    let extra = EvmExtra {
+        method: AssetTransferMethod::Permit2,
+        domain: network.transfer.domain().cloned(),
+        facilitator: None,
+    };
+    let exact = offer(network, max, answer.saturating_add(ANSWER_LENGTH_MAX));
+    let requirements = PaymentRequirements {
+        scheme: SCHEME_UPTO.into(),
+        extra: Extra::Evm(extra),
+        ..exact.requirements
+    };
+    let payments = Eip712Domain::permit2(chain_id);
+    let domains = Domains::Evm(EvmDomains { payments, approvals: evm.approvals });
+    Some(Offer { requirements, v1: None, domains })
+}
+
+/// How long an answer may go on whose end says what it costs: what was signed outlasts it.
+const ANSWER_LENGTH_MAX: Duration = Duration::from_secs(600);
 
 /// What a client's signature should outlive the upstream's answer by: settlement, a slow upload,
 /// and clocks that disagree by minutes. With the usual minute for the answer it comes to the 300

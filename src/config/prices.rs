@@ -1,4 +1,5 @@
-//! What a route costs: one price or one for each network, and the rules for some requests.
+//! What a route costs: one price, one for each network or one by usage, and the rules for some
+//! requests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +19,7 @@ use super::networks::NetworkSettings;
 use super::reader::{Reader, header_name};
 use super::text::{Text, Written};
 use super::units::{Dollars, Price};
+use super::usage::{FileUsage, Raw, UsagePrice};
 use super::words::Name;
 
 /// A price as typed: for all networks, or for each.
@@ -29,6 +31,7 @@ pub(super) struct FilePrice {
 enum Typed {
     OnAll(Result<Price, Mistake>),
     OnEach(Sections<Text<Price>>),
+    ByUsage(Box<FileUsage>),
 }
 
 /// An entry of `price_rules` as typed.
@@ -61,6 +64,7 @@ type Each = BTreeMap<Box<str>, (Dollars, Range<usize>)>;
 enum On {
     All(Dollars),
     Each(Each),
+    ByUsage(Box<UsagePrice>),
 }
 
 impl Prices {
@@ -69,6 +73,15 @@ impl Prices {
         match &self.on {
             On::All(dollars) => Some((dollars, &self.span)),
             On::Each(each) => each.get(network).map(|(dollars, span)| (dollars, span)),
+            On::ByUsage(usage) => Some((&usage.max, &self.span)),
+        }
+    }
+
+    /// By what an answer says of its usage, if so.
+    pub(super) fn usage(&self) -> Option<&UsagePrice> {
+        match &self.on {
+            On::ByUsage(usage) => Some(usage),
+            On::All(_) | On::Each(_) => None,
         }
     }
 }
@@ -91,6 +104,10 @@ impl FilePrice {
             Typed::OnEach(typed) => {
                 let each = on_each(typed, networks, &span, reader)?;
                 Some(Cost::Prices(Prices { span, on: On::Each(each) }))
+            }
+            Typed::ByUsage(typed) => {
+                let usage = Box::new(typed.read(reader)?);
+                Some(Cost::Prices(Prices { span, on: On::ByUsage(usage) }))
             }
         }
     }
@@ -243,6 +260,11 @@ impl<'de> Visitor<'de> for TypedVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Typed, A::Error> {
-        Sections::deserialize(MapAccessDeserializer::new(map)).map(Typed::OnEach)
+        let typed: Sections<Text<Raw>> = Sections::deserialize(MapAccessDeserializer::new(map))?;
+        if FileUsage::is_one(&typed) {
+            return FileUsage::take(typed).map(|usage| Typed::ByUsage(Box::new(usage)));
+        }
+        let price = |(name, said)| (name, Raw::say(said));
+        Ok(Typed::OnEach(typed.into_iter().map(price).collect()))
     }
 }

@@ -7,17 +7,19 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::route::challenge::ChallengeError;
+use crate::route::upstream::Http;
 use crate::route::{
-    Charge, Declared, Instructions, OfferedBy, PathPattern, PriceRule, Shape, Tariff, Terms,
+    Charge, Declared, Instructions, OfferedBy, PathPattern, PriceRule, Shape, Tariff, Terms, Usage,
 };
-use crate::x402::{AmountError, AtomicAmount, KnownNetwork, Resource};
+use crate::x402::{AmountError, AtomicAmount, KnownNetwork, Offer, Resource};
 
 use super::mistake::Mistake;
 use super::networks::NetworkSettings;
-use super::offers::offer;
+use super::offers::{offer, upto};
 use super::prices::{FileRule, Prices};
 use super::reader::Reader;
 use super::units::Dollars;
+use super::usage::{Per, UsagePrice};
 
 /// What the prices of a route are for.
 pub(super) struct Pricing<'a> {
@@ -28,6 +30,8 @@ pub(super) struct Pricing<'a> {
     /// What a payer may owe.
     pub(super) risk: Option<(Dollars, Range<usize>)>,
     pub(super) declared: Declared,
+    /// What the upstream is spoken to in.
+    pub(super) http: Http,
     pub(super) refusals: Shape,
 }
 
@@ -107,14 +111,47 @@ impl Pricing<'_> {
             Ok(risk) => Ok(risk),
             Err(mistake) => Err((span, mistake)),
         });
-        let offer = offer(network, amount, self.answer_timeout);
+        let (offer, usage) = match prices.usage() {
+            None => (offer(network, amount, self.answer_timeout), None),
+            Some(price) => {
+                let (offer, usage) = self
+                    .by_usage(price, network, amount)
+                    .map_err(|(place, mistake)| (place.unwrap_or(&prices.span), mistake))?;
+                (offer, Some(Arc::new(usage)))
+            }
+        };
         Ok(OfferedBy {
             offer: Arc::new(offer),
             decimals: network.decimals,
             catalogued: None,
             facilitators: Arc::clone(&network.facilitators),
-            risk: risk.transpose()?,
+            // One answer of its own price that is not settled yet, where nobody says more.
+            risk: risk.transpose()?.or(usage.as_ref().map(|_| amount)),
+            usage,
         })
+    }
+
+    /// The offer of a price by usage, and how what it comes to is found.
+    fn by_usage<'b>(
+        &self,
+        price: &'b UsagePrice,
+        network: &NetworkSettings,
+        max: AtomicAmount,
+    ) -> Result<(Offer, Usage), Misplaced<'b>> {
+        if self.http == Http::Two {
+            return Err((None, Mistake::UsageOverHttp2));
+        }
+        let place = &price.rate.span;
+        let rate = match &price.rate.said {
+            Ok(dollars) => amount(dollars, network).map_err(|mistake| (Some(place), mistake))?,
+            // Read before.
+            Err(_) => return Err((Some(place), Mistake::PriceZero)),
+        };
+        let no_scheme = || Mistake::NoUpto { network: network.name.clone() };
+        let offer = upto(network, max, self.answer_timeout).ok_or_else(|| (None, no_scheme()))?;
+        let Per { count, unit } = price.per.clone();
+        let (from, missing) = (price.from.clone(), price.missing);
+        Ok((offer, Usage { rate, count, unit, from, missing }))
     }
 
     /// The first way to pay, where the route's refusals say it in words.
@@ -129,6 +166,9 @@ impl Pricing<'_> {
         })
     }
 }
+
+/// A mistake and where it stands, if not where the price does.
+type Misplaced<'a> = (Option<&'a Range<usize>>, Mistake);
 
 /// What people call the asset of a network: all that are built in are USDC.
 fn currency(network: &NetworkSettings) -> Box<str> {

@@ -8,9 +8,10 @@ use toml::Spanned;
 
 use crate::discovery::bazaar;
 use crate::route::tariff::BODY_BYTES_MAX;
-use crate::route::upstream::Upstream;
+use crate::route::upstream::{Http, Upstream};
 use crate::route::{
-    BodyRules, Charge, Contract, Declared, Listing, Pattern, Route, RouteTable, SettleMoment, Shape,
+    BodyRules, Charge, Contract, Declared, Listing, Pattern, Route, RouteTable, SettleMoment,
+    Shape, Terms,
 };
 use crate::x402::Resource;
 
@@ -121,9 +122,11 @@ impl<'a> Around<'a> {
                     answer_timeout: answer_timeout?,
                     risk,
                     declared: Declared { identifying, bazaar },
+                    http: self.spoken(upstream.as_deref()),
                     refusals,
                 };
-                (pricing.charge(prices, typed.price_rules, reader)?, contract)
+                let charge = pricing.charge(prices, typed.price_rules, reader)?;
+                (settled_last(charge, of_priced, reader), contract)
             }
         };
         let reads = Reads::of(contract.as_ref());
@@ -144,6 +147,12 @@ impl<'a> Around<'a> {
             settle: moment,
             pattern,
         })
+    }
+
+    /// What an upstream is spoken to in.
+    fn spoken(&self, upstream: Option<&str>) -> Http {
+        let upstream = upstream.and_then(|name| self.upstreams.get(name)?.as_ref());
+        upstream.map(|upstream| upstream.http).unwrap_or_default()
     }
 
     /// What a route sells, but for its path.
@@ -195,6 +204,18 @@ fn no_risk_before(moment: SettleMoment, risk: Option<Range<usize>>, reader: &mut
         let beside = "beside `settle = \"before-upstream\"`";
         reader.wrong(span, Mistake::Meaningless { key: "risk", beside });
     }
+}
+
+/// The same charge: where an answer says what it costs, money can only move at its end.
+fn settled_last(charge: Charge, of_priced: OfPriced, reader: &mut Reader<'_>) -> Charge {
+    let by_usage = |terms: &Terms| terms.wanted.iter().any(|by| by.usage.is_some());
+    let by_usage = charge.all().any(by_usage);
+    for (key, span) in of_priced {
+        if let (true, Some(span)) = (by_usage && key == "settle", span) {
+            reader.wrong(span, Mistake::Meaningless { key, beside: "beside a price by usage" });
+        }
+    }
+    charge
 }
 
 /// What only a priced route has, by key: where it stands.

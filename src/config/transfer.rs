@@ -33,7 +33,10 @@ pub(super) enum GasSponsoring {
 impl Transfer {
     /// What an offer says of it.
     pub fn extra(&self) -> Extra {
-        let evm = |method| Extra::Evm(EvmExtra { method, domain: self.domain().cloned() });
+        let evm = |method| {
+            let (domain, facilitator) = (self.domain().cloned(), None);
+            Extra::Evm(EvmExtra { method, domain, facilitator })
+        };
         match self {
             Self::Eip3009(_) => evm(AssetTransferMethod::Eip3009),
             Self::Permit2(_) | Self::Sponsored(_) => evm(AssetTransferMethod::Permit2),

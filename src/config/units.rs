@@ -19,7 +19,7 @@ impl Dollars {
         AtomicAmount::from_decimal(&self.0, decimals)
     }
 
-    fn is_zero(&self) -> bool {
+    pub(super) fn is_zero(&self) -> bool {
         self.amount(DECIMALS_MAX) == Ok(AtomicAmount::ZERO)
     }
 

@@ -93,7 +93,7 @@ async fn step(dashboard: &Dashboard, claim: &Claim, step: Step, ago: i64) {
 async fn the_data_has_sums_doubts_and_the_newest() {
     const MINUTE: i64 = 60_000;
     let dashboard = dashboard().await;
-    let settling = || Step::Settling { facilitator: "own".into(), transaction: None };
+    let settling = || Step::Settling { facilitator: "own".into(), transaction: None, amount: None };
     for (number, asset, ago) in [(1, 1, 26 * 60), (2, 1, 50), (3, 1, 40), (4, 9, 30)] {
         let claim = claim(&dashboard, number, asset, ago * MINUTE).await;
         step(&dashboard, &claim, settling(), ago * MINUTE).await;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::price::{Price, networks, sentence};
 use super::{HOW_TO_PAY, OPENAPI, Told, WELL_KNOWN};
-use crate::route::{Route, Terms, Tier};
+use crate::route::{Charge, Route, Terms, Tier};
 use crate::x402::Network;
 
 /// The URLs that are priced, but those with a part that the client chooses.
@@ -37,7 +37,8 @@ pub(super) fn for_agents(told: Told<'_>) -> String {
     for route in paid {
         let on: Vec<String> = networks(route).into_iter().map(named).collect();
         let price = Price::of(route);
-        let rules = sentence(route).filter(|_| matches!(price, Price::Between(..)));
+        let by_rule = matches!(route.charge, Charge::ByRequest(_));
+        let rules = sentence(route).filter(|_| by_rule || matches!(price, Price::Between(..)));
         let rules = rules.map(|rules| format!(". {rules}")).unwrap_or_default();
         let entry = entry(told, route);
         text.push_str(&format!("{entry}{price} on {}{rules}\n", on.join(", ")));

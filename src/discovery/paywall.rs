@@ -49,9 +49,10 @@ pub fn page(terms: &Terms, header: &[u8]) -> Result<Bytes, serde_json::Error> {
         let due = &by.offer.requirements;
         let known = due.network.known();
         let by_signature = by.offer.method() == Some(AssetTransferMethod::Eip3009);
+        let most = due.amount.to_decimal(by.decimals);
         Shown {
             at,
-            dollars: due.amount.to_decimal(by.decimals),
+            dollars: if by.usage.is_some() { format!("{most} at most") } else { most },
             network: known.map_or_else(|| due.network.to_string(), |known| known.name.to_owned()),
             chain: due.network.chain_id().filter(|_| by_signature),
             explorer: known.and_then(|known| known.explorer),

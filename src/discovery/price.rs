@@ -8,6 +8,8 @@ use crate::x402::Network;
 pub(super) enum Price {
     Free,
     Fixed(String),
+    /// It depends on what is used, which costs so much, and is at most the last.
+    UpTo(String, String),
     /// It depends on the request or the network.
     Between(String, String),
 }
@@ -18,8 +20,12 @@ impl Price {
     }
 
     fn over<'a>(terms: impl Iterator<Item = &'a Terms>) -> Self {
-        let mut all: Vec<String> = terms.flat_map(|terms| &terms.wanted).map(dollars).collect();
+        let wanted: Vec<_> = terms.flat_map(|terms| &terms.wanted).collect();
+        let mut all: Vec<String> = wanted.iter().map(|by| dollars(by)).collect();
         all.sort_by(|one, other| size(one).cmp(&size(other)));
+        if let Some(rate) = wanted.iter().find_map(|by| rate(by)) {
+            return Self::UpTo(rate, all.last().cloned().unwrap_or_default());
+        }
         match (all.first(), all.last()) {
             (Some(least), Some(most)) if least != most => {
                 Self::Between(least.clone(), most.clone())
@@ -35,6 +41,7 @@ impl std::fmt::Display for Price {
         match self {
             Self::Free => f.write_str("free"),
             Self::Fixed(dollars) => write!(f, "${dollars}"),
+            Self::UpTo(rate, most) => write!(f, "{rate}, up to ${most}"),
             Self::Between(least, most) => write!(f, "${least} to ${most}"),
         }
     }
@@ -67,6 +74,11 @@ pub(super) fn networks(route: &Route) -> Vec<&Network> {
         }
     }
     networks
+}
+
+/// What usage costs, where an answer is priced by it.
+fn rate(by: &OfferedBy) -> Option<String> {
+    by.usage.as_deref().map(|usage| usage.shown(by.decimals))
 }
 
 fn dollars(by: &OfferedBy) -> String {

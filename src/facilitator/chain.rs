@@ -8,7 +8,7 @@ use crate::chain::evm::{Evm, Payment};
 use crate::chain::svm::Svm;
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
-use crate::x402::svm::{Pubkey, SvmPayment};
+use crate::x402::SvmPayment;
 use crate::x402::{Account, ErrorReason, Network};
 
 use super::{Order, Outcome, Trace, Verdict};
@@ -71,10 +71,10 @@ impl Chain {
     }
 
     /// Who pays the fees of payments, where an offer has to say so.
-    pub fn fee_payer(&self) -> Option<Pubkey> {
+    pub fn fee_payer(&self) -> Option<Account> {
         match self {
-            Self::Evm(_) => None,
-            Self::Svm(svm) => Some(svm.fee_payer()),
+            Self::Evm(evm) => evm.first_signer().map(Account::from),
+            Self::Svm(svm) => Some(svm.fee_payer().into()),
         }
     }
 
@@ -271,7 +271,8 @@ fn of_svm(outcome: svm::Outcome) -> Outcome {
 fn evm_payment(order: &Order) -> Option<Payment> {
     let offer = &order.offer;
     let asset = offer.requirements.asset.evm()?;
-    Some(Payment::new(asset, &offer.evm()?.payments, order.payment.evm()?))
+    let payment = Payment::new(asset, &offer.evm()?.payments, order.payment.evm()?);
+    Some(payment.moving(order.amount()))
 }
 
 /// The payment as Solana knows it; nothing where it is for another.
@@ -284,7 +285,7 @@ fn sought(order: &Order, now: UnixMillis) -> Sought {
     Sought {
         identity: order.identity(),
         asset: requirements.asset,
-        amount: requirements.amount,
+        amount: order.amount(),
         pay_to: requirements.pay_to,
         valid_before: order.payment.ends(now.seconds()),
         since: now,

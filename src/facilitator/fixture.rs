@@ -47,7 +47,7 @@ pub(super) fn order_with(nonce: u8, change: impl FnOnce(&mut Offer, &mut Authori
     let signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
     let payment = SignedAuthorization { authorization, signature, approval: None };
     let (version, offer) = (Version::V2, Arc::new(offer));
-    Order { version, offer, payment: payment.into(), catalogued: None }
+    Order { version, offer, payment: payment.into(), catalogued: None, actual: None }
 }
 
 /// An order with this nonce in this asset, moved by Permit2 and well signed.
@@ -55,12 +55,14 @@ pub(super) fn permitted(nonce: u8, asset: u8) -> Order {
     order_with(nonce, |offer, authorization| {
         let token = Address::repeat_byte(asset);
         offer.requirements.asset = token.into();
-        let extra = EvmExtra { method: AssetTransferMethod::Permit2, domain: None };
+        let extra =
+            EvmExtra { method: AssetTransferMethod::Permit2, domain: None, facilitator: None };
         offer.requirements.extra = Extra::Evm(extra);
         offer.v1 = None;
         let payments = Eip712Domain::permit2(84532);
         offer.domains = Domains::Evm(EvmDomains { payments, approvals: None });
-        authorization.form = Form::Permit2(Permit { token, spender: EXACT_PROXY });
+        authorization.form =
+            Form::Permit2(Permit { token, spender: EXACT_PROXY, facilitator: None });
     })
 }
 
@@ -80,7 +82,7 @@ pub(super) fn on_solana(number: u64) -> Order {
     let offer = Offer { requirements, v1: None, domains: Domains::Svm };
     let bytes = svm::fixture::transaction(svm::fixture::draft(&extra, number)).encode();
     let payment = SvmPayment::decode(&bytes).unwrap().into();
-    Order { version: Version::V2, offer: Arc::new(offer), payment, catalogued: None }
+    Order { version: Version::V2, offer: Arc::new(offer), payment, catalogued: None, actual: None }
 }
 
 /// What an asset costs on a network, with `name` as version 1 calls it.
@@ -97,6 +99,7 @@ pub(crate) fn offer(chain_id: u64, name: &str, asset: u8, price: u128) -> Offer 
         extra: Extra::Evm(EvmExtra {
             method: AssetTransferMethod::Eip3009,
             domain: Some(domain.clone()),
+            facilitator: None,
         }),
     };
     let v1 = PaymentRequirementsV1 {

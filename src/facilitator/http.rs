@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::payload::OutgoingPayload;
 use crate::x402::{
-    Network, Offer, PaymentRequirements, PaymentRequirementsV1, Pubkey, SupportedKind, Version,
+    Account, Offer, PaymentRequirements, PaymentRequirementsV1, SupportedKind, Version,
 };
 
 /// Where a facilitator is, and how long it may take.
@@ -130,7 +130,7 @@ impl Http {
     /// # Cancel safety
     /// May be dropped at any time.
     pub async fn verify(&self, order: &Order) -> Result<Verdict, Fault> {
-        let body = self.question(order)?;
+        let body = self.question(order, &order.offer.requirements)?;
         let answer = self.verify.ask(Some(body)).await.map_err(Unanswered::into_fault)?;
         answer::verdict(&answer, order).map_err(|fault| fault.pausing(answer.pause))
     }
@@ -140,7 +140,10 @@ impl Http {
     /// # Cancel safety
     /// Dropping it undoes nothing; what became of the payment is then unknown.
     pub async fn settle(&self, order: &Order) -> Outcome {
-        let body = match self.question(order) {
+        // What is moved may be less than what was verified.
+        let due = &order.offer.requirements;
+        let due = PaymentRequirements { amount: order.amount(), ..due.clone() };
+        let body = match self.question(order, &due) {
             Ok(body) => body,
             Err(fault) => return Outcome::NotSent(fault),
         };
@@ -179,9 +182,13 @@ impl Http {
         self.listing.settles(offer)
     }
 
-    /// Who pays the fees of payments on a Solana network, as it has said.
-    pub fn fee_payer(&self, network: &Network) -> Option<Pubkey> {
-        self.listing.fee_payer(network.as_str())
+    /// Who pays the fee of a payment for an offer that has to say so, as it has said.
+    pub fn fee_payer(&self, offer: &Offer) -> Option<Account> {
+        let network = offer.requirements.network.as_str();
+        match offer.is_upto() {
+            true => self.listing.facilitator(network),
+            false => self.listing.fee_payer(network).map(Account::from),
+        }
     }
 
     /// What it has listed last, as it said it.
@@ -201,7 +208,7 @@ impl Http {
 
     /// The body of a request. The version is the client's, or the only one the facilitator lists:
     /// what was signed is the same in both.
-    fn question(&self, order: &Order) -> Result<Bytes, Fault> {
+    fn question(&self, order: &Order, due: &PaymentRequirements) -> Result<Bytes, Fault> {
         let (offer, payment) = (&order.offer, &order.payment);
         let other = match order.version {
             Version::V1 => Version::V2,
@@ -219,7 +226,7 @@ impl Http {
                 x402_version: Version::V2,
                 payment_payload: OutgoingPayload::v2(&offer.requirements, payment)
                     .catalogued(order.catalogued.as_deref()),
-                payment_requirements: Requirements::V2(&offer.requirements),
+                payment_requirements: Requirements::V2(due),
             }),
         };
         body.map(Bytes::from).map_err(|error| {

@@ -8,7 +8,7 @@ use super::health::{Asked, Change, Circuit, Health, Pass, Question, Sign};
 use super::{Facilitator, Order, Outcome, Verdict};
 use crate::clock::{Clock, UnixMillis};
 use crate::fault::{Fault, Reach, Retry, Side};
-use crate::x402::{Account, Network, Offer, Pubkey};
+use crate::x402::{Account, Offer};
 
 /// All facilitators of a process.
 #[derive(Debug)]
@@ -84,16 +84,12 @@ impl Pool {
         named.into_iter().filter(fits).collect()
     }
 
-    /// Who pays the fee of a payment on a Solana network, and those of these names who would sign
-    /// for it: the first that is ready decides, or the first that has said anything.
-    pub fn fee_payer(
-        &self,
-        names: &[Arc<str>],
-        network: &Network,
-    ) -> Option<(Pubkey, Vec<Arc<str>>)> {
+    /// Who pays the fee of a payment for an offer that has to say so, and those of these names who
+    /// would sign for it: the first that is ready decides, or the first that has said anything.
+    pub fn fee_payer(&self, names: &[Arc<str>], offer: &Offer) -> Option<(Account, Vec<Arc<str>>)> {
         let named = names.iter().filter_map(|name| self.members.get(name));
-        let said: Vec<(&Member, Pubkey)> = named
-            .filter_map(|member| Some((member, member.facilitator.fee_payer(network)?)))
+        let said: Vec<(&Member, Account)> = named
+            .filter_map(|member| Some((member, member.facilitator.fee_payer(offer)?)))
             .collect();
         let ready = said.iter().find(|(member, _)| member.facilitator.ready().is_ok());
         let (_, fee_payer) = *ready.or(said.first())?;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy_primitives::{Keccak256, U256, keccak256};
+use alloy_primitives::{Address, Keccak256, U256, address, keccak256};
 use ed25519_dalek::{Signer as _, SigningKey};
 
 use self::book::Book;
@@ -18,8 +18,9 @@ use super::{Order, Outcome, Trace, Verdict};
 use crate::clock::UnixMillis;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::network::Worth;
+use crate::x402::permit2::Permit;
 use crate::x402::{
-    Account, AtomicAmount, ErrorReason, Network, PaymentIdentity, Pubkey, Signed,
+    Account, AtomicAmount, ErrorReason, Form, Network, Offer, PaymentIdentity, Pubkey, Signed,
     SignedAuthorization, SvmPayment,
 };
 
@@ -147,6 +148,14 @@ impl Simulated {
         Pubkey::new_from_array(fee_payer().verifying_key().to_bytes())
     }
 
+    /// Whoever pays the fee of a payment for an offer that has to say so.
+    pub fn fee_payer_of(offer: &Offer) -> Account {
+        match offer.svm() {
+            Some(_) => Self::fee_payer().into(),
+            None => SETTLER.into(),
+        }
+    }
+
     /// Judges a payment as the asset's contract would now, and changes nothing.
     ///
     /// # Errors
@@ -241,6 +250,11 @@ impl Simulated {
         if authorization.value != U256::from(requirements.amount.units()) {
             return Err(ErrorReason::ValueMismatch);
         }
+        if let Form::Permit2(Permit { facilitator: Some(named), .. }) = authorization.form
+            && named != SETTLER
+        {
+            return Err(ErrorReason::Facilitator);
+        }
         let window = authorization.window();
         if now < window.start {
             return Err(ErrorReason::ValidAfter);
@@ -314,7 +328,7 @@ fn asset(order: &Order) -> Account {
 }
 
 fn due(order: &Order) -> AtomicAmount {
-    order.offer.requirements.amount
+    order.amount()
 }
 
 /// The transfer that an order becomes, under the hash of its identity and its place in the chain.
@@ -360,6 +374,9 @@ async fn pause(length: Option<Duration>) {
         tokio::time::sleep(length).await;
     }
 }
+
+/// Whoever settles under `upto` on a simulated chain.
+const SETTLER: Address = address!("7011647e00000000000000000000000000000402");
 
 /// 1,000 units of an asset with six decimals.
 const BALANCE_DEFAULT: AtomicAmount = AtomicAmount::new(1_000_000_000);

@@ -75,7 +75,7 @@ pub struct Claim {
     pub facilitator: Box<str>,
     /// Contract or mint of the asset it pays with.
     pub asset: Account,
-    /// What it pays.
+    /// What it pays, or the most that it may.
     pub amount: AtomicAmount,
     /// Whom it pays.
     pub pay_to: Account,
@@ -111,8 +111,10 @@ pub struct Entry {
     pub facilitator: Box<str>,
     /// Contract or mint of the asset it pays with.
     pub asset: Account,
-    /// What it pays.
+    /// What it pays: all that is reserved, or less once [`Step::Settling`] has said how much.
     pub amount: AtomicAmount,
+    /// The most that it may pay.
+    pub reserved: AtomicAmount,
     /// Whom it pays.
     pub pay_to: Account,
     /// Unix seconds; after this moment it cannot be settled.
@@ -139,6 +141,7 @@ impl Entry {
             facilitator: claim.facilitator,
             asset: claim.asset,
             amount: claim.amount,
+            reserved: claim.amount,
             pay_to: claim.pay_to,
             valid_before: claim.valid_before.min(VALID_BEFORE_MAX),
             state: State::Held,
@@ -156,13 +159,17 @@ impl Entry {
         step: &Step,
         now: UnixMillis,
     ) -> Result<(), Misstep> {
-        if self.exchange == exchange && step.sources().contains(&self.state) {
+        // What may be under way already is never of another amount.
+        let other = |amount| self.state != State::Held && amount != self.amount;
+        let other = step.amount().is_some_and(other);
+        if self.exchange == exchange && step.sources().contains(&self.state) && !other {
             self.state = step.state();
             self.transaction = step.transaction().map(Into::into).or(self.transaction.take());
             self.reason = step.reason().map(Into::into);
             if let Some(facilitator) = step.facilitator() {
                 self.facilitator = facilitator.into();
             }
+            self.amount = step.amount().unwrap_or(self.amount);
             self.changed_at = now;
         }
         self.stands_after(exchange, step)
@@ -178,7 +185,8 @@ impl Entry {
         let same = self.state == step.state()
             && self.reason.as_deref() == step.reason()
             && (named.is_none() || named == self.transaction.as_deref())
-            && step.facilitator().is_none_or(|name| name == &*self.facilitator);
+            && step.facilitator().is_none_or(|name| name == &*self.facilitator)
+            && step.amount().is_none_or(|amount| amount == self.amount);
         let (from, to) = (self.state, step.state());
         if same { Ok(()) } else { Err(Misstep::Illegal { from, to }) }
     }
@@ -274,7 +282,7 @@ mod tests {
     #[track_caller]
     fn check(from: State, row: &str) {
         let steps = [
-            Step::Settling { facilitator: "dev".into(), transaction: None },
+            Step::Settling { facilitator: "dev".into(), transaction: None, amount: None },
             Step::Settled { transaction: "0x1".into() },
             Step::Refused(ErrorReason::InsufficientFunds),
             Step::Released,

@@ -16,7 +16,7 @@ macro_rules! select {
         concat!(
             "SELECT payments.network, payments.asset, payments.payer, payments.nonce, exchange, ",
             "route, facilitator, amount, pay_to, valid_before, state, transaction, reason, ",
-            "claimed_at, changed_at, token",
+            "claimed_at, changed_at, token, moves",
             $rest
         )
     };
@@ -26,7 +26,7 @@ macro_rules! select {
             "'0x' || lower(hex(nonce)), lower(hex(exchange)), route, facilitator, amount, ",
             "'0x' || lower(hex(pay_to)), valid_before, state, \"transaction\", reason, ",
             "claimed_at, changed_at, ",
-            "CASE WHEN token IS NOT NULL THEN '0x' || lower(hex(token)) END",
+            "CASE WHEN token IS NOT NULL THEN '0x' || lower(hex(token)) END, moves",
             $rest
         )
     };
@@ -115,6 +115,8 @@ pub(super) fn entry(line: &impl Line) -> Result<Entry, BoxError> {
         payer: Account::from_hex(line.text(2)?)?,
         nonce: line.text(3)?.parse::<B256>()?,
     };
+    let reserved = line.text(7)?.parse()?;
+    let moves = line.optional(16)?.map(str::parse).transpose()?;
     let token = line.optional(15)?.map(Account::from_hex).transpose()?;
     Ok(Entry {
         asset: token.unwrap_or(identity.contract),
@@ -122,7 +124,8 @@ pub(super) fn entry(line: &impl Line) -> Result<Entry, BoxError> {
         exchange: line.text(4)?.parse()?,
         route: line.text(5)?.into(),
         facilitator: line.text(6)?.into(),
-        amount: line.text(7)?.parse()?,
+        amount: moves.unwrap_or(reserved),
+        reserved,
         pay_to: Account::from_hex(line.text(8)?)?,
         valid_before: u64::try_from(line.number(9)?)?,
         state: line.text(10)?.parse::<State>()?,
@@ -161,7 +164,7 @@ pub(super) fn past(text: &str, exchange: ExchangeId) -> Vec<Past> {
 }
 
 /// The first column behind those of an entry.
-pub(super) const EXTRA: usize = 16;
+pub(super) const EXTRA: usize = 17;
 
 #[cfg(test)]
 mod tests {

@@ -70,6 +70,7 @@ pub(super) fn advance(
     let (state, now) = (step.state().name(), op.now.millis());
     let (transaction, reason, facilitator) =
         (step.transaction(), step.reason(), step.facilitator());
+    let moves = step.amount().map(|amount| amount.to_string());
     let written = match serial {
         Some(serial) => to.prepare_cached(ADVANCE_CLAIM)?.execute(params![
             exchange,
@@ -81,6 +82,7 @@ pub(super) fn advance(
             reason,
             facilitator,
             now,
+            moves,
             serial,
         ])?,
         None => {
@@ -95,6 +97,7 @@ pub(super) fn advance(
                 reason,
                 facilitator,
                 now,
+                moves,
                 payer.as_slice(),
                 nonce.as_slice(),
                 contract.as_slice(),
@@ -154,7 +157,7 @@ ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET
     sender = excluded.sender,
     past = substr(coalesce(payments.past || ' ', '') || payments.state || '@'
         || payments.changed_at || '/' || lower(hex(payments.exchange)), -2000),
-    "transaction" = NULL, reason = NULL,
+    "transaction" = NULL, reason = NULL, moves = NULL,
     claimed_at = excluded.claimed_at, changed_at = excluded.changed_at
 WHERE payments.state IN ('released', 'refused')"#;
 
@@ -165,8 +168,9 @@ macro_rules! advance {
 UPDATE payments SET state = ?5,
     past = substr(coalesce(past || ' ', '') || state || '@' || changed_at, -2000),
     "transaction" = coalesce(?6, "transaction"), reason = ?7,
-    facilitator = coalesce(?8, facilitator), changed_at = ?9
+    facilitator = coalesce(?8, facilitator), changed_at = ?9, moves = coalesce(?10, moves)
 WHERE exchange = ?1 AND state IN (?2, ?3, ?4) AND (state <> ?5 OR facilitator <> ?8)
+    AND (state = 'held' OR ?10 IS NULL OR moves = ?10)
     AND "#,
             $which
         )
@@ -175,7 +179,7 @@ WHERE exchange = ?1 AND state IN (?2, ?3, ?4) AND (state <> ?5 OR facilitator <>
 
 /// Advances a payment that stands where the step starts.
 pub(super) const ADVANCE: &str =
-    advance!("payer = ?10 AND nonce = ?11 AND asset = ?12 AND network = ?13");
+    advance!("payer = ?11 AND nonce = ?12 AND asset = ?13 AND network = ?14");
 
 /// The same for a payment whose claim has a known number, which is found faster.
-pub(super) const ADVANCE_CLAIM: &str = advance!("serial = ?10");
+pub(super) const ADVANCE_CLAIM: &str = advance!("serial = ?11");

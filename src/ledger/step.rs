@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::ExchangeId;
 use crate::fault::{Fault, Retry, Side};
-use crate::x402::ErrorReason;
+use crate::x402::{AtomicAmount, ErrorReason};
 
 /// Where a payment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +34,8 @@ pub enum Step {
         /// The transaction that it will be, where that is known before it is sent: then it can be
         /// looked for even if nothing more is ever written.
         transaction: Option<Box<str>>,
+        /// What is to be moved, where that may be less than what is reserved.
+        amount: Option<AtomicAmount>,
     },
     /// The money moved.
     Settled {
@@ -163,6 +165,18 @@ impl Step {
     pub fn facilitator(&self) -> Option<&str> {
         match self {
             Self::Settling { facilitator, .. } => Some(facilitator),
+            Self::Settled { .. }
+            | Self::Refused(_)
+            | Self::Released
+            | Self::Orphaned
+            | Self::Unknown { .. } => None,
+        }
+    }
+
+    /// What it says is to be moved.
+    pub fn amount(&self) -> Option<AtomicAmount> {
+        match self {
+            Self::Settling { amount, .. } => *amount,
             Self::Settled { .. }
             | Self::Refused(_)
             | Self::Released

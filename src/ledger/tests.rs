@@ -51,7 +51,7 @@ pub(super) fn identity(payment: u64) -> PaymentIdentity {
 }
 
 pub(super) fn settling(facilitator: &str) -> Step {
-    Step::Settling { facilitator: facilitator.into(), transaction: None }
+    Step::Settling { facilitator: facilitator.into(), transaction: None, amount: None }
 }
 
 /// Opens a ledger whose last owner has just crashed. A test beside this one that is starting a
@@ -193,6 +193,39 @@ async fn a_payment_on_solana_is_kept_like_any_other() {
 }
 
 #[tokio::test]
+async fn what_is_moved_is_written_before_it_moves_and_reserved_stays_what_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in everywhere(folder.path()).await {
+        let ledger = Ledger::open(&url).await.unwrap();
+        let (first, amount) = (claim(1, 7), AtomicAmount::new(3_002));
+        assert_eq!(ledger.claim(first.clone(), NOW).await.unwrap(), Claimed::Ours);
+        let settling = |facilitator: &str, amount| Step::Settling {
+            facilitator: facilitator.into(),
+            transaction: None,
+            amount: Some(amount),
+        };
+        let advance = async |step| ledger.advance(&first.identity, first.exchange, step, NOW).await;
+        for facilitator in ["dev", "other", "other"] {
+            advance(settling(facilitator, amount)).await.unwrap();
+        }
+        // What may be under way is never of another amount.
+        let other = advance(settling("other", AtomicAmount::new(1))).await;
+        assert!(other.is_err(), "{url}");
+        let entry = ledger.get(&first.identity).await.unwrap().unwrap();
+        assert_eq!((entry.amount, entry.reserved), (amount, first.amount), "{url}");
+        advance(Step::Released).await.unwrap();
+        let entry = ledger.get(&first.identity).await.unwrap().unwrap();
+        assert_eq!((entry.amount, entry.reserved), (amount, first.amount), "{url}");
+
+        let again = claim(1, 8);
+        assert_eq!(ledger.claim(again.clone(), NOW).await.unwrap(), Claimed::Ours);
+        let entry = ledger.list(9).await.unwrap().remove(0);
+        assert_eq!((entry.amount, entry.reserved), (again.amount, again.amount), "{url}");
+        ledger.close().await;
+    }
+}
+
+#[tokio::test]
 async fn an_entry_is_what_was_claimed_and_what_became_of_it() {
     let folder = tempfile::tempdir().unwrap();
     for url in everywhere(folder.path()).await {
@@ -214,6 +247,7 @@ async fn an_entry_is_what_was_claimed_and_what_became_of_it() {
             facilitator: claim.facilitator,
             asset: claim.asset,
             amount: claim.amount,
+            reserved: claim.amount,
             pay_to: claim.pay_to,
             valid_before: i64::MAX.cast_unsigned(),
             state: State::Refused,

@@ -287,4 +287,5 @@ pub mod hostile;
 pub mod prices;
 pub mod solana;
 pub mod streams;
+pub mod usage;
 pub mod worker;

@@ -237,6 +237,21 @@
 //! worth the trouble. A gateway that is killed loses what it was about to settle, and does not
 //! count it.
 //!
+//! # Prices by usage
+//!
+//! `tollgate_usage_unread_total` rises: whole answers do not say at `from` how much was used, and
+//! cost nothing or `max`, as `missing` says; the log has the exchange. Servers that speak as
+//! OpenAI's do say it in a stream only where the request has `stream_options.include_usage`.
+//! `tollgate_lost_amount_total` counts streams whose payment did not settle behind them: between
+//! the look before the answer and its end, a payer can empty its account. In the log a stream is
+//! `at_risk`, with the amount that was used.
+//!
+//! Such a route answers 503 `facilitator_unavailable` until its facilitator has said in
+//! `/supported` from which address it settles (`kinds[].extra.facilitatorAddress` of scheme
+//! `upto`); payers sign for that one. A signer of our own that leaves `signer` takes the payments
+//! with it that were signed for it: let them end first. `the chain has no x402UptoPermit2Proxy` in
+//! a fault: it is not deployed there, and `check --online` says so.
+//!
 //! # Running it in Kubernetes
 //!
 //! `deploy/kubernetes` and `deploy/helm` hold to what follows; so should manifests of your own.

@@ -26,7 +26,12 @@ const SETTLED: Metric = Metric {
 const LOST: Metric = Metric {
     name: "tollgate_lost_amount_total",
     labels: &["route", "network"],
-    help: "Money of answers given at a `risk` whose payment did not settle, in atomic units",
+    help: "Money of answers given before their payment, which did not settle, in atomic units",
+};
+const UNREAD: Metric = Metric {
+    name: "tollgate_usage_unread_total",
+    labels: &["route", "reason"],
+    help: "Whole answers, priced by usage, that do not say how much was used, by why",
 };
 const STAGES: Metric = Metric {
     name: "tollgate_stage_seconds",
@@ -100,10 +105,11 @@ const ANSWERS_BYTES: Metric = Metric {
 };
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 17] = [
+pub const METRICS: [Metric; 18] = [
     EXCHANGES,
     SETTLED,
     LOST,
+    UNREAD,
     STAGES,
     RUNNING,
     FAULTS,
@@ -128,6 +134,7 @@ pub struct Metrics {
     exchanges: IntCounterVec,
     settled: IntCounterVec,
     lost: IntCounterVec,
+    unread: IntCounterVec,
     stages: [Histogram; 3],
     running: IntGauge,
     faults: IntCounterVec,
@@ -156,6 +163,7 @@ impl Metrics {
             exchanges: kept(&registry, IntCounterVec::new(EXCHANGES.opts(), EXCHANGES.labels)?)?,
             settled: kept(&registry, IntCounterVec::new(SETTLED.opts(), SETTLED.labels)?)?,
             lost: kept(&registry, IntCounterVec::new(LOST.opts(), LOST.labels)?)?,
+            unread: kept(&registry, IntCounterVec::new(UNREAD.opts(), UNREAD.labels)?)?,
             stages: STAGE_NAMES.map(|stage| stages.with_label_values(&[stage])),
             running: kept(&registry, IntGauge::with_opts(RUNNING.opts())?)?,
             faults: kept(&registry, IntCounterVec::new(FAULTS.opts(), FAULTS.labels)?)?,
@@ -217,6 +225,11 @@ impl Metrics {
     /// An answer was given for money that did not move.
     pub fn lost(&self, route: &str, network: &str, amount: AtomicAmount) {
         self.lost.with_label_values(&[route, network]).inc_by(counted(amount));
+    }
+
+    /// A whole answer did not say how much was used.
+    pub fn unread(&self, route: &str, reason: &str) {
+        self.unread.with_label_values(&[route, reason]).inc();
     }
 
     /// Something broke.

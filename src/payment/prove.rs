@@ -7,7 +7,7 @@ use alloy_primitives::U256;
 use super::Presented;
 use crate::clock::UnixMillis;
 use crate::refusal::Refusal;
-use crate::x402::permit2::{EXACT_PROXY, PERMIT2, Permit};
+use crate::x402::permit2::{PERMIT2, Permit};
 use crate::x402::{
     ErrorReason, EvmDomains, Form, PaymentRequirements, Signed, SignedAuthorization,
 };
@@ -116,9 +116,13 @@ fn judge_evm(
     due: &PaymentRequirements,
     now: UnixMillis,
 ) -> Result<(), ErrorReason> {
-    if let Form::Permit2(Permit { token, spender }) = signed.form {
-        if spender != EXACT_PROXY {
+    if let Form::Permit2(permit @ Permit { token, spender, facilitator }) = signed.form {
+        if spender != permit.proxy() {
             return Err(ErrorReason::Spender);
+        }
+        let settles = due.extra.evm().and_then(|extra| extra.facilitator?.evm());
+        if settles != facilitator {
+            return Err(ErrorReason::Facilitator);
         }
         if due.asset != token {
             return Err(ErrorReason::Token);

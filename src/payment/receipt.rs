@@ -39,7 +39,7 @@ impl Settled {
             network: offer.network_in(version),
             payer: self.order.payer().to_string(),
             transaction: &self.transaction,
-            amount: offer.requirements.amount,
+            amount: self.order.amount(),
         };
         paid.receipts()
     }

@@ -10,7 +10,7 @@ use crate::facilitator::{Away, Order, Question};
 use crate::fault::Fault;
 use crate::ledger::{Claim, Claimed, ExchangeId, Ledger};
 use crate::refusal::Refusal;
-use crate::route::OfferedBy;
+use crate::route::{OfferedBy, Usage};
 use crate::x402::{AtomicAmount, ErrorReason, PaymentId, PaymentIdentity};
 
 /// A payment that the ledger holds for this exchange and no other.
@@ -28,6 +28,10 @@ pub struct Reserved {
     pub(super) sender: Digest,
     /// What its payer may owe before money has moved; nothing: nothing.
     pub(super) risk: Option<AtomicAmount>,
+    /// How what it comes to is found, where that may be less than what was signed.
+    pub(super) usage: Option<Arc<Usage>>,
+    /// Decimals of its asset.
+    pub(super) decimals: u8,
 }
 
 /// Why a payment could not be reserved.
@@ -112,9 +116,9 @@ impl Payments {
         }
         let hold = Hold { ledger, identity, exchange, clock, armed: Armed::Yes };
         let Presented { version, offered, payment, id, .. } = presented;
-        let OfferedBy { offer, facilitators, risk, catalogued, decimals: _ } = offered;
-        let order = Order { version, offer, payment, catalogued };
-        Ok(Reserved { hold, order, facilitators, id, sender, risk })
+        let OfferedBy { offer, facilitators, risk, catalogued, decimals, usage } = offered;
+        let order = Order { version, offer, payment, catalogued, actual: None };
+        Ok(Reserved { hold, order, facilitators, id, sender, risk, usage, decimals })
     }
 
     /// Where a payment stands that nothing new can be bought with now: `otherwise`, if nobody has

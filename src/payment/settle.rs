@@ -13,7 +13,7 @@ use crate::facilitator::{Away, Order, Outcome, Question};
 use crate::fault::{Fault, Retry, Side};
 use crate::ledger::{ExchangeId, Ledger, Step};
 use crate::refusal::Refusal;
-use crate::x402::{ErrorReason, PaymentIdentity};
+use crate::x402::{AtomicAmount, ErrorReason, PaymentIdentity};
 
 /// A payment whose money has moved.
 #[derive(Debug)]
@@ -68,7 +68,16 @@ impl Payments {
     /// # Cancel safety
     /// The settlement and its ledger entries go on when this future is dropped.
     pub async fn settle(&self, verified: Verified) -> Result<Settled, Unsettled> {
-        outlive(Settlement::of(self, verified).run()).await.unwrap_or_else(|error| {
+        self.settle_with(verified, |settlement| settlement).await
+    }
+
+    pub(super) async fn settle_with(
+        &self,
+        verified: Verified,
+        change: impl FnOnce(Settlement) -> Settlement,
+    ) -> Result<Settled, Unsettled> {
+        let settlement = change(Settlement::of(self, verified));
+        outlive(settlement.run()).await.unwrap_or_else(|error| {
             let fault = Fault::new(Side::Ours, Retry::Later, "a settlement was cut off");
             Err(Unsettled::Unknown { transaction: None, fault: fault.caused_by(error) })
         })
@@ -115,6 +124,12 @@ impl Settlement {
         }
     }
 
+    /// The same, of so much and no more.
+    pub(super) fn moving(mut self, actual: AtomicAmount) -> Self {
+        self.order.actual = Some(actual);
+        self
+    }
+
     /// The same, which does not give up before `until` as long as nobody has taken the order and
     /// the payment is good.
     pub(super) fn patient(self, until: UnixMillis) -> Self {
@@ -158,6 +173,7 @@ impl Settlement {
             let step = Step::Settling {
                 facilitator: (&**member.name()).into(),
                 transaction: member.facilitator().will_be(&self.order),
+                amount: self.order.actual,
             };
             if let Err(fault) = self.write(step).await {
                 // Nothing was sent, nor is under way elsewhere. If the write went through after
@@ -246,6 +262,11 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const WRITE_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 impl Settled {
+    /// What has moved.
+    pub fn amount(&self) -> AtomicAmount {
+        self.order.amount()
+    }
+
     /// The hash of the transfer on the chain.
     pub fn transaction(&self) -> &str {
         &self.transaction

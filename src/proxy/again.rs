@@ -102,7 +102,7 @@ impl Gateway {
         }
         // Where the price depends on the request, what is owed was paid for one of that price.
         if let Charge::ByRequest(tariff) = &route.charge
-            && !tariff.sold(exchange.tier, &entry.identity.network, entry.amount)
+            && !tariff.sold(exchange.tier, &entry.identity.network, entry.reserved)
         {
             return Ok(None);
         }

@@ -1,5 +1,7 @@
 //! The only place that writes answers of our own: refusals, the 402, documents, CORS preflights.
 
+mod drain;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +11,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde::Serialize;
 
+use self::drain::{Drained, drain_after, drain_before};
 use super::inspect::{self, Reader};
 use crate::discovery::{Page, paywall};
 use crate::payment::{Given, receipt};
@@ -174,6 +177,29 @@ pub(super) async fn invite(session: &mut Session) -> pingora::Result<()> {
     Ok(())
 }
 
+/// Begins an answer whose body follows piece by piece.
+///
+/// # Errors
+/// The client is gone.
+pub(super) async fn begin(session: &mut Session, head: ResponseHeader) -> pingora::Result<()> {
+    session.write_response_header(Box::new(head), false).await
+}
+
+/// Passes a whole answer on.
+///
+/// # Errors
+/// The client is gone.
+pub(super) async fn whole(
+    session: &mut Session,
+    head: ResponseHeader,
+    body: Bytes,
+) -> pingora::Result<()> {
+    if head.status == StatusCode::NO_CONTENT {
+        return session.write_response_header(Box::new(head), true).await;
+    }
+    send(session, head, body).await
+}
+
 /// Answers a CORS preflight: no payment, and the payment headers allowed.
 ///
 /// # Errors
@@ -311,50 +337,6 @@ async fn send(session: &mut Session, head: ResponseHeader, body: Bytes) -> pingo
     if no_body { Ok(()) } else { session.write_response_body(Some(body), true).await }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Drained {
-    Done,
-    NotYet,
-}
-
-/// Reads a small body before the answer, so that the connection can be used again.
-async fn drain_before(session: &mut Session) -> Drained {
-    if session.is_body_done() {
-        return Drained::Done;
-    }
-    let headers = &session.req_header().headers;
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let small = length.and_then(|text| text.parse().ok()).is_some_and(|n: usize| n <= SMALL_MAX);
-    if !small || headers.contains_key(header::EXPECT) {
-        return Drained::NotYet;
-    }
-    drain(session, SMALL_MAX, SMALL_TIMEOUT).await;
-    if session.is_body_done() { Drained::Done } else { Drained::NotYet }
-}
-
-/// Reads on after the answer: a client that sends its whole body before it listens would otherwise
-/// see a reset connection in place of the terms.
-async fn drain_after(session: &mut Session) {
-    if !session.req_header().headers.contains_key(header::EXPECT) {
-        drain(session, DRAIN_BYTES_MAX, DRAIN_TIMEOUT).await;
-    }
-}
-
-async fn drain(session: &mut Session, bytes_max: usize, timeout: Duration) {
-    let reading = async {
-        let mut left = bytes_max;
-        while let Ok(Some(piece)) = session.read_request_body().await {
-            match left.checked_sub(piece.len()) {
-                Some(rest) => left = rest,
-                None => break,
-            }
-        }
-    };
-    // Out of time is as good as out of bytes: the connection closes. A client that pauses longer
-    // than `client_timeout` ends the reading by itself.
-    let _ = tokio::time::timeout(timeout, reading).await;
-}
-
 /// Whole seconds, rounded up, at least one: nobody is told to come back too early.
 fn seconds_up(wait: Duration) -> u64 {
     wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
@@ -372,10 +354,6 @@ const SCHEME: &str = "x402";
 /// Says of an answer that it was given before.
 const AGAIN_HEADER: &str = "Idempotent-Replayed";
 
-const SMALL_MAX: usize = 64 * 1024;
-const SMALL_TIMEOUT: Duration = Duration::from_millis(500);
-const DRAIN_BYTES_MAX: usize = 32 * 1024 * 1024;
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 const ALLOW_HEADERS_BYTES_MAX: usize = 1024;
 const ALLOWED_HEADERS: &str = "Content-Type, PAYMENT-SIGNATURE, X-PAYMENT, \
      Access-Control-Expose-Headers";

@@ -15,7 +15,7 @@ use crate::ledger::{Entry, ExchangeId};
 use crate::observe::Stages;
 use crate::payment::{Prepaid, Presented, Settled, Verified};
 use crate::refusal::Refusal;
-use crate::route::{Route, Tier};
+use crate::route::{Route, Tier, Usage};
 use crate::x402::{Account, AtomicAmount, Network};
 
 /// What is known of one exchange so far.
@@ -169,6 +169,26 @@ impl Exchange {
                 None
             }
         }
+    }
+
+    /// The held payment, if its answer says what it costs, and how; it is the caller's to settle or
+    /// to let go.
+    pub fn take_metered(&mut self) -> Option<(Verified, Arc<Usage>)> {
+        let Stage::Held(verified) = &self.stage else { return None };
+        let usage = Arc::clone(verified.usage()?);
+        self.take_held().map(|verified| (verified, usage))
+    }
+
+    /// So much was used of what was verified.
+    pub fn used(&mut self, amount: AtomicAmount) {
+        if let Some(paid) = &mut self.paid {
+            paid.amount = amount;
+        }
+    }
+
+    /// The answer went out, and there is nothing to pay for it.
+    pub fn let_go(&mut self) {
+        self.stage = Stage::Over;
     }
 
     /// Keeps what was settled before its answer. `moved` says whether just now.

@@ -1,7 +1,7 @@
 //! What a request must look like before it is matched: one way to be read, by us and by whoever
 //! stands behind us.
 
-use http::{HeaderMap, HeaderName, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use pingora::http::RequestHeader;
 
 use crate::refusal::Refusal;
@@ -98,6 +98,17 @@ pub(super) fn target(request: &RequestHeader) -> (&[u8], Option<&[u8]>) {
     (parts.next().unwrap_or_default(), parts.next())
 }
 
+/// The headers of a message that belong to it and not to one connection.
+pub(super) fn end_to_end(headers: &HeaderMap) -> Vec<(&HeaderName, &HeaderValue)> {
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named: Vec<_> = named.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let of_one = |name: &HeaderName| {
+        BETWEEN_TWO.contains(&name.as_str())
+            || named.iter().any(|other| other.eq_ignore_ascii_case(name.as_str()))
+    };
+    headers.iter().filter(|(name, _)| !of_one(name)).collect()
+}
+
 /// Names that a client may not send on: proofs of payment, what only we may say, and what some
 /// servers read another path or method from than the one that was priced. A server behind us may
 /// read `_` as `-`, so both are one here; and what stands beside a header that we judge or write
@@ -121,7 +132,7 @@ fn is_ours(name: &str) -> bool {
             && name.bytes().zip(prefix.bytes()).all(|(byte, want)| same(byte, want))
     };
     let first = name.bytes().next().unwrap_or_default();
-    matches!(first, b'x' | b'p')
+    matches!(first, b'x' | b'p' | b's')
         && OURS.iter().any(|(prefix, exact)| {
             starts(prefix)
                 && match exact {
@@ -152,7 +163,8 @@ const JUDGED: [&str; 7] = [
     "x-forwarded-proto",
 ];
 
-const OURS: [(&str, Extent); 10] = [
+const OURS: [(&str, Extent); 11] = [
+    ("settlement-overrides", Extent::Whole),
     ("payment-signature", Extent::Whole),
     ("payment-required", Extent::Whole),
     ("payment-response", Extent::Whole),
@@ -224,6 +236,21 @@ fn takes_headers_off(headers: &HeaderMap) -> bool {
 }
 
 const BODY_IS: [&str; 3] = ["content-length", "content-type", "content-encoding"];
+
+/// Options of a connection, and headers that go no further than to the next server in any case.
+const BETWEEN_TWO: [&str; 11] = [
+    "close",
+    "connection",
+    "keep-alive",
+    "upgrade",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "http2-settings",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+];
 
 #[cfg(test)]
 mod tests {
@@ -323,6 +350,7 @@ mod tests {
             "x-original-url",
             "x_rewrite_url",
             "x-http-method-override",
+            "settlement_overrides",
         ] {
             assert!(is_ours(name), "{name}");
         }

@@ -174,23 +174,7 @@ fn digesting(request: &RequestHeader) -> Digesting {
 /// The headers of an answer that belong to it and not to one connection. A `HEAD` answer keeps the
 /// length of the body that it does not have.
 fn kept(headers: &HeaderMap, no_body: bool) -> Vec<(Box<str>, Box<[u8]>)> {
-    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let named: Vec<_> = named.flat_map(|value| value.split(',')).map(str::trim).collect();
-    let belongs = |name: &str| {
-        let hop = HOP_BY_HOP.contains(&name) || named.iter().any(|n| n.eq_ignore_ascii_case(name));
-        !hop && (no_body || name != header::CONTENT_LENGTH.as_str())
-    };
-    let kept = headers.iter().filter(|(name, _)| belongs(name.as_str()));
+    let kept = inspect::end_to_end(headers).into_iter();
+    let kept = kept.filter(|(name, _)| no_body || **name != header::CONTENT_LENGTH);
     kept.map(|(name, value)| (name.as_str().into(), value.as_bytes().into())).collect()
 }
-
-const HOP_BY_HOP: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];

@@ -1,5 +1,6 @@
 //! Where money moves: on the upstream's good head, or before the upstream is asked.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,13 +8,13 @@ use http::{HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
-use super::exchange::{Exchange, Moved, Paid};
+use super::exchange::{Exchange, Moved};
 use super::{Gateway, answer};
 use crate::clock;
 use crate::facilitator::Away;
 use crate::ledger::answers::{Copying, Giver};
 use crate::limit::ClientKey;
-use crate::payment::{Prepaid, Receipt, Risk, Unprepaid, Unsettled, Verified};
+use crate::payment::{Prepaid, Receipt, Risk, Settled, Unprepaid, Unsettled, Verified};
 use crate::refusal::Refusal;
 use crate::route::Route;
 
@@ -28,11 +29,8 @@ impl Gateway {
     ) -> pingora::Result<()> {
         let began = clock::steady();
         let copying = self.copying(exchange, head, |max| self.payments.copy(&verified, max));
-        if let (Some(paid), Some(route)) = (&exchange.paid, &exchange.route)
-            && let Some(risk) = self.payments.risk(&verified)
-        {
-            let about = (paid.clone(), Arc::clone(route));
-            self.settle_behind(exchange, about, (verified, risk));
+        if let Some(risk) = self.payments.risk(&verified) {
+            self.settle_behind(exchange, verified, risk);
             keeps(exchange, session, head, copying);
             // Nothing is said of a settlement that is not known.
             return put_receipts(head, Vec::new());
@@ -55,14 +53,22 @@ impl Gateway {
     }
 
     /// Lets the answer go, and settles its payment behind it.
-    fn settle_behind(
-        &self,
-        exchange: &mut Exchange,
-        (paid, route): (Paid, Arc<Route>),
-        (verified, risk): (Verified, Risk),
-    ) {
+    fn settle_behind(&self, exchange: &mut Exchange, verified: Verified, risk: Risk) {
         exchange.at_risk();
         let settling = self.payments.settle_behind(verified, risk);
+        self.tell_behind(exchange, settling);
+    }
+
+    /// Waits, in a task of its own, for a settlement behind an answer, and counts what it came to.
+    pub(super) fn tell_behind(
+        &self,
+        exchange: &Exchange,
+        settling: impl Future<Output = Result<Settled, Unsettled>> + Send + 'static,
+    ) {
+        let Some((paid, route)) = exchange.paid.clone().zip(exchange.route.clone()) else {
+            // Without a payment there is no settlement.
+            return;
+        };
         let (metrics, limiter) = (Arc::clone(&self.metrics), Arc::clone(&exchange.now.limiter));
         let (client, id) = (exchange.client, exchange.id);
         tokio::spawn(async move {
@@ -91,7 +97,7 @@ impl Gateway {
     }
 
     /// The copy of the answer that begins with this head, where the route keeps one.
-    fn copying(
+    pub(super) fn copying(
         &self,
         exchange: &Exchange,
         head: &ResponseHeader,
@@ -160,13 +166,13 @@ impl Gateway {
         put_receipts(head, receipts)
     }
 
-    fn earned(&self, exchange: &Exchange) {
+    pub(super) fn earned(&self, exchange: &Exchange) {
         if let Some(client) = exchange.client {
             exchange.now.limiter.earn_unpaid(ClientKey::from(client));
         }
     }
 
-    fn unsettled(&self, exchange: &mut Exchange, unsettled: &Unsettled) -> Refusal {
+    pub(super) fn unsettled(&self, exchange: &mut Exchange, unsettled: &Unsettled) -> Refusal {
         match unsettled {
             Unsettled::NotSent(Away { fault, .. }) | Unsettled::Unknown { fault, .. } => {
                 self.broke(exchange, fault);
@@ -193,7 +199,7 @@ pub(super) fn not_served(prepaid: Prepaid, because: &str) -> Refusal {
 }
 
 /// The copy of an answer begins with its head, where one is made.
-fn keeps(
+pub(super) fn keeps(
     exchange: &mut Exchange,
     session: &Session,
     head: &ResponseHeader,
@@ -217,7 +223,10 @@ pub(super) fn timed(head: &mut ResponseHeader, exchange: &Exchange) -> pingora::
     head.append_header("server-timing", exchange.stages.server_timing()).map(drop)
 }
 
-fn put_receipts(head: &mut ResponseHeader, receipts: Vec<Receipt>) -> pingora::Result<()> {
+pub(super) fn put_receipts(
+    head: &mut ResponseHeader,
+    receipts: Vec<Receipt>,
+) -> pingora::Result<()> {
     for receipt in receipts {
         head.insert_header(receipt.name, receipt.value)?;
     }

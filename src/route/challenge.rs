@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use alloy_primitives::Address;
 use bytes::Bytes;
 
 use super::path::CanonicalPath;
@@ -108,7 +109,14 @@ impl Terms {
         let known = |by| OfferedBy { catalogued: catalogued.clone(), ..by };
         let offers: Vec<OfferedBy> = offers.into_iter().map(known).collect();
         // Whether all fits is found out now, and not when it is known who pays fees.
-        let longest: Vec<_> = offers.iter().map(|by| Arc::new(by.offer.paid_by(LONGEST))).collect();
+        let longest = |by: &OfferedBy| {
+            let fee_payer = match by.offer.svm() {
+                Some(_) => LONGEST.into(),
+                None => Address::ZERO.into(),
+            };
+            Arc::new(by.offer.paid_by(fee_payer))
+        };
+        let longest: Vec<_> = offers.iter().map(longest).collect();
         Challenge::new(&resource, &longest, &declared, PAYMENT_REQUIRED)?;
         let mut terms = Self {
             resource,
@@ -132,7 +140,7 @@ impl Terms {
             let extra = |by: &OfferedBy| by.offer.requirements.extra.clone();
             extra(told) == extra(by) && told.facilitators == by.facilitators
         };
-        // Without an offer on Solana there is nothing to ask for.
+        // Without an offer that names who pays the fee there is nothing to ask for.
         if !self.wanted.iter().any(|by| by.offer.awaits_fee_payer()) {
             return true;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use pingora::connectors::http::Connector;
 
 use super::ServeError;
 use super::upstreams::{Upstreams, Workers};
@@ -66,6 +67,7 @@ impl House {
             clock,
             settings: settings(config),
             ids: Ids::new(process_id()?),
+            wires: Connector::new(None),
         };
         let keep = config.keep;
         Ok(Self { gateway, metrics, payments, keep, now, upstreams, workers })
@@ -75,8 +77,7 @@ impl House {
 /// These routes as they are told by whoever pays fees now, where that changes any.
 pub(super) fn told(routes: &[Arc<Route>], pool: &Pool, now: UnixMillis) -> Option<Vec<Arc<Route>>> {
     let payers = |by: &OfferedBy| {
-        let network = &by.offer.requirements.network;
-        let (key, facilitators) = pool.fee_payer(&by.facilitators, network)?;
+        let (key, facilitators) = pool.fee_payer(&by.facilitators, &by.offer)?;
         Some(FeePayer { key, facilitators: facilitators.into() })
     };
     let until = now.plus(FEE_PAYER_GRACE);

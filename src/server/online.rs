@@ -13,9 +13,9 @@ use crate::facilitator::Facilitator;
 use crate::facilitator::chain::{Lack, Reader, RpcUrl, svm};
 use crate::facilitator::http::Http;
 use crate::fault::Fault;
-use crate::x402::permit2::{EXACT_PROXY, PERMIT2};
-use crate::x402::requirements::SCHEME_EXACT;
-use crate::x402::{AssetTransferMethod, Domains, SupportedKind};
+use crate::x402::permit2::{EXACT_PROXY, PERMIT2, UPTO_PROXY};
+use crate::x402::requirements::{SCHEME_EXACT, SCHEME_UPTO};
+use crate::x402::{Account, AssetTransferMethod, Domains, SupportedKind};
 
 /// What the look came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,8 @@ pub async fn check(config: &Config, out: &mut impl Write) -> Result<Online, Serv
     let answers = ask(&facilitators).await;
     let (mut looked, mut clusters) = (HashMap::new(), HashMap::new());
     for (name, network) in &config.networks {
-        if network.transfer.method() == Some(AssetTransferMethod::Permit2) {
+        let by_permit2 = network.transfer.method() == Some(AssetTransferMethod::Permit2);
+        if by_permit2 || is_upto(config, network) {
             looked.insert(&**name, look(config, network).await?);
         }
         if let Some(found) = look_at_cluster(config, network).await? {
@@ -70,10 +71,26 @@ async fn look(config: &Config, network: &NetworkSettings) -> Result<Looked, Serv
     let (Some(asset), Domains::Evm(domains)) = (network.asset.evm(), &network.domains) else {
         return Ok(None);
     };
+    let mut proxies = Vec::new();
+    if network.transfer.method() == Some(AssetTransferMethod::Permit2) {
+        proxies.push(EXACT_PROXY);
+    }
+    if is_upto(config, network) {
+        proxies.push(UPTO_PROXY);
+    }
     match reader(&network.network, nodes)? {
-        Reader::Evm(reader) => Ok(Some(reader.lacks(asset, domains.approvals.as_ref()).await)),
+        Reader::Evm(reader) => {
+            Ok(Some(reader.lacks(asset, &proxies, domains.approvals.as_ref()).await))
+        }
         Reader::Svm(_) => Ok(None),
     }
+}
+
+/// Whether some route is priced by usage there.
+fn is_upto(config: &Config, network: &NetworkSettings) -> bool {
+    let terms = config.routes.iter().flat_map(|route| route.charge.all());
+    let mut offers = terms.flat_map(|terms| &terms.wanted).map(|by| &by.offer);
+    offers.any(|offer| offer.is_upto() && offer.requirements.network == network.network)
 }
 
 /// What a Solana network lacks; nothing for another, or where no node of it is known.
@@ -154,8 +171,12 @@ fn missing(lack: Lack, network: &NetworkSettings) -> String {
     let asset = network.asset;
     match lack {
         Lack::Permit2 => format!("no Permit2 at {PERMIT2}: this network cannot use it"),
-        Lack::Proxy => format!(
-            "no x402ExactPermit2Proxy at {EXACT_PROXY}: anybody may deploy it there, see x402's \
+        Lack::Proxy(UPTO_PROXY) => format!(
+            "no x402UptoPermit2Proxy at {UPTO_PROXY}: until it is there, no price by usage is paid \
+             on this network; see x402's contracts/evm"
+        ),
+        Lack::Proxy(proxy) => format!(
+            "no x402ExactPermit2Proxy at {proxy}: anybody may deploy it there, see x402's \
              contracts/evm; until then no payment settles"
         ),
         Lack::Asset => format!("no contract at {asset}: look at `asset` and `chain_id`"),
@@ -167,6 +188,16 @@ fn missing(lack: Lack, network: &NetworkSettings) -> String {
              would fail"
         ),
     }
+}
+
+/// From where a facilitator settles under `upto` on a network, as its list says.
+fn upto<'a>(
+    mut kinds: impl Iterator<Item = &'a SupportedKind>,
+    network: &NetworkSettings,
+) -> Option<Account> {
+    let name = network.network.as_str();
+    let here = |kind: &&SupportedKind| kind.scheme == SCHEME_UPTO && kind.network == name;
+    kinds.find(here).and_then(SupportedKind::facilitator)
 }
 
 type Answers = HashMap<Arc<str>, Result<Vec<SupportedKind>, Fault>>;
@@ -196,7 +227,7 @@ fn write(
     let mut online = Online::Good;
     for (name, network) in &config.networks {
         writeln!(out, "\n{name} ({})", network.network)?;
-        let mut settled = false;
+        let (mut settled, mut by_usage) = (false, false);
         for facilitator in network.facilitators.iter() {
             let listed = |version: u8, name: &str| {
                 let same = |kind: &SupportedKind| {
@@ -218,9 +249,25 @@ fn write(
             };
             writeln!(out, "  {facilitator:<10} {said}")?;
             settled |= v1 || v2 || !hosted;
+            if hosted && is_upto(config, network) {
+                let kinds = answers.get(facilitator).and_then(|told| told.as_ref().ok());
+                let found = upto(kinds.into_iter().flatten(), network);
+                let said = match found {
+                    Some(from) => format!("settles `upto` here, from {from}"),
+                    None => "does not settle `upto` here, which a price by usage needs".to_owned(),
+                };
+                writeln!(out, "  {:<10} {said}", "")?;
+                by_usage |= found.is_some();
+            } else {
+                by_usage |= !hosted;
+            }
         }
         if !settled {
             writeln!(out, "  nobody is known to settle here now")?;
+            online = Online::Bad;
+        }
+        if is_upto(config, network) && !by_usage {
+            writeln!(out, "  nobody is known to settle `upto` here now")?;
             online = Online::Bad;
         }
         if let Some(found) = clusters.get(&**name)

@@ -42,6 +42,13 @@ pub enum Form {
     Permit2(Permit),
 }
 
+impl Form {
+    /// Whether less than the authorized value may be moved.
+    pub fn is_upto(&self) -> bool {
+        matches!(self, Self::Permit2(Permit { facilitator: Some(_), .. }))
+    }
+}
+
 /// An authorization and the signature that came with it. Nothing is proven yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedAuthorization {

@@ -99,7 +99,7 @@ impl<'a> From<&'a SignedAuthorization> for OutgoingExact<'a> {
             *authorization;
         match form {
             Form::Eip3009 => Self::Eip3009 { signature, authorization },
-            Form::Permit2(Permit { token, spender }) => Self::Permit2 {
+            Form::Permit2(Permit { token, spender, facilitator }) => Self::Permit2 {
                 signature,
                 permit2_authorization: Box::new(OutgoingPermit {
                     permitted: Permitted { token, amount: value },
@@ -107,7 +107,7 @@ impl<'a> From<&'a SignedAuthorization> for OutgoingExact<'a> {
                     spender,
                     nonce: nonce.into(),
                     deadline: valid_before,
-                    witness: Witness { to, valid_after },
+                    witness: Witness { to, facilitator, valid_after },
                 }),
             },
         }
@@ -188,6 +188,9 @@ struct Permitted {
 struct Witness {
     #[serde(deserialize_with = "hex_text")]
     to: Address,
+    /// Of `upto` alone.
+    #[serde(default, deserialize_with = "some_hex_text", skip_serializing_if = "Option::is_none")]
+    facilitator: Option<Address>,
     #[serde(serialize_with = "decimal", deserialize_with = "decimal_text")]
     valid_after: U256,
 }
@@ -276,7 +279,11 @@ impl From<WirePermit> for Authorization {
             valid_after: witness.valid_after,
             valid_before: deadline,
             nonce: nonce.into(),
-            form: Form::Permit2(Permit { token: permitted.token, spender }),
+            form: Form::Permit2(Permit {
+                token: permitted.token,
+                spender,
+                facilitator: witness.facilitator,
+            }),
         }
     }
 }
@@ -319,6 +326,10 @@ where
         return Err(D::Error::custom("0x twice"));
     }
     T::from_hex(digits).map_err(|_| D::Error::custom("not the right number of hex digits"))
+}
+
+fn some_hex_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Address>, D::Error> {
+    hex_text(deserializer).map(Some)
 }
 
 /// A number as decimal digits in a string: no sign, no exponent, no leading zero, at most 2²⁵⁶−1.

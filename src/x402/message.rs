@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Account;
 use super::svm::{NOBODY, Pubkey};
 
 /// The answer of `POST /settle`, and the object of `PAYMENT-RESPONSE`. Source: x402 v2 §5.3.
@@ -55,5 +56,11 @@ impl SupportedKind {
     pub fn fee_payer(&self) -> Option<Pubkey> {
         let named: Pubkey = self.extra.get("feePayer")?.as_str()?.parse().ok()?;
         Some(named).filter(|key| *key != NOBODY)
+    }
+
+    /// Who settles payments under `upto`, if it is said.
+    pub fn facilitator(&self) -> Option<Account> {
+        let named: Account = self.extra.get("facilitatorAddress")?.as_str()?.parse().ok()?;
+        named.evm().filter(|address| !address.is_zero()).map(Into::into)
     }
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use alloy_primitives::{Address, B256};
 
 use super::permit2::PERMIT2;
-use super::requirements::{AssetTransferMethod, EvmExtra, Extra, ExtraV1};
-use super::svm::{NOBODY, Pubkey, SvmDue};
+use super::requirements::{AssetTransferMethod, EvmExtra, Extra, ExtraV1, SCHEME_UPTO};
+use super::svm::{NOBODY, SvmDue};
 use super::{
     Account, Eip712Domain, Form, Network, PaymentRequirements, PaymentRequirementsV1, Signed,
     Version,
@@ -42,6 +42,16 @@ pub struct EvmDomains {
     pub approvals: Option<Eip712Domain>,
 }
 
+impl Domains {
+    /// Those of an EVM network.
+    pub fn evm(&self) -> Option<&EvmDomains> {
+        match self {
+            Self::Evm(domains) => Some(domains),
+            Self::Svm => None,
+        }
+    }
+}
+
 impl Offer {
     /// What makes a payment for this offer itself.
     pub fn identity(&self, payment: &Signed) -> PaymentIdentity {
@@ -68,25 +78,35 @@ impl Offer {
 
     /// The domains that signatures are checked under on an EVM network; nothing on another.
     pub fn evm(&self) -> Option<&EvmDomains> {
-        match &self.domains {
-            Domains::Evm(domains) => Some(domains),
-            Domains::Svm => None,
-        }
+        self.domains.evm()
     }
 
-    /// Whether nobody can pay it before it is known who pays the fee.
+    /// Whether its amount is the most that is paid, and not what is paid.
+    pub fn is_upto(&self) -> bool {
+        *self.requirements.scheme == *SCHEME_UPTO
+    }
+
+    /// Whether nobody can pay it before it is known who pays the fee: on Solana that account signs
+    /// too, and under `upto` the payer names who settles.
     pub fn awaits_fee_payer(&self) -> bool {
-        self.requirements.extra.svm().is_some_and(|extra| extra.fee_payer == NOBODY)
+        match &self.requirements.extra {
+            Extra::Svm(extra) => extra.fee_payer == NOBODY,
+            Extra::Evm(extra) => self.is_upto() && extra.facilitator.is_none(),
+        }
     }
 
-    /// The same offer on Solana whose fee this account pays; any other as it is.
-    pub fn paid_by(&self, fee_payer: Pubkey) -> Self {
-        let mut offer = self.clone();
-        if let Extra::Svm(extra) = &mut offer.requirements.extra {
-            extra.fee_payer = fee_payer;
-        }
-        if let Some(ExtraV1::Svm(extra)) = offer.v1.as_mut().map(|v1| &mut v1.extra) {
-            extra.fee_payer = fee_payer;
+    /// The same offer whose fee this account pays, where an offer says so; any other as it is.
+    pub fn paid_by(&self, fee_payer: Account) -> Self {
+        let (mut offer, is_upto) = (self.clone(), self.is_upto());
+        match (&mut offer.requirements.extra, fee_payer.svm()) {
+            (Extra::Svm(extra), Some(fee_payer)) => {
+                extra.fee_payer = fee_payer;
+                if let Some(ExtraV1::Svm(extra)) = offer.v1.as_mut().map(|v1| &mut v1.extra) {
+                    extra.fee_payer = fee_payer;
+                }
+            }
+            (Extra::Evm(extra), None) if is_upto => extra.facilitator = Some(fee_payer),
+            (Extra::Evm(_), _) | (Extra::Svm(_), None) => {}
         }
         offer
     }
@@ -105,7 +125,10 @@ impl Offer {
     /// Whether this is the kind of payment that it takes.
     pub fn takes(&self, payment: &Signed) -> bool {
         match payment {
-            Signed::Evm(signed) => self.method() == Some(signed.authorization.method()),
+            Signed::Evm(signed) => {
+                let (method, form) = (signed.authorization.method(), signed.authorization.form);
+                self.method() == Some(method) && self.is_upto() == form.is_upto()
+            }
             Signed::Svm(_) => self.domains == Domains::Svm,
         }
     }

@@ -1,4 +1,5 @@
-//! Permit2 as `exact` uses it: what is signed besides the authorization, and the approval before.
+//! Permit2 as `exact` and `upto` use it: what is signed besides the authorization, and the approval
+//! before.
 
 use alloy::sol_types::SolStruct;
 use alloy_primitives::{Address, B256, U256, address};
@@ -10,8 +11,10 @@ use super::evm::{Authorization, Eip712Domain, SignatureError, signed_by};
 pub struct Permit {
     /// Contract of the asset.
     pub token: Address,
-    /// Who may use it, which must be [`EXACT_PROXY`]: only that pays nobody but the payee.
+    /// Who may use it, which must be [`Permit::proxy`]: only that pays nobody but the payee.
     pub spender: Address,
+    /// Under `upto`: who alone may have the proxy move some of the amount, once. Nothing: `exact`.
+    pub facilitator: Option<Address>,
 }
 
 /// An EIP-2612 permit by which a payer lets Permit2 take an asset. Whoever settles pays its gas.
@@ -43,16 +46,32 @@ impl Eip712Domain {
 }
 
 impl Permit {
+    /// x402's proxy for it.
+    pub fn proxy(&self) -> Address {
+        self.facilitator.map_or(EXACT_PROXY, |_| UPTO_PROXY)
+    }
+
     pub(super) fn struct_hash(&self, authorization: &Authorization) -> B256 {
         let Authorization { to, value, valid_after, valid_before, nonce, .. } = *authorization;
-        let signed = sol::PermitWitnessTransferFrom {
-            permitted: sol::TokenPermissions { token: self.token, amount: value },
-            spender: self.spender,
-            nonce: nonce.into(),
-            deadline: valid_before,
-            witness: sol::Witness { to, validAfter: valid_after },
-        };
-        signed.eip712_hash_struct()
+        let (Self { token, spender, .. }, nonce, deadline) = (*self, nonce.into(), valid_before);
+        match self.facilitator {
+            None => sol::PermitWitnessTransferFrom {
+                permitted: sol::TokenPermissions { token, amount: value },
+                spender,
+                nonce,
+                deadline,
+                witness: sol::Witness { to, validAfter: valid_after },
+            }
+            .eip712_hash_struct(),
+            Some(facilitator) => sol_upto::PermitWitnessTransferFrom {
+                permitted: sol_upto::TokenPermissions { token, amount: value },
+                spender,
+                nonce,
+                deadline,
+                witness: sol_upto::Witness { to, facilitator, validAfter: valid_after },
+            }
+            .eip712_hash_struct(),
+        }
     }
 }
 
@@ -79,6 +98,11 @@ pub const PERMIT2: Address = address!("000000000022D473030F116dDEE9F6B43aC78BA3"
 ///
 /// Source: x402 `scheme_exact_evm.md`, annex; npm `@x402/evm` 2.27, `x402ExactPermit2ProxyAddress`.
 pub const EXACT_PROXY: Address = address!("402085c248EeA27D92E8b30b2C58ed07f9E20001");
+
+/// x402UptoPermit2Proxy, at the same address on every chain that has it.
+///
+/// Source: npm `@x402/evm` 2.27, `x402UptoPermit2ProxyAddress`.
+pub const UPTO_PROXY: Address = address!("4020A4f3b7b90ccA423B9fabCc0CE57C6C240002");
 
 /// What is signed. Source: x402 `scheme_exact_evm.md`, annex (`WITNESS_TYPE_STRING`); EIP-2612.
 mod sol {
@@ -107,6 +131,30 @@ mod sol {
             uint256 value;
             uint256 nonce;
             uint256 deadline;
+        }
+    }
+}
+
+/// What is signed under `upto`. Source: npm `@x402/evm` 2.27, `uptoPermit2WitnessTypes`.
+mod sol_upto {
+    #![allow(missing_docs, unreachable_pub, reason = "written by the macro")]
+
+    alloy::sol! {
+        struct TokenPermissions {
+            address token;
+            uint256 amount;
+        }
+        struct Witness {
+            address to;
+            address facilitator;
+            uint256 validAfter;
+        }
+        struct PermitWitnessTransferFrom {
+            TokenPermissions permitted;
+            address spender;
+            uint256 nonce;
+            uint256 deadline;
+            Witness witness;
         }
     }
 }

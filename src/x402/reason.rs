@@ -51,6 +51,8 @@ reasons! {
     AllowanceRequired = "permit2_allowance_required",
     /// The permit is not for x402's proxy, so it could pay anybody.
     Spender = "invalid_permit2_spender",
+    /// The permit names somebody else than whoever settles.
+    Facilitator = "upto_facilitator_mismatch",
     /// The permit is for another asset.
     Token = "permit2_token_mismatch",
     /// The approval for Permit2 is not one that its payer has signed.

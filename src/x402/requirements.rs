@@ -10,7 +10,7 @@ use super::{Account, AtomicAmount, Network, Version};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentRequirements {
-    /// The scheme; here always `exact`.
+    /// `exact`, or `upto` where the amount is the most that is paid.
     pub scheme: Box<str>,
     /// CAIP-2 network.
     pub network: Network,
@@ -54,7 +54,7 @@ impl Extra {
     }
 }
 
-/// What `exact` on EVM networks adds to an offer. Source: x402 `scheme_exact_evm.md`.
+/// What `exact` and `upto` on EVM networks add to an offer. Source: x402 `scheme_exact_evm.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvmExtra {
     /// Left out where it is the usual one.
@@ -67,6 +67,11 @@ pub struct EvmExtra {
     /// The asset's EIP-712 domain, where the payer has to sign under it.
     #[serde(flatten)]
     pub domain: Option<AssetDomain>,
+    /// Under `upto`: who settles, whom the payer names; nothing while it is not known.
+    ///
+    /// Source: npm `@x402/evm` 2.27, `UptoEvmScheme.enhancePaymentRequirements`.
+    #[serde(rename = "facilitatorAddress", default, skip_serializing_if = "Option::is_none")]
+    pub facilitator: Option<Account>,
 }
 
 /// How an asset is moved by whoever has its owner's signature.
@@ -184,5 +189,8 @@ pub struct PaymentRequiredV1 {
     pub accepts: Vec<PaymentRequirementsV1>,
 }
 
-/// The one scheme of this module's payments.
+/// The scheme in which the whole amount is paid.
 pub const SCHEME_EXACT: &str = "exact";
+
+/// The scheme in which the amount is the most that is paid.
+pub const SCHEME_UPTO: &str = "upto";

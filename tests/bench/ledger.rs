@@ -85,7 +85,8 @@ async fn pay_until(
         }
         change(begun);
         let transaction = B256::repeat_byte(7).to_string().into();
-        let settling = Step::Settling { facilitator: "dev".into(), transaction: None };
+        let settling =
+            Step::Settling { facilitator: "dev".into(), transaction: None, amount: None };
         for step in [settling, Step::Settled { transaction }] {
             let begun = Instant::now();
             ledger.advance(&identity, exchange, step, Clock::System.now()).await?;

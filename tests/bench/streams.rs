@@ -113,6 +113,9 @@ async fn listen(
     }
     let mut ages = Vec::with_capacity(pace.events);
     while let Some(line) = lines.next_line().await? {
+        if line == "0" {
+            break; // the last chunk
+        }
         let Some(stamp) = line.strip_prefix("data: ") else { continue };
         ages.push(pace.began.elapsed().as_nanos().saturating_sub(stamp.parse()?));
         opened = None;

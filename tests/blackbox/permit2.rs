@@ -62,7 +62,7 @@ async fn what_breaks_a_rule_is_refused_and_nobody_is_asked() {
     let plan = Plan::to(upstream.address).network("transfer_method = \"permit2\"");
     let gateway = plan.settled_by(&peer).start().await;
     let wallet = Wallet::new(1);
-    let form = |token, spender| Form::Permit2(Permit { token, spender });
+    let form = |token, spender| Form::Permit2(Permit { token, spender, facilitator: None });
     let other = Address::repeat_byte(9);
     let rows = [
         (wallet.signs_permit(ASSET, |it| it.form = form(ASSET, other)), "invalid_permit2_spender"),

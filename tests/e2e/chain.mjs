@@ -1,5 +1,5 @@
 // Makes a fresh anvil look like the part of Base Sepolia, Base or Polygon that x402 needs: USDC, Multicall3, Permit2 and
-// x402's proxy for it at their real addresses; a factory of contract wallets at 0x…FAc70, an ERC-20
+// x402's proxies for it at their real addresses; a factory of contract wallets at 0x…FAc70, an ERC-20
 // without EIP-3009 at 0x…20 and one with EIP-2612 at 0x…2612.
 // Multicall3 is viem's copy, Permit2 the one in npm's @1inch/solidity-utils 6.9.16; the others are ours.
 //   usage: node chain.mjs RPC-URL SENDER[,SENDER…] PAYER...
@@ -21,6 +21,7 @@ const FACTORY = "0x00000000000000000000000000000000000FAc70";
 const PERMIT2 = "0x000000000022D473030F116dDEE9F6B43aC78BA3";
 const PERMIT2_CODE = "0x463331fa7a0d5f07488e42c37b461bb56a822145c161a821fbafe7d4e916b546";
 const PROXY = "0x402085c248EeA27D92E8b30b2C58ed07f9E20001";
+const UPTO_PROXY = "0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002";
 const PLAIN_TOKEN = "0x0000000000000000000000000000000000000020";
 const PERMIT_TOKEN = "0x0000000000000000000000000000000000002612";
 const [rpc, senders, ...payers] = process.argv.slice(2);
@@ -53,6 +54,7 @@ await node.setCode({ address: USDC, bytecode: code });
 await node.setCode({ address: FACTORY, bytecode: built("WalletFactory").code });
 await node.setCode({ address: PERMIT2, bytecode: publishedPermit2() });
 await node.setCode({ address: PROXY, bytecode: built("ExactProxyLike").code });
+await node.setCode({ address: UPTO_PROXY, bytecode: built("UptoProxyLike").code });
 const { data } = await node.call({ data: multicall3Bytecode }); // its creation returns its code
 await node.setCode({ address: MULTICALL3, bytecode: data });
 await node.setCode({ address: PLAIN_TOKEN, bytecode: built("PlainToken").code });

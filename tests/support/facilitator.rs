@@ -58,6 +58,9 @@ pub enum Pour {
     Nothing,
 }
 
+/// From where it settles under `upto`.
+pub const SETTLER: &str = "0xFAC11174700123456789012345678901234aBCDe";
+
 /// What becomes of a question.
 enum Deed {
     Reply(Reply),
@@ -76,6 +79,8 @@ struct Books {
     moved: BTreeMap<String, String>,
     /// How often each nonce was sent to be settled.
     sent: BTreeMap<String, usize>,
+    /// The last questions about a verification and about a settlement.
+    questions: [Value; 2],
 }
 
 impl Facilitator {
@@ -90,6 +95,7 @@ impl Facilitator {
             settlements: 0,
             moved: BTreeMap::new(),
             sent: BTreeMap::new(),
+            questions: [Value::Null, Value::Null],
         }));
         let (to_wait, waiting) = mpsc::unbounded_channel();
         let shared = Arc::clone(&books);
@@ -147,6 +153,11 @@ impl Facilitator {
         self.books.lock().unwrap().sent.clone()
     }
 
+    /// What it was asked last about a verification and about a settlement.
+    pub fn questions(&self) -> [Value; 2] {
+        self.books.lock().unwrap().questions.clone()
+    }
+
     /// The transaction of each payment whose money has moved, by nonce.
     pub fn moved(&self) -> BTreeMap<String, String> {
         self.books.lock().unwrap().moved.clone()
@@ -165,10 +176,12 @@ impl Books {
             "/supported" => self.on_supported.clone(),
             "/verify" => {
                 self.verifications += 1;
+                self.questions[0] = question(seen);
                 self.on_verify.clone()
             }
             "/settle" => {
                 self.settlements += 1;
+                self.questions[1] = question(seen);
                 self.on_settle.clone()
             }
             other => panic!("a facilitator has no {other}"),
@@ -274,6 +287,10 @@ fn supported() -> Value {
     let solana = json!({
         "x402Version": 2, "scheme": "exact", "network": SOLANA, "extra": { "feePayer": FEE_PAYER },
     });
-    let kinds = [kind(1, NETWORK_V1), kind(2, NETWORK), solana];
+    let upto = json!({
+        "x402Version": 2, "scheme": "upto", "network": NETWORK,
+        "extra": { "facilitatorAddress": SETTLER },
+    });
+    let kinds = [kind(1, NETWORK_V1), kind(2, NETWORK), solana, upto];
     json!({ "kinds": kinds, "extensions": [], "signers": {} })
 }

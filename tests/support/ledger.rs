@@ -30,6 +30,11 @@ impl Line {
         self.0["amount"].as_str().unwrap().parse().unwrap()
     }
 
+    /// The most that it might have paid.
+    pub fn reserved(&self) -> u64 {
+        self.0["reserved"].as_str().unwrap().parse().unwrap()
+    }
+
     /// Empty when there is none.
     pub fn transaction(&self) -> &str {
         self.0["transaction"].as_str().unwrap_or_default()

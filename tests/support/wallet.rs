@@ -7,7 +7,7 @@ use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, U256, address, hex};
 use serde_json::{Value, json};
 use tollgate::x402::payload::{OutgoingExact, OutgoingExtensions};
-use tollgate::x402::permit2::{Approval, EXACT_PROXY, PERMIT2, Permit};
+use tollgate::x402::permit2::{Approval, EXACT_PROXY, PERMIT2, Permit, UPTO_PROXY};
 use tollgate::x402::{Authorization, Eip712Domain, Form, SignedAuthorization};
 
 use super::dialect::{Base64, Keys, write};
@@ -122,9 +122,30 @@ impl Wallet {
         let extra = json!({ "assetTransferMethod": "permit2" });
         let place = Place { asset: token, ..SEPOLIA };
         self.sign(&Eip712Domain::permit2(place.chain_id), (place, extra), |authorization| {
-            authorization.form = Form::Permit2(Permit { token, spender: EXACT_PROXY });
+            authorization.form =
+                Form::Permit2(Permit { token, spender: EXACT_PROXY, facilitator: None });
             change(authorization);
         })
+    }
+
+    /// A good payment by `upto` for this offer of a 402.
+    pub fn permits_up_to(&self, offer: &Value) -> Payment {
+        self.signs_up_to(offer, |_| {})
+    }
+
+    /// A payment by `upto` for this offer of a 402 that is signed after a change.
+    pub fn signs_up_to(&self, offer: &Value, change: impl FnOnce(&mut Authorization)) -> Payment {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let named = text(&offer["extra"]["facilitatorAddress"]).parse().unwrap();
+        let (token, amount) = (text(&offer["asset"]), text(&offer["amount"]));
+        let place = (SEPOLIA, offer["extra"].clone());
+        let payment = self.sign(&Eip712Domain::permit2(SEPOLIA.chain_id), place, |authorization| {
+            let (token, facilitator) = (token.parse().unwrap(), Some(named));
+            authorization.form = Form::Permit2(Permit { token, spender: UPTO_PROXY, facilitator });
+            authorization.value = amount.parse().unwrap();
+            change(authorization);
+        });
+        payment.then(|payment| payment.accepted = offer.clone())
     }
 
     /// The approval by EIP-2612 that a payment needs, under this domain and number.

@@ -78,6 +78,24 @@ alloy::sol! {
             bytes signature) external;
     }
 
+    struct UptoWitness {
+        address to;
+        address facilitator;
+        uint256 validAfter;
+    }
+
+    /// x402UptoPermit2Proxy, whose events are the other's. Source: npm `@x402/evm` 2.27.
+    interface UptoProxy {
+        error UnauthorizedFacilitator();
+
+        function settle(
+            PermitTransferFrom permit, uint256 amount, address owner, UptoWitness witness,
+            bytes signature) external;
+        function settleWithPermit(
+            Eip2612Permit permit2612, PermitTransferFrom permit, uint256 amount, address owner,
+            UptoWitness witness, bytes signature) external;
+    }
+
     interface Multicall3 {
         struct Call3 {
             address target;

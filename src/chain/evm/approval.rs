@@ -10,15 +10,15 @@ use super::reader::{Reader, STATE_GAS_MAX};
 use crate::chain::fault;
 use crate::fault::Fault;
 use crate::x402::Eip712Domain;
-use crate::x402::permit2::{EXACT_PROXY, PERMIT2};
+use crate::x402::permit2::PERMIT2;
 
 /// What a payment by Permit2 needs and a chain has not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lack {
     /// Permit2 itself.
     Permit2,
-    /// x402ExactPermit2Proxy.
-    Proxy,
+    /// One of x402's proxies, at this address.
+    Proxy(Address),
     /// Code at the asset's address.
     Asset,
     /// EIP-2612 in the asset, for approvals that come along.
@@ -37,8 +37,8 @@ pub struct Approved {
 }
 
 impl Reader {
-    /// What payments of this asset by Permit2 lack; `approvals` is the domain of those that come
-    /// along.
+    /// What payments of this asset by Permit2 lack, through these proxies; `approvals` is the
+    /// domain of those that come along.
     ///
     /// # Errors
     /// No node answers.
@@ -48,6 +48,7 @@ impl Reader {
     pub async fn lacks(
         &self,
         asset: Address,
+        proxies: &[Address],
         approvals: Option<&Eip712Domain>,
     ) -> Result<Vec<Lack>, Fault> {
         let separator = Token::DOMAIN_SEPARATORCall {}.abi_encode().into();
@@ -55,19 +56,21 @@ impl Reader {
             Call { to: asset, data: separator },
             number_of_next(asset, Address::with_last_byte(1)),
         ];
-        let subjects = [PERMIT2, EXACT_PROXY, asset];
+        let subjects: Vec<Address> = [PERMIT2, asset].iter().chain(proxies).copied().collect();
         let Found { code_sizes, results, .. } = self.probe(&calls, &subjects).await?;
         let missing = |at: usize| code_sizes.get(at).is_none_or(|size| *size == 0);
         let [separator, next] = words(&results);
         let domain = approvals.filter(|_| separator.is_some());
         let lacks = [
             (Lack::Permit2, missing(0)),
-            (Lack::Proxy, missing(1)),
-            (Lack::Asset, missing(2)),
-            (Lack::Eip2612, approvals.is_some() && !missing(2) && next.is_none()),
+            (Lack::Asset, missing(1)),
+            (Lack::Eip2612, approvals.is_some() && !missing(1) && next.is_none()),
             (Lack::Domain, domain.is_some_and(|domain| separator != Some(domain.word()))),
         ];
-        Ok(lacks.into_iter().filter_map(|(lack, is_so)| is_so.then_some(lack)).collect())
+        let missing = |(at, proxy): (usize, &Address)| (Lack::Proxy(*proxy), missing(at));
+        let proxies = (2..).zip(proxies).map(missing);
+        let all = proxies.chain(lacks);
+        Ok(all.filter_map(|(lack, is_so)| is_so.then_some(lack)).collect())
     }
 
     /// What Permit2 may take of this owner's asset.

@@ -113,7 +113,12 @@ impl Inner {
     }
 
     /// Simulates a batch, sends what would succeed, and tells each job what became of it.
-    async fn run(self: Arc<Self>, batch: Vec<Job>, lane: Arc<Lane>, place: OwnedSemaphorePermit) {
+    pub(super) async fn run(
+        self: Arc<Self>,
+        batch: Vec<Job>,
+        lane: Arc<Lane>,
+        place: OwnedSemaphorePermit,
+    ) {
         let batch: Vec<Job> = batch.into_iter().filter(|job| !job.reply.is_closed()).collect();
         let good = match self.screen(batch).await {
             Ok(good) => good,
@@ -210,9 +215,17 @@ impl Inner {
         &self,
         payments: impl Iterator<Item = &'a Payment> + Clone,
     ) -> Result<Found, Fault> {
-        let calls: Vec<Call> = payments.clone().flat_map(calls_of).collect();
-        let payers = payments.map(|payment| payment.authorization.from);
+        let payers = payments.clone().map(|payment| payment.authorization.from);
         let subjects: Vec<Address> = payers.chain([MULTICALL3]).collect();
+        // One that only its settler can have moved is always alone.
+        let mut alone = payments.clone();
+        if let Some(payment) = alone.next()
+            && let Some(settler) = payment.settler()
+        {
+            let (call, gas_max) = (payment.transfer(), self.bounds.gas_max);
+            return self.rpc.probe_and_as((settler, &call), &[], &subjects, gas_max).await;
+        }
+        let calls: Vec<Call> = payments.flat_map(calls_of).collect();
         self.rpc.probe(At::Latest, &calls, &subjects, self.bounds.gas_max).await
     }
 
@@ -307,11 +320,15 @@ impl Inner {
     }
 
     /// Puts a job back, to go alone.
-    fn again(&self, job: Job) {
+    fn again(self: &Arc<Self>, job: Job) {
         self.put_back(Job { company: Company::None, ..job });
     }
 
-    fn put_back(&self, job: Job) {
+    fn put_back(self: &Arc<Self>, job: Job) {
+        if job.payment.settler().is_some() {
+            tokio::spawn(Arc::clone(self).run_by_settler(job));
+            return;
+        }
         if let Err(closed) = self.again.send(job) {
             closed.0.end(Outcome::NotSent(fault("the gateway is stopping")));
         }

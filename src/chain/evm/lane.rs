@@ -80,6 +80,11 @@ impl Lane {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
+    /// A place for one more transaction, once there is one.
+    pub(super) async fn next_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
     pub(super) fn places_left(&self) -> usize {
         self.places.available_permits()
     }

@@ -1,15 +1,15 @@
 //! A payment as the chain sees it: who proves it, and the calls that move it.
 
 use alloy::sol_types::{SolCall, SolValue};
-use alloy_primitives::{Address, B256, Bytes, b256};
+use alloy_primitives::{Address, B256, Bytes, U256, b256};
 
 use super::abi::{
     ByContract, ByKey, Eip2612Permit, Multicall3, PermitTransferFrom, Proxy, TokenPermissions,
-    Witness, Wrapped,
+    UptoProxy, UptoWitness, Witness, Wrapped,
 };
 use super::number::Number;
-use crate::x402::permit2::{Approval, EXACT_PROXY, PERMIT2};
-use crate::x402::{Authorization, Eip712Domain, Form, SignedAuthorization};
+use crate::x402::permit2::{Approval, PERMIT2, Permit};
+use crate::x402::{AtomicAmount, Authorization, Eip712Domain, Form, SignedAuthorization};
 
 /// A payment to be verified or settled on the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Payment {
     pub(super) proof: Proof,
     /// Lets Permit2 have the money first.
     approval: Option<Eip2612Permit>,
+    /// What is moved of what was authorized.
+    moves: U256,
 }
 
 /// What proves a payment.
@@ -46,7 +48,30 @@ impl Payment {
         };
         let proof = proof.unwrap_or_else(|| by_contract(&signed.signature));
         let approval = signed.approval.as_deref().and_then(approval);
-        Self { asset, authorization: signed.authorization.clone(), proof, approval }
+        let (authorization, moves) = (signed.authorization.clone(), signed.authorization.value);
+        let mut payment = Self { asset, authorization, proof, approval, moves };
+        if payment.settler().is_some() {
+            // It is alone in its transaction: nobody is deployed there.
+            payment.forget_deploy();
+        }
+        payment
+    }
+
+    /// The same that moves so much of what was authorized, where that may be less.
+    pub fn moving(mut self, amount: AtomicAmount) -> Self {
+        if self.settler().is_some() {
+            self.moves = U256::from(amount.units()).min(self.authorization.value);
+        }
+        self
+    }
+
+    /// Who alone can have it moved, in a transaction of its own: the scheme `upto`. Nothing:
+    /// anybody.
+    pub(super) fn settler(&self) -> Option<Address> {
+        match self.authorization.form {
+            Form::Eip3009 => None,
+            Form::Permit2(permit) => permit.facilitator,
+        }
     }
 
     /// Its number, which is taken once.
@@ -67,8 +92,8 @@ impl Payment {
     /// Whether the events of both would be the same: those of Permit2 do not tell the number.
     pub(super) fn is_twin_of(&self, other: &Self) -> bool {
         let shown = |payment: &Self| {
-            let Authorization { from, to, value, .. } = payment.authorization;
-            (payment.asset, from, to, value)
+            let Authorization { from, to, .. } = payment.authorization;
+            (payment.asset, from, to, payment.moves)
         };
         let by_permit2 = |payment: &Self| payment.number().contract == PERMIT2;
         by_permit2(self) && by_permit2(other) && shown(self) == shown(other)
@@ -97,12 +122,12 @@ impl Payment {
     pub(super) fn transfer(&self) -> Call {
         match self.authorization.form {
             Form::Eip3009 => Call { to: self.asset, data: self.by_asset() },
-            Form::Permit2(_) => Call { to: EXACT_PROXY, data: self.by_proxy() },
+            Form::Permit2(permit) => Call { to: permit.proxy(), data: self.by_proxy(permit) },
         }
     }
 
     /// What x402's proxy is told, which tells Permit2.
-    fn by_proxy(&self) -> Bytes {
+    fn by_proxy(&self, signed: Permit) -> Bytes {
         let Authorization { from: owner, to, value, valid_after, valid_before, nonce, .. } =
             self.authorization;
         let permit = PermitTransferFrom {
@@ -115,12 +140,30 @@ impl Payment {
             Proof::Key { v, r, s } => [r.as_slice(), s.as_slice(), &[*v]].concat().into(),
             Proof::Contract { signature, .. } => signature.clone(),
         };
-        let data = match self.approval.clone() {
-            None => Proxy::settleCall { permit, owner, witness, signature }.abi_encode(),
-            Some(permit2612) => {
+        let amount = self.moves;
+        let upto = signed.facilitator.map(|facilitator| UptoWitness {
+            to,
+            facilitator,
+            validAfter: valid_after,
+        });
+        let data = match (self.approval.clone(), upto) {
+            (None, None) => Proxy::settleCall { permit, owner, witness, signature }.abi_encode(),
+            (Some(permit2612), None) => {
                 Proxy::settleWithPermitCall { permit2612, permit, owner, witness, signature }
                     .abi_encode()
             }
+            (None, Some(witness)) => {
+                UptoProxy::settleCall { permit, amount, owner, witness, signature }.abi_encode()
+            }
+            (Some(permit2612), Some(witness)) => UptoProxy::settleWithPermitCall {
+                permit2612,
+                permit,
+                amount,
+                owner,
+                witness,
+                signature,
+            }
+            .abi_encode(),
         };
         data.into()
     }
@@ -222,163 +265,4 @@ pub(super) const MULTICALL3: Address =
     alloy_primitives::address!("cA11bde05977b3631167028862bE2a173976CA11");
 
 #[cfg(test)]
-pub(super) mod tests {
-    use alloy::signers::SignerSync;
-    use alloy::signers::local::PrivateKeySigner;
-    use alloy_primitives::U256;
-
-    use super::*;
-    use crate::chain::evm::Sought;
-    use crate::x402::permit2::Permit;
-
-    const PAYEE: Address = Address::repeat_byte(0x22);
-
-    pub(in crate::chain::evm) fn signed(nonce: u8) -> (Eip712Domain, SignedAuthorization) {
-        let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(0x42)).unwrap();
-        let domain = Eip712Domain::new("USDC", "2", 84532, Address::repeat_byte(0x11));
-        let authorization = Authorization {
-            from: signer.address(),
-            to: Address::repeat_byte(0x22),
-            value: U256::from(50_000),
-            valid_after: U256::ZERO,
-            valid_before: U256::from(1_800_000_000_u64),
-            nonce: B256::repeat_byte(nonce),
-            form: Form::Eip3009,
-        };
-        let hash = domain.signing_hash(&authorization);
-        let signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
-        (domain, SignedAuthorization { authorization, signature, approval: None })
-    }
-
-    /// A payment by Permit2, and what is known of it without its signature.
-    pub(in crate::chain::evm) fn permit(nonce: u8) -> (Payment, Sought) {
-        let (_, mut signed) = signed(nonce);
-        let token = Address::repeat_byte(0x11);
-        signed.authorization.form = Form::Permit2(Permit { token, spender: EXACT_PROXY });
-        let mut sought = crate::chain::evm::receipt::tests::sought(nonce);
-        sought.identity.contract = PERMIT2;
-        sought.identity.payer = signed.authorization.from;
-        (Payment::new(token, &Eip712Domain::permit2(84532), &signed), sought)
-    }
-
-    #[test]
-    fn a_permit_goes_through_the_proxy_with_its_approval_if_it_has_one() {
-        let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(0x42)).unwrap();
-        let (asset, domain) = (Address::repeat_byte(0x11), Eip712Domain::permit2(84532));
-        let (own, mut signed) = signed(7);
-        signed.authorization.form = Form::Permit2(Permit { token: asset, spender: EXACT_PROXY });
-        let hash = domain.signing_hash(&signed.authorization);
-        signed.signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
-        let Call { to, data } = Payment::new(asset, &domain, &signed).transfer();
-        let call = Proxy::settleCall::abi_decode(&data).unwrap();
-        assert_eq!((to, call.owner, call.witness.to), (EXACT_PROXY, signer.address(), PAYEE));
-        assert_eq!(call.permit.nonce, U256::from_be_bytes(B256::repeat_byte(7).0));
-        assert_eq!(*call.signature, *signed.signature);
-
-        let mut approval = Approval {
-            owner: signer.address(),
-            token: asset,
-            spender: PERMIT2,
-            value: U256::from(50_000),
-            nonce: U256::ZERO,
-            deadline: U256::from(9),
-            signature: Box::default(),
-        };
-        let hash = approval.signing_hash(&own);
-        approval.signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
-        let parts: [B256; 2] = [&approval.signature[..32], &approval.signature[32..64]]
-            .map(|part| B256::from_slice(part));
-        signed.approval = Some(Box::new(approval));
-        let data = Payment::new(asset, &domain, &signed).transfer().data;
-        let call = Proxy::settleWithPermitCall::abi_decode(&data).unwrap();
-        assert_eq!([call.permit2612.r, call.permit2612.s], parts);
-        assert_eq!(
-            (call.permit2612.value, call.permit2612.deadline),
-            (U256::from(50_000), U256::from(9))
-        );
-    }
-
-    #[test]
-    fn only_permits_of_the_same_money_are_twins() {
-        let (one, two) = (permit(1).0, permit(2).0);
-        assert!(one.is_twin_of(&two) && !payment(1).is_twin_of(&payment(2)));
-        let mut dearer = two.clone();
-        dearer.authorization.value += U256::ONE;
-        assert!(!one.is_twin_of(&dearer) && !one.is_twin_of(&payment(1)));
-    }
-
-    pub(in crate::chain::evm) fn payment(nonce: u8) -> Payment {
-        let (domain, signed) = signed(nonce);
-        Payment::new(Address::repeat_byte(0x11), &domain, &signed)
-    }
-
-    fn with(signature: Vec<u8>) -> Payment {
-        let (domain, mut signed) = signed(1);
-        signed.signature = signature.into();
-        Payment::new(Address::repeat_byte(0x11), &domain, &signed)
-    }
-
-    #[test]
-    fn a_keys_signature_goes_in_three_parts_with_the_recovery_byte_of_the_contract() {
-        for v in [0, 27] {
-            let (domain, mut signed) = signed(1);
-            signed.signature[64] = signed.signature[64] - 27 + v;
-            let payment = Payment::new(Address::repeat_byte(0x11), &domain, &signed);
-            let call = ByKey::transferWithAuthorizationCall::abi_decode(&payment.transfer().data);
-            let call = call.unwrap();
-            assert!(matches!(call.v, 27 | 28), "{}", call.v);
-            assert_eq!(call.r.as_slice(), &signed.signature[..32]);
-            assert_eq!(call.s.as_slice(), &signed.signature[32..64]);
-        }
-    }
-
-    #[test]
-    fn what_no_key_proves_is_the_contracts_to_judge() {
-        let mut foreign = signed(1).1.signature.to_vec();
-        foreign[5] ^= 1;
-        for signature in [foreign, vec![], vec![7; 300]] {
-            let payment = with(signature.clone());
-            assert!(payment.is_by_contract() && payment.deploy().is_none());
-            let call =
-                ByContract::transferWithAuthorizationCall::abi_decode(&payment.transfer().data);
-            assert_eq!(call.unwrap().signature, signature);
-        }
-    }
-
-    #[test]
-    fn a_wrapped_signature_names_its_factory() {
-        let factory = Address::repeat_byte(0x77);
-        let wrapped = Wrapped { factory, deploy: vec![1, 2].into(), signature: vec![3; 65].into() };
-        let bytes = [wrapped.abi_encode_params(), WRAPPED_SUFFIX.to_vec()].concat();
-        let payment = with(bytes);
-        assert_eq!(payment.deploy(), Some(&Deploy { factory, data: vec![1, 2].into() }));
-        let call = ByContract::transferWithAuthorizationCall::abi_decode(&payment.transfer().data);
-        assert_eq!(call.unwrap().signature, vec![3; 65]);
-        let Call { to, data } = call_for(&[&payment]);
-        assert_eq!(to, MULTICALL3);
-        let calls = Multicall3::aggregate3Call::abi_decode(&data).unwrap().calls;
-        assert_eq!(
-            calls.iter().map(|call| call.target).collect::<Vec<_>>(),
-            [factory, payment.asset]
-        );
-    }
-
-    #[test]
-    fn a_suffix_alone_wraps_nothing() {
-        let payment = with([vec![9; 31], WRAPPED_SUFFIX.to_vec()].concat());
-        assert!(payment.deploy().is_none());
-    }
-
-    #[test]
-    fn one_goes_alone_and_several_together_with_failures_allowed() {
-        let (one, two) = (payment(1), payment(2));
-        assert_eq!(call_for(&[&one]), one.transfer());
-        assert_eq!(one.transfer().to, one.asset);
-        let calls = Multicall3::aggregate3Call::abi_decode(&call_for(&[&one, &two]).data).unwrap();
-        let calls: Vec<_> =
-            calls.calls.into_iter().map(|c| (c.target, c.allowFailure, c.callData)).collect();
-        let expected =
-            [(one.asset, true, one.transfer().data), (two.asset, true, two.transfer().data)];
-        assert_eq!(calls, expected);
-    }
-}
+pub(super) mod tests;

@@ -9,8 +9,8 @@ use crate::chain::evm::Sought;
 /// as much of the same asset between the same two; nothing where this one is not told at all.
 ///
 /// The arguments of `settle` may be anywhere in the data: alone, or in what another contract is
-/// told to call. They stand there in this order: token, amount, nonce, deadline, owner, payee. The
-/// deadline is not compared.
+/// told to call. They stand there in this order: token, amount, nonce, deadline, owner, payee;
+/// under `upto` the amount that is moved stands before the owner. The deadline is not compared.
 ///
 /// # Errors
 /// More than [`OTHERS_MAX`] come before it.
@@ -19,15 +19,21 @@ pub(super) fn said_before(data: &[u8], sought: &Sought) -> Result<Option<Vec<B25
     let amount = U256::from(sought.amount.units()).to_be_bytes::<32>();
     let [asset, payer] = [sought.asset, identity.payer].map(|account| account.into_word().0);
     let parties = [payer, sought.pay_to.into_word().0];
-    let number = |words: &[u8]| {
-        let (moved, rest) = words.split_at_checked(2 * WORD)?;
+    let number = |at: usize| {
+        let words = data.get(at..)?;
+        let (token, rest) = words.split_at_checked(WORD)?;
+        let (permitted, rest) = rest.split_at_checked(WORD)?;
         let (number, rest) = rest.split_at_checked(WORD)?;
-        let alike = moved == [asset, amount].as_flattened()
-            && rest.get(WORD..) == Some(parties.as_flattened());
+        let (_deadline, rest) = rest.split_at_checked(WORD)?;
+        // Between them `upto` says what is moved of what is permitted.
+        let moved =
+            rest.strip_prefix(&amount).filter(|rest| rest.starts_with(parties.as_flattened()));
+        let whole = permitted == amount && rest.starts_with(parties.as_flattened());
+        let alike = token == asset && (whole || moved.is_some());
         alike.then(|| B256::try_from(number).ok()).flatten()
     };
     let mut before = Vec::new();
-    for number in data.windows(ARGUMENTS).filter_map(number) {
+    for number in (0..data.len()).filter_map(number) {
         if number == identity.nonce {
             return Ok(Some(before));
         }
@@ -50,15 +56,13 @@ pub(super) struct TooMany;
 const OTHERS_MAX: usize = 128;
 
 const WORD: usize = 32;
-/// Token, amount, nonce, deadline, owner, payee.
-const ARGUMENTS: usize = 6 * WORD;
 
 #[cfg(test)]
 mod tests {
     use alloy_primitives::Address;
 
     use super::super::payment::call_for;
-    use super::super::payment::tests::permit;
+    use super::super::payment::tests::{permit, upto};
     use super::*;
 
     #[track_caller]
@@ -83,6 +87,16 @@ mod tests {
     }
 
     #[test]
+    fn a_settlement_of_less_than_was_permitted_is_found() {
+        let (permit, mut sought) = upto(7, 20_000);
+        sought.amount = crate::x402::AtomicAmount::new(20_000);
+        let data = call_for(&[&permit]).data;
+        assert_eq!(said_before(&data, &sought), Ok(Some(Vec::new())));
+        sought.amount = crate::x402::AtomicAmount::new(50_000);
+        assert_eq!(said_before(&data, &sought), Ok(None), "that was permitted, and not moved");
+    }
+
+    #[test]
     fn another_payments_settlement_is_not_it() {
         check(|sought| sought.identity.nonce = B256::repeat_byte(9), false);
         check(|sought| sought.identity.payer = Address::repeat_byte(9), false);
@@ -95,7 +109,7 @@ mod tests {
     fn data_too_short_for_a_settlement_hold_none() {
         let (_, sought) = permit(7);
         assert_eq!(said_before(&[], &sought), Ok(None));
-        assert_eq!(said_before(&[0; ARGUMENTS - 1], &sought), Ok(None));
+        assert_eq!(said_before(&[0; 6 * WORD - 1], &sought), Ok(None));
     }
 
     #[test]

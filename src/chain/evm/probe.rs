@@ -4,9 +4,9 @@ use alloy::sol_types::{SolError, SolValue};
 use alloy_primitives::{Address, Bytes, U256, hex};
 use serde_json::json;
 
-use super::abi::{Permit2, ProbeCall, ProbeResult, Proxy};
+use super::abi::{Permit2, ProbeCall, ProbeResult, Proxy, UptoProxy};
 use super::payment::Call;
-use super::rpc::{Ask, Rpc, bytes};
+use super::rpc::{Ask, Rpc, bytes, quantity};
 use crate::chain::fault;
 use crate::fault::Fault;
 use crate::x402::ErrorReason;
@@ -83,6 +83,38 @@ impl Rpc {
         let value = self.ask_for(question(at, calls, subjects, gas_each_max)?).await?;
         answer(&bytes(&value)?, calls.len(), subjects.len())
     }
+
+    /// The same at the last block, and one more call that only `from` can make: it sees nothing of
+    /// what the others did.
+    pub(super) async fn probe_and_as(
+        &self,
+        (from, call): (Address, &Call),
+        calls: &[Call],
+        subjects: &[Address],
+        gas_each_max: u64,
+    ) -> Result<Found, Fault> {
+        let gas = format!("{gas_each_max:#x}");
+        let last = json!({ "from": from, "to": call.to, "data": call.data, "gas": gas });
+        let asks = [
+            question(At::Latest, calls, subjects, gas_each_max)?,
+            Ask::new("eth_estimateGas", json!([last])),
+        ];
+        let mut replies = self.ask(&asks).await?.into_iter();
+        let (Some(found), Some(last)) = (replies.next(), replies.next()) else {
+            return Err(fault("no answer"));
+        };
+        let refused = |error| fault("a node refused a question").caused_by(error);
+        let found = bytes(&found.map_err(refused)?)?;
+        let mut found = answer(&found, calls.len(), subjects.len())?;
+        found.results.push(match last {
+            Ok(gas) => Probed { ok: true, gas_used: quantity(&gas)?, data: Bytes::new() },
+            Err(error) => match error.reverted() {
+                Some(data) => Probed { ok: false, gas_used: 0, data: data.into() },
+                None => return Err(refused(error)),
+            },
+        });
+        Ok(found)
+    }
 }
 
 /// The question of [`Rpc::probe`].
@@ -132,6 +164,7 @@ fn named(selector: &[u8; 4]) -> Option<ErrorReason> {
         Permit2::InvalidNonce::SELECTOR => Some(ErrorReason::DuplicateSettlement),
         Permit2::SignatureExpired::SELECTOR => Some(ErrorReason::ValidBefore),
         Proxy::PaymentTooEarly::SELECTOR => Some(ErrorReason::ValidAfter),
+        UptoProxy::UnauthorizedFacilitator::SELECTOR => Some(ErrorReason::Facilitator),
         Permit2::InvalidSigner::SELECTOR
         | Permit2::InvalidSignature::SELECTOR
         | Permit2::InvalidSignatureLength::SELECTOR

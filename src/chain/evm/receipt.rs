@@ -10,7 +10,7 @@ use crate::chain::evm::Sought;
 use crate::chain::fault;
 use crate::fault::Fault;
 use crate::x402::AssetTransferMethod;
-use crate::x402::permit2::EXACT_PROXY;
+use crate::x402::permit2::{EXACT_PROXY, UPTO_PROXY};
 
 /// A transaction that is in a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,10 +77,11 @@ impl Log {
         self.topics == topics
     }
 
-    /// Whether it is the proxy's word that Permit2 has just moved money.
+    /// Whether it is one of the proxies' word that Permit2 has just moved money.
     fn seals(&self) -> bool {
         let seals = [Proxy::Settled::SIGNATURE_HASH, Proxy::SettledWithPermit::SIGNATURE_HASH];
-        self.address == EXACT_PROXY && self.topics.first().is_some_and(|it| seals.contains(it))
+        let proxies = [EXACT_PROXY, UPTO_PROXY];
+        proxies.contains(&self.address) && self.topics.first().is_some_and(|it| seals.contains(it))
     }
 
     fn is_transfer_of(&self, asset: Address) -> bool {

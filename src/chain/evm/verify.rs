@@ -30,12 +30,25 @@ impl Evm {
         let place = tokio::time::timeout(inner.bounds.rpc_timeout, inner.verifying.acquire());
         let busy = || fault("too many verifications are waiting");
         let _place = place.await.map_err(|late| busy().caused_by(late))?;
-        let (calls, subjects) = question(payment);
-        let found = inner.rpc.probe(At::Latest, &calls, &subjects, inner.bounds.gas_max).await?;
+        let (reads, subjects) = question(payment);
+        let (call, gas_max) = (payment.transfer(), inner.bounds.gas_max);
+        let found = match payment.settler() {
+            Some(settler) if !inner.lanes.iter().any(|lane| lane.address() == settler) => {
+                return Ok(Err(ErrorReason::Facilitator));
+            }
+            Some(settler) => {
+                inner.rpc.probe_and_as((settler, &call), &reads, &subjects, gas_max).await?
+            }
+            None => {
+                let calls: Vec<Call> = reads.into_iter().chain([call]).collect();
+                inner.rpc.probe(At::Latest, &calls, &subjects, gas_max).await?
+            }
+        };
         judge(inner, payment, &found)
     }
 }
 
+/// What is read before the transfer is tried, and whose code is looked at.
 fn question(payment: &Payment) -> (Vec<Call>, [Address; 4]) {
     let (owner, asset) = (payment.authorization.from, payment.asset);
     let balance = Call { to: asset, data: Token::balanceOfCall { owner }.abi_encode().into() };
@@ -47,8 +60,11 @@ fn question(payment: &Payment) -> (Vec<Call>, [Address; 4]) {
     let reads = [balance, payment.number().question()].into_iter().chain(allowance);
     let deploy = payment.deploy();
     let deploy = deploy.map(|deploy| Call { to: deploy.factory, data: deploy.data.clone() });
-    let calls = reads.chain(deploy).chain([payment.transfer()]).collect();
-    (calls, [owner, asset, MULTICALL3, EXACT_PROXY])
+    let proxy = match payment.authorization.form {
+        Form::Eip3009 => EXACT_PROXY,
+        Form::Permit2(permit) => permit.proxy(),
+    };
+    (reads.chain(deploy).collect(), [owner, asset, MULTICALL3, proxy])
 }
 
 /// Judges what was found, the plainest reason first.
@@ -66,6 +82,9 @@ fn judge(
     let (value, number) = (payment.authorization.value, payment.number());
     let (allowance, reads) = match payment.authorization.form {
         Form::Eip3009 => (None, 2),
+        Form::Permit2(_) if *proxy == 0 && payment.settler().is_some() => {
+            return lacks("the chain has no x402UptoPermit2Proxy");
+        }
         Form::Permit2(_) if *proxy == 0 => return lacks("the chain has no x402ExactPermit2Proxy"),
         Form::Permit2(_) => (found.results.get(2).and_then(Probed::word), 3),
     };

@@ -1,5 +1,6 @@
 //! JSON-RPC on the wire: one bounded request, and its answer taken apart.
 
+use alloy_primitives::hex;
 use reqwest::{Client, Response, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,6 +20,8 @@ pub(in crate::chain) struct RpcError {
     code: i64,
     #[serde(default)]
     message: String,
+    #[serde(default)]
+    data: Value,
 }
 
 impl RpcError {
@@ -26,6 +29,13 @@ impl RpcError {
     /// goes on; -32603 is JSON-RPC's own word for anything that broke inside.
     pub(in crate::chain) fn is_doubt(&self) -> bool {
         self.code == INTERNAL || self.says(&["timed out", "timeout", "internal error"])
+    }
+
+    /// What a call returned that was undone, as far as it is told; nothing where it was not made.
+    pub(in crate::chain) fn reverted(&self) -> Option<Vec<u8>> {
+        let told = self.data.as_str().and_then(|text| hex::decode(text).ok());
+        let undone = self.says(&["revert", "gas required exceeds", "out of gas"]);
+        told.filter(|data| !data.is_empty()).or_else(|| undone.then(Vec::new))
     }
 
     /// JSON-RPC's number for it, or the node's own.

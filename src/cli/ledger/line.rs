@@ -31,6 +31,7 @@ pub(super) fn json(entry: &Entry, config: &Config) -> serde_json::Value {
         "nonce": entry.identity.nonce.to_string(),
         "pay_to": entry.pay_to.to_string(),
         "amount": entry.amount.to_string(),
+        "reserved": entry.reserved.to_string(),
         "decimal": decimal(entry, config),
         "valid_before": entry.valid_before,
         "route": entry.route,

@@ -7,7 +7,7 @@ use alloy_primitives::{Address, U256};
 
 use super::demand::{Demand, Offer};
 use crate::fault::printable;
-use crate::x402::requirements::SCHEME_EXACT;
+use crate::x402::requirements::{SCHEME_EXACT, SCHEME_UPTO};
 use crate::x402::{
     AmountError, AssetTransferMethod, AtomicAmount, KnownNetwork, Network, NetworkError, Version,
 };
@@ -32,6 +32,8 @@ pub struct Payable<'a> {
     pub asset: Address,
     /// How the money is moved.
     pub method: AssetTransferMethod,
+    /// Under `upto`: who alone may settle it, for any part of the amount.
+    pub facilitator: Option<Address>,
     /// Number of the approval for Permit2 that comes along, if one does.
     pub approval: Option<U256>,
     /// Who is paid.
@@ -102,9 +104,7 @@ impl Terms {
     }
 
     fn judge<'a>(&self, offer: &'a Offer, version: Version) -> Result<Payable<'a>, Unpayable> {
-        if offer.scheme != SCHEME_EXACT {
-            return Err(Unpayable::Scheme(offer.scheme.clone()));
-        }
+        let facilitator = facilitator(offer)?;
         let unknown = || Unpayable::UnknownNetwork(offer.network.clone());
         let network = network_named(&offer.network).map_err(|_| unknown())?;
         if self.network.as_ref().is_some_and(|only| *only != network) {
@@ -113,13 +113,16 @@ impl Terms {
         let known = network.known().ok_or_else(unknown)?;
         let asset = known_asset(offer, known)?;
         let method = method(offer, version)?;
+        if facilitator.is_some() && method != AssetTransferMethod::Permit2 {
+            return Err(Unpayable::Scheme(offer.scheme.clone()));
+        }
         let pay_to = offer.pay_to.parse().map_err(|_| Unpayable::PayTo(offer.pay_to.clone()))?;
         let amount = offer.amount.parse().map_err(|_| Unpayable::Amount(offer.amount.clone()))?;
         if !self.price_max.covers(amount, known) {
             let price = Price::of(amount, known);
             return Err(Unpayable::TooDear { price, price_max: self.price_max.clone() });
         }
-        Ok(Payable { offer, known, asset, method, approval: None, pay_to, amount })
+        Ok(Payable { offer, known, asset, method, facilitator, approval: None, pay_to, amount })
     }
 }
 
@@ -200,6 +203,19 @@ fn known_asset(offer: &Offer, known: &KnownNetwork) -> Result<Address, Unpayable
     let offered = format!("{name} {version}");
     let known = format!("{} {}", known.eip712_name, known.eip712_version);
     Err(Unpayable::Domain { offered, known })
+}
+
+/// Who may have less moved than is signed, under `upto`; nothing under `exact`.
+fn facilitator(offer: &Offer) -> Result<Option<Address>, Unpayable> {
+    let unknown = || Unpayable::Scheme(offer.scheme.clone());
+    match &*offer.scheme {
+        SCHEME_EXACT => Ok(None),
+        SCHEME_UPTO => {
+            let named = offer.extra.facilitator.as_deref().and_then(|text| text.parse().ok());
+            named.map(Some).ok_or_else(unknown)
+        }
+        _ => Err(unknown()),
+    }
 }
 
 /// How the money is moved. Version 1 has no words for Permit2.

@@ -194,6 +194,9 @@ pub(super) struct Extra {
     pub(super) version: Option<String>,
     #[serde(default, rename = "assetTransferMethod")]
     pub(super) method: Option<String>,
+    /// Under `upto`: who settles.
+    #[serde(default, rename = "facilitatorAddress")]
+    pub(super) facilitator: Option<String>,
 }
 
 #[cfg(test)]

@@ -21,6 +21,11 @@ fn listed() -> BTreeMap<String, BTreeSet<String>> {
     for Key { section, name, .. } in KEYS {
         let section = section.replace("NAME", "n");
         let section = section.replace("[[routes.", "[[routes]]\n[[routes.");
+        if section == "[routes.price]" {
+            let by_usage = "[[routes]]\nprice = { from = \"a\", zz = \"1\" }";
+            by_text.entry(by_usage.to_owned()).or_default().insert((*name).into());
+            continue;
+        }
         match name.split_once('.') {
             Some((table, "NAME")) => {
                 by_text.entry(format!("{section}\nzz = 1")).or_default().insert(table.into());

@@ -44,7 +44,7 @@ impl Case {
 
     async fn settles(&self, claim: Claim, at: i64) {
         let steps = [
-            Step::Settling { facilitator: "dev".into(), transaction: None },
+            Step::Settling { facilitator: "dev".into(), transaction: None, amount: None },
             Step::Settled { transaction: "0x1".into() },
         ];
         for step in steps {

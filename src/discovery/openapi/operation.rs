@@ -94,6 +94,9 @@ fn payment(route: &Route) -> Value {
     let price = match Price::of(route) {
         Price::Free => json!({ "mode": "fixed", "currency": "USD", "amount": "0" }),
         Price::Fixed(amount) => json!({ "mode": "fixed", "currency": "USD", "amount": amount }),
+        Price::UpTo(_, max) => {
+            json!({ "mode": "dynamic", "currency": "USD", "min": "0", "max": max })
+        }
         Price::Between(min, max) => {
             json!({ "mode": "dynamic", "currency": "USD", "min": min, "max": max })
         }

@@ -184,7 +184,7 @@ fn settled(status: StatusCode, said: &SettleAnswer<'_>, order: &Order) -> Result
         return Err(Disbelief::OtherNetwork);
     }
     let amount = said.amount.map(|amount| amount.get().trim_matches('"').parse::<AtomicAmount>());
-    if amount.is_some_and(|amount| amount != Ok(order.offer.requirements.amount)) {
+    if amount.is_some_and(|amount| amount != Ok(order.amount())) {
         return Err(Disbelief::OtherAmount);
     }
     agrees_payer(said.payer.as_deref(), order)

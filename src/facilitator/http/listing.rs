@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use arc_swap::ArcSwapOption;
 
 use crate::fault::{Fault, Retry, Side};
-use crate::x402::requirements::SCHEME_EXACT;
-use crate::x402::{Offer, Pubkey, SupportedKind, SupportedResponse, Version};
+use crate::x402::requirements::{SCHEME_EXACT, SCHEME_UPTO};
+use crate::x402::{Account, Offer, Pubkey, SupportedKind, SupportedResponse, Version};
 
 /// A network that a facilitator is wanted for, in both versions' words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,8 +73,13 @@ impl Listing {
         }
         let listed = |wanted: &Wanted| {
             let in_v1 = wanted.v1_network.as_deref();
-            let fee =
-                !wanted.network.starts_with("solana:") || self.fee_payer(&wanted.network).is_some();
+            let fee = match &*wanted.scheme {
+                SCHEME_UPTO => self.facilitator(&wanted.network).is_some(),
+                _ if wanted.network.starts_with("solana:") => {
+                    self.fee_payer(&wanted.network).is_some()
+                }
+                _ => true,
+            };
             let listed = self.lists(2, &wanted.scheme, &wanted.network)
                 || in_v1.is_some_and(|network| self.lists(1, &wanted.scheme, network));
             listed && fee
@@ -100,6 +105,16 @@ impl Listing {
             here.find_map(SupportedKind::fee_payer)
         };
         of(2, network).or_else(|| of(1, v1_network?))
+    }
+
+    /// Who settles payments under `upto` on an EVM network, as its list says.
+    pub(super) fn facilitator(&self, network: &str) -> Option<Account> {
+        let list = self.listed.load();
+        let kinds = list.iter().flat_map(|list| &list.kinds);
+        let mut here = kinds.filter(|kind| {
+            kind.x402_version == 2 && kind.scheme == SCHEME_UPTO && kind.network == network
+        });
+        here.find_map(SupportedKind::facilitator)
     }
 
     /// What it lists, as it says it.

@@ -314,7 +314,7 @@ async fn a_transaction_of_solana_moves_its_money_once_and_outlives_the_process()
 fn a_transaction_that_somebody_else_would_pay_for_is_refused() {
     let mut order = on_solana(1);
     let offer = Arc::make_mut(&mut order.offer);
-    *offer = offer.paid_by(Pubkey::new_from_array([8; 32]));
+    *offer = offer.paid_by(Pubkey::new_from_array([8; 32]).into());
     refused(&order, NOW, &Settings::default(), ErrorReason::SvmFeePayer);
     let Signed::Svm(signed) = on_solana(1).payment else { panic!("of Solana") };
     let mut bytes = signed.wire().to_vec();

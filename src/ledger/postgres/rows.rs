@@ -68,7 +68,7 @@ WITH claimed AS (
         token = excluded.token, sender = excluded.sender,
         past = right(coalesce(payments.past || ' ', '') || payments.state || '@'
             || payments.changed_at || '/' || payments.exchange, 2000),
-        transaction = NULL, reason = NULL,
+        transaction = NULL, reason = NULL, moves = NULL,
         claimed_at = excluded.claimed_at, changed_at = excluded.changed_at
     WHERE payments.state IN ('released', 'refused')
     RETURNING 1
@@ -77,17 +77,18 @@ WITH claimed AS (
         past = right(coalesce(past || ' ', '') || payments.state || '@' || changed_at, 2000),
         transaction = coalesce(step.transaction_, transaction),
         reason = step.reason_, facilitator = coalesce(step.facilitator_, facilitator),
-        changed_at = step.moment
+        changed_at = step.moment, moves = coalesce(step.moves_, moves)
     FROM unnest($13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[],
         $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[],
-        $25::bigint[])
+        $25::bigint[], $28::text[])
         AS step (payer, nonce, asset, network, exchange, from_1,
-            from_2, from_3, state, transaction_, reason_, facilitator_, moment)
+            from_2, from_3, state, transaction_, reason_, facilitator_, moment, moves_)
     WHERE payments.payer = step.payer AND payments.nonce = step.nonce
         AND payments.asset = step.asset AND payments.network = step.network
         AND payments.exchange = step.exchange
         AND payments.state IN (step.from_1, step.from_2, step.from_3)
         AND (payments.state <> step.state OR payments.facilitator <> step.facilitator_)
+        AND (payments.state = 'held' OR step.moves_ IS NULL OR payments.moves = step.moves_)
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM claimed), (SELECT count(*) FROM stepped)";
@@ -194,6 +195,8 @@ fn values(
     let token = |op: &Claiming| token(&op.claim).map(|token| format!("{token:#x}"));
     values.add(claims.iter().map(|(_, op)| token(op)).collect::<Vec<_>>())?;
     values.add(claims.iter().map(|(_, op)| op.claim.sender.bytes()).collect::<Vec<_>>())?;
+    let moves = |op: &Advancing| op.step.amount().map(|amount| amount.to_string());
+    values.add(steps.iter().map(moves).collect::<Vec<_>>())?;
     Ok(values)
 }
 

@@ -37,8 +37,11 @@ fn permitted() -> Terms {
     let (payments, approvals) = (Eip712Domain::permit2(84_532), Some(asset_domain(&offer)));
     offer.domains = Domains::Evm(EvmDomains { payments, approvals });
     offer.v1 = None;
-    offer.requirements.extra =
-        Extra::Evm(EvmExtra { method: AssetTransferMethod::Permit2, domain: None });
+    offer.requirements.extra = Extra::Evm(EvmExtra {
+        method: AssetTransferMethod::Permit2,
+        domain: None,
+        facilitator: None,
+    });
     by.offer = Arc::new(offer);
     terms
 }
@@ -63,7 +66,8 @@ fn permit(
 ) -> SignedAuthorization {
     let mut signed = sign(offer, 1, |authorization| {
         let token = offer.requirements.asset.evm().unwrap();
-        authorization.form = Form::Permit2(Permit { token, spender: EXACT_PROXY });
+        authorization.form =
+            Form::Permit2(Permit { token, spender: EXACT_PROXY, facilitator: None });
         change(authorization);
     });
     signed.approval = approve.map(|change| {
@@ -118,7 +122,7 @@ fn a_permit_as_it_should_be_is_proven() {
 
 #[test]
 fn a_permit_for_another_spender_or_asset_is_refused() {
-    let form = |token, spender| Form::Permit2(Permit { token, spender });
+    let form = |token, spender| Form::Permit2(Permit { token, spender, facilitator: None });
     let asset = permitted().offers[0].offer.requirements.asset.evm().unwrap();
     check(|it| it.form = form(asset, PERMIT2), Err(ErrorReason::Spender));
     check(|it| it.form = form(Address::ZERO, EXACT_PROXY), Err(ErrorReason::Token));
@@ -253,7 +257,7 @@ fn what_a_permit_has_bought_belongs_to_all_that_was_signed_for_it() {
         change(&mut signed);
         assert!(!digest(&signed).is(&digest(&good)));
     };
-    let form = |token, spender| Form::Permit2(Permit { token, spender });
+    let form = |token, spender| Form::Permit2(Permit { token, spender, facilitator: None });
     let other = permit(offer, |it| it.form = form(Address::ZERO, EXACT_PROXY), None);
     let unlike = SignedAuthorization { signature: good.signature.clone(), ..other };
     assert!(!digest(&unlike).is(&digest(&good)));

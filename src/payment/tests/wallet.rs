@@ -46,6 +46,7 @@ pub(super) fn terms() -> Terms {
         catalogued: None,
         facilitators: names(),
         risk: None,
+        usage: None,
     };
     let url = "https://api.example.com/paid".into();
     Terms {

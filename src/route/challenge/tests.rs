@@ -29,6 +29,7 @@ fn offered(network: &str) -> OfferedBy {
         extra: Extra::Evm(EvmExtra {
             method: AssetTransferMethod::Eip3009,
             domain: Some(named.clone()),
+            facilitator: None,
         }),
     };
     let v1 = PaymentRequirementsV1 {
@@ -51,6 +52,7 @@ fn offered(network: &str) -> OfferedBy {
         catalogued: None,
         facilitators: [Arc::from("dev")].into(),
         risk: None,
+        usage: None,
     }
 }
 
@@ -220,8 +222,11 @@ fn sponsored(offer: &Offer) -> Domains {
 fn by_permit2(mut by: OfferedBy) -> OfferedBy {
     let offer = Arc::make_mut(&mut by.offer);
     offer.domains = sponsored(offer);
-    offer.requirements.extra =
-        Extra::Evm(EvmExtra { method: AssetTransferMethod::Permit2, domain: None });
+    offer.requirements.extra = Extra::Evm(EvmExtra {
+        method: AssetTransferMethod::Permit2,
+        domain: None,
+        facilitator: None,
+    });
     offer.v1 = None;
     by
 }
@@ -272,7 +277,7 @@ fn on_solana() -> OfferedBy {
 }
 
 fn paying(number: u8) -> impl Fn(&OfferedBy) -> Option<FeePayer> {
-    let key = Pubkey::new_from_array([number; 32]);
+    let key = Pubkey::new_from_array([number; 32]).into();
     move |_| Some(FeePayer { key, facilitators: [Arc::from("dev")].into() })
 }
 

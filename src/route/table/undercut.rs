@@ -65,10 +65,12 @@ fn same_rules(one: &Tariff, two: &Tariff) -> bool {
 
 fn costs_less(by: &Terms, other: &Terms) -> bool {
     by.wanted.iter().any(|by| {
-        let by = &by.offer.requirements;
+        let (usage, by) = (&by.usage, &by.offer.requirements);
         other.wanted.iter().any(|offered| {
             let offer = &offered.offer.requirements;
-            (&offer.network, offer.asset) == (&by.network, by.asset) && by.amount < offer.amount
+            // What is priced by usage may come to anything.
+            let less = by.amount < offer.amount || (usage.is_some() && *usage != offered.usage);
+            (&offer.network, offer.asset) == (&by.network, by.asset) && less
         })
     })
 }

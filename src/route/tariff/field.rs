@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Vis
 use super::folded;
 
 /// Where a field stands: the names on the way to it. Never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Field(Vec<Box<str>>);
 
 /// Why a field cannot be read.
@@ -29,6 +29,11 @@ pub enum FieldError {
 pub struct FieldNameError;
 
 impl Field {
+    /// The names on the way.
+    pub fn names(&self) -> &[Box<str>] {
+        &self.0
+    }
+
     /// What stands there, as text; nothing when it is not there or `null`.
     ///
     /// # Errors

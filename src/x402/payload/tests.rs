@@ -154,7 +154,11 @@ fn a_permit_is_sent_on_as_it_came() {
         asset: "0x036CbD53842c5426634e7929541eC2318f3dCF7e".parse().unwrap(),
         pay_to: "0x90F79bf6EB2c4f870365E785982E1f101E93b906".parse().unwrap(),
         max_timeout_seconds: 300,
-        extra: Extra::Evm(EvmExtra { method: AssetTransferMethod::Permit2, domain: None }),
+        extra: Extra::Evm(EvmExtra {
+            method: AssetTransferMethod::Permit2,
+            domain: None,
+            facilitator: None,
+        }),
     };
     let sent = serde_json::to_vec(&OutgoingPayload::v2(&accepted, &read.payment)).unwrap();
     assert_eq!(PaymentPayload::from_json(&sent).unwrap(), read);

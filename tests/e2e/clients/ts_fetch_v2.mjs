@@ -5,12 +5,15 @@
 import { decodePaymentResponseHeader, wrapFetchWithPayment, x402Client } from "@x402/fetch";
 import { appendPaymentIdentifierToExtensions } from "@x402/extensions/payment-identifier";
 import { ExactEvmScheme } from "@x402/evm/exact/client";
+import { UptoEvmScheme } from "@x402/evm/upto/client";
 import { account, drive } from "./driver.mjs";
 
 const options = process.env.X402_RPC ? { rpcUrl: process.env.X402_RPC } : undefined;
 const wallet = process.env.X402_WALLET;
 const signer = wallet ? { ...account, address: wallet } : account;
-const client = new x402Client().register("eip155:*", new ExactEvmScheme(signer, options));
+const client = new x402Client()
+  .register("eip155:*", new ExactEvmScheme(signer, options))
+  .register("eip155:*", new UptoEvmScheme(signer, options));
 const asset = process.env.X402_ASSET;
 if (asset) client.setSpendControls({ allowedAssets: [{ network: "eip155:84532", asset }] });
 const name = process.env.X402_PAYMENT_ID;

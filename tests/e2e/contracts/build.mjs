@@ -23,7 +23,7 @@ function compile(url, evmVersion) {
 
 const build = new URL("../build/", import.meta.url);
 mkdirSync(build, { recursive: true });
-for (const source of ["UsdcLike.sol", "Wallets.sol", "Tokens.sol", "ExactProxy.sol"]) {
+for (const source of ["UsdcLike.sol", "Wallets.sol", "Tokens.sol", "ExactProxy.sol", "UptoProxy.sol"]) {
   for (const [name, { abi, evm }] of Object.entries(compile(new URL(source, import.meta.url), "cancun"))) {
     const code = "0x" + evm.deployedBytecode.object;
     writeFileSync(new URL(`${name}.json`, build), JSON.stringify({ abi, code }));

@@ -36,7 +36,7 @@ pub(super) fn signatures() -> &'static [(Arc<Offer>, SignedAuthorization)] {
             let signed = wallet::sign(offer, nonce, |a| {
                 a.valid_before = U256::from(end);
                 if offer.method() == Some(AssetTransferMethod::Permit2) {
-                    a.form = Form::Permit2(Permit { token, spender });
+                    a.form = Form::Permit2(Permit { token, spender, facilitator: None });
                 }
             });
             (Arc::clone(offer), signed)
@@ -55,8 +55,11 @@ fn terms() -> Terms {
         offer.domains = Domains::Evm(EvmDomains { payments, approvals: None });
         offer.v1 = None;
         offer.requirements.asset = Address::repeat_byte(0x31 + at).into();
-        offer.requirements.extra =
-            Extra::Evm(EvmExtra { method: AssetTransferMethod::Permit2, domain: None });
+        offer.requirements.extra = Extra::Evm(EvmExtra {
+            method: AssetTransferMethod::Permit2,
+            domain: None,
+            facilitator: None,
+        });
         OfferedBy { offer: Arc::new(offer), ..by.clone() }
     };
     let permitted: Vec<_> = (0..).zip(&terms.offers).map(permitted).collect();
