@@ -33,6 +33,8 @@ pub enum Refusal {
     },
     /// The body's type is not one the route takes.
     BodyTypeUnsupported,
+    /// An answer would have to be given before it is settled, and others to this payer are not yet.
+    OthersUnsettled,
     /// A bucket is empty.
     RateLimited {
         /// Which one.
@@ -197,6 +199,7 @@ impl Refusal {
             Self::BodyTooLarge { .. } => row(413, "body_too_large", No, Money::No),
             Self::BodyTypeUnsupported => row(415, "unsupported_media_type", No, Money::No),
             Self::RateLimited { .. } => row(429, "rate_limit_exceeded", Yes, Money::No),
+            Self::OthersUnsettled => row(429, "others_unsettled", Yes, Money::No),
             Self::PaymentMissing => row(402, "payment_required", Yes, Money::No),
             Self::PaymentMalformed(_) => row(400, "payment_malformed", No, Money::No),
             Self::PaymentsDisagree => row(400, "payments_disagree", No, Money::No),
@@ -228,6 +231,7 @@ impl Refusal {
     pub fn is_of_payment(&self) -> bool {
         match self {
             Self::RateLimited { .. }
+            | Self::OthersUnsettled
             | Self::PaymentMissing
             | Self::PaymentMalformed(_)
             | Self::PaymentsDisagree
@@ -296,6 +300,7 @@ pub fn every() -> Vec<Refusal> {
             told: RateLimitHeaders::default(),
             retry_after: Duration::from_secs(2),
         },
+        Refusal::OthersUnsettled,
         Refusal::HeadersTooLarge,
         Refusal::Internal,
         Refusal::UpstreamUnavailable,

@@ -319,7 +319,8 @@ pub const KEYS: &[Key] = keys! {
         "settle": r#"`"after-upstream"` or `"before-upstream"`"#, Is(r#"`"after-upstream"`"#),
             "when money moves: once the upstream has answered well, or before it is asked";
         "risk": "amount", Nothing,
-            "what one payer may owe on a network when answers go out before their money has moved";
+            "what one payer may owe on a network when answers go out before their money has \
+             moved; by usage `max` where nothing is said";
         "keep_answer": r#"size or `"off"`"#, Is("`answers.max`"),
             "longest answer of this route that is kept for its payer's return";
         "payment_identifier": r#"`"optional"`, `"required"` or `"off"`"#,

@@ -125,7 +125,8 @@ impl Pricing<'_> {
             decimals: network.decimals,
             catalogued: None,
             facilitators: Arc::clone(&network.facilitators),
-            risk: risk.transpose()?,
+            // One answer of its own price that is not settled yet, where nobody says more.
+            risk: risk.transpose()?.or(usage.as_ref().map(|_| amount)),
             usage,
         })
     }
@@ -136,7 +137,7 @@ impl Pricing<'_> {
         price: &'b UsagePrice,
         network: &NetworkSettings,
         max: AtomicAmount,
-    ) -> Result<(Offer, Usage), (Option<&'b Range<usize>>, Mistake)> {
+    ) -> Result<(Offer, Usage), Misplaced<'b>> {
         if self.http == Http::Two {
             return Err((None, Mistake::UsageOverHttp2));
         }
@@ -165,6 +166,9 @@ impl Pricing<'_> {
         })
     }
 }
+
+/// A mistake and where it stands, if not where the price does.
+type Misplaced<'a> = (Option<&'a Range<usize>>, Mistake);
 
 /// What people call the asset of a network: all that are built in are USDC.
 fn currency(network: &NetworkSettings) -> Box<str> {

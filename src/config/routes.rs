@@ -211,7 +211,7 @@ fn settled_last(charge: Charge, of_priced: OfPriced, reader: &mut Reader<'_>) ->
     let by_usage = |terms: &Terms| terms.wanted.iter().any(|by| by.usage.is_some());
     let by_usage = charge.all().any(by_usage);
     for (key, span) in of_priced {
-        if let (true, Some(span)) = (by_usage && matches!(key, "settle" | "risk"), span) {
+        if let (true, Some(span)) = (by_usage && key == "settle", span) {
             reader.wrong(span, Mistake::Meaningless { key, beside: "beside a price by usage" });
         }
     }

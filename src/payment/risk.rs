@@ -79,13 +79,7 @@ impl Payments {
         risk: Risk,
     ) -> impl Future<Output = Result<Settled, Unsettled>> + Send + 'static {
         let settlement = Settlement::of(self, verified).patient(self.clock().now().plus(PATIENCE));
-        async move {
-            let settled = settlement.run().await;
-            if settled.is_ok() {
-                risk.repaid();
-            }
-            settled
-        }
+        risk.until(settlement)
     }
 }
 
@@ -149,8 +143,18 @@ impl Owed {
 }
 
 impl Risk {
-    fn repaid(mut self) {
+    /// Nothing is owed any more.
+    pub(super) fn repaid(mut self) {
         self.repaid = true;
+    }
+
+    /// Is there until the money has moved.
+    pub(super) async fn until(self, settlement: Settlement) -> Result<Settled, Unsettled> {
+        let settled = settlement.run().await;
+        if settled.is_ok() {
+            self.repaid();
+        }
+        settled
     }
 }
 

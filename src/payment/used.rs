@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use super::risk::PATIENCE;
+use super::risk::{PATIENCE, Risk};
 use super::settle::{Settled, Settlement, Unsettled};
 use super::{Payments, Receipt, Verified, receipt};
 use crate::clock::UnixMillis;
@@ -41,23 +41,29 @@ impl Payments {
         Ok(Taken::Some(Box::new(settled)))
     }
 
-    /// The same behind an answer that was given. Where nobody takes the order, it is tried again
-    /// while the payment is good, for [`PATIENCE`] at most.
+    /// The same behind an answer that was given, at this risk. Where nobody takes the order, it is
+    /// tried again while the payment is good, for [`PATIENCE`] at most. Nothing where nothing was
+    /// used: the payment is let go.
     ///
     /// It counts as under way from this call on, whenever the future is first polled.
     ///
     /// # Errors
-    /// See [`Unsettled`].
+    /// See [`Unsettled`]. The risk then counts as lost for [`LOST_FOR`](super::risk::LOST_FOR).
     ///
     /// # Cancel safety
-    /// Dropping this future leaves the outcome to recovery.
+    /// Dropping this future leaves the outcome to recovery, and the risk lost.
     pub fn settle_used_behind(
         &self,
-        verified: Verified,
+        (verified, risk): (Verified, Risk),
         used: AtomicAmount,
-    ) -> impl Future<Output = Result<Settled, Unsettled>> + Send + 'static {
+    ) -> Option<impl Future<Output = Result<Settled, Unsettled>> + Send + 'static> {
+        if used == AtomicAmount::ZERO {
+            risk.repaid();
+            return None;
+        }
         let until = self.clock().now().plus(PATIENCE);
-        Settlement::of(self, verified).moving(used).patient(until).run()
+        let settlement = Settlement::of(self, verified).moving(used).patient(until);
+        Some(risk.until(settlement))
     }
 }
 

@@ -17,7 +17,7 @@ use super::exchange::Exchange;
 use super::settle::{answered_well, keeps, put_receipts, timed};
 use super::{CLIENT_LEFT, Gateway, answer, inspect};
 use crate::clock;
-use crate::payment::{Taken, Verified};
+use crate::payment::{Risk, Taken, Verified};
 use crate::refusal::Refusal;
 use crate::route::Usage;
 use crate::route::usage::{Form, Meter, Overridden, Unread};
@@ -77,15 +77,19 @@ impl Gateway {
         }
         let meter = Meter::new(usage, form);
         let passing = Passing { wire, meter, overridden, verified, until };
-        match form {
-            Form::Whole => self.hold_back(session, exchange, passing).await,
-            Form::Lines | Form::Events => {
-                self.pass_metered(session, exchange, (passing, Bytes::new())).await
-            }
+        let risk = match form {
+            Form::Whole => None,
+            Form::Lines | Form::Events => self.payments.risk(&passing.verified),
+        };
+        match risk {
+            Some(risk) => self.pass_metered(session, exchange, (passing, Bytes::new()), risk).await,
+            // Who owes too much already gets a stream, too, when it is settled.
+            None => self.hold_back(session, exchange, passing).await,
         }
     }
 
-    /// Reads an answer to its end, settles, and gives it with its receipt. A long one is passed on.
+    /// Reads an answer to its end, settles, and gives it with its receipt. A long one is passed on
+    /// at a risk, if its payer may owe it.
     async fn hold_back(
         &self,
         session: &mut Session,
@@ -99,8 +103,13 @@ impl Gateway {
                     passing.meter.feed(&piece);
                     body.extend_from_slice(&piece);
                     if body.len() > HELD_BYTES_MAX {
+                        let Some(risk) = self.payments.risk(&passing.verified) else {
+                            drop(passing);
+                            let refusal = Refusal::OthersUnsettled;
+                            return self.refuse_and_close(session, exchange, refusal).await;
+                        };
                         let begun = (passing, body.into());
-                        return self.pass_metered(session, exchange, begun).await;
+                        return self.pass_metered(session, exchange, begun, risk).await;
                     }
                 }
                 Ok(None) => break,
@@ -150,6 +159,7 @@ impl Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
         (mut passing, begun): (Passing, Bytes),
+        risk: Risk,
     ) -> pingora::Result<()> {
         let mut head = head_for(session, &passing.wire.head, None)?;
         let copy = |max| self.payments.copy(&passing.verified, max);
@@ -186,7 +196,7 @@ impl Gateway {
         if gone.is_some() {
             exchange.fault.get_or_insert_with(|| CLIENT_LEFT.into());
         }
-        self.take_behind(exchange, passing, &ended);
+        self.take_behind(exchange, (passing, risk), &ended);
         match ended {
             Ended::Whole => {
                 if let Some(keeping) = &mut exchange.keeping {
@@ -209,7 +219,12 @@ impl Gateway {
     }
 
     /// Settles behind an answer that was passed on what it has come to, if it has to anything.
-    fn take_behind(&self, exchange: &mut Exchange, passing: Passing, ended: &Ended) {
+    fn take_behind(
+        &self,
+        exchange: &mut Exchange,
+        (passing, risk): (Passing, Risk),
+        ended: &Ended,
+    ) {
         let Passing { mut meter, overridden, verified, .. } = passing;
         let (used, unread) = match ended {
             Ended::Whole | Ended::Left => meter.cost(overridden, verified.amount()),
@@ -217,13 +232,9 @@ impl Gateway {
         };
         self.unread(exchange, unread);
         exchange.used(used);
-        if used.units() == 0 {
-            // Dropped: released.
-            drop(verified);
-            exchange.let_go();
-        } else {
-            let settling = self.payments.settle_used_behind(verified, used);
-            self.tell_behind(exchange, settling);
+        match self.payments.settle_used_behind((verified, risk), used) {
+            Some(settling) => self.tell_behind(exchange, settling),
+            None => exchange.let_go(),
         }
     }
 

@@ -51,6 +51,7 @@ impl Refusal {
                 | Self::BodyTooLarge { .. }
                 | Self::BodyTypeUnsupported
                 | Self::RateLimited { .. }
+                | Self::OthersUnsettled
                 | Self::PaymentInUse
                 | Self::PaymentUsed { .. }
                 | Self::PaymentIdUsed

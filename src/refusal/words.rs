@@ -52,6 +52,9 @@ impl Refusal {
                 "payments cannot be verified right now".to_owned()
             }
             Self::LedgerUnavailable => "payments cannot be recorded right now".to_owned(),
+            Self::OthersUnsettled => {
+                "other answers to this payer are not settled yet; nothing was taken".to_owned()
+            }
             Self::UpstreamAway => "the service behind this gateway is starting".to_owned(),
             Self::UpstreamUnavailable => {
                 "the service behind this gateway cannot be reached".to_owned()
@@ -67,6 +70,7 @@ impl Refusal {
             Self::RateLimited { retry_after, .. }
             | Self::FacilitatorUnavailable { retry_after } => Some(*retry_after),
             Self::PaymentInUse
+            | Self::OthersUnsettled
             | Self::AnswerUnderWay { .. }
             | Self::PaidNotServed { .. }
             | Self::UpstreamAway => Some(Duration::from_secs(1)),

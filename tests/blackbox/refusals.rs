@@ -16,7 +16,7 @@ use crate::support::wallet::Wallet;
 type Row = (&'static str, u16, bool, Option<bool>, bool);
 
 /// The promises that clients rely on, written down a second time on purpose.
-const ROWS: [Row; 28] = [
+const ROWS: [Row; 29] = [
     ("bad_request", 400, false, Some(false), false),
     ("path_not_canonical", 400, false, Some(false), false),
     ("payment_malformed", 400, false, Some(false), false),
@@ -35,6 +35,7 @@ const ROWS: [Row; 28] = [
     ("body_too_large", 413, false, Some(false), false),
     ("unsupported_media_type", 415, false, Some(false), false),
     ("rate_limit_exceeded", 429, true, Some(false), true),
+    ("others_unsettled", 429, true, Some(false), true),
     ("headers_too_large", 431, false, Some(false), false),
     ("internal", 500, true, Some(false), false),
     ("upstream_unavailable", 502, true, Some(false), false),

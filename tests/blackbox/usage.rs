@@ -305,6 +305,50 @@ async fn a_long_answer_is_passed_on_before_it_is_settled() {
     settled(&gateway, &payment, 4_000).await;
 }
 
+/// One balance is there for each of many permits that are verified at once.
+#[tokio::test]
+async fn who_owes_for_a_stream_gets_the_next_one_settled() {
+    let mut upstream = Server::start().await;
+    let gateway = plan(upstream.address).start().await;
+    let offer = offer(&gateway, "/chat").await;
+    let permit = || Wallet::new(1).permits_up_to(&offer);
+    let (first, second, third) = (permit(), permit(), permit());
+    let asked = gateway.ask("POST", "/chat").pays(&first).open();
+    let begins = async { upstream.call().await.stream(events()).await };
+    let (mut open, mut streaming) = tokio::join!(asked, begins);
+    streaming.send("data: 1\n\n").await;
+    assert_eq!(open.chunk().await.unwrap().unwrap(), "data: 1\n\n");
+
+    let asked = gateway.ask("POST", "/chat").pays(&second).send();
+    let answers = async { upstream.call().await.answer(events().body(LAST)).await };
+    let (held, ()) = tokio::join!(asked, answers);
+    assert_eq!((held.status, held.text().as_str()), (200, LAST));
+    says(&held, 4_000);
+    settled(&gateway, &second, 4_000).await;
+
+    let asked = gateway.ask("POST", "/chat").pays(&third).send();
+    let long = format!("data: {}\n\n{LAST}", "x".repeat(1_500_000));
+    let answers = async { upstream.call().await.answer(events().body(long)).await };
+    let (refused, ()) = tokio::join!(asked, answers);
+    crate::blackbox::refusals::refused(&refused, "others_unsettled");
+    gateway.comes_to(&third, "released").await;
+
+    streaming.send(LAST).await;
+    streaming.end().await;
+    settled(&gateway, &first, 4_000).await;
+    // What is paid is owed no more.
+    let answer = async {
+        let asked = gateway.ask("POST", "/chat").pays(&third).open();
+        let begins = async { upstream.call().await.stream(events()).await };
+        let (mut open, mut streaming) = tokio::join!(asked, begins);
+        streaming.send(LAST).await;
+        assert_eq!(open.chunk().await.unwrap().unwrap(), LAST);
+        streaming.end().await;
+    };
+    answer.await;
+    settled(&gateway, &third, 4_000).await;
+}
+
 #[tokio::test]
 async fn a_permit_for_another_settler_or_proxy_is_refused() {
     let upstream = upstream(used(1.into()), None).await;

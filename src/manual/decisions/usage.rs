@@ -13,6 +13,15 @@
 //! nothing is ever sent twice; no upgrade; no trailers, so no gRPC; and `Accept-Encoding:
 //! identity`, because what is packed cannot be read on its way.
 //!
+//! # A payer owes one answer at a time
+//!
+//! A stream goes out before its money has moved, and a balance that is there for one payment is
+//! there for a thousand permits that are verified at once. So what is passed on is a `risk` as that
+//! of other routes is, `max` of one answer where the route does not say more: the stream of a payer
+//! who owes as much is held back until it is settled, and one above 1 MiB is 429
+//! `others_unsettled`, charged nothing. Who takes its money away while a stream runs has had that
+//! one for nothing, and for a day gets everything else only settled.
+//!
 //! # The usage is read in constant memory
 //!
 //! A scanner of JSON looks at each byte once and keeps the length of one key and one number, so
@@ -68,6 +77,5 @@
 //!
 //! # What was left
 //!
-//! `settle` and `risk` mean nothing beside such a price and are refused: it is settled at the
-//! end and every stream goes out at a risk, bounded by one payment each, as the nonce is held
-//! and the money was there. The page for browsers says the price and does not sign for it.
+//! `settle` means nothing beside such a price and is refused: it is settled at the end. The page
+//! for browsers says the price and does not sign for it.
