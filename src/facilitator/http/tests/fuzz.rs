@@ -49,7 +49,7 @@ impl Dice {
 fn no_changed_answer_is_believed_that_does_not_say_so() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let seed = number("SEED").unwrap_or_else(|| getrandom::u64().unwrap());
-    println!("SEED={seed}");
+    eprintln!("SEED={seed}");
     let rounds = 20_000 * number("FUZZ").unwrap_or(1);
     let mut dice = Dice(seed);
     let (order, payer) = (order(1), order(1).payer());
