@@ -124,7 +124,8 @@ impl Written for Per {
         };
         let named = unit.trim();
         let spaced = unit.is_empty() || digits.is_empty() || unit.starts_with(' ');
-        let plain = named.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        let plain = named.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+            && named.chars().next().is_none_or(char::is_alphabetic);
         match count.checked_mul(each).filter(|count| *count > 0) {
             Some(count) if spaced && plain && named.len() <= UNIT_LEN_MAX && !text.is_empty() => {
                 Ok(Self { count, unit: named.into() })

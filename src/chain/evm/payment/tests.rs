@@ -106,7 +106,7 @@ fn only_permits_of_the_same_money_are_twins() {
     let (one, two) = (permit(1).0, permit(2).0);
     assert!(one.is_twin_of(&two) && !payment(1).is_twin_of(&payment(2)));
     let mut dearer = two.clone();
-    dearer.authorization.value += U256::ONE;
+    dearer.moves += U256::ONE;
     assert!(!one.is_twin_of(&dearer) && !one.is_twin_of(&payment(1)));
 }
 
