@@ -123,7 +123,7 @@ fn is_twin(name: &str) -> bool {
         name.len() == one.len()
             && name.bytes().zip(one.bytes()).all(|(byte, want)| same(byte, want))
     };
-    name.contains('_') && JUDGED.iter().any(twin_of)
+    name.contains('_') && JUDGED.iter().any(|one| twin_of(one))
 }
 
 fn is_ours(name: &str) -> bool {

@@ -45,13 +45,13 @@ impl Refusal {
                 | Self::PaymentsDisagree
                 | Self::PaymentIdMalformed
                 | Self::PaymentIdMissing => told(400, "bad_request"),
+                Self::OthersUnsettled => told(429, "rate_limit_exceeded"),
                 Self::NoSuchRoute
                 | Self::MethodNotAllowed { .. }
                 | Self::HeadersTooLarge
                 | Self::BodyTooLarge { .. }
                 | Self::BodyTypeUnsupported
                 | Self::RateLimited { .. }
-                | Self::OthersUnsettled
                 | Self::PaymentInUse
                 | Self::PaymentUsed { .. }
                 | Self::PaymentIdUsed

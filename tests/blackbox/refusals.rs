@@ -114,6 +114,7 @@ fn every_refusal_is_provoked_by_a_test_or_excused() {
         include_str!("again.rs"),
         include_str!("names.rs"),
         include_str!("prepaid.rs"),
+        include_str!("usage.rs"),
     ];
     let source = sources.concat();
     for (code, ..) in ROWS {
