@@ -88,8 +88,7 @@ impl<'a> Around<'a> {
         let networks = self.networks(typed.networks, reader);
         let mut body = body(typed.body, reader);
         let timeout = reader.take_if(typed.timeout).map(|timeout| timeout.0);
-        let mime_type = reader.take_if(typed.mime_type).map(|MediaType(name)| name);
-        let mime_type = mime_type.unwrap_or_default();
+        let mime_type = reader.take_if(typed.mime_type).map_or_else(Box::default, |it| it.0);
         let listing = listing(typed.discovery, reader);
         let moment = reader.take_if(typed.settle).map(|Settle(moment)| moment).unwrap_or_default();
         let risk = reader.take_if(typed.risk).zip(risk_span.clone());
@@ -111,8 +110,7 @@ impl<'a> Around<'a> {
             }
             Cost::Prices(prices) => {
                 no_risk_before(moment, risk_span, reader);
-                let openapi = typed.openapi;
-                let contract = openapi.and_then(|openapi| contract(openapi, &pattern, reader));
+                let contract = typed.openapi.and_then(|it| contract(it, &pattern, reader));
                 let known = (&*body.types, &*mime_type);
                 let bazaar = bazaar(listing, &pattern, contract.as_ref(), known);
                 let pricing = Pricing {
