@@ -205,7 +205,14 @@ async fn a_body_that_ends_with_nothing_ends_once() {
 }
 
 /// What is sent again and again, so many times, after the connection has begun.
-fn floods() -> Vec<(&'static str, Box<dyn Fn(u32) -> Vec<u8>>, u32)> {
+fn floods() -> Vec<Flood> {
+    floods_of_requests().into_iter().chain(floods_of_frames()).collect()
+}
+
+/// Its name, what is sent each time, and how often.
+type Flood = (&'static str, Box<dyn Fn(u32) -> Vec<u8>>, u32);
+
+fn floods_of_requests() -> Vec<Flood> {
     let free = || request("GET", "/free/a", NAME, &[]);
     let whole = END_HEADERS | END_STREAM;
     let odd = |at: u32| 2 * at + 1;
@@ -239,6 +246,13 @@ fn floods() -> Vec<(&'static str, Box<dyn Fn(u32) -> Vec<u8>>, u32)> {
             }),
             2_000,
         ),
+    ]
+}
+
+fn floods_of_frames() -> Vec<Flood> {
+    let free = || request("GET", "/free/a", NAME, &[]);
+    let odd = |at: u32| 2 * at + 1;
+    vec![
         (
             "headers without an end",
             Box::new(move |at| match at {
@@ -262,7 +276,7 @@ fn floods() -> Vec<(&'static str, Box<dyn Fn(u32) -> Vec<u8>>, u32)> {
                 let text = "x".repeat(3_900);
                 let literal = [vec![0x40, 1, b'a'], number(text.len(), 7), text.into()].concat();
                 let block = [free(), literal, vec![0x80 | 62; 10_000]].concat();
-                frame(HEADERS, whole, odd(at), &block)
+                frame(HEADERS, END_HEADERS | END_STREAM, odd(at), &block)
             }),
             50,
         ),

@@ -281,7 +281,7 @@ async fn a_signature_proves_one_payer() {
         ("many bytes", vec![1; 5_000]),
     ];
     // What makes a wallet of a factory's words, with nothing in it.
-    let wrapped = [vec![0; 96], vec![0x64, 0x92].repeat(16)].concat();
+    let wrapped = [vec![0; 96], [0x64, 0x92].repeat(16)].concat();
     rows.push(("a wrapped nothing", wrapped));
     for (name, signature) in rows {
         let forged = payment.clone().then(|it| it.signed.signature = signature.into());

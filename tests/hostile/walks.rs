@@ -21,6 +21,9 @@ async fn gateway(upstream: &Upstream) -> Gateway {
     Plan::to(upstream.address).limits(SLOW).server(TRUSTED).start().await
 }
 
+/// The lines of `X-Forwarded-For` at each step.
+type Walk = Box<dyn Fn(usize) -> Vec<String>>;
+
 /// How many of these get a 402 before the limit is reached.
 async fn passes(gateway: &Gateway, forwarded: impl IntoIterator<Item = Vec<String>>) -> usize {
     let mut passed = 0;
@@ -39,7 +42,7 @@ async fn passes(gateway: &Gateway, forwarded: impl IntoIterator<Item = Vec<Strin
 async fn one_client_is_one_however_its_address_is_written() {
     let upstream = Upstream::start().await;
     let gateway = gateway(&upstream).await;
-    let walks: [(&str, Box<dyn Fn(usize) -> Vec<String>>); 9] = [
+    let walks: [(&str, Walk); 9] = [
         ("what stands before it", Box::new(|at| vec![format!("6.6.6.{at}, 192.0.2.1")])),
         ("lines before it", Box::new(|at| vec![format!("6.6.6.{at}"), "192.0.2.2".into()])),
         ("its port", Box::new(|at| vec![format!("192.0.2.3:{}", 1_000 + at)])),
@@ -69,7 +72,7 @@ async fn one_client_is_one_however_its_address_is_written() {
         ("numbers that are none", Box::new(|at| vec![format!("192.0.2.0{at:03}")])),
     ];
     for (name, walk) in walks {
-        let passed = passes(&gateway, (1..12).map(|at| walk(at))).await;
+        let passed = passes(&gateway, (1..12).map(walk)).await;
         let expected = if name == "numbers that are none" { 0 } else { 3 };
         assert_eq!(passed, expected, "{name}");
     }

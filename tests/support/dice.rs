@@ -19,7 +19,7 @@ impl Dice {
             Ok(seed) => seed.parse().unwrap(),
             Err(_) => getrandom::u64().unwrap(),
         };
-        println!("SEED={seed}");
+        eprintln!("SEED={seed}");
         Self { seed, state: seed }
     }
 
