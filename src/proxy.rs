@@ -6,6 +6,7 @@ mod again;
 mod answer;
 mod door;
 pub mod exchange;
+mod ids;
 mod inspect;
 pub mod keeping;
 mod metered;
@@ -19,7 +20,6 @@ mod weigh;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -38,7 +38,6 @@ use crate::access::Access;
 use crate::clock::{self, Clock};
 use crate::discovery::Discovery;
 use crate::fault::Fault;
-use crate::ledger::ExchangeId;
 use crate::limit::Limiter;
 use crate::observe::Metrics;
 use crate::payment::Payments;
@@ -48,6 +47,7 @@ use crate::route::RouteTable;
 use admit::Admitted;
 pub use door::Door;
 use exchange::Exchange;
+pub use ids::Ids;
 use inspect::Reader;
 use keeping::Ended;
 pub use opening::Bounds;
@@ -102,25 +102,6 @@ pub struct Settings {
     pub client_timeout: Duration,
     /// Seconds that an idle client connection stays open.
     pub keepalive_seconds: u64,
-}
-
-/// A source of exchange ids: a random half for the process, a counted half for the exchange.
-#[derive(Debug)]
-pub struct Ids {
-    process: u64,
-    next: AtomicU64,
-}
-
-impl Ids {
-    /// Ids whose first half is `process`.
-    pub fn new(process: u64) -> Self {
-        Self { process, next: AtomicU64::new(1) }
-    }
-
-    fn next(&self) -> ExchangeId {
-        let counted = self.next.fetch_add(1, Ordering::Relaxed);
-        ExchangeId::new((u128::from(self.process) << 64) | u128::from(counted))
-    }
 }
 
 #[async_trait]
