@@ -45,10 +45,8 @@ async fn version_2_is_served_with_its_receipt() {
     assert!(!answer.headers.contains_key("x-payment-response"));
     let timing = answer.header("server-timing");
     let stages: Vec<_> = timing.split(", ").filter_map(|one| one.split_once(";dur=")).collect();
-    assert_eq!(
-        stages.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
-        ["verify", "upstream", "settle"]
-    );
+    let names: Vec<_> = stages.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["verify", "upstream", "settle"]);
     assert!(stages.iter().all(|(_, millis)| millis.parse::<f64>().is_ok()), "{timing}");
     let unpaid = gateway.ask("POST", "/paid").send().await;
     assert!(!unpaid.headers.contains_key("server-timing"));
@@ -124,6 +122,8 @@ async fn the_upstream_sees_who_paid_and_no_proof() {
         .header("X-Tollgate-Admin", "yes")
         .header("authorization", "Bearer mine")
         .header("X-Own", "kept")
+        .header("connection", "X-Tollgate-Payer, X-Tollgate-Amount, X-Hop")
+        .header("X-Hop", "mine")
         .body("the body")
         .send()
         .await;
@@ -142,6 +142,9 @@ async fn the_upstream_sees_who_paid_and_no_proof() {
     assert_eq!(seen.header("host"), upstream.address.to_string());
     assert_eq!(headers_like(&seen, "payment"), [""; 0], "{seen:?}");
     assert_eq!(headers_like(&seen, "tollgate").len(), 4, "{seen:?}");
+    // Whoever stands behind us would take off what a client names as its hop's own.
+    assert!(!seen.header("connection").to_ascii_lowercase().contains("tollgate"), "{seen:?}");
+    assert_eq!(headers_like(&seen, "x-hop"), [""; 0], "{seen:?}");
 }
 
 /// Values of the headers whose names contain this, whatever stands between the words.
