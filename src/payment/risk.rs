@@ -59,7 +59,8 @@ impl Payments {
         let debtor = Debtor { payer, network, asset: due.asset };
         let (risks, amount) = (Arc::clone(&self.inner.risks), due.amount);
         let taken = risks.0.lock().take(&debtor, amount, max, clock.now());
-        taken.then_some(Risk { risks, debtor, amount, clock, repaid: false })
+        // Not made where it was not taken: its drop would count a loss.
+        taken.then(|| Risk { risks, debtor, amount, clock, repaid: false })
     }
 
     /// Settles a payment whose answer does not wait for it. Where nobody takes the order, it is
