@@ -140,7 +140,7 @@
 //! The log has the HTTP status, which is 200 for a call that failed, too: of a priced one `outcome`
 //! says whether it was paid for. `timeout` is the longest pause of the upstream within a call, and
 //! `client_timeout` the client's; a call that is silent for longer needs both raised. What a client
-//! streams counts as one body: `body.max`.
+//! streams counts as one body: `body.max`, and at least 1 KiB a second until the upstream answers.
 //!
 //! # Lost log lines
 //!

@@ -28,7 +28,8 @@
 //!   exactly as it was judged.
 //! - Behind the gateway the upstream must be reachable by nobody else: it cannot tell a request
 //!   that was paid for from one that was not. `X-Tollgate-Payer` is true only there.
-//! - The admin listener has no password. It belongs on a loopback or an inner network.
+//! - The admin listener has no password, but for the token of its dashboard, and no TLS. It belongs
+//!   on a loopback or an inner network.
 //! - The ledger decides what was bought before. Whoever can write to its file or database can give
 //!   answers away; nobody can take a payer's money with it, for that takes a signature.
 //! - A facilitator that lies and moves the money gets nothing for it; one that says it moved and
