@@ -131,7 +131,8 @@ impl ProxyHttp for Gateway {
         session.set_write_timeout(Some(self.settings.client_timeout));
         match self.admit(session, exchange).await {
             Ok(Admitted::Forward) => match exchange.take_metered() {
-                Some(held) => self.metered(session, exchange, held).await?,
+                // In a box: every request would have room for it otherwise, with a connection's.
+                Some(held) => Box::pin(self.metered(session, exchange, held)).await?,
                 None => return Ok(false),
             },
             Ok(Admitted::Preflight { allow }) => answer::preflight(session, &allow).await?,
