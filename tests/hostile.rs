@@ -5,6 +5,7 @@
 //! or forwarded exactly as it was judged.
 
 mod facilitators;
+mod floods;
 mod framing;
 mod fuzz;
 mod http2;
