@@ -2,6 +2,10 @@
 
 pub mod account;
 pub mod amount;
+#[cfg(test)]
+#[allow(dead_code, unreachable_pub, reason = "the tests from outside use it too")]
+#[path = "../tests/support/dice.rs"]
+pub(crate) mod dice;
 pub mod encoding;
 pub mod evm;
 mod exact;

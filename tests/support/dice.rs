@@ -20,6 +20,11 @@ impl Dice {
             Err(_) => getrandom::u64().unwrap(),
         };
         eprintln!("SEED={seed}");
+        Self::of(seed)
+    }
+
+    /// With this seed.
+    pub fn of(seed: u64) -> Self {
         Self { seed, state: seed }
     }
 

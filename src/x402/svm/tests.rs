@@ -7,6 +7,7 @@ use super::fixture::{PAYER, transaction};
 use super::programs::{LIGHTHOUSE, TOKEN, TOKEN_2022};
 use super::wire::{Format, Instruction, Message};
 use super::*;
+use crate::x402::dice::{Dice, rounds};
 use crate::x402::payload::Choice;
 use crate::x402::{ErrorReason as Reason, PaymentPayload, Signed};
 
@@ -308,11 +309,10 @@ fn the_fee_payer_signs_what_the_payer_has_signed() {
 /// Whatever bytes there are: they are refused, or written again as they were.
 #[test]
 fn random_bytes_are_refused_or_kept() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let (seed, times) = (number("SEED").unwrap_or(1), number("FUZZ").unwrap_or(1));
-    let mut dice = Dice(seed);
+    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let mut dice = Dice::of(seed);
     let mut read = 0;
-    for round in 0..20_000 * times {
+    for round in 0..u64::try_from(rounds(20_000)).unwrap() {
         let mut bytes = transaction(message(round)).encode();
         for _ in 0..=dice.below(4) {
             let at = dice.below(bytes.len().max(1));
@@ -337,17 +337,4 @@ fn random_bytes_are_refused_or_kept() {
         }
     }
     assert!(read > 1_000, "only {read} were read: the changes are too wild");
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((word ^ (word >> 31)) % u64::try_from(end).unwrap()).unwrap()
-    }
 }
