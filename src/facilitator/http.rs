@@ -140,10 +140,10 @@ impl Http {
     /// # Cancel safety
     /// Dropping it undoes nothing; what became of the payment is then unknown.
     pub async fn settle(&self, order: &Order) -> Outcome {
+        let whole = &order.offer.requirements;
         // What is moved may be less than what was verified.
-        let due = &order.offer.requirements;
-        let due = PaymentRequirements { amount: order.amount(), ..due.clone() };
-        let body = match self.question(order, &due) {
+        let due = order.actual.map(|amount| PaymentRequirements { amount, ..whole.clone() });
+        let body = match self.question(order, due.as_ref().unwrap_or(whole)) {
             Ok(body) => body,
             Err(fault) => return Outcome::NotSent(fault),
         };

@@ -9,9 +9,8 @@ use crate::facilitator::pool::RETRY_AFTER;
 use crate::refusal::Refusal;
 use crate::route::{OfferedBy, Terms};
 use crate::x402::payload::{Choice, PayloadError};
-use crate::x402::permit2::Permit;
 use crate::x402::{
-    Account, ErrorReason, Form, Identified, Identifying, Offer, PaymentId, PaymentIdentity,
+    Account, ErrorReason, Identified, Identifying, Offer, PaymentId, PaymentIdentity,
     PaymentPayload, Signed, Version,
 };
 
@@ -153,13 +152,8 @@ fn is_signed_for(offer: &Offer, payment: &Signed) -> bool {
     match (payment, offer.svm()) {
         (Signed::Evm(signed), _) => {
             let (due, signed) = (&offer.requirements, &signed.authorization);
-            let named = match signed.form {
-                Form::Permit2(Permit { facilitator, .. }) => facilitator,
-                Form::Eip3009 => None,
-            };
-            let settles = due.extra.evm().and_then(|extra| extra.facilitator?.evm());
             let owed = U256::from(due.amount.units()) == signed.value && due.pay_to == signed.to;
-            owed && settles == named
+            owed && due.facilitator() == signed.form.facilitator()
         }
         (Signed::Svm(signed), Some(due)) => signed.judge(&due).is_ok(),
         (Signed::Svm(_), None) => false,

@@ -120,8 +120,7 @@ fn judge_evm(
         if spender != permit.proxy() {
             return Err(ErrorReason::Spender);
         }
-        let settles = due.extra.evm().and_then(|extra| extra.facilitator?.evm());
-        if settles != facilitator {
+        if due.facilitator() != facilitator {
             return Err(ErrorReason::Facilitator);
         }
         if due.asset != token {

@@ -43,9 +43,12 @@ pub enum Form {
 }
 
 impl Form {
-    /// Whether less than the authorized value may be moved.
-    pub fn is_upto(&self) -> bool {
-        matches!(self, Self::Permit2(Permit { facilitator: Some(_), .. }))
+    /// Who alone may have it moved, and less than the authorized value; nothing: anybody, and all.
+    pub fn facilitator(&self) -> Option<Address> {
+        match self {
+            Self::Eip3009 => None,
+            Self::Permit2(permit) => permit.facilitator,
+        }
     }
 }
 

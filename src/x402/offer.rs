@@ -127,7 +127,7 @@ impl Offer {
         match payment {
             Signed::Evm(signed) => {
                 let (method, form) = (signed.authorization.method(), signed.authorization.form);
-                self.method() == Some(method) && self.is_upto() == form.is_upto()
+                self.method() == Some(method) && self.is_upto() == form.facilitator().is_some()
             }
             Signed::Svm(_) => self.domains == Domains::Svm,
         }

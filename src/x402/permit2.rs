@@ -46,6 +46,12 @@ impl Eip712Domain {
 }
 
 impl Permit {
+    /// One for x402's proxy.
+    pub fn of(token: Address, facilitator: Option<Address>) -> Self {
+        let permit = Self { token, spender: EXACT_PROXY, facilitator };
+        Self { spender: permit.proxy(), ..permit }
+    }
+
     /// x402's proxy for it.
     pub fn proxy(&self) -> Address {
         self.facilitator.map_or(EXACT_PROXY, |_| UPTO_PROXY)

@@ -1,5 +1,6 @@
 //! What a resource server asks for: one offer to pay, and the 402 that lists the offers.
 
+use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
 use super::extensions::Extensions;
@@ -24,6 +25,13 @@ pub struct PaymentRequirements {
     pub max_timeout_seconds: u64,
     /// How the asset is moved, and what is signed for that.
     pub extra: Extra,
+}
+
+impl PaymentRequirements {
+    /// Under `upto`: who settles, if it is known.
+    pub fn facilitator(&self) -> Option<Address> {
+        self.extra.evm()?.facilitator?.evm()
+    }
 }
 
 /// What `exact` adds to an offer, by the kind of its network.

@@ -68,10 +68,7 @@ impl Payment {
     /// Who alone can have it moved, in a transaction of its own: the scheme `upto`. Nothing:
     /// anybody.
     pub(super) fn settler(&self) -> Option<Address> {
-        match self.authorization.form {
-            Form::Eip3009 => None,
-            Form::Permit2(permit) => permit.facilitator,
-        }
+        self.authorization.form.facilitator()
     }
 
     /// Its number, which is taken once.

@@ -16,7 +16,7 @@ use super::demand::Demand;
 use super::error::PayError;
 use crate::clock::UnixMillis;
 use crate::x402::payload::{OutgoingExact, OutgoingExtensions};
-use crate::x402::permit2::{Approval, EXACT_PROXY, PERMIT2, Permit, UPTO_PROXY};
+use crate::x402::permit2::{Approval, PERMIT2, Permit};
 use crate::x402::{
     AssetTransferMethod, Authorization, Eip712Domain, Form, PaymentIdentity, Signed,
     SignedAuthorization, Version, encoding,
@@ -172,11 +172,7 @@ impl Payable<'_> {
     fn form(&self) -> Form {
         match self.method {
             AssetTransferMethod::Eip3009 => Form::Eip3009,
-            AssetTransferMethod::Permit2 => {
-                let (token, facilitator) = (self.asset, self.facilitator);
-                let spender = facilitator.map_or(EXACT_PROXY, |_| UPTO_PROXY);
-                Form::Permit2(Permit { token, spender, facilitator })
-            }
+            AssetTransferMethod::Permit2 => Form::Permit2(Permit::of(self.asset, self.facilitator)),
         }
     }
 
