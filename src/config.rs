@@ -25,6 +25,7 @@ mod pricing;
 mod reader;
 mod routes;
 mod server;
+mod servers;
 mod text;
 mod transfer;
 mod units;

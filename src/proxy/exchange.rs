@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use super::Snapshot;
 use super::answer::Asked;
+use super::backends::Tries;
 use super::inspect::Reader;
 use super::keeping::Keeping;
-use super::upstream::Backend;
+use super::upstream::Target;
 use crate::clock::{self, UnixMillis};
 use crate::discovery::Paywall;
 use crate::ledger::{Entry, ExchangeId};
@@ -47,6 +48,8 @@ pub struct Exchange {
     pub fault: Option<Box<str>>,
     /// Body bytes the client has sent on their way to the upstream.
     pub body_bytes: u64,
+    /// The backends that it was handed to.
+    pub tries: Tries,
     /// When the request was handed to the upstream.
     pub forwarded: Option<Instant>,
     /// The copy of its answer, if one is kept.
@@ -132,6 +135,7 @@ impl Exchange {
             refusal: None,
             fault: None,
             body_bytes: 0,
+            tries: Tries::default(),
             forwarded: None,
             keeping: None,
             moved: Moved::NotNow,
@@ -140,8 +144,8 @@ impl Exchange {
     }
 
     /// The upstream of its route.
-    pub fn backend(&self) -> Option<&Backend> {
-        self.now.backends.get(&*self.route.as_ref()?.upstream).map(|backend| &**backend)
+    pub fn target(&self) -> Option<&Arc<Target>> {
+        self.now.upstreams.get(&*self.route.as_ref()?.upstream)
     }
 
     /// What a refusal needs to know of it.
