@@ -175,8 +175,7 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> pingora::Result<()> {
-        exchange.tries.reached();
-        exchange.forwarded.get_or_insert_with(clock::steady);
+        exchange.tries.reached(clock::steady());
         // What was sent to an upstream that broke off at once is sent again from its start.
         exchange.body_bytes = 0;
         if let Some(keeping) = &mut exchange.keeping {
@@ -221,7 +220,7 @@ impl ProxyHttp for Gateway {
         if head.status.is_informational() && head.status != http::StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
         }
-        exchange.stages.upstream = exchange.forwarded.map(|then| then.elapsed());
+        exchange.stages.upstream = exchange.tries.since().map(|then| then.elapsed());
         if head.status == http::StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
             exchange.fault = Some("it switched protocols, which nobody asked for".into());
             return Err(self.stop(exchange, Refusal::UpstreamUnavailable));

@@ -50,8 +50,6 @@ pub struct Exchange {
     pub body_bytes: u64,
     /// The backends that it was handed to.
     pub tries: Tries,
-    /// When the request was handed to the upstream.
-    pub forwarded: Option<Instant>,
     /// The copy of its answer, if one is kept.
     pub keeping: Option<Box<Keeping>>,
     /// Whether its money has moved in it.
@@ -136,7 +134,6 @@ impl Exchange {
             fault: None,
             body_bytes: 0,
             tries: Tries::default(),
-            forwarded: None,
             keeping: None,
             moved: Moved::NotNow,
             stage: Stage::Unpaid,

@@ -132,7 +132,7 @@ fn who_could_not_be_connected_to_is_asked_by_nobody_then_by_one() {
     assert_eq!(next(&backends, 0, later(now, 999)), Some(1));
 
     // The second is back.
-    tries.reached();
+    tries.reached(now);
     assert_eq!(many(&backends, 10, later(now, 999)), HashMap::from([(2, 10)]));
 
     // The first one's rest is over: one request tries it, and for the others it rests two seconds.
@@ -147,7 +147,8 @@ fn who_could_not_be_connected_to_is_asked_by_nobody_then_by_one() {
     while asked(&mut trial, &backends, 0, then) != Some(1) {
         trial = Tries::default();
     }
-    trial.reached();
+    trial.reached(then);
+    assert_eq!(trial.since(), Some(then));
     assert_eq!(many(&backends, 10, then), HashMap::from([(1, 5), (2, 5)]));
 }
 

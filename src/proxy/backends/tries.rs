@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use super::{Backend, Backends, Set, bit};
 
-/// None at first. While one is asked it has a request more under way; dropping this ends it.
+/// None at first. While one is asked it has a request more under way; dropping this ends it. In a
+/// box: connections that are idle have room for it, too.
 #[derive(Debug, Default)]
-pub struct Tries(Option<Trying>);
+pub struct Tries(Option<Box<Trying>>);
 
 /// Whether a backend is left that was not tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ struct Trying {
     at: usize,
     /// The bits of all, this one's too.
     tried: u64,
+    /// When a connection stood first.
+    since: Option<Instant>,
 }
 
 impl Tries {
@@ -33,14 +36,14 @@ impl Tries {
     ///
     /// `key` is the hash of what stays with one backend, where something does.
     pub fn next(&mut self, backends: &Backends, key: u64, now: Instant) -> Option<&Backend> {
-        let (among, tried) = match self.0.take() {
-            Some(trying) => (Arc::clone(&trying.among), trying.tried),
-            None => (backends.all(), 0),
+        let (among, tried, since) = match self.0.take() {
+            Some(trying) => (Arc::clone(&trying.among), trying.tried, trying.since),
+            None => (backends.all(), 0, None),
         };
         let order = backends.order(key);
         let at = among.choose(tried, order, now).or_else(|| among.choose(0, order, now))?;
         among.get(at)?.in_flight.fetch_add(1, Ordering::Relaxed);
-        self.0 = Some(Trying { among, at, tried: tried | bit(at) });
+        self.0 = Some(Box::new(Trying { among, at, tried: tried | bit(at), since }));
         self.backend()
     }
 
@@ -50,8 +53,16 @@ impl Tries {
         trying.among.get(trying.at)
     }
 
+    /// When the exchange was handed to one for the first time.
+    pub fn since(&self) -> Option<Instant> {
+        self.0.as_ref()?.since
+    }
+
     /// A connection to it stands.
-    pub fn reached(&self) {
+    pub fn reached(&mut self, now: Instant) {
+        if let Some(trying) = &mut self.0 {
+            trying.since.get_or_insert(now);
+        }
         if let Some(backend) = self.backend()
             && backend.rest.reached()
         {

@@ -50,7 +50,6 @@ impl Gateway {
         let body = body_of(session);
         let mut http = self.connect(exchange).await?;
         let request = self.request(session, exchange, &body).map_err(|_| Refusal::Internal)?;
-        exchange.forwarded = Some(clock::steady());
         if let Some(keeping) = &mut exchange.keeping {
             keeping.forwarded();
         }
@@ -70,7 +69,7 @@ impl Gateway {
                 None => return Err(Refusal::UpstreamUnavailable),
             }
         };
-        exchange.stages.upstream = exchange.forwarded.map(|then| then.elapsed());
+        exchange.stages.upstream = exchange.tries.since().map(|then| then.elapsed());
         Ok(Wire { http, head })
     }
 
@@ -82,7 +81,7 @@ impl Gateway {
             tries = tries.saturating_add(1);
             let error = match self.wires.get_http_session(&*peer).await {
                 Ok((mut http, _)) => {
-                    exchange.tries.reached();
+                    exchange.tries.reached(clock::steady());
                     http.set_read_timeout(peer.options.read_timeout);
                     http.set_write_timeout(peer.options.write_timeout);
                     return Ok(http);
