@@ -3,6 +3,7 @@
 mod again;
 #[cfg(feature = "worker")]
 mod assistant;
+mod backends;
 mod bad_payments;
 mod books;
 #[cfg(feature = "worker")]
@@ -35,4 +36,5 @@ mod streams;
 pub mod tls;
 mod unpaid;
 mod upstream;
+mod upstream_tls;
 mod usage;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Config, FacilitatorSettings, Switch};
 use crate::facilitator::simulated::{self, Play};
 use crate::ledger::LedgerUrl;
-use crate::route::upstream::{Http, Kind, Tls};
+use crate::route::upstream::{Balance, Http, Kind, Origin, Servers};
 use crate::x402::AtomicAmount;
 
 /// What stands in for the world in a rehearsal.
@@ -51,9 +51,14 @@ impl Config {
             network.rpc.clear();
         }
         for upstream in self.upstreams.values_mut() {
-            let (host, sni) = (stage.upstream.ip().to_string(), "".into());
-            let port = stage.upstream.port();
-            upstream.kind = Kind::Url { host: host.into(), port, tls: Tls::Plain, sni };
+            let host = stage.upstream.ip().to_string().into();
+            let origin = Origin { host, port: stage.upstream.port() };
+            upstream.kind = Kind::Servers(Servers {
+                origins: [origin].into(),
+                tls: None,
+                balance: Balance::default(),
+                health: None,
+            });
             upstream.http = Http::One;
             upstream.headers.clear();
         }

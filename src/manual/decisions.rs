@@ -281,6 +281,7 @@
 //! that rows of PostgreSQL and SQLite are read by one piece of code.
 
 pub mod answers;
+pub mod backends;
 pub mod chain;
 pub mod cluster;
 pub mod dashboard;

@@ -9,7 +9,6 @@ use pingora::proxy::Session;
 use super::exchange::{Exchange, Paid};
 use super::keeping::Keeping;
 use super::settle::time_for;
-use super::upstream::Backend;
 use super::{Gateway, Snapshot, inspect};
 use crate::clock;
 use crate::discovery::Page;
@@ -140,7 +139,7 @@ impl Gateway {
             }
             other => other,
         };
-        if !exchange.backend().is_some_and(Backend::is_up) {
+        if !exchange.target().is_some_and(|target| target.is_up()) {
             return Err(self.while_away(session, exchange, presented, client).await);
         }
         self.screen(session, route)?;
