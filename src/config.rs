@@ -188,14 +188,15 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let facilitators = reader.sections(Kind::Facilitator, facilitators);
     let networks = reader.sections(Kind::Network, networks);
     let upstreams = reader.sections(Kind::Upstream, upstreams);
-    let classes = reader.sections(Kind::Class, limits.class);
+    let mut limits = limits;
+    let classes = reader.sections(Kind::Class, std::mem::take(&mut limits.class));
 
     let listen = server.listen.as_ref().map(|listen| listen.span.clone());
     let certificates = certificates::certificates(certificates, reader);
     let server = server::server(server, &certificates, reader);
     let networks = networks::networks(networks, &moved_by(&facilitators), reader);
     let facilitators = facilitators::facilitators(facilitators, &networks, reader);
-    let limits = limits::limits((limits.unpaid, limits.refused), classes, reader);
+    let limits = limits::limits(limits, classes, reader);
     let upstreams = upstreams::upstreams(upstreams, reader);
     let public_url = server.public_url.as_deref();
     let around =

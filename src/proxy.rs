@@ -4,6 +4,7 @@ pub mod admin;
 mod admit;
 mod again;
 mod answer;
+mod count;
 mod door;
 pub mod exchange;
 mod ids;

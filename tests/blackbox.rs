@@ -32,6 +32,7 @@ mod shutdown;
 mod solana;
 mod streams;
 pub mod tls;
+mod together;
 mod unpaid;
 mod upstream;
 mod usage;

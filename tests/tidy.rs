@@ -20,7 +20,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ledger", &["x402", "digest", "clock", "fault"]),
     ("payment", &["x402", "digest", "clock", "fault", "refusal", "route", "facilitator", "ledger"]),
     ("discovery", &["x402", "digest", "refusal", "route"]),
-    ("observe", &["x402", "metric", "clock", "fault", "refusal", "route", "ledger", "payment"]),
+    (
+        "observe",
+        &["x402", "metric", "clock", "fault", "refusal", "limit", "route", "ledger", "payment"],
+    ),
     ("dashboard", &["x402", "digest", "clock", "fault", "ledger"]),
     ("proxy", ALL_ABOVE),
     (

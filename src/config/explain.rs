@@ -11,7 +11,7 @@ use crate::discovery::{LLMS, OPENAPI, Serve, WELL_KNOWN};
 use crate::facilitator::chain::{self, RpcUrl, evm, svm};
 use crate::facilitator::http::Auth;
 use crate::ledger::{Keep, LedgerUrl};
-use crate::limit::{By, Rate};
+use crate::limit::{By, Rate, Store};
 use crate::route::upstream::{Bundled, Http, Kind, Tls, Upstream, Work};
 use crate::route::usage::Missing;
 use crate::route::{
@@ -77,7 +77,13 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
     let limit =
         |rate: Option<_>| rate.map_or("off".to_owned(), |rate: Rate| format!("{rate} by address"));
     let (unpaid, refused) = (limit(config.limits.unpaid), limit(config.limits.refused));
-    row(out, "limits", &format!("unpaid requests {unpaid}; refused payments {refused}"))
+    row(out, "limits", &format!("unpaid requests {unpaid}; refused payments {refused}"))?;
+    let Some(Store { url, replicas, .. }) = &config.limits.store else { return Ok(()) };
+    let parts = match replicas.get() {
+        1 => "while it is away each gateway has all of them".to_owned(),
+        count => format!("while it is away each of {count} gateways has its part"),
+    };
+    row(out, "  shared", &format!("in {url}; {parts}"))
 }
 
 /// What agents find, and what a route hides from them.

@@ -6,7 +6,7 @@ mod signer;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -233,6 +233,9 @@ pub(super) struct FileLimits {
     pub(super) refused: Option<FileSwitch>,
     #[serde(default)]
     pub(super) class: Sections<FileLimit>,
+    pub(super) store: Option<Spanned<FileSecret>>,
+    pub(super) timeout: Option<Text<Timeout>>,
+    pub(super) replicas: Option<Spanned<NonZeroU32>>,
 }
 
 #[derive(Deserialize)]

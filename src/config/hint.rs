@@ -171,6 +171,7 @@ impl Mistake {
                 "write signer = { env = \"NAME\" }, { file = \"PATH\" } or { keystore = \"PATH\", \
                  password = { env = \"NAME\" } }"
             }
+            Self::StorePassword => "write store = { env = \"NAME\" } or { file = \"PATH\" }",
             Self::NodeUrl => "write rpc = [\"https://…\"], or { env = \"NAME\" } in place of a URL",
             Self::NotOneChain { .. } => "write one section with `chain` for each chain",
             Self::SecretUnfit => "a secret is one line of visible characters",

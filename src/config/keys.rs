@@ -258,6 +258,13 @@ pub const KEYS: &[Key] = keys! {
             "requests without payment";
         "refused": r#"limit or `"off"`"#, Is(r#"`{ rate = "30/min", by = "ip" }`"#),
             "payments that were no good";
+        "store": "`redis://…` or `rediss://…`, or a secret", Nothing,
+            "a Redis in which gateways count together; a URL with a password is a secret";
+        "timeout": "time", Is(r#"`"50ms"`"#),
+            "how long it may take to answer before each gateway counts for itself";
+        "replicas": "number", Is("`1`"),
+            "how many gateways there are: each takes its part of every limit while it counts for \
+             itself";
     }
     "[limits.class]" {
         "NAME.rate": "rate", Required,

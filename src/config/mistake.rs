@@ -6,7 +6,7 @@ use crate::facilitator::chain::evm::keys::KeyError;
 use crate::facilitator::chain::svm::keys::KeyError as FeePayerKeyError;
 use crate::facilitator::http::cdp::CdpKeyError;
 use crate::ledger::LedgerUrlError;
-use crate::limit::RateError;
+use crate::limit::{RateError, StoreUrlError};
 use crate::route::{DocumentError, PatternError, RouteConflict, Undercut};
 
 /// What is wrong with a value, or a whole file. Displayed as one line without a full stop.
@@ -268,6 +268,12 @@ pub enum Mistake {
     /// A node that cannot be asked. Its URL is not repeated: it may hold a key.
     #[error("a URL of `rpc` is not an http:// or https:// URL")]
     NodeUrl,
+    /// A text that is not the place of shared limits. It is not repeated: it may hold a password.
+    #[error("{0}")]
+    Store(#[source] StoreUrlError),
+    /// A password for all who may read the file.
+    #[error("a URL with a password does not belong in this file")]
+    StorePassword,
     /// Signers that do not know where they are.
     #[error("the signers settle on one chain, and the networks that name them are on {chains}")]
     NotOneChain {

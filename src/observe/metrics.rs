@@ -10,6 +10,7 @@ use prometheus::{
 use super::{AccessLog, Observed, access::Written};
 use crate::fault::Side;
 use crate::ledger::answers::Counted;
+use crate::limit::shared::Counting;
 use crate::metric::{Metric, kept};
 use crate::x402::AtomicAmount;
 
@@ -58,6 +59,11 @@ const LIMITER: Metric = Metric {
     labels: &["table"],
     help: "Clients and payers that the limiter remembers",
 };
+const SHARED: Metric = Metric {
+    name: "tollgate_limits_shared",
+    labels: &["store"],
+    help: "1 while gateways count limits together in `redis`, 0 while each counts for itself",
+};
 const UPSTREAM: Metric = Metric {
     name: "tollgate_upstream_up",
     labels: &["upstream"],
@@ -105,7 +111,7 @@ const ANSWERS_BYTES: Metric = Metric {
 };
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 18] = [
+pub const METRICS: [Metric; 19] = [
     EXCHANGES,
     SETTLED,
     LOST,
@@ -115,6 +121,7 @@ pub const METRICS: [Metric; 18] = [
     FAULTS,
     UNKNOWN,
     LIMITER,
+    SHARED,
     UPSTREAM,
     CIRCUIT,
     PURSE,
@@ -140,6 +147,7 @@ pub struct Metrics {
     faults: IntCounterVec,
     unknown: IntGauge,
     limiter: IntGaugeVec,
+    shared: IntGaugeVec,
     upstream: IntGaugeVec,
     circuit: IntGaugeVec,
     purse: IntGaugeVec,
@@ -169,6 +177,7 @@ impl Metrics {
             faults: kept(&registry, IntCounterVec::new(FAULTS.opts(), FAULTS.labels)?)?,
             unknown: kept(&registry, IntGauge::with_opts(UNKNOWN.opts())?)?,
             limiter: kept(&registry, IntGaugeVec::new(LIMITER.opts(), LIMITER.labels)?)?,
+            shared: kept(&registry, IntGaugeVec::new(SHARED.opts(), SHARED.labels)?)?,
             upstream: kept(&registry, IntGaugeVec::new(UPSTREAM.opts(), UPSTREAM.labels)?)?,
             circuit: kept(&registry, IntGaugeVec::new(CIRCUIT.opts(), CIRCUIT.labels)?)?,
             purse: kept(&registry, IntGaugeVec::new(PURSE.opts(), PURSE.labels)?)?,
@@ -250,6 +259,12 @@ impl Metrics {
     /// So many keys are in a table of the limiter.
     pub fn set_limiter_keys(&self, table: &str, keys: i64) {
         self.limiter.with_label_values(&[table]).set(keys);
+    }
+
+    /// Who counts the limits.
+    pub fn set_limits(&self, counting: Counting) {
+        let together = counting == Counting::Together;
+        self.shared.with_label_values(&["redis"]).set(i64::from(together));
     }
 
     /// So many answers were kept, or were not, since the start, and so much is kept now.

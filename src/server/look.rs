@@ -9,6 +9,8 @@ use tokio::sync::watch;
 
 use super::assemble::House;
 use crate::facilitator::Question;
+use crate::limit::Shared;
+use crate::limit::shared::Counting;
 use crate::observe::Metrics;
 use crate::payment::Payments;
 use crate::proxy::Snapshot;
@@ -20,6 +22,7 @@ pub(super) struct Look {
     payments: Payments,
     metrics: Arc<Metrics>,
     now: Arc<ArcSwap<Snapshot>>,
+    shared: Option<Arc<Shared>>,
     start: Start,
     /// The upstreams that the gauges tell of.
     told: HashSet<Box<str>>,
@@ -39,6 +42,7 @@ impl Look {
             payments: house.payments.clone(),
             metrics: Arc::clone(&house.metrics),
             now: Arc::clone(&house.now),
+            shared: house.shared.clone(),
             start: Start::Begun(HashSet::new()),
             told: HashSet::new(),
         }
@@ -69,7 +73,11 @@ impl Look {
             reasons.push(fault.to_string());
         }
         self.metrics.set_answers(&self.payments.answers().counted());
-        let (away, troubles) = self.facilitators();
+        let (away, mut troubles) = self.facilitators();
+        let shared = self.shared.as_ref();
+        if shared.is_some_and(|shared| shared.counting() == Counting::Alone) {
+            troubles.push("limits are counted by this gateway alone: Redis is away".to_owned());
+        }
         // A facilitator that is away must not take down what does not need it. So once everything
         // has been well, its trouble is only told, until nothing can be served any more.
         let routes = now.routes.routes();

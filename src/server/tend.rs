@@ -48,6 +48,10 @@ pub(super) fn tend(
         }
     }
     tasks.spawn(keep_house(Arc::clone(&house.now), Arc::clone(&house.metrics)));
+    if let Some(shared) = house.shared.clone() {
+        let metrics = Arc::clone(&house.metrics);
+        tasks.spawn(async move { shared.keep(|counting| metrics.set_limits(counting)).await });
+    }
     tasks.spawn(forget(house.payments.ledger().forgetting(house.keep)));
     tasks.spawn(recover(house.payments.clone(), recovery, Arc::clone(&house.metrics)));
     tasks.spawn(Look::at(house).keep_looking(readiness, stopped));
