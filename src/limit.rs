@@ -34,6 +34,7 @@ pub struct Limiter {
     unpaid: Option<Buckets>,
     refused: Option<Buckets>,
     classes: BTreeMap<Box<str>, Class>,
+    free: BTreeMap<Box<str>, Buckets>,
 }
 
 /// The limits, as configured.
@@ -45,6 +46,8 @@ pub struct Settings {
     pub refused: Option<Rate>,
     /// Paid requests, by the class of their route.
     pub classes: BTreeMap<Box<str>, ClassSettings>,
+    /// Requests that need no payment, of one client, by the name of their route.
+    pub free: BTreeMap<Box<str>, Rate>,
     /// Where buckets are that other gateways take from, too.
     pub store: Option<Store>,
 }
@@ -108,6 +111,8 @@ pub struct Sizes {
     pub unpaid: usize,
     /// For refused payments.
     pub refused: usize,
+    /// For requests that need no payment.
+    pub free: usize,
     /// For each class.
     pub classes: Vec<(Box<str>, usize)>,
 }
@@ -134,15 +139,21 @@ impl Limiter {
         let company = company.map(|(store, shared)| Company { shared, replicas: store.replicas });
         let buckets =
             |name: &str, rate| Buckets::new((name, rate), company.as_ref(), (ticks, keys_max));
-        let class = |(name, settings): (&Box<str>, &ClassSettings)| {
-            let ClassSettings { rate, by } = *settings;
-            let buckets = buckets(&format!("class:{name}:{}", by.name()), rate);
-            (name.clone(), Class { by, buckets })
-        };
+        // Together they have room for as many as any other limit.
+        let free_max = keys_max.div_ceil(settings.free.len().max(1));
+        let free = settings.free.iter().map(|(name, rate)| {
+            let limit = (&*format!("free:{name}"), *rate);
+            (name.clone(), Buckets::new(limit, company.as_ref(), (ticks, free_max)))
+        });
+        let classes = settings.classes.iter().map(|(name, ClassSettings { rate, by })| {
+            let buckets = buckets(&format!("class:{name}:{}", by.name()), *rate);
+            (name.clone(), Class { by: *by, buckets })
+        });
         Self {
             unpaid: settings.unpaid.map(|rate| buckets("unpaid", rate)),
             refused: settings.refused.map(|rate| buckets("refused", rate)),
-            classes: settings.classes.iter().map(class).collect(),
+            classes: classes.collect(),
+            free: free.collect(),
             shared,
         }
     }
@@ -160,7 +171,17 @@ impl Limiter {
                 class.buckets.keep(&old.buckets);
             }
         }
+        for (name, buckets) in &mut next.free {
+            if let Some(old) = self.free.get(name) {
+                buckets.keep(old);
+            }
+        }
         next
+    }
+
+    /// Whether this request of a route need not be paid for: takes one of those that are free.
+    pub async fn take_free(&self, route: &str, client: ClientKey) -> bool {
+        matches!(take(self.free.get(route), client).await, Ok(Some(_)))
     }
 
     /// Takes one unpaid request. Nothing where they are not limited.
@@ -229,7 +250,8 @@ impl Limiter {
     /// Drops full buckets and gives their memory back. To be called every few seconds.
     pub fn tend(&self) {
         let classes = self.classes.values().map(|class| &class.buckets);
-        for buckets in self.unpaid.iter().chain(&self.refused).chain(classes) {
+        let clients = self.unpaid.iter().chain(&self.refused).chain(self.free.values());
+        for buckets in clients.chain(classes) {
             buckets.tend();
         }
     }
@@ -240,6 +262,7 @@ impl Limiter {
         Sizes {
             unpaid: self.unpaid.as_ref().map_or(0, Buckets::len),
             refused: self.refused.as_ref().map_or(0, Buckets::len),
+            free: self.free.values().map(Buckets::len).sum(),
             classes: classes.map(|(name, it)| (name.clone(), it.buckets.len())).collect(),
         }
     }
@@ -268,7 +291,8 @@ impl By {
 impl Default for Settings {
     fn default() -> Self {
         let rate = Some(Rate::thirty_per_minute());
-        Self { unpaid: rate, refused: rate, classes: BTreeMap::new(), store: None }
+        let (classes, free) = (BTreeMap::new(), BTreeMap::new());
+        Self { unpaid: rate, refused: rate, classes, free, store: None }
     }
 }
 

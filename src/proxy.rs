@@ -15,6 +15,7 @@ mod opening;
 mod pace;
 mod patient;
 mod record;
+mod seek;
 mod settle;
 pub mod upstream;
 mod weigh;

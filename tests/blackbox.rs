@@ -4,11 +4,13 @@ mod again;
 #[cfg(feature = "worker")]
 mod assistant;
 mod bad_payments;
+mod blocked;
 mod books;
 #[cfg(feature = "worker")]
 mod bundled;
 mod bypass;
 mod discovery;
+mod free_first;
 mod hang_ups;
 mod init;
 mod limits;

@@ -13,7 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("fault", &[]),
     ("refusal", &["x402", "fault"]),
     ("limit", &["clock"]),
-    ("access", &["digest"]),
+    ("access", &["x402", "digest"]),
     ("route", &["x402", "clock", "limit", "refusal"]),
     ("chain", &["x402", "bounded", "clock", "fault"]),
     ("facilitator", &["x402", "clock", "fault", "chain"]),

@@ -67,6 +67,11 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
     for bypass in &config.bypasses {
         row(out, "free for", &bypass.name)?;
     }
+    if config.block.sizes() != (0, 0) {
+        let (ranges, payers) = config.block.sizes();
+        let (ranges, payers) = (counted(ranges, "address block"), counted(payers, "payer"));
+        row(out, "turns away", &format!("{ranges}, {payers}"))?;
+    }
     row(out, "public URL", server.public_url.as_deref().unwrap_or("none: no route is priced"))?;
     row(out, "agents", &found(config))?;
     if config.dashboard.is_some() {
@@ -218,6 +223,9 @@ fn the_rest(config: &Config, route: &Route, out: &mut impl Write) -> io::Result<
             By::Payer => "payer",
         };
         row(out, "limit", &format!("{name}: {} by {by}", class.rate))?;
+    }
+    if let Some(rate) = route.free {
+        row(out, "free first", &format!("{rate} by address"))?;
     }
     if route.refusals == Shape::Assistant {
         row(out, "refusals", "as the published assistant API")?;

@@ -1,31 +1,32 @@
 //! `gateway.toml` as typed: every key, none checked against another.
 
 mod chain;
+mod limits;
 mod signer;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use toml::Spanned;
 
 use crate::digest::Digest;
 use crate::discovery::Serve;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::{Keep, LedgerUrl};
-use crate::limit::{By, Rate};
 use crate::route::upstream::{Bundled, Http};
 use crate::route::{Pattern, Shape};
 use crate::x402::AssetTransferMethod;
 use crate::x402::network::Worth;
 
 pub(super) use self::chain::{FileBatch, FileChain, FileGas};
+pub(super) use self::limits::{FileLimit, FileLimits, FileSwitch};
 pub(super) use self::signer::FileSigner;
 use super::accounts::{AccountText, Cluster, Memo};
 use super::answers::Keep as KeepAnswer;
@@ -68,6 +69,8 @@ pub(super) struct FileConfig {
     pub(super) routes: Vec<Spanned<FileRoute>>,
     #[serde(default)]
     pub(super) bypass: Vec<Spanned<FileBypass>>,
+    #[serde(default)]
+    pub(super) block: FileBlock,
 }
 
 #[derive(Default, Deserialize)]
@@ -102,6 +105,17 @@ pub(super) struct FileBypass {
     pub(super) routes: Vec<Text<RouteName>>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileBlock {
+    #[serde(default)]
+    pub(super) addresses: Vec<Text<IpNet>>,
+    #[serde(default)]
+    pub(super) payers: Vec<Text<AccountText>>,
+    pub(super) addresses_file: Option<Spanned<PathBuf>>,
+    pub(super) payers_file: Option<Spanned<PathBuf>>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileCertificate {
@@ -120,6 +134,7 @@ pub(super) struct FileLedger {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileDefaults {
     pub(super) refusals: Option<Text<Shape>>,
+    pub(super) free: Option<FileSwitch>,
 }
 
 #[derive(Default, Deserialize)]
@@ -226,31 +241,6 @@ pub(super) struct FileDelay {
     pub(super) settle: Option<Text<Delay>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub(super) struct FileLimits {
-    pub(super) unpaid: Option<FileSwitch>,
-    pub(super) refused: Option<FileSwitch>,
-    #[serde(default)]
-    pub(super) class: Sections<FileLimit>,
-    pub(super) store: Option<Spanned<FileSecret>>,
-    pub(super) timeout: Option<Text<Timeout>>,
-    pub(super) replicas: Option<Spanned<NonZeroU32>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub(super) struct FileLimit {
-    pub(super) rate: Text<Rate>,
-    pub(super) by: Text<By>,
-}
-
-/// A limit, or `"off"`.
-pub(super) enum FileSwitch {
-    Off,
-    On(FileLimit),
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileUpstream {
@@ -279,6 +269,7 @@ pub(super) struct FileRoute {
     pub(super) price_rules: Vec<Spanned<FileRule>>,
     pub(super) networks: Option<Spanned<Vec<Text<Name>>>>,
     pub(super) class: Option<Text<Name>>,
+    pub(super) free: Option<FileSwitch>,
     #[serde(default)]
     pub(super) description: Box<str>,
     pub(super) mime_type: Option<Text<MediaType>>,
@@ -350,32 +341,5 @@ impl<'de> Visitor<'de> for SecretVisitor {
             (Some(_), Some(_)) => FileSecret::Both,
             (None, None) => FileSecret::Neither,
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for FileSwitch {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SwitchVisitor)
-    }
-}
-
-struct SwitchVisitor;
-
-impl<'de> Visitor<'de> for SwitchVisitor {
-    type Value = FileSwitch;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("{ rate = \"30/min\", by = \"ip\" } or \"off\"")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<FileSwitch, E> {
-        match text {
-            "off" => Ok(FileSwitch::Off),
-            other => Err(E::invalid_value(Unexpected::Str(other), &self)),
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FileSwitch, A::Error> {
-        FileLimit::deserialize(MapAccessDeserializer::new(map)).map(FileSwitch::On)
     }
 }

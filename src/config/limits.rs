@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::Spanned;
 
 use crate::limit::{By, ClassSettings, Rate, Settings, Store, StoreUrl};
+use crate::route::Route;
 use crate::route::upstream::SecretSource;
 
-use super::file::{FileLimit, FileLimits, FileSecret, FileSwitch};
+use super::file::{FileLimit, FileLimits, FileSwitch};
 use super::mistake::Mistake;
 use super::reader::{Reader, Section};
 use super::text::Text;
@@ -21,20 +23,17 @@ pub(super) fn limits(
     classes: BTreeMap<Box<str>, Section<FileLimit>>,
     reader: &mut Reader<'_>,
 ) -> Settings {
-    let FileLimits { unpaid, refused, store, timeout, replicas, .. } = typed;
+    let mut typed = typed;
+    let (unpaid, refused) = (typed.unpaid.take(), typed.refused.take());
     let defaults = Settings::default();
     let mut of_clients = |typed: Option<FileSwitch>, default| match typed {
         None => default,
-        Some(FileSwitch::Off) => None,
-        Some(FileSwitch::On(FileLimit { rate, by })) => {
-            only_ip(by, reader);
-            reader.take(rate)
-        }
+        Some(typed) => self::of_clients(typed, reader),
     };
     let unpaid = of_clients(unpaid, defaults.unpaid);
     let refused = of_clients(refused, defaults.refused);
-    let store = self::store((store, timeout, replicas), reader);
-    let mut settings = Settings { unpaid, refused, classes: BTreeMap::new(), store };
+    let store = store(typed, reader);
+    let mut settings = Settings { unpaid, refused, store, ..Settings::default() };
     for (name, Section { typed: FileLimit { rate, by }, .. }) in classes {
         let (rate, by): (Option<Rate>, Option<By>) = (reader.take(rate), reader.take(by));
         if let Some((rate, by)) = rate.zip(by) {
@@ -44,15 +43,25 @@ pub(super) fn limits(
     settings
 }
 
+/// A limit of what clients do before anybody knows who pays.
+pub(super) fn of_clients(typed: FileSwitch, reader: &mut Reader<'_>) -> Option<Rate> {
+    match typed {
+        FileSwitch::Off => None,
+        FileSwitch::On(FileLimit { rate, by }) => {
+            only_ip(by, reader);
+            reader.take(rate)
+        }
+    }
+}
+
+/// How much is free on each route, by its name.
+pub(super) fn free(routes: &[Arc<Route>]) -> BTreeMap<Box<str>, Rate> {
+    routes.iter().filter_map(|route| Some((route.name.clone(), route.free?))).collect()
+}
+
 /// Where limits are shared, if they are.
-fn store(
-    (store, timeout, replicas): (
-        Option<Spanned<FileSecret>>,
-        Option<Text<Timeout>>,
-        Option<Spanned<NonZeroU32>>,
-    ),
-    reader: &mut Reader<'_>,
-) -> Option<Store> {
+fn store(typed: FileLimits, reader: &mut Reader<'_>) -> Option<Store> {
+    let FileLimits { store, timeout, replicas, .. } = typed;
     let Some(store) = store else {
         let unused = [
             ("timeout", timeout.map(|typed| typed.span)),

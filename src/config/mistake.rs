@@ -103,6 +103,17 @@ pub enum Mistake {
     /// A document that cannot be read.
     #[error("the document cannot be read: {0}")]
     DocumentUnreadable(#[source] io::Error),
+    /// A list that cannot be read.
+    #[error("the list cannot be read: {0}")]
+    ListUnreadable(#[source] io::Error),
+    /// A line of a list that does not belong there.
+    #[error("line {line} of the list: {why}")]
+    ListLine {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: Box<str>,
+    },
     /// A document that is neither YAML nor JSON.
     #[error("the document is neither YAML nor JSON: {0}")]
     DocumentText(Box<str>),

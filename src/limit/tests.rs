@@ -190,8 +190,25 @@ fn a_class_counts_by_payer_or_by_address() {
 }
 
 #[test]
+fn so_much_is_free_of_each_route_for_each_client() {
+    let free = [("a".into(), "2/day".parse().unwrap()), ("b".into(), "1/h".parse().unwrap())];
+    let settings = Settings { free: free.into(), ..Settings::default() };
+    let (limiter, clock) = limiter(&settings, 1000);
+    let (one, two) = (client("198.51.100.1"), client("198.51.100.2"));
+    let free = |route, client| at_once(limiter.take_free(route, client));
+    assert!(free("a", one) && free("a", one) && !free("a", one));
+    assert!(free("a", two) && free("b", one) && !free("b", one));
+    assert!(!free("none", one), "what is free of nothing is nothing");
+    clock.advance(SECOND * 12 * 3600);
+    assert!(free("a", one) && !free("a", one), "half a day brings half of it back");
+    let reloaded = Own(limiter.changed(&settings));
+    assert!(!at_once(reloaded.take_free("a", one)), "a reload refills nothing");
+    assert_eq!(limiter.sizes().free, 3);
+}
+
+#[test]
 fn without_a_limit_everything_passes() {
-    let none = Settings { unpaid: None, refused: None, classes: BTreeMap::new(), store: None };
+    let none = Settings { unpaid: None, refused: None, ..Settings::default() };
     let (limiter, _clock) = limiter(&none, 1000);
     let one = client("198.51.100.1");
     for _ in 0..1000 {
@@ -226,7 +243,7 @@ fn a_full_table_stays_bounded_and_fails_closed() {
     assert_eq!(passing(&limiter, nth_client(300_000)), 30);
     clock.advance(SECOND * 120);
     limiter.tend();
-    assert_eq!(limiter.sizes(), Sizes { unpaid: 0, refused: 0, classes: Vec::new() });
+    assert_eq!(limiter.sizes(), Sizes { unpaid: 0, refused: 0, free: 0, classes: Vec::new() });
 }
 
 #[test]
@@ -234,7 +251,7 @@ fn giving_back_to_a_full_bucket_makes_no_bucket() {
     let (limiter, _clock) = limiter(&Settings::default(), 64);
     limiter.earn_unpaid(nth_client(1));
     limiter.give_back_refused(nth_client(1));
-    assert_eq!(limiter.sizes(), Sizes { unpaid: 0, refused: 0, classes: Vec::new() });
+    assert_eq!(limiter.sizes(), Sizes { unpaid: 0, refused: 0, free: 0, classes: Vec::new() });
 }
 
 #[test]

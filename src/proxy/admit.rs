@@ -3,15 +3,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, header};
 use pingora::proxy::Session;
 
 use super::count::Counted;
-use super::exchange::{Exchange, Paid};
+use super::exchange::{Exchange, Paid, Pass};
 use super::keeping::Keeping;
+use super::seek::{Sought, find};
 use super::settle::time_for;
 use super::upstream::Backend;
-use super::{Gateway, Snapshot, inspect};
+use super::{Gateway, inspect};
 use crate::clock;
 use crate::discovery::Page;
 use crate::facilitator::Away;
@@ -22,7 +23,7 @@ use crate::payment::{
     present,
 };
 use crate::refusal::Refusal;
-use crate::route::{CanonicalPath, Charge, Found, Route, SettleMoment, Tariff, Terms};
+use crate::route::{Charge, Route, SettleMoment, Tariff, Terms};
 
 /// What to do with a request that was not refused.
 #[derive(Debug)]
@@ -68,7 +69,11 @@ impl Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Admitted, Refusal> {
-        exchange.client = Some(self.client(session));
+        let client = self.client(session);
+        exchange.client = Some(client);
+        if exchange.now.access.block.has_address(client) {
+            return Err(Refusal::AddressBlocked);
+        }
         inspect::inspect(session.req_header(), self.settings.header_bytes_max)?;
         let route = match find(session, &exchange.now)? {
             Sought::Route(route) => route,
@@ -108,8 +113,25 @@ impl Gateway {
         let mut keys = session.req_header().headers.get_all(KEY_HEADER).iter();
         let key = keys.next().map(HeaderValue::as_bytes).filter(|_| keys.next().is_none());
         let Some(client) = exchange.client else { return false };
-        exchange.bypass = exchange.now.access.bypass(&route.name, client, key).cloned();
-        exchange.bypass.is_some()
+        let bypass = exchange.now.access.bypass(&route.name, client, key).cloned();
+        exchange.pass = bypass.map(Pass::Bypass);
+        exchange.pass.is_some()
+    }
+
+    /// Whether a request is one of those that are free for everybody. One that brings a payment is
+    /// not, nor one that would not be served for money either.
+    async fn is_free(
+        &self,
+        session: &Session,
+        exchange: &Exchange,
+        route: &Route,
+        counted: &Counted,
+    ) -> bool {
+        route.free.is_some()
+            && !is_brought(&session.req_header().headers)
+            && self.screen(session, route).is_ok()
+            && exchange.backend().is_some_and(Backend::is_up)
+            && counted.is_free(route).await
     }
 
     /// The body's declared type and length, before any money is looked at.
@@ -128,6 +150,10 @@ impl Gateway {
     ) -> Result<(), Declined> {
         let counted = Counted::of(exchange);
         let client = ClientKey::from(&counted);
+        if self.is_free(session, exchange, route, &counted).await {
+            exchange.pass = Some(Pass::FreeFirst);
+            return Ok(());
+        }
         if let Charge::ByRequest(tariff) = &route.charge {
             self.tier(session, exchange, (route, tariff), &counted).await?;
         }
@@ -156,6 +182,12 @@ impl Gateway {
         };
         exchange.paid = Some(Paid::of(proven.presented()));
         let (payer, signed_by) = (proven.presented().payer(), proven.signed_by());
+        if exchange.now.access.block.has_payer(&payer) {
+            counted.was_refused().await;
+            let refusal = Refusal::PayerBlocked;
+            // What was bought before is still the payer's.
+            return Err(self.back_or(session, exchange, &counted, refusal).await);
+        }
         let reserved = self.claim(proven, exchange, route, &counted).await?;
         let verified = match self.payments.verify(reserved).await {
             Ok(verified) => verified,
@@ -323,46 +355,6 @@ impl Gateway {
             Unverified::Away(Away { fault, .. }) => self.broke(exchange, fault),
         }
         unverified.refusal()
-    }
-}
-
-/// Who answers a request.
-enum Sought {
-    /// What is behind this route.
-    Route(Arc<Route>),
-    /// The gateway itself.
-    Ours(Admitted),
-}
-
-fn find(session: &Session, now: &Snapshot) -> Result<Sought, Refusal> {
-    let request = session.req_header();
-    let (path, query) = inspect::target(request);
-    let path = CanonicalPath::new(path).map_err(|_| Refusal::PathNotCanonical)?;
-    if query.is_some_and(|query| !query.iter().all(u8::is_ascii_graphic)) {
-        return Err(Refusal::RequestMalformed("the query has bytes that must be escaped".into()));
-    }
-    if let Some(page) = now.discovery.always(path.as_str()) {
-        return give(page, &request.method);
-    }
-    match now.routes.find(&request.method, inspect::host(request), &path) {
-        Found::Route(route) => Ok(Sought::Route(route)),
-        Found::Options { allow } => Ok(Sought::Ours(Admitted::Preflight { allow })),
-        Found::MethodNotAllowed { allow } => Err(Refusal::MethodNotAllowed { allow }),
-        Found::OtherSpelling => Err(Refusal::PathNotCanonical),
-        Found::Nothing => match now.discovery.page(path.as_str()) {
-            Some(page) => give(page, &request.method),
-            None => Err(Refusal::NoSuchRoute),
-        },
-    }
-}
-
-/// A document to whoever reads.
-fn give(page: &Page, method: &Method) -> Result<Sought, Refusal> {
-    let allow = "GET, HEAD, OPTIONS".into();
-    match *method {
-        Method::GET | Method::HEAD => Ok(Sought::Ours(Admitted::Page(page.clone()))),
-        Method::OPTIONS => Ok(Sought::Ours(Admitted::Preflight { allow })),
-        _ => Err(Refusal::MethodNotAllowed { allow }),
     }
 }
 

@@ -22,6 +22,11 @@ impl Counted {
         Self { limiter: Arc::clone(&exchange.now.limiter), client: client.into() }
     }
 
+    /// One of the route's requests that need no payment, if one is left.
+    pub(super) async fn is_free(&self, route: &Route) -> bool {
+        route.free.is_some() && self.limiter.take_free(&route.name, self.client).await
+    }
+
     /// One request without payment.
     pub(super) async fn unpaid(&self) -> Result<(), Refusal> {
         let taken = self.limiter.take_unpaid(self.client).await;

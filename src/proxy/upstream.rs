@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
 use pingora::upstreams::peer::{ALPN, HttpPeer};
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Pass};
 use super::inspect;
 use crate::route::upstream::Http;
 
@@ -75,6 +75,9 @@ impl Backend {
             request.insert_header("X-Tollgate-Payer", paid.payer.to_string())?;
             request.insert_header("X-Tollgate-Amount", paid.amount.to_string())?;
             request.insert_header("X-Tollgate-Network", paid.network.as_str())?;
+        }
+        if exchange.pass == Some(Pass::FreeFirst) {
+            request.insert_header("X-Tollgate-Free", "first")?;
         }
         for (name, value) in &self.headers {
             request.insert_header(name.clone(), value.clone())?;

@@ -120,7 +120,7 @@ pub(super) fn snapshot(
         routes: routes.map_err(|error| setting("the routes clash", error))?,
         backends: upstreams.backends(),
         limiter: Arc::new(limiter),
-        access: Access::new(config.bypasses.clone()),
+        access: Access::new(config.bypasses.clone(), Arc::clone(&config.block)),
         refusals: config.refusals,
         discovery,
     })

@@ -87,8 +87,9 @@ async fn keep_house(now: Arc<ArcSwap<Snapshot>>, metrics: Arc<Metrics>) {
         every.tick().await;
         let limiter = Arc::clone(&now.load().limiter);
         limiter.tend();
-        let Sizes { unpaid, refused, classes } = limiter.sizes();
-        let fixed = [("unpaid".into(), unpaid), ("refused".into(), refused)];
+        let Sizes { unpaid, refused, free, classes } = limiter.sizes();
+        let fixed = [("unpaid", unpaid), ("refused", refused), ("free", free)];
+        let fixed = fixed.map(|(table, keys)| (table.into(), keys));
         let tables: HashMap<Box<str>, usize> = fixed.into_iter().chain(classes).collect();
         for (table, keys) in &tables {
             metrics.set_limiter_keys(table, i64::try_from(*keys).unwrap_or(i64::MAX));

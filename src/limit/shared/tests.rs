@@ -36,8 +36,8 @@ fn the_script_decides_as_the_buckets_of_one_gateway() {
         let limit = usize::try_from(measure.limit().get()).unwrap();
         for step in 0..(limit * 3).min(120) {
             if dice.below(3) == 0 {
-                let micros = u64::try_from(measure.interval().as_micros()).unwrap();
-                let passed = dice.below(usize::try_from(micros * 2).unwrap() + 1) as u64;
+                let micros = usize::try_from(measure.interval().as_micros()).unwrap();
+                let passed = u64::try_from(dice.below(micros * 2 + 1)).unwrap();
                 now += passed;
                 clock.advance(Duration::from_micros(passed));
             }
