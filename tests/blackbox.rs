@@ -25,6 +25,7 @@ mod reload;
 mod replay;
 mod risk;
 mod screening;
+mod selftest;
 mod senders;
 mod settlement;
 mod several;

@@ -180,7 +180,7 @@ impl Gateway {
             }
             other => other?,
         };
-        exchange.paid = Some(Paid::of(proven.presented()));
+        exchange.paid = Some(Box::new(Paid::of(proven.presented())));
         let (payer, signed_by) = (proven.presented().payer(), proven.signed_by());
         if exchange.now.access.block.has_payer(&payer) {
             counted.was_refused().await;
@@ -202,7 +202,10 @@ impl Gateway {
         }
         match route.settle {
             SettleMoment::AfterUpstream => exchange.hold(verified),
-            SettleMoment::BeforeUpstream => self.prepay(exchange, route, verified).await?,
+            // In a box: it is rare, and every request would have room for it otherwise.
+            SettleMoment::BeforeUpstream => {
+                Box::pin(self.prepay(exchange, route, verified)).await?
+            }
         }
         exchange.keeping =
             route.keep_bytes_max.map(|_| Box::new(Keeping::of(session.req_header())));
