@@ -17,6 +17,10 @@ pub enum Refusal {
     RequestMalformed(Cow<'static, str>),
     /// The path has a second spelling.
     PathNotCanonical,
+    /// Whoever asks comes from where nobody is served.
+    AddressBlocked,
+    /// Payments of this payer are not taken.
+    PayerBlocked,
     /// No route has this path and host.
     NoSuchRoute,
     /// A route has this path, none with this method.
@@ -193,6 +197,8 @@ impl Refusal {
         match self {
             Self::RequestMalformed(_) => row(400, "bad_request", No, Money::No),
             Self::PathNotCanonical => row(400, "path_not_canonical", No, Money::No),
+            Self::AddressBlocked => row(403, "address_blocked", No, Money::No),
+            Self::PayerBlocked => row(403, "payer_blocked", No, Money::No),
             Self::NoSuchRoute => row(404, "not_found", No, Money::No),
             Self::MethodNotAllowed { .. } => row(405, "method_not_allowed", No, Money::No),
             Self::HeadersTooLarge => row(431, "headers_too_large", No, Money::No),
@@ -231,6 +237,7 @@ impl Refusal {
     pub fn is_of_payment(&self) -> bool {
         match self {
             Self::RateLimited { .. }
+            | Self::PayerBlocked
             | Self::OthersUnsettled
             | Self::PaymentMissing
             | Self::PaymentMalformed(_)
@@ -250,6 +257,7 @@ impl Refusal {
             | Self::LedgerUnavailable => true,
             Self::RequestMalformed(_)
             | Self::PathNotCanonical
+            | Self::AddressBlocked
             | Self::NoSuchRoute
             | Self::MethodNotAllowed { .. }
             | Self::HeadersTooLarge
@@ -287,6 +295,8 @@ pub fn every() -> Vec<Refusal> {
         Refusal::PaymentMissing,
         Refusal::PaymentInvalid(reason),
         Refusal::SettlementRejected(reason),
+        Refusal::AddressBlocked,
+        Refusal::PayerBlocked,
         Refusal::NoSuchRoute,
         Refusal::MethodNotAllowed { allow: "POST, OPTIONS".into() },
         Refusal::PaymentInUse,

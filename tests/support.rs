@@ -17,6 +17,7 @@ pub mod plan;
 #[allow(dead_code, reason = "the tests of the ledger use it too")]
 pub mod postgres;
 pub mod raw;
+pub mod redis;
 pub mod server;
 pub mod solana;
 pub mod upstream;

@@ -11,7 +11,7 @@ use crate::discovery::{LLMS, OPENAPI, Serve, WELL_KNOWN};
 use crate::facilitator::chain::{self, RpcUrl, evm, svm};
 use crate::facilitator::http::Auth;
 use crate::ledger::{Keep, LedgerUrl};
-use crate::limit::{By, Rate};
+use crate::limit::{By, Rate, Store};
 use crate::route::upstream::{
     Balance, Bundled, Health, Http, Kind, Origin, Servers, Upstream, Work,
 };
@@ -69,6 +69,11 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
     for bypass in &config.bypasses {
         row(out, "free for", &bypass.name)?;
     }
+    if config.block.sizes() != (0, 0) {
+        let (ranges, payers) = config.block.sizes();
+        let (ranges, payers) = (counted(ranges, "address block"), counted(payers, "payer"));
+        row(out, "turns away", &format!("{ranges}, {payers}"))?;
+    }
     row(out, "public URL", server.public_url.as_deref().unwrap_or("none: no route is priced"))?;
     row(out, "agents", &found(config))?;
     if config.dashboard.is_some() {
@@ -79,7 +84,13 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
     let limit =
         |rate: Option<_>| rate.map_or("off".to_owned(), |rate: Rate| format!("{rate} by address"));
     let (unpaid, refused) = (limit(config.limits.unpaid), limit(config.limits.refused));
-    row(out, "limits", &format!("unpaid requests {unpaid}; refused payments {refused}"))
+    row(out, "limits", &format!("unpaid requests {unpaid}; refused payments {refused}"))?;
+    let Some(Store { url, replicas, .. }) = &config.limits.store else { return Ok(()) };
+    let parts = match replicas.get() {
+        1 => "while it is away each gateway has all of them".to_owned(),
+        count => format!("while it is away each of {count} gateways has its part"),
+    };
+    row(out, "  shared", &format!("in {url}; {parts}"))
 }
 
 /// What agents find, and what a route hides from them.
@@ -214,6 +225,9 @@ fn the_rest(config: &Config, route: &Route, out: &mut impl Write) -> io::Result<
             By::Payer => "payer",
         };
         row(out, "limit", &format!("{name}: {} by {by}", class.rate))?;
+    }
+    if let Some(rate) = route.free {
+        row(out, "free first", &format!("{rate} by address"))?;
     }
     if route.refusals == Shape::Assistant {
         row(out, "refusals", "as the published assistant API")?;

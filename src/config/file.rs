@@ -1,6 +1,7 @@
 //! `gateway.toml` as typed: every key, none checked against another.
 
 mod chain;
+mod limits;
 mod signer;
 mod upstream;
 
@@ -13,19 +14,19 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use toml::Spanned;
 
 use crate::digest::Digest;
 use crate::discovery::Serve;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::{Keep, LedgerUrl};
-use crate::limit::{By, Rate};
 use crate::route::{Pattern, Shape};
 use crate::x402::AssetTransferMethod;
 use crate::x402::network::Worth;
 
 pub(super) use self::chain::{FileBatch, FileChain, FileGas};
+pub(super) use self::limits::{FileLimit, FileLimits, FileSwitch};
 pub(super) use self::signer::FileSigner;
 pub(super) use self::upstream::{FileHealth, FileUpstream, FileUpstreamTls};
 use super::accounts::{AccountText, Cluster, Memo};
@@ -69,6 +70,8 @@ pub(super) struct FileConfig {
     pub(super) routes: Vec<Spanned<FileRoute>>,
     #[serde(default)]
     pub(super) bypass: Vec<Spanned<FileBypass>>,
+    #[serde(default)]
+    pub(super) block: FileBlock,
 }
 
 #[derive(Default, Deserialize)]
@@ -103,6 +106,17 @@ pub(super) struct FileBypass {
     pub(super) routes: Vec<Text<RouteName>>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileBlock {
+    #[serde(default)]
+    pub(super) addresses: Vec<Text<IpNet>>,
+    #[serde(default)]
+    pub(super) payers: Vec<Text<AccountText>>,
+    pub(super) addresses_file: Option<Spanned<PathBuf>>,
+    pub(super) payers_file: Option<Spanned<PathBuf>>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileCertificate {
@@ -121,6 +135,7 @@ pub(super) struct FileLedger {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileDefaults {
     pub(super) refusals: Option<Text<Shape>>,
+    pub(super) free: Option<FileSwitch>,
 }
 
 #[derive(Default, Deserialize)]
@@ -227,28 +242,6 @@ pub(super) struct FileDelay {
     pub(super) settle: Option<Text<Delay>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub(super) struct FileLimits {
-    pub(super) unpaid: Option<FileSwitch>,
-    pub(super) refused: Option<FileSwitch>,
-    #[serde(default)]
-    pub(super) class: Sections<FileLimit>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub(super) struct FileLimit {
-    pub(super) rate: Text<Rate>,
-    pub(super) by: Text<By>,
-}
-
-/// A limit, or `"off"`.
-pub(super) enum FileSwitch {
-    Off,
-    On(FileLimit),
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileRoute {
@@ -260,6 +253,7 @@ pub(super) struct FileRoute {
     pub(super) price_rules: Vec<Spanned<FileRule>>,
     pub(super) networks: Option<Spanned<Vec<Text<Name>>>>,
     pub(super) class: Option<Text<Name>>,
+    pub(super) free: Option<FileSwitch>,
     #[serde(default)]
     pub(super) description: Box<str>,
     pub(super) mime_type: Option<Text<MediaType>>,
@@ -331,32 +325,5 @@ impl<'de> Visitor<'de> for SecretVisitor {
             (Some(_), Some(_)) => FileSecret::Both,
             (None, None) => FileSecret::Neither,
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for FileSwitch {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SwitchVisitor)
-    }
-}
-
-struct SwitchVisitor;
-
-impl<'de> Visitor<'de> for SwitchVisitor {
-    type Value = FileSwitch;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("{ rate = \"30/min\", by = \"ip\" } or \"off\"")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<FileSwitch, E> {
-        match text {
-            "off" => Ok(FileSwitch::Off),
-            other => Err(E::invalid_value(Unexpected::Str(other), &self)),
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FileSwitch, A::Error> {
-        FileLimit::deserialize(MapAccessDeserializer::new(map)).map(FileSwitch::On)
     }
 }

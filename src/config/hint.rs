@@ -127,6 +127,7 @@ impl Mistake {
             Self::BodyReadFirst => {
                 "write max = \"64KiB\" or less, or let other paths have other prices"
             }
+            Self::ListLine { .. } => "write one to a line; what follows `#` is not read",
             Self::NoTime => "write \"2s\", or another length of time, instead",
             Self::AddressChecksum => {
                 "copy the address again: a character is wrong, or one is in the wrong case"
@@ -172,6 +173,7 @@ impl Mistake {
                 "write signer = { env = \"NAME\" }, { file = \"PATH\" } or { keystore = \"PATH\", \
                  password = { env = \"NAME\" } }"
             }
+            Self::StorePassword => "write store = { env = \"NAME\" } or { file = \"PATH\" }",
             Self::NodeUrl => "write rpc = [\"https://…\"], or { env = \"NAME\" } in place of a URL",
             Self::NotOneChain { .. } => "write one section with `chain` for each chain",
             Self::SecretUnfit => "a secret is one line of visible characters",
@@ -246,7 +248,7 @@ const EXAMPLES: [(&str, &str); 19] = [
     ("signer", "{ env = \"NAME\" }"),
 ];
 /// What serde calls the kinds of values, and what a person does.
-const REPHRASED: [(&str, &str); 8] = [
+const REPHRASED: [(&str, &str); 9] = [
     ("invalid type: floating point", "invalid type: number"),
     ("invalid type: integer", "invalid type: number"),
     ("invalid type: map", "invalid type: a table"),
@@ -254,6 +256,7 @@ const REPHRASED: [(&str, &str); 8] = [
     ("expected a sequence", "expected a list such as [\"…\"]"),
     ("expected a map", "expected a table"),
     ("expected a nonzero usize", "expected a whole number from 1 up"),
+    ("expected a nonzero u32", "expected a whole number from 1 up"),
     ("wanted exactly 1 element, more than 1 element", "expected one key, not several"),
 ];
 const TEXT_CHARS_MAX: usize = 60;

@@ -98,6 +98,16 @@ pub const KEYS: &[Key] = keys! {
         "routes": "list of route names", Is("all"),
             "where; what is named by nothing else is named by its `match`";
     }
+    "[block]" {
+        "addresses": "list of address blocks", Is("`[]`"),
+            "who is answered 403 before anything else";
+        "payers": "list of addresses", Is("`[]`"),
+            "whose payments are refused before a facilitator is asked";
+        "addresses_file": "path", Nothing,
+            "more of them, one to a line; what follows `#` is a comment";
+        "payers_file": "path", Nothing,
+            "the same for payers";
+    }
     "[[certificates]]" {
         "chain": "path", Required,
             "PEM: the certificate and what vouches for it; with one of these, `listen` speaks TLS";
@@ -123,6 +133,8 @@ pub const KEYS: &[Key] = keys! {
     "[defaults]" {
         "refusals": r#"`"x402"` or `"assistant"`"#, Is(r#"`"x402"`"#),
             "of routes that do not say, and of what no route is for";
+        "free": r#"limit or `"off"`"#, Is(r#"`"off"`"#),
+            "of priced routes that do not say";
     }
     "[discovery]" {
         "serve": r#"`"unless-routed"`, `"always"` or `"off"`"#, Is(r#"`"unless-routed"`"#),
@@ -258,6 +270,13 @@ pub const KEYS: &[Key] = keys! {
             "requests without payment";
         "refused": r#"limit or `"off"`"#, Is(r#"`{ rate = "30/min", by = "ip" }`"#),
             "payments that were no good";
+        "store": "`redis://…` or `rediss://…`, or a secret", Nothing,
+            "a Redis in which gateways count together; a URL with a password is a secret";
+        "timeout": "time", Is(r#"`"50ms"`"#),
+            "how long it may take to answer before each gateway counts for itself";
+        "replicas": "number", Is("`1`"),
+            "how many gateways there are: each takes its part of every limit while it counts for \
+             itself";
     }
     "[limits.class]" {
         "NAME.rate": "rate", Required,
@@ -331,6 +350,8 @@ pub const KEYS: &[Key] = keys! {
             "where it can be paid";
         "class": "name", Nothing,
             "the limit of its paid requests";
+        "free": r#"limit or `"off"`"#, Is("`defaults.free`"),
+            "requests that need no payment, such as `{ rate = \"10/day\", by = \"ip\" }`; then 402";
         "description": "text", Is(r#"`""`"#),
             "what clients read of it in the 402";
         "mime_type": "media type", Is(r#"`""`"#),

@@ -10,6 +10,7 @@ use prometheus::{
 use super::{AccessLog, Observed, access::Written};
 use crate::fault::Side;
 use crate::ledger::answers::Counted;
+use crate::limit::shared::Counting;
 use crate::metric::{Metric, kept};
 use crate::x402::AtomicAmount;
 
@@ -57,6 +58,11 @@ const LIMITER: Metric = Metric {
     name: "tollgate_limiter_keys",
     labels: &["table"],
     help: "Clients and payers that the limiter remembers",
+};
+const SHARED: Metric = Metric {
+    name: "tollgate_limits_shared",
+    labels: &["store"],
+    help: "1 while gateways count limits together in `redis`, 0 while each counts for itself",
 };
 const UPSTREAM: Metric = Metric {
     name: "tollgate_upstream_up",
@@ -110,7 +116,7 @@ const ANSWERS_BYTES: Metric = Metric {
 };
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 19] = [
+pub const METRICS: [Metric; 20] = [
     EXCHANGES,
     SETTLED,
     LOST,
@@ -120,6 +126,7 @@ pub const METRICS: [Metric; 19] = [
     FAULTS,
     UNKNOWN,
     LIMITER,
+    SHARED,
     UPSTREAM,
     BACKENDS,
     CIRCUIT,
@@ -146,6 +153,7 @@ pub struct Metrics {
     faults: IntCounterVec,
     unknown: IntGauge,
     limiter: IntGaugeVec,
+    shared: IntGaugeVec,
     upstream: IntGaugeVec,
     backends: IntGaugeVec,
     circuit: IntGaugeVec,
@@ -176,6 +184,7 @@ impl Metrics {
             faults: kept(&registry, IntCounterVec::new(FAULTS.opts(), FAULTS.labels)?)?,
             unknown: kept(&registry, IntGauge::with_opts(UNKNOWN.opts())?)?,
             limiter: kept(&registry, IntGaugeVec::new(LIMITER.opts(), LIMITER.labels)?)?,
+            shared: kept(&registry, IntGaugeVec::new(SHARED.opts(), SHARED.labels)?)?,
             upstream: kept(&registry, IntGaugeVec::new(UPSTREAM.opts(), UPSTREAM.labels)?)?,
             backends: kept(&registry, IntGaugeVec::new(BACKENDS.opts(), BACKENDS.labels)?)?,
             circuit: kept(&registry, IntGaugeVec::new(CIRCUIT.opts(), CIRCUIT.labels)?)?,
@@ -258,6 +267,12 @@ impl Metrics {
     /// So many keys are in a table of the limiter.
     pub fn set_limiter_keys(&self, table: &str, keys: i64) {
         self.limiter.with_label_values(&[table]).set(keys);
+    }
+
+    /// Who counts the limits.
+    pub fn set_limits(&self, counting: Counting) {
+        let together = counting == Counting::Together;
+        self.shared.with_label_values(&["redis"]).set(i64::from(together));
     }
 
     /// So many answers were kept, or were not, since the start, and so much is kept now.

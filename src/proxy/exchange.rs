@@ -34,8 +34,8 @@ pub struct Exchange {
     pub client: Option<IpAddr>,
     /// The route that was found.
     pub route: Option<Arc<Route>>,
-    /// As whom it need not be paid for.
-    pub bypass: Option<Arc<str>>,
+    /// Why it need not be paid for.
+    pub pass: Option<Pass>,
     /// Which of its terms the request is for.
     pub tier: Tier,
     /// The payment that was proven.
@@ -68,6 +68,15 @@ pub struct Paid {
     pub amount: AtomicAmount,
     /// Hash of the transfer, once there is one.
     pub transaction: Option<Box<str>>,
+}
+
+/// Why an exchange on a priced route need not be paid for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Whoever asks is known by this name.
+    Bypass(Arc<str>),
+    /// So much is free for everybody.
+    FreeFirst,
 }
 
 /// Whether money moves in an exchange.
@@ -106,6 +115,8 @@ pub enum Served {
     Free,
     /// On a priced route, to somebody who need not pay.
     Bypass,
+    /// On a priced route, as one of the requests that are free for everybody.
+    FreeFirst,
     /// For money.
     Paid,
     /// For money that was still to move.
@@ -126,7 +137,7 @@ impl Exchange {
             started: clock::steady(),
             client: None,
             route: None,
-            bypass: None,
+            pass: None,
             tier: Tier::default(),
             paid: None,
             stages: Stages::default(),
@@ -244,8 +255,11 @@ impl Exchange {
     /// What the exchange came to, where it was not refused.
     pub fn served(&self) -> Served {
         match self.stage {
-            Stage::Unpaid if self.bypass.is_some() => Served::Bypass,
-            Stage::Unpaid => Served::Free,
+            Stage::Unpaid => match self.pass {
+                Some(Pass::Bypass(_)) => Served::Bypass,
+                Some(Pass::FreeFirst) => Served::FreeFirst,
+                None => Served::Free,
+            },
             Stage::Held(_) | Stage::Over => Served::Released,
             Stage::Settled | Stage::Prepaid(_) => Served::Paid,
             Stage::AtRisk => Served::AtRisk,
@@ -260,6 +274,7 @@ impl Served {
         match self {
             Self::Free => "free",
             Self::Bypass => "bypass",
+            Self::FreeFirst => "free_first",
             Self::Paid => "paid",
             Self::AtRisk => "at_risk",
             Self::Released => "released",

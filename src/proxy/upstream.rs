@@ -13,7 +13,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 use super::Gateway;
 use super::backends::{Backend, Backends, More, hash_of};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Pass};
 use super::inspect;
 use crate::clock;
 use crate::fault::Side;
@@ -131,6 +131,9 @@ impl Target {
             request.insert_header("X-Tollgate-Payer", paid.payer.to_string())?;
             request.insert_header("X-Tollgate-Amount", paid.amount.to_string())?;
             request.insert_header("X-Tollgate-Network", paid.network.as_str())?;
+        }
+        if exchange.pass == Some(Pass::FreeFirst) {
+            request.insert_header("X-Tollgate-Free", "first")?;
         }
         for (name, value) in &self.headers {
             request.insert_header(name.clone(), value.clone())?;

@@ -14,6 +14,10 @@ impl Refusal {
             Self::PathNotCanonical => {
                 "the path has another spelling; send it decoded and without dot segments".to_owned()
             }
+            Self::AddressBlocked => "nothing is served to this address".to_owned(),
+            Self::PayerBlocked => {
+                "payments of this payer are not taken here; nothing was taken".to_owned()
+            }
             Self::NoSuchRoute => "nothing is served at this path".to_owned(),
             Self::MethodNotAllowed { allow } => format!("this path takes {allow}"),
             Self::HeadersTooLarge => "the request's headers are too long".to_owned(),
@@ -79,6 +83,8 @@ impl Refusal {
             | Self::LedgerUnavailable => Some(Duration::from_secs(5)),
             Self::RequestMalformed(_)
             | Self::PathNotCanonical
+            | Self::AddressBlocked
+            | Self::PayerBlocked
             | Self::NoSuchRoute
             | Self::MethodNotAllowed { .. }
             | Self::HeadersTooLarge

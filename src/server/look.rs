@@ -10,6 +10,8 @@ use tokio::sync::watch;
 use super::assemble::House;
 use crate::clock;
 use crate::facilitator::Question;
+use crate::limit::Shared;
+use crate::limit::shared::Counting;
 use crate::observe::Metrics;
 use crate::payment::Payments;
 use crate::proxy::Snapshot;
@@ -22,6 +24,7 @@ pub(super) struct Look {
     payments: Payments,
     metrics: Arc<Metrics>,
     now: Arc<ArcSwap<Snapshot>>,
+    shared: Option<Arc<Shared>>,
     start: Start,
     /// The upstreams that the gauges tell of.
     told: HashSet<Box<str>>,
@@ -41,6 +44,7 @@ impl Look {
             payments: house.payments.clone(),
             metrics: Arc::clone(&house.metrics),
             now: Arc::clone(&house.now),
+            shared: house.shared.clone(),
             start: Start::Begun(HashSet::new()),
             told: HashSet::new(),
         }
@@ -73,6 +77,10 @@ impl Look {
         self.metrics.set_answers(&self.payments.answers().counted());
         let (away, of_facilitators) = self.facilitators();
         troubles.extend(of_facilitators);
+        let shared = self.shared.as_ref();
+        if shared.is_some_and(|shared| shared.counting() == Counting::Alone) {
+            troubles.push("limits are counted by this gateway alone: Redis is away".to_owned());
+        }
         // A facilitator that is away must not take down what does not need it. So once everything
         // has been well, its trouble is only told, until nothing can be served any more.
         let routes = now.routes.routes();
