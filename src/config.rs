@@ -162,7 +162,20 @@ impl Config {
     pub fn changed_for_good(&self, other: &Self) -> Vec<&'static str> {
         let both = self.read_once.iter().zip(&other.read_once);
         let differs = READ_ONCE.iter().zip(both).filter(|(_, (here, there))| here != there);
-        differs.map(|(section, _)| *section).collect()
+        let mut sections: Vec<_> = differs.map(|(section, _)| *section).collect();
+        // What its networks say is told to whoever settles there by itself.
+        for (name, told) in &self.facilitators {
+            let Some(other) = other.facilitators.get(name) else { continue };
+            let kind = match told {
+                FacilitatorSettings::Http(_) => continue,
+                FacilitatorSettings::Chain(_) => "facilitators.NAME.chain",
+                FacilitatorSettings::Simulated(_) => "facilitators.NAME.simulated",
+            };
+            if format!("{told:?}") != format!("{other:?}") && !sections.contains(&kind) {
+                sections.push(kind);
+            }
+        }
+        sections
     }
 
     /// Every file that it was read from, but those of secrets.
@@ -248,12 +261,25 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
 }
 
 /// Sections that a reload does not read again.
-const READ_ONCE: [&str; 6] =
-    ["server", "ledger", "answers", "dashboard", "networks", "facilitators"];
+const READ_ONCE: [&str; 6] = [
+    "server",
+    "ledger",
+    "answers",
+    "dashboard",
+    "facilitators.NAME.chain",
+    "facilitators.NAME.simulated",
+];
 
 fn digests(text: &str) -> [B256; READ_ONCE.len()] {
     let typed: toml::Table = toml::from_str(text).unwrap_or_default();
-    let section = |name| typed.get(name).map(ToString::to_string).unwrap_or_default();
+    let section = |name: &str| match name.split_once(".NAME.") {
+        Some((all, kind)) => {
+            let all = typed.get(all).and_then(toml::Value::as_table).into_iter().flatten();
+            let of_kind = all.filter(|(_, one)| one.get(kind).is_some());
+            of_kind.map(|(name, one)| format!("{name} {one}\n")).collect()
+        }
+        None => typed.get(name).map(ToString::to_string).unwrap_or_default(),
+    };
     READ_ONCE.map(|name| keccak256(section(name)))
 }
 

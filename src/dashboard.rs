@@ -7,6 +7,7 @@ mod view;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -33,7 +34,8 @@ pub struct Dashboard {
 }
 
 struct Reading {
-    monies: Vec<Money>,
+    /// As of the last reload.
+    monies: Arc<ArcSwap<Vec<Money>>>,
     ledger: Ledger,
     clock: Clock,
     books: Mutex<Books>,
@@ -50,7 +52,12 @@ pub struct Health<'a> {
 impl Dashboard {
     /// A dashboard over a ledger, for whoever knows the token of this digest. It reads on the
     /// current tokio runtime.
-    pub fn new(token: Digest, monies: Vec<Money>, ledger: Ledger, clock: Clock) -> Self {
+    pub fn new(
+        token: Digest,
+        monies: Arc<ArcSwap<Vec<Money>>>,
+        ledger: Ledger,
+        clock: Clock,
+    ) -> Self {
         let books = Mutex::new(Books::default());
         let reading = Arc::new(Reading { monies, ledger, clock, books });
         Self { token, reading, home: Handle::current() }
@@ -116,7 +123,7 @@ impl Reading {
         let mut books = self.books.lock().await;
         books.read(&self.ledger, now).await?;
         let waiting = self.ledger.unfinished(None, view::UNRESOLVED_MAX).await?;
-        Ok(view::Data::new((&books, &self.monies), waiting, span, now))
+        Ok(view::Data::new((&books, &self.monies.load()), waiting, span, now))
     }
 }
 

@@ -22,6 +22,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use arc_swap::ArcSwap;
+
 use crate::clock::Clock;
 use crate::facilitator::chain::Reader;
 use crate::facilitator::{Facilitator, Pool};
@@ -50,10 +52,13 @@ pub struct Payments {
     answers: Answers,
 }
 
+/// Who looks up what a facilitator cannot tell.
+type Readers = HashMap<Network, Arc<Reader>>;
+
 struct Inner {
     ledger: Ledger,
-    pool: Pool,
-    readers: HashMap<Network, Reader>,
+    pool: ArcSwap<Pool>,
+    readers: ArcSwap<Readers>,
     clock: Clock,
     under_way: AtomicUsize,
     risks: Arc<Risks>,
@@ -74,8 +79,8 @@ impl Payments {
         Self {
             inner: Arc::new(Inner {
                 ledger,
-                pool: Pool::new(facilitators),
-                readers,
+                pool: ArcSwap::from_pointee(Pool::new(facilitators)),
+                readers: ArcSwap::from_pointee(shared(readers)),
                 clock,
                 under_way: AtomicUsize::new(0),
                 risks: Arc::default(),
@@ -99,9 +104,22 @@ impl Payments {
         &self.inner.ledger
     }
 
-    /// Everyone who settles, with their health.
-    pub fn pool(&self) -> &Pool {
-        &self.inner.pool
+    /// Everyone who settles now, with their health.
+    pub fn pool(&self) -> Arc<Pool> {
+        self.inner.pool.load_full()
+    }
+
+    /// From now on these settle, and these read chains; chains that nobody reads any more are read
+    /// as before, for payments of before.
+    pub fn reload(&self, pool: Pool, readers: HashMap<Network, Reader>) {
+        let mut all = Readers::clone(&self.inner.readers.load());
+        all.extend(shared(readers));
+        self.inner.readers.store(Arc::new(all));
+        self.inner.pool.store(Arc::new(pool));
+    }
+
+    fn reader(&self, network: &Network) -> Option<Arc<Reader>> {
+        self.inner.readers.load().get(network).cloned()
     }
 
     /// The time, as these payments read it.
@@ -116,8 +134,9 @@ impl Payments {
 
     /// Whether everyone who may settle this payment can ask the payer's contract for its signature.
     pub fn contract_wallets(&self, presented: &Presented) -> ContractWallets {
+        let pool = self.pool();
         let asks = |name: &Arc<str>| {
-            self.pool().member(name).is_ok_and(|member| member.facilitator().asks_contracts())
+            pool.member(name).is_ok_and(|member| member.facilitator().asks_contracts())
         };
         if presented.offered.facilitators.iter().all(asks) {
             ContractWallets::LeftToTheChain
@@ -125,6 +144,10 @@ impl Payments {
             ContractWallets::Refused
         }
     }
+}
+
+fn shared(readers: HashMap<Network, Reader>) -> Readers {
+    readers.into_iter().map(|(network, reader)| (network, Arc::new(reader))).collect()
 }
 
 #[cfg(test)]

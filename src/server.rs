@@ -8,6 +8,7 @@ mod look;
 pub mod online;
 mod reload;
 mod resolve;
+mod settling;
 pub mod supervise;
 mod tend;
 mod tls;
@@ -19,6 +20,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use pingora::apps::HttpServerOptions;
 use pingora::apps::http_app::HttpServer;
 use pingora::proxy::HttpProxy;
@@ -44,6 +46,7 @@ use assemble::{House, setting};
 pub use books::books;
 use listen::Bound;
 use reload::{Occasions, Reloader};
+use settling::Settling;
 use tls::Certificates;
 
 /// Why a gateway could not start.
@@ -139,14 +142,15 @@ async fn run(
         encrypted.transpose().map_err(|error| setting("TLS cannot be set up", *error))?;
     let serving = public.serve("gateway", door, encrypted, (stopped.clone(), traffic));
     let (reloads, requests) = mpsc::channel(1);
-    let dashboard = dashboard(&config, payments.ledger());
+    let monies = Arc::new(ArcSwap::from_pointee(monies(&config)));
+    let dashboard = dashboard(&config, &monies, payments.ledger());
     let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready, reloads, dashboard));
     let shown = admin.serve("admin", app, None, (stopped, traffic));
     let (grace, occasions) = (config.server.grace, Occasions::new(&config, requests)?);
     let (now, upstreams) = (house.now, house.upstreams);
-    let (told, payments_of) = (Arc::clone(&metrics), payments.clone());
-    let reloader =
-        Reloader { now, config, upstreams, certificates, metrics: told, payments: payments_of };
+    let (metrics_of, payments_of) = (Arc::clone(&metrics), payments.clone());
+    let settling = Settling { payments: payments_of, monies, metrics: metrics_of };
+    let reloader = Reloader { now, config, upstreams, certificates, settling };
     let reloading = tokio::spawn(reloader.keep_reloading(occasions));
     // Whoever reads where it listens may stop it at once.
     let stops = Stops::new(end).map_err(ServeError::Process)?;
@@ -168,7 +172,16 @@ async fn run(
 }
 
 /// The page for operators, if there is one.
-fn dashboard(config: &Config, ledger: &Ledger) -> Option<Dashboard> {
+fn dashboard(
+    config: &Config,
+    monies: &Arc<ArcSwap<Vec<Money>>>,
+    ledger: &Ledger,
+) -> Option<Dashboard> {
+    Some(Dashboard::new(config.dashboard?, Arc::clone(monies), ledger.clone(), Clock::System))
+}
+
+/// What there is to be paid in.
+fn monies(config: &Config) -> Vec<Money> {
     let money = |network: &NetworkSettings| Money {
         network: network.network.clone(),
         asset: network.asset,
@@ -177,8 +190,7 @@ fn dashboard(config: &Config, ledger: &Ledger) -> Option<Dashboard> {
         explorer: network.explorer.clone(),
         worth: network.worth,
     };
-    let monies = config.networks.values().map(money).collect();
-    Some(Dashboard::new(config.dashboard?, monies, ledger.clone(), Clock::System))
+    config.networks.values().map(money).collect()
 }
 
 /// The proxy, behind its counted door.

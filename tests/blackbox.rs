@@ -29,6 +29,7 @@ mod screening;
 mod selftest;
 mod senders;
 mod settlement;
+mod settlers;
 mod several;
 mod shapes;
 mod shared;

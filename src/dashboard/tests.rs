@@ -1,6 +1,9 @@
 //! Who sees the page, and what stands in its data.
 
+use std::sync::Arc;
+
 use alloy_primitives::{Address, B256};
+use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
 use super::*;
@@ -24,7 +27,12 @@ async fn dashboard() -> Dashboard {
         worth: Worth::Mainnet,
     };
     let (clock, _) = Clock::set_to(UnixMillis::new(NOW));
-    Dashboard::new(Digest::of(TOKEN.as_bytes()), vec![money], ledger, clock)
+    Dashboard::new(
+        Digest::of(TOKEN.as_bytes()),
+        Arc::new(ArcSwap::from_pointee(vec![money])),
+        ledger,
+        clock,
+    )
 }
 
 async fn get(dashboard: &Dashboard, path: &str, authorization: Option<&str>) -> Response<Vec<u8>> {

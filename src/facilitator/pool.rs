@@ -10,10 +10,12 @@ use crate::clock::{Clock, UnixMillis};
 use crate::fault::{Fault, Reach, Retry, Side};
 use crate::x402::{Account, Offer};
 
-/// All facilitators of a process.
+/// All facilitators of a configuration.
 #[derive(Debug)]
 pub struct Pool {
-    members: HashMap<Arc<str>, Member>,
+    members: HashMap<Arc<str>, Arc<Member>>,
+    /// Those of configurations before: for exchanges that began with them, and for looking back.
+    gone: HashMap<Arc<str>, Arc<Member>>,
 }
 
 /// One facilitator and its health.
@@ -45,23 +47,49 @@ impl Pool {
     pub fn new(facilitators: HashMap<Arc<str>, Facilitator>) -> Self {
         let member = |(name, facilitator): (Arc<str>, Facilitator)| {
             let health = Health::default();
-            (Arc::clone(&name), Member { name, facilitator, health })
+            (Arc::clone(&name), Arc::new(Member { name, facilitator, health }))
         };
-        Self { members: facilitators.into_iter().map(member).collect() }
+        Self { members: facilitators.into_iter().map(member).collect(), gone: HashMap::new() }
+    }
+
+    /// After a reload: those that `stay`, with their health, and these, all circuits closed. Who
+    /// is in neither is asked by nobody but exchanges that began with it.
+    pub fn reloaded(
+        &self,
+        stay: impl Fn(&str) -> bool,
+        fresh: HashMap<Arc<str>, Facilitator>,
+    ) -> Self {
+        let Self { mut members, .. } = Self::new(fresh);
+        let mut gone = self.gone.clone();
+        for (name, member) in &self.members {
+            let to = if stay(name) { &mut members } else { &mut gone };
+            to.insert(Arc::clone(name), Arc::clone(member));
+        }
+        gone.retain(|name, _| !members.contains_key(name));
+        Self { members, gone }
+    }
+
+    fn get(&self, name: &Arc<str>) -> Option<&Member> {
+        self.members.get(name).or_else(|| self.gone.get(name)).map(|member| &**member)
     }
 
     /// The one of this name.
     ///
     /// # Errors
     /// Ours, never: nobody has it.
-    pub fn member(&self, name: &str) -> Result<&Member, Fault> {
+    pub fn member(&self, name: &str) -> Result<&Arc<Member>, Fault> {
         let unknown = || Fault::new(Side::Ours, Retry::Never, "no facilitator has this name");
-        self.members.get(name).ok_or_else(unknown)
+        self.members.get(name).or_else(|| self.gone.get(name)).ok_or_else(unknown)
     }
 
-    /// All of them, in no order.
-    pub fn members(&self) -> impl Iterator<Item = &Member> {
+    /// All of the configuration of now, in no order.
+    pub fn members(&self) -> impl Iterator<Item = &Arc<Member>> {
         self.members.values()
+    }
+
+    /// Whether this very one is of the configuration of now.
+    pub fn has(&self, member: &Arc<Member>) -> bool {
+        self.members.get(&member.name).is_some_and(|here| Arc::ptr_eq(here, member))
     }
 
     /// Of these names, in their order, those that settle this offer and may be asked this now.
@@ -75,7 +103,7 @@ impl Pool {
         asked: Asked,
         now: UnixMillis,
     ) -> Vec<&Member> {
-        let named: Vec<&Member> = names.iter().filter_map(|name| self.members.get(name)).collect();
+        let named: Vec<&Member> = names.iter().filter_map(|name| self.get(name)).collect();
         let some_list_it = named.iter().any(|member| member.facilitator.settles(offer));
         let fits = |member: &&Member| {
             let settles = !some_list_it || member.facilitator.settles(offer);
@@ -87,7 +115,7 @@ impl Pool {
     /// Who pays the fee of a payment for an offer that has to say so, and those of these names who
     /// would sign for it: the first that is ready decides, or the first that has said anything.
     pub fn fee_payer(&self, names: &[Arc<str>], offer: &Offer) -> Option<(Account, Vec<Arc<str>>)> {
-        let named = names.iter().filter_map(|name| self.members.get(name));
+        let named = names.iter().filter_map(|name| self.get(name));
         let said: Vec<(&Member, Account)> = named
             .filter_map(|member| Some((member, member.facilitator.fee_payer(offer)?)))
             .collect();
@@ -99,7 +127,7 @@ impl Pool {
 
     /// That none of these could be asked, and when to come back.
     pub fn away(&self, names: &[Arc<str>], last: Option<Fault>, now: UnixMillis) -> Away {
-        let members = names.iter().filter_map(|name| self.members.get(name));
+        let members = names.iter().filter_map(|name| self.get(name));
         let wait = |member: &Member| member.health.wait_of_everyone(Question::Verify, now);
         let waits = members.map(|member| wait(member).unwrap_or(RETRY_AFTER));
         let fault = last.unwrap_or_else(circuit_open);

@@ -226,11 +226,18 @@
 //! # A reload exchanges what has no memory
 //! Routes, upstreams and limits are one snapshot behind one pointer, and an exchange keeps the one
 //! that it began with. What a route took before is part of its terms, with the moment until which
-//! it does: so routes know the clock's type, and no more of it. Facilitators with circuits, signers
-//! with nonces, networks that the ledger's recovery reads by, and the ledger itself are not in the
-//! snapshot: to exchange them under payments that run is to make two of what must be one. So a file
-//! in which they differ is refused as a whole, with the sections named, instead of being taken over
-//! in part.
+//! it does: so routes know the clock's type, and no more of it. Signers with nonces, simulated
+//! chains with balances, and the ledger itself are not in the snapshot: to exchange them under
+//! payments that run is to make two of what must be one. So a file in which they differ is refused
+//! as a whole, with the sections named, instead of being taken over in part.
+//!
+//! # Hosted facilitators come and go with a reload
+//! One that is told the same stays the same, with its circuits and what it said of itself: a reload
+//! is no reason to ask again who has just failed. One that is told anything else is another, asked
+//! what it settles before routes name it. Who is in the file no more is kept for exchanges that
+//! began with it, and a chain that nobody reads any more is read on, for payments of before. A
+//! facilitator that takes another's name has never had its orders: an order that was sent is known
+//! to nobody but the chain, as it was.
 //!
 //! The operators' listener is not for the public, and asks for a header with `POST /reload` all the
 //! same: a page in an operator's browser can send a plain `POST` to any address it can name. It is

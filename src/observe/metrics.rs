@@ -322,6 +322,12 @@ impl Metrics {
         self.circuit.with_label_values(&[facilitator, question]).set(level);
     }
 
+    /// A facilitator is not of the configuration any more.
+    pub fn forget_circuit(&self, facilitator: &str, question: &str) {
+        // One that was never told of is forgotten already.
+        let _ = self.circuit.remove_label_values(&[facilitator, question]);
+    }
+
     /// What a signer has left for gas.
     pub fn set_purse(&self, facilitator: &str, signer: &str, gwei: u64) {
         let gwei = i64::try_from(gwei).unwrap_or(i64::MAX);

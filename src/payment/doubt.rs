@@ -19,7 +19,7 @@ impl Payments {
         let (poor, late) = (ErrorReason::InsufficientFunds, ErrorReason::ValidBefore);
         let method = order.offer.method();
         let by_asset = method == Some(AssetTransferMethod::Eip3009);
-        let reader = self.inner.readers.get(&order.offer.requirements.network);
+        let reader = self.reader(&order.offer.requirements.network);
         match (reader, *said) {
             // The chain tells soon, once and for all: the window has closed.
             (Some(_), said) if said == late => outcome,

@@ -120,7 +120,7 @@ impl Payments {
             Ok(member) => member.facilitator().trace(&sought).await,
             Err(_) => Trace::CannotTell,
         };
-        match (told, self.inner.readers.get(&entry.identity.network)) {
+        match (told, self.reader(&entry.identity.network)) {
             (Trace::CannotTell, Some(reader)) => reader.read(&sought).await,
             (told, _) => told,
         }

@@ -86,9 +86,10 @@ impl Payments {
         }
         let offered = &presented.offered;
         let asked = Question::Verify.of(presented.payer());
-        let turn = self.pool().in_turn(&offered.facilitators, &offered.offer, asked, now);
+        let pool = self.pool();
+        let turn = pool.in_turn(&offered.facilitators, &offered.offer, asked, now);
         let Some(first) = turn.first().map(|member| (&**member.name()).into()) else {
-            let away = Standing::Away(self.pool().away(&offered.facilitators, None, now));
+            let away = Standing::Away(pool.away(&offered.facilitators, None, now));
             return Err(self.unless_taken(&presented, away).await);
         };
         let requirements = &offered.offer.requirements;

@@ -59,7 +59,7 @@ impl House {
         let (upstreams, workers) = Upstreams::start(&config.upstreams).await?;
         let shared = shared(config).await?;
         let limiter = Limiter::new(&config.limits, shared.clone());
-        if let Some(routes) = told(&config.routes, payments.pool(), clock.now()) {
+        if let Some(routes) = told(&config.routes, &payments.pool(), clock.now()) {
             config.routes = routes;
         }
         let now = Arc::new(ArcSwap::from_pointee(snapshot(config, &upstreams, limiter)?));

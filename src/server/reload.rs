@@ -14,14 +14,13 @@ use tokio::time::{Interval, interval};
 
 use super::ServeError;
 use super::assemble::{needs_answers, snapshot, told};
+use super::settling::Settling;
 use super::tls::Certificates;
 use super::upstreams::Upstreams;
 use crate::bounded;
 use crate::clock::Clock;
 use crate::config::{Config, Switch, Watched};
 use crate::limit::{Store, StoreUrl};
-use crate::observe::Metrics;
-use crate::payment::Payments;
 use crate::proxy::Snapshot;
 use crate::proxy::admin::Reload;
 
@@ -32,9 +31,8 @@ pub(super) struct Reloader {
     pub(super) upstreams: Upstreams,
     /// Where clients come by TLS.
     pub(super) certificates: Option<Arc<Certificates>>,
-    pub(super) metrics: Arc<Metrics>,
     /// Whoever settles, and says who pays fees.
-    pub(super) payments: Payments,
+    pub(super) settling: Settling,
 }
 
 /// What asks for a reload.
@@ -120,7 +118,7 @@ impl Reloader {
                 }
             };
             let done = self.reload().await;
-            self.metrics.reloaded(done.is_ok());
+            self.settling.metrics.reloaded(done.is_ok());
             match &done {
                 Ok(what) => tracing::info!(what, "the configuration was reloaded"),
                 Err(why) => tracing::error!(why, "the configuration was not reloaded"),
@@ -155,13 +153,16 @@ impl Reloader {
         if next.limits.store.as_ref().map(place) != self.config.limits.store.as_ref().map(place) {
             return Err("`limits.store` or its `timeout` changed: restart".to_owned());
         }
-        let told = told(&next.routes, self.payments.pool(), Clock::System.now());
+        let settlers = self.settling.next(&self.config, &next).await;
+        let settlers = settlers.map_err(|error| told_with_causes(&error))?;
+        let told = told(&next.routes, settlers.pool(), Clock::System.now());
         next.routes = told.unwrap_or(next.routes);
         self.honour(&mut next);
         let upstreams = self.upstreams.changed(&next.upstreams).await;
         let upstreams = upstreams.map_err(|error| format!("{error}: restart"))?;
         let limiter = self.now.load().limiter.changed(&next.limits);
         let snapshot = snapshot(&next, &upstreams, limiter).map_err(|error| error.to_string())?;
+        self.settling.reload(settlers, &next);
         self.now.store(Arc::new(snapshot));
         if let Some(certificates) = &self.certificates {
             certificates.exchange(&next.certificates);
@@ -174,7 +175,8 @@ impl Reloader {
 
     /// Tells the routes of now who pays fees, where that has changed.
     fn tell_again(&mut self) {
-        let routes = told(&self.config.routes, self.payments.pool(), Clock::System.now());
+        let pool = self.settling.payments.pool();
+        let routes = told(&self.config.routes, &pool, Clock::System.now());
         let Some(routes) = routes else { return };
         let before = std::mem::replace(&mut self.config.routes, routes);
         let limiter = self.now.load().limiter.changed(&self.config.limits);
@@ -198,6 +200,13 @@ impl Reloader {
             route.charge.honour(&before.charge, until, now);
         }
     }
+}
+
+/// An error and its causes, on one line.
+fn told_with_causes(error: &ServeError) -> String {
+    let first: &dyn std::error::Error = error;
+    let causes = std::iter::successors(Some(first), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// What is connected to at the start only.

@@ -41,7 +41,7 @@ pub(super) fn tend(
 ) -> Tending {
     let mut tasks = JoinSet::new();
     for member in house.payments.pool().members() {
-        tasks.spawn(watch::watch(house.payments.clone(), Arc::clone(member.name())));
+        tasks.spawn(watch::watch(house.payments.clone(), Arc::clone(member)));
         if let Facilitator::Chain(chain) = member.facilitator() {
             let (name, chain) = (member.name().to_string(), Arc::clone(chain));
             tasks.spawn(watch_chain(name, chain, Arc::clone(&house.metrics)));

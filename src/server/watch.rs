@@ -1,6 +1,7 @@
 //! Looks after hosted facilitators beside the requests: what they settle, and whether one whose
 //! circuit is open is back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -10,19 +11,21 @@ use crate::facilitator::http::Http;
 use crate::facilitator::{Facilitator, Member};
 use crate::payment::Payments;
 
-/// Watches the facilitator of this name until the process ends.
-pub(super) async fn watch(payments: Payments, name: std::sync::Arc<str>) {
-    let Ok(member) = payments.pool().member(&name) else { return };
+/// Watches a facilitator for as long as it is one of the configuration's.
+pub(super) async fn watch(payments: Payments, member: Arc<Member>) {
     let Facilitator::Http(http) = member.facilitator() else { return };
     let mut plan = Plan::starting(payments.clock().now());
     let mut every = ticks();
     loop {
         every.tick().await;
+        if !payments.pool().has(&member) {
+            return;
+        }
         let now = payments.clock().now();
         let due = member.health().is_due(now, AHEAD);
         if plan.wants(due, now) {
             member.health().look(now, AHEAD);
-            let answered = ask(member, http).await;
+            let answered = ask(&member, http).await;
             let now = payments.clock().now();
             if due && answered == Answered::Yes {
                 member.health().is_back(now);

@@ -9,7 +9,7 @@ use crate::clock::UnixMillis;
 use crate::fault::{Fault, Retry, Side};
 
 /// What goes into `Authorization`. Never printed.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub enum Auth {
     /// Nothing, beside the headers of the configuration.
     #[default]

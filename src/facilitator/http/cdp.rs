@@ -104,6 +104,13 @@ impl CdpKey {
     }
 }
 
+/// Two keys with one public half are one.
+impl PartialEq for CdpKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && self.public() == other.public()
+    }
+}
+
 impl fmt::Debug for CdpKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind())
