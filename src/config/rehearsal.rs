@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Config, FacilitatorSettings, Switch};
@@ -23,7 +24,8 @@ impl Config {
     /// The same routes, prices, networks, limits and bounds, for a gateway that reaches nobody: its
     /// ledger is a new file, each facilitator a simulated chain on which everybody is rich, every
     /// upstream is the stage's, without the headers that it is sent. It listens on free ports of
-    /// this machine without TLS, believes no proxy there, and lets nobody pass free.
+    /// this machine without TLS, believes no proxy there, and neither lets anybody pass free nor
+    /// turns anybody away.
     pub fn rehearsed(mut self, stage: &Stage<'_>) -> Self {
         let here = |net: &ipnet::IpNet| LOOPBACK.iter().any(|address| net.contains(address));
         self.server.listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -34,6 +36,9 @@ impl Config {
         self.server.watch = Switch::Off;
         self.certificates.clear();
         self.bypasses.clear();
+        self.block = Arc::default();
+        self.limits.free.clear();
+        self.limits.store = None;
         self.dashboard = None;
         self.ledger = LedgerUrl::Sqlite(stage.folder.join("ledger.db"));
         for (place, settings) in self.facilitators.values_mut().enumerate() {

@@ -14,8 +14,8 @@
 //! it began with, streams too; no bucket is refilled where the rate stays. Payments for a price of
 //! before are taken for `price_grace` more.
 //! What is read at the start only (`[server]`, `[ledger]`, `[answers]`, `[dashboard]`,
-//! `[networks]`, `[facilitators]`, bundled services) refuses the whole reload when it has changed,
-//! and is named: restart.
+//! `[networks]`, `[facilitators]`, `limits.store`, bundled services) refuses the whole reload when
+//! it has changed, and is named: restart.
 //!
 //! A file with a mistake changes nothing. `tollgate reload` prints the mistake and ends with 1, the
 //! log has it too, and `tollgate_configuration_stale` is 1 until a reload succeeds: alert on it,
@@ -186,7 +186,8 @@
 //! against the system's. Its keys begin with `tollgate:` and end when their bucket is full;
 //! gateways of two APIs on one Redis need two databases (`redis://HOST/1`). Nothing in it is worth
 //! a backup, nothing has to outlive its restart; `maxmemory-policy volatile-ttl` fits. An ACL needs
-//! `~tollgate:*`, `EVALSHA`, `SCRIPT LOAD`, `GET`, `SET`, `DEL` and `TIME`.
+//! `~tollgate:*`, `EVALSHA`, `SCRIPT LOAD`, `GET`, `SET`, `DEL` and `TIME`. In Kubernetes it needs
+//! a way through the network policy, as PostgreSQL has (in the chart, `networkPolicy.upstreams`).
 //!
 //! `tollgate_limits_shared` at 0, `limits are this gateway's own` in the log, a line behind
 //! `ready`: Redis does not answer, or not within `[limits] timeout` (50 ms). Nobody is refused for

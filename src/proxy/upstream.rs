@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
 use pingora::upstreams::peer::{ALPN, HttpPeer};
 
-use super::exchange::{Exchange, Pass};
+use super::exchange::Exchange;
 use super::inspect;
 use crate::route::upstream::Http;
 
@@ -76,7 +76,7 @@ impl Backend {
             request.insert_header("X-Tollgate-Amount", paid.amount.to_string())?;
             request.insert_header("X-Tollgate-Network", paid.network.as_str())?;
         }
-        if exchange.pass == Some(Pass::FreeFirst) {
+        if exchange.is_free_first() {
             request.insert_header("X-Tollgate-Free", "first")?;
         }
         for (name, value) in &self.headers {
