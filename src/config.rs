@@ -27,6 +27,7 @@ mod reader;
 mod rehearsal;
 mod routes;
 mod server;
+mod servers;
 mod text;
 mod transfer;
 mod units;

@@ -102,7 +102,7 @@ pub enum Refusal {
     },
     /// The ledger cannot be written now, so no payment can be taken.
     LedgerUnavailable,
-    /// The upstream has no address now: its worker is starting, or its name does not resolve.
+    /// No backend can be asked: its worker starts, its name does not resolve, its checks fail.
     UpstreamAway,
     /// The upstream cannot be reached, or broke off.
     UpstreamUnavailable,

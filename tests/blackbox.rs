@@ -3,6 +3,7 @@
 mod again;
 #[cfg(feature = "worker")]
 mod assistant;
+mod backends;
 mod bad_payments;
 mod blocked;
 mod books;
@@ -38,4 +39,5 @@ pub mod tls;
 mod together;
 mod unpaid;
 mod upstream;
+mod upstream_tls;
 mod usage;

@@ -3,6 +3,7 @@
 mod chain;
 mod limits;
 mod signer;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +21,6 @@ use crate::digest::Digest;
 use crate::discovery::Serve;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::{Keep, LedgerUrl};
-use crate::route::upstream::{Bundled, Http};
 use crate::route::{Pattern, Shape};
 use crate::x402::AssetTransferMethod;
 use crate::x402::network::Worth;
@@ -28,6 +28,7 @@ use crate::x402::network::Worth;
 pub(super) use self::chain::{FileBatch, FileChain, FileGas};
 pub(super) use self::limits::{FileLimit, FileLimits, FileSwitch};
 pub(super) use self::signer::FileSigner;
+pub(super) use self::upstream::{FileHealth, FileUpstream, FileUpstreamTls};
 use super::accounts::{AccountText, Cluster, Memo};
 use super::answers::Keep as KeepAnswer;
 use super::bypass::RouteName;
@@ -35,8 +36,8 @@ use super::prices::{FilePrice, FileRule};
 use super::server::Switch;
 use super::text::{OneOrMany, Text};
 use super::transfer::GasSponsoring;
-use super::units::{Delay, Dollars, Megabytes, Size, Timeout};
-use super::words::{Identify, MediaType, Name, Origin, PublicUrl, Settle, WebUrl};
+use super::units::{Delay, Dollars, Size, Timeout};
+use super::words::{Identify, MediaType, Name, PublicUrl, Settle, WebUrl};
 
 /// Sections by name; the name's place is kept.
 pub(super) type Sections<T> = BTreeMap<Spanned<Box<str>>, T>;
@@ -239,23 +240,6 @@ pub(super) struct FileSimulated {
 pub(super) struct FileDelay {
     pub(super) verify: Option<Text<Delay>>,
     pub(super) settle: Option<Text<Delay>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub(super) struct FileUpstream {
-    pub(super) url: Option<Text<Origin>>,
-    pub(super) bundled: Option<Text<Bundled>>,
-    pub(super) http: Option<Text<Http>>,
-    #[serde(default)]
-    pub(super) headers: Sections<Spanned<FileSecret>>,
-    pub(super) connect_timeout: Option<Text<Timeout>>,
-    pub(super) answer_timeout: Option<Text<Timeout>>,
-    pub(super) parallel: Option<Spanned<NonZeroUsize>>,
-    pub(super) queue: Option<Spanned<NonZeroUsize>>,
-    pub(super) memory: Option<Text<Megabytes>>,
-    pub(super) deadline: Option<Text<Timeout>>,
-    pub(super) model: Option<Spanned<PathBuf>>,
 }
 
 #[derive(Deserialize)]

@@ -136,6 +136,7 @@ impl Mistake {
             Self::UpstreamPath => {
                 "write only scheme, host and port, as in \"http://127.0.0.1:9000\""
             }
+            Self::OneScheme => "give the others an upstream of their own",
             Self::Both(..) => "remove one of them",
             Self::Neither(..) => "write one of them",
             Self::Meaningless { .. } => "remove it",

@@ -286,9 +286,34 @@ pub const KEYS: &[Key] = keys! {
     }
     "[upstreams.NAME]" {
         "url": "URL without a path", Nothing,
-            "the API behind the gateway; this or `bundled`";
+            "the API behind the gateway; this, `urls` or `bundled`. Each address of its name is a \
+             backend";
+        "urls": "list of the same, up to 16", Nothing,
+            "several servers that give the same answers";
         "bundled": r#"`"background-removal"`"#, Nothing,
             "a service of this binary, started and watched by the gateway";
+        "balance": r#"`"round-robin"`, `"least-connections"`, `"hash-payer"` or `"hash-ip"`"#,
+            Is(r#"`"round-robin"`"#),
+            "which backend is next: each in turn, the one with the fewest requests under way, or \
+             always the same for one payer (for one address where nobody pays), or one address";
+        "health.path": "path", Is("a connection is enough"),
+            "with the next four: each backend is asked for it, and gets requests while it says 2xx";
+        "health.every": "time", Is(r#"`"5s"`"#),
+            "between two looks";
+        "health.timeout": "time", Is(r#"`"2s"`"#),
+            "how long a look may take";
+        "health.fails": "number", Is("`3`"),
+            "failures in a row that take a backend out; the first look of all decides alone";
+        "health.passes": "number", Is("`2`"),
+            "successes in a row that take it back in";
+        "tls.ca": "path", Is("whom the system trusts"),
+            "of `https` URLs. PEM: who alone vouches for their certificates";
+        "tls.certificate": "path", Nothing,
+            "PEM: what is shown to servers that ask who comes, and what vouches for it";
+        "tls.key": "path, or secret", Nothing,
+            "PEM: its private key, by `env` or `file` too";
+        "tls.server_name": "name", Is("the URL's host"),
+            "the name that their certificates must have";
         "http": r#"`"1.1"` or `"2"`"#, Is(r#"`"1.1"`"#),
             "what is spoken to `url`; gRPC needs 2, WebSockets 1.1";
         "headers.NAME": "secret", Nothing,

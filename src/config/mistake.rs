@@ -135,6 +135,20 @@ pub enum Mistake {
     /// A path where only an origin belongs.
     #[error("an upstream has no path of its own: requests keep the path that was matched")]
     UpstreamPath,
+    /// No server, or more than anyone has.
+    #[error("an upstream has one url or up to {max}, not {count}")]
+    UrlCount {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        max: usize,
+    },
+    /// Servers of which some speak TLS.
+    #[error("the urls of one upstream are all http:// or all https://")]
+    OneScheme,
+    /// Two keys of which one is nothing without the other.
+    #[error("{0} and {1} belong together")]
+    Together(&'static str, &'static str),
     /// Two keys of which one belongs.
     #[error("{0} and {1} exclude each other")]
     Both(&'static str, &'static str),

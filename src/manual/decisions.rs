@@ -282,6 +282,7 @@
 
 pub mod access;
 pub mod answers;
+pub mod backends;
 pub mod chain;
 pub mod cluster;
 pub mod dashboard;

@@ -23,12 +23,36 @@
 //!
 //! # Health
 //!
-//! `/livez` answers while the process runs. `/readyz` is 200 when every upstream has an address and
-//! something can be sold: else 503 with one line for each reason. At the start it waits until each
-//! route has a facilitator that says it settles what the route offers. The ledger's database must
-//! have been writable when it was last written. Later a facilitator that is
+//! `/livez` answers while the process runs. `/readyz` is 200 when every upstream has a backend that
+//! can be asked and something can be sold: else 503 with one line for each reason. At the start it
+//! waits until each route has a facilitator that says it settles what the route offers. The
+//! ledger's database must have been writable when it was last written. Later a facilitator that is
 //! away is a line behind `ready`, and 503 only when no route at all can be served without it: one
 //! outage elsewhere must not take down what does not need it.
+//!
+//! # Backends that are out
+//!
+//! `tollgate_upstream_backends{upstream, state}` counts the addresses of an upstream, those of each
+//! of its names; names are looked up every 30 seconds. `up`: they get requests. `resting`: a
+//! connection to them could not be opened, so the others are asked first. A rest takes a second and
+//! is doubled up to thirty; then one request tries, and goes to another backend if it fails. Where
+//! all rest they are asked all the same. `failed`: with `health`, their check does not pass, and
+//! they get nothing; when all fail, requests get 503 `upstream_away`, nothing is taken, and
+//! `/readyz` is 503. One look that fails takes out a backend that has never been looked at.
+//!
+//! The log names the address and says why. `Connection refused` of all: nothing runs there.
+//! `InvalidCertificate`: `tls.ca` is not who vouches for it, or `tls.server_name` is not its name.
+//! A `HTTPStatus` is what `health.path` was answered. A dual-stack name such as `localhost` has two
+//! addresses: if a server listens on one of them, the other rests for good. Write the address then.
+//!
+//! A request whose connection could not be opened goes to up to two more backends, paid or not:
+//! nothing was sent, and its payment is held meanwhile. So three times `connect_timeout` may pass
+//! before it fails. What was sent and broke off is sent once more only where the method has no
+//! effect, the connection was an old one and no money has moved.
+//!
+//! `balance = "hash-payer"` keeps a payer with its backend for the sake of caches; it is no
+//! promise: a backend that is out has its payers elsewhere. Each gateway counts and rests for
+//! itself, and all replicas hash alike.
 //!
 //! # The dashboard
 //!

@@ -67,7 +67,12 @@ const SHARED: Metric = Metric {
 const UPSTREAM: Metric = Metric {
     name: "tollgate_upstream_up",
     labels: &["upstream"],
-    help: "1 while an upstream has an address to be reached at",
+    help: "1 while an upstream has a backend that can be asked",
+};
+const BACKENDS: Metric = Metric {
+    name: "tollgate_upstream_backends",
+    labels: &["upstream", "state"],
+    help: "Backends of an upstream: up, resting (no connection of late), failed (by their check)",
 };
 const CIRCUIT: Metric = Metric {
     name: "tollgate_facilitator_circuit",
@@ -111,7 +116,7 @@ const ANSWERS_BYTES: Metric = Metric {
 };
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 19] = [
+pub const METRICS: [Metric; 20] = [
     EXCHANGES,
     SETTLED,
     LOST,
@@ -123,6 +128,7 @@ pub const METRICS: [Metric; 19] = [
     LIMITER,
     SHARED,
     UPSTREAM,
+    BACKENDS,
     CIRCUIT,
     PURSE,
     NODES,
@@ -149,6 +155,7 @@ pub struct Metrics {
     limiter: IntGaugeVec,
     shared: IntGaugeVec,
     upstream: IntGaugeVec,
+    backends: IntGaugeVec,
     circuit: IntGaugeVec,
     purse: IntGaugeVec,
     nodes: IntGaugeVec,
@@ -179,6 +186,7 @@ impl Metrics {
             limiter: kept(&registry, IntGaugeVec::new(LIMITER.opts(), LIMITER.labels)?)?,
             shared: kept(&registry, IntGaugeVec::new(SHARED.opts(), SHARED.labels)?)?,
             upstream: kept(&registry, IntGaugeVec::new(UPSTREAM.opts(), UPSTREAM.labels)?)?,
+            backends: kept(&registry, IntGaugeVec::new(BACKENDS.opts(), BACKENDS.labels)?)?,
             circuit: kept(&registry, IntGaugeVec::new(CIRCUIT.opts(), CIRCUIT.labels)?)?,
             purse: kept(&registry, IntGaugeVec::new(PURSE.opts(), PURSE.labels)?)?,
             nodes: kept(&registry, IntGaugeVec::new(NODES.opts(), NODES.labels)?)?,
@@ -287,10 +295,21 @@ impl Metrics {
         self.upstream.with_label_values(&[upstream]).set(i64::from(up));
     }
 
+    /// So many backends of an upstream are up, resting and failed.
+    pub fn set_backends(&self, upstream: &str, counts: [usize; BACKEND_STATES.len()]) {
+        for (state, count) in BACKEND_STATES.into_iter().zip(counts) {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.backends.with_label_values(&[upstream, state]).set(count);
+        }
+    }
+
     /// An upstream is not there any more, and so neither up nor down.
     pub fn forget_upstream(&self, upstream: &str) {
         // One that was never told of is forgotten already.
         let _ = self.upstream.remove_label_values(&[upstream]);
+        for state in BACKEND_STATES {
+            let _ = self.backends.remove_label_values(&[upstream, state]);
+        }
     }
 
     /// A table of the limiter is not there any more.
@@ -328,6 +347,9 @@ impl Metrics {
 
 /// Labels of [`STAGES`], in the order of an exchange.
 const STAGE_NAMES: [&str; 3] = ["verify", "upstream", "settle"];
+
+/// Labels of [`BACKENDS`].
+const BACKEND_STATES: [&str; 3] = ["up", "resting", "failed"];
 
 fn counted(amount: AtomicAmount) -> u64 {
     u64::try_from(amount.units()).unwrap_or(u64::MAX)

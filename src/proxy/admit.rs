@@ -11,7 +11,6 @@ use super::exchange::{Exchange, Paid};
 use super::keeping::Keeping;
 use super::seek::{Sought, find};
 use super::settle::time_for;
-use super::upstream::Backend;
 use super::{Gateway, inspect};
 use crate::clock;
 use crate::discovery::Page;
@@ -130,7 +129,7 @@ impl Gateway {
         route.free.is_some()
             && !is_brought(&session.req_header().headers)
             && self.screen(session, route).is_ok()
-            && exchange.backend().is_some_and(Backend::is_up)
+            && exchange.target().is_some_and(|target| target.is_up())
             && counted.is_free(route).await
     }
 
@@ -166,7 +165,7 @@ impl Gateway {
             }
             other => other,
         };
-        if !exchange.backend().is_some_and(Backend::is_up) {
+        if !exchange.target().is_some_and(|target| target.is_up()) {
             return Err(self.while_away(session, exchange, presented, &counted).await);
         }
         self.screen(session, route)?;

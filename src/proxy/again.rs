@@ -10,7 +10,6 @@ use super::count::Counted;
 use super::exchange::{Exchange, Moved, Paid};
 use super::keeping::{Keeping, Unread, digest_of};
 use super::settle::time_for;
-use super::upstream::Backend;
 use super::{Gateway, answer};
 use crate::ledger::State;
 use crate::limit::ClientKey;
@@ -109,7 +108,7 @@ impl Gateway {
             return Ok(None);
         }
         // It is not tried where it is known to fail.
-        if !exchange.backend().is_some_and(Backend::is_up) {
+        if !exchange.target().is_some_and(|target| target.is_up()) {
             return match self.payments.is_owed(returning, now).await {
                 Ok(false) => Ok(None),
                 Ok(true) => Err(returning.unavailable(None).refusal),

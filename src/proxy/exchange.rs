@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use super::Snapshot;
 use super::answer::Asked;
+use super::backends::Tries;
 use super::inspect::Reader;
 use super::keeping::Keeping;
-use super::upstream::Backend;
+use super::upstream::Target;
 use crate::clock::{self, UnixMillis};
 use crate::discovery::Paywall;
 use crate::ledger::{Entry, ExchangeId};
@@ -47,8 +48,8 @@ pub struct Exchange {
     pub fault: Option<Box<str>>,
     /// Body bytes the client has sent on their way to the upstream.
     pub body_bytes: u64,
-    /// When the request was handed to the upstream.
-    pub forwarded: Option<Instant>,
+    /// The backends that it was handed to.
+    pub tries: Tries,
     /// The copy of its answer, if one is kept.
     pub keeping: Option<Box<Keeping>>,
     /// Whether its money has moved in it.
@@ -136,7 +137,7 @@ impl Exchange {
             refusal: None,
             fault: None,
             body_bytes: 0,
-            forwarded: None,
+            tries: Tries::default(),
             keeping: None,
             moved: Moved::NotNow,
             stage: Stage::Unpaid,
@@ -144,8 +145,8 @@ impl Exchange {
     }
 
     /// The upstream of its route.
-    pub fn backend(&self) -> Option<&Backend> {
-        self.now.backends.get(&*self.route.as_ref()?.upstream).map(|backend| &**backend)
+    pub fn target(&self) -> Option<&Arc<Target>> {
+        self.now.upstreams.get(&*self.route.as_ref()?.upstream)
     }
 
     /// What a refusal needs to know of it.

@@ -59,7 +59,7 @@ impl Refusal {
             Self::OthersUnsettled => {
                 "other answers to this payer are not settled yet; nothing was taken".to_owned()
             }
-            Self::UpstreamAway => "the service behind this gateway is starting".to_owned(),
+            Self::UpstreamAway => "the service behind this gateway is not ready".to_owned(),
             Self::UpstreamUnavailable => {
                 "the service behind this gateway cannot be reached".to_owned()
             }

@@ -118,7 +118,7 @@ pub(super) fn snapshot(
         Discovery::new(&config.discovery, public_url, config.routes.iter().map(|route| &**route));
     Ok(Snapshot {
         routes: routes.map_err(|error| setting("the routes clash", error))?,
-        backends: upstreams.backends(),
+        upstreams: upstreams.targets(),
         limiter: Arc::new(limiter),
         access: Access::new(config.bypasses.clone(), Arc::clone(&config.block)),
         refusals: config.refusals,
