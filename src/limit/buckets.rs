@@ -59,11 +59,9 @@ impl Buckets {
         &self,
         key: impl Hash + Display + Send + Sync,
     ) -> Result<Quota, TooMany> {
-        if let Some(Everywhere { shared, rate, prefix }) = &self.everywhere {
-            let (bucket, measure) = (format!("{prefix}{key}"), rate.measure());
+        if let Some(everywhere) = &self.everywhere {
             // In a box: without company no request has room for it.
-            let taken = Box::pin(shared.take(&bucket, &measure)).await;
-            if let Some(taken) = taken {
+            if let Some(taken) = Box::pin(everywhere.take(&key)).await {
                 return taken;
             }
         }
@@ -72,11 +70,10 @@ impl Buckets {
 
     /// Puts one back into the key's bucket, which holds no more than its burst.
     pub(super) async fn give_back(&self, key: impl Hash + Display + Send + Sync) {
-        if let Some(Everywhere { shared, rate, prefix }) = &self.everywhere {
-            let (bucket, measure) = (format!("{prefix}{key}"), rate.measure());
-            if Box::pin(shared.give_back(&bucket, &measure)).await.is_some() {
-                return;
-            }
+        if let Some(everywhere) = &self.everywhere
+            && Box::pin(everywhere.give_back(&key)).await.is_some()
+        {
+            return;
         }
         self.here.give_back(key);
     }
@@ -89,5 +86,19 @@ impl Buckets {
     /// How many this gateway keeps.
     pub(super) fn len(&self) -> usize {
         self.here.len()
+    }
+}
+
+impl Everywhere {
+    async fn take(&self, key: &(impl Display + Sync)) -> Option<Result<Quota, TooMany>> {
+        self.shared.take(&self.bucket(key), &self.rate.measure()).await
+    }
+
+    async fn give_back(&self, key: &(impl Display + Sync)) -> Option<()> {
+        self.shared.give_back(&self.bucket(key), &self.rate.measure()).await
+    }
+
+    fn bucket(&self, key: &impl Display) -> String {
+        format!("{}{key}", self.prefix)
     }
 }

@@ -9,14 +9,14 @@
 //! # A changed configuration
 //! `tollgate reload`, `SIGHUP` and, with `watch = "on"`, the file itself have a running gateway
 //! read `gateway.toml` again: routes, prices, networks, hosted facilitators, upstreams, limits and
-//! certificates, with their secrets, are exchanged all at once; `watch` looks at the files of certificates too, so that one
-//! that was renewed is shown to connections that begin within seconds. What runs goes on with what
-//! it began with, streams and settlements too; no bucket is refilled where the rate stays, and no
-//! circuit closed of a facilitator that is told the same. Payments for a price of before, or to
-//! whom was paid before, are taken for `price_grace` more.
+//! certificates, with their secrets, are exchanged all at once; `watch` looks at the files of
+//! certificates too, so that one that was renewed is shown to connections that begin within
+//! seconds. What runs goes on with what it began with, streams and settlements too; no bucket is
+//! refilled where the rate stays, and no circuit closed of a facilitator that is told the same.
+//! Payments for a price of before, or to whom was paid before, are taken for `price_grace` more.
 //! What is read at the start only (`[server]`, `[ledger]`, `[answers]`, `[dashboard]`,
-//! `[facilitators.NAME.chain]` and `.simulated`, bundled services) refuses the whole reload when it has changed,
-//! and is named: restart.
+//! `[facilitators.NAME.chain]` and `.simulated`, `limits.store`, bundled services) refuses the
+//! whole reload when it has changed, and is named: restart.
 //!
 //! A file with a mistake changes nothing. `tollgate reload` prints the mistake and ends with 1, the
 //! log has it too, and `tollgate_configuration_stale` is 1 until a reload succeeds: alert on it,
@@ -211,7 +211,8 @@
 //! against the system's. Its keys begin with `tollgate:` and end when their bucket is full;
 //! gateways of two APIs on one Redis need two databases (`redis://HOST/1`). Nothing in it is worth
 //! a backup, nothing has to outlive its restart; `maxmemory-policy volatile-ttl` fits. An ACL needs
-//! `~tollgate:*`, `EVALSHA`, `SCRIPT LOAD`, `GET`, `SET`, `DEL` and `TIME`.
+//! `~tollgate:*`, `EVALSHA`, `SCRIPT LOAD`, `GET`, `SET`, `DEL` and `TIME`. In Kubernetes it needs
+//! a way through the network policy, as PostgreSQL has (in the chart, `networkPolicy.upstreams`).
 //!
 //! `tollgate_limits_shared` at 0, `limits are this gateway's own` in the log, a line behind
 //! `ready`: Redis does not answer, or not within `[limits] timeout` (50 ms). Nobody is refused for

@@ -11,8 +11,10 @@
 //! | step | file | what it takes and gives |
 //! |---|---|---|
 //! | begin | `proxy/exchange.rs` | clock → `Exchange` |
+//! | block | `access/block.rs` | an address that is not turned away: else 403 |
 //! | inspect | `proxy/inspect.rs` | a request that can be read in one way only |
 //! | match | `route/table.rs` | method, host, canonical path → route |
+//! | free | `limit.rs` | no payment: one of those that are free at first, or the next step |
 //! | present | `payment/present.rs` | headers and terms → `Presented`; none: 402, or 429 |
 //! | screen | `route/body.rs` | declared type and length of the body, before any money |
 //! | prove | `payment/prove.rs` | `Presented` → `Proven`: payee, amount, window, signature |

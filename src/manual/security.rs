@@ -30,6 +30,9 @@
 //!   that was paid for from one that was not. `X-Tollgate-Payer` is true only there.
 //! - The admin listener has no password, but for the token of its dashboard, and no TLS. It belongs
 //!   on a loopback or an inner network.
+//! - Redis, where limits are in it, decides who asks too often and who is given something free.
+//!   Whoever can write to it can have everybody refused or nobody; no money, no answer and no
+//!   price is in it.
 //! - The ledger decides what was bought before. Whoever can write to its file or database can give
 //!   answers away; nobody can take a payer's money with it, for that takes a signature.
 //! - A facilitator that lies and moves the money gets nothing for it; one that says it moved and

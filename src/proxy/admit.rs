@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, header};
 use pingora::proxy::Session;
 
 use super::count::Counted;
-use super::exchange::{Exchange, Paid, Pass};
+use super::exchange::{Exchange, Paid};
 use super::keeping::Keeping;
 use super::seek::{Sought, find};
 use super::settle::time_for;
@@ -23,6 +23,7 @@ use crate::payment::{
 };
 use crate::refusal::Refusal;
 use crate::route::{Charge, Route, SettleMoment, Tariff, Terms};
+use crate::x402::Account;
 
 /// What to do with a request that was not refused.
 #[derive(Debug)]
@@ -112,9 +113,8 @@ impl Gateway {
         let mut keys = session.req_header().headers.get_all(KEY_HEADER).iter();
         let key = keys.next().map(HeaderValue::as_bytes).filter(|_| keys.next().is_none());
         let Some(client) = exchange.client else { return false };
-        let bypass = exchange.now.access.bypass(&route.name, client, key).cloned();
-        exchange.pass = bypass.map(Pass::Bypass);
-        exchange.pass.is_some()
+        exchange.bypass = exchange.now.access.bypass(&route.name, client, key).cloned();
+        exchange.bypass.is_some()
     }
 
     /// Whether a request is one of those that are free for everybody. One that brings a payment is
@@ -150,7 +150,7 @@ impl Gateway {
         let counted = Counted::of(exchange);
         let client = ClientKey::from(&counted);
         if self.is_free(session, exchange, route, &counted).await {
-            exchange.pass = Some(Pass::FreeFirst);
+            exchange.give_free();
             return Ok(());
         }
         if let Charge::ByRequest(tariff) = &route.charge {
@@ -181,12 +181,7 @@ impl Gateway {
         };
         exchange.paid = Some(Box::new(Paid::of(proven.presented())));
         let (payer, signed_by) = (proven.presented().payer(), proven.signed_by());
-        if exchange.now.access.block.has_payer(&payer) {
-            counted.was_refused().await;
-            let refusal = Refusal::PayerBlocked;
-            // What was bought before is still the payer's.
-            return Err(self.back_or(session, exchange, &counted, refusal).await);
-        }
+        self.turn_away(session, exchange, payer, &counted).await?;
         let reserved = self.claim(proven, exchange, route, &counted).await?;
         let verified = match self.payments.verify(reserved).await {
             Ok(verified) => verified,
@@ -212,6 +207,21 @@ impl Gateway {
         // A client that leaves an HTTP/1 exchange now does not stop it: it is served and settled.
         session.set_abort_on_close(false);
         Ok(())
+    }
+
+    /// Lets nobody on whose payments are not taken. What was bought before is still the payer's.
+    async fn turn_away(
+        &self,
+        session: &Session,
+        exchange: &mut Exchange,
+        payer: Account,
+        counted: &Counted,
+    ) -> Result<(), Declined> {
+        if !exchange.now.access.block.has_payer(&payer) {
+            return Ok(());
+        }
+        counted.was_refused().await;
+        Err(self.back_or(session, exchange, counted, Refusal::PayerBlocked).await)
     }
 
     /// Learns which terms a request is for. One without payment is told some price in any case.

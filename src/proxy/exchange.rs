@@ -34,8 +34,8 @@ pub struct Exchange {
     pub client: Option<IpAddr>,
     /// The route that was found.
     pub route: Option<Arc<Route>>,
-    /// Why it need not be paid for.
-    pub pass: Option<Pass>,
+    /// As whom it need not be paid for.
+    pub bypass: Option<Arc<str>>,
     /// Which of its terms the request is for.
     pub tier: Tier,
     /// The payment that was proven.
@@ -70,15 +70,6 @@ pub struct Paid {
     pub transaction: Option<Box<str>>,
 }
 
-/// Why an exchange on a priced route need not be paid for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pass {
-    /// Whoever asks is known by this name.
-    Bypass(Arc<str>),
-    /// So much is free for everybody.
-    FreeFirst,
-}
-
 /// Whether money moves in an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moved {
@@ -94,6 +85,8 @@ pub enum Moved {
 enum Stage {
     /// Nothing is held.
     Unpaid,
+    /// Nothing will be: so much is free for everybody.
+    FreeFirst,
     /// Held and verified; dropping it releases.
     Held(Box<Verified>),
     /// The money moved, and the answer is still to come; dropping it leaves it owed.
@@ -137,7 +130,7 @@ impl Exchange {
             started: clock::steady(),
             client: None,
             route: None,
-            pass: None,
+            bypass: None,
             tier: Tier::default(),
             paid: None,
             stages: Stages::default(),
@@ -223,6 +216,16 @@ impl Exchange {
         }
     }
 
+    /// It is one of those that are free for everybody. Nothing is held then.
+    pub fn give_free(&mut self) {
+        self.stage = Stage::FreeFirst;
+    }
+
+    /// Whether it is.
+    pub fn is_free_first(&self) -> bool {
+        matches!(self.stage, Stage::FreeFirst)
+    }
+
     /// Whether a payment is held.
     pub fn holds(&self) -> bool {
         matches!(self.stage, Stage::Held(_))
@@ -255,11 +258,9 @@ impl Exchange {
     /// What the exchange came to, where it was not refused.
     pub fn served(&self) -> Served {
         match self.stage {
-            Stage::Unpaid => match self.pass {
-                Some(Pass::Bypass(_)) => Served::Bypass,
-                Some(Pass::FreeFirst) => Served::FreeFirst,
-                None => Served::Free,
-            },
+            Stage::Unpaid if self.bypass.is_some() => Served::Bypass,
+            Stage::Unpaid => Served::Free,
+            Stage::FreeFirst => Served::FreeFirst,
             Stage::Held(_) | Stage::Over => Served::Released,
             Stage::Settled | Stage::Prepaid(_) => Served::Paid,
             Stage::AtRisk => Served::AtRisk,

@@ -9,7 +9,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use super::count::Counted;
-use super::exchange::{Exchange, Moved, Pass};
+use super::exchange::{Exchange, Moved};
 use super::{Gateway, answer};
 use crate::clock;
 use crate::facilitator::Away;
@@ -207,10 +207,10 @@ pub(super) fn keeps(
 
 /// Lets an answer go for nothing. One that others pay for is for whoever asked, and no cache's.
 pub(super) fn passes(exchange: &Exchange, head: &mut ResponseHeader) -> pingora::Result<()> {
-    match exchange.pass {
-        Some(Pass::Bypass(_)) => head.insert_header(header::CACHE_CONTROL, "no-store"),
+    match exchange.bypass {
+        Some(_) => head.insert_header(header::CACHE_CONTROL, "no-store"),
         // Pages that can read the 402 can read this.
-        Some(Pass::FreeFirst) => put_receipts(head, Vec::new()),
+        None if exchange.is_free_first() => put_receipts(head, Vec::new()),
         None => Ok(()),
     }
 }

@@ -13,7 +13,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 use super::Gateway;
 use super::backends::{Backend, Backends, More, hash_of};
-use super::exchange::{Exchange, Pass};
+use super::exchange::Exchange;
 use super::inspect;
 use crate::clock;
 use crate::fault::Side;
@@ -132,7 +132,7 @@ impl Target {
             request.insert_header("X-Tollgate-Amount", paid.amount.to_string())?;
             request.insert_header("X-Tollgate-Network", paid.network.as_str())?;
         }
-        if exchange.pass == Some(Pass::FreeFirst) {
+        if exchange.is_free_first() {
             request.insert_header("X-Tollgate-Free", "first")?;
         }
         for (name, value) in &self.headers {

@@ -38,8 +38,8 @@ async fn a_blocked_address_is_served_nothing_whatever_it_asks() {
     assert_eq!(from(&gateway, "203.0.114.9", "/free").await.status, 200);
     assert_eq!(from(&gateway, "203.0.114.9", "/paid").await.status, 402);
     // What cannot be read in one way is not looked at either.
-    let odd = "GET /free HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9\r\nConnection: close\r\n\
-               Content-Type: a\r\nContent-Type: b\r\n\r\n";
+    let odd = "GET /free HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9\r\n\
+               Connection: close\r\nContent-Type: a\r\nContent-Type: b\r\n\r\n";
     let (status, text) = raw::exchange(gateway.public, odd).await.unwrap();
     assert!(status == 403 && text.contains("address_blocked"), "{text}");
     let line = gateway.logged("it", |line| line["outcome"] == "address_blocked").await;
