@@ -45,12 +45,23 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("server", ALL_ABOVE),
     ("worker", &["metric"]),
     // The commands hand out the clock, read the ledger, compare it with the chain, look at it for
-    // whoever pays, and are the worker's own process.
+    // whoever pays, rehearse a configuration, and are the worker's own process.
     (
         "cli",
         &[
-            "config", "server", "x402", "bounded", "clock", "fault", "chain", "ledger", "payment",
-            "route", "worker",
+            "config",
+            "server",
+            "x402",
+            "bounded",
+            "clock",
+            "fault",
+            "limit",
+            "chain",
+            "facilitator",
+            "ledger",
+            "payment",
+            "route",
+            "worker",
         ],
     ),
     ("manual", &[]),

@@ -1,4 +1,4 @@
-//! `tollgate selftest`: pays and attacks the operator's own configuration, with nothing real behind.
+//! `tollgate selftest`: pays and attacks the operator's own configuration, nothing real behind it.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
