@@ -19,6 +19,8 @@ pub enum Refusal {
     PathNotCanonical,
     /// No route has this path and host.
     NoSuchRoute,
+    /// Only proxies that are trusted may ask here.
+    NotTrusted,
     /// A route has this path, none with this method.
     MethodNotAllowed {
         /// The value of `Allow`.
@@ -194,6 +196,7 @@ impl Refusal {
             Self::RequestMalformed(_) => row(400, "bad_request", No, Money::No),
             Self::PathNotCanonical => row(400, "path_not_canonical", No, Money::No),
             Self::NoSuchRoute => row(404, "not_found", No, Money::No),
+            Self::NotTrusted => row(403, "not_trusted", No, Money::No),
             Self::MethodNotAllowed { .. } => row(405, "method_not_allowed", No, Money::No),
             Self::HeadersTooLarge => row(431, "headers_too_large", No, Money::No),
             Self::BodyTooLarge { .. } => row(413, "body_too_large", No, Money::No),
@@ -251,6 +254,7 @@ impl Refusal {
             Self::RequestMalformed(_)
             | Self::PathNotCanonical
             | Self::NoSuchRoute
+            | Self::NotTrusted
             | Self::MethodNotAllowed { .. }
             | Self::HeadersTooLarge
             | Self::BodyTooLarge { .. }
@@ -287,6 +291,7 @@ pub fn every() -> Vec<Refusal> {
         Refusal::PaymentMissing,
         Refusal::PaymentInvalid(reason),
         Refusal::SettlementRejected(reason),
+        Refusal::NotTrusted,
         Refusal::NoSuchRoute,
         Refusal::MethodNotAllowed { allow: "POST, OPTIONS".into() },
         Refusal::PaymentInUse,

@@ -11,6 +11,7 @@ use crate::clock::UnixMillis;
 use crate::x402::extensions::Catalogued;
 use crate::x402::{Account, AtomicAmount, Identifying, Offer, Resource};
 
+pub mod asker;
 mod body;
 pub mod challenge;
 pub mod contract;
@@ -23,6 +24,7 @@ mod trie;
 pub mod upstream;
 pub mod usage;
 
+pub use asker::Asker;
 pub use challenge::ChallengeError;
 pub use contract::{Contract, Document, DocumentError};
 pub use method::{Methods, Verb};
@@ -47,8 +49,8 @@ pub struct Route {
     pub listing: Listing,
     /// Which requests it answers to.
     pub pattern: Pattern,
-    /// Where requests for it go.
-    pub upstream: Box<str>,
+    /// Where requests for it go. Nothing: a proxy forwards them itself, and asks before it does.
+    pub upstream: Option<Box<str>>,
     /// What it costs.
     pub charge: Charge,
     /// The rate class of its paid requests.

@@ -8,6 +8,7 @@ mod books;
 #[cfg(feature = "worker")]
 mod bundled;
 mod bypass;
+mod check;
 mod discovery;
 mod hang_ups;
 mod init;

@@ -280,6 +280,7 @@
 
 pub mod answers;
 pub mod chain;
+pub mod check;
 pub mod cluster;
 pub mod dashboard;
 pub mod discovery;

@@ -9,8 +9,7 @@ use pingora::proxy::Session;
 use super::exchange::{Exchange, Paid};
 use super::keeping::Keeping;
 use super::settle::time_for;
-use super::upstream::Backend;
-use super::{Gateway, Snapshot, inspect};
+use super::{Gateway, Side, Snapshot, inspect};
 use crate::clock;
 use crate::discovery::Page;
 use crate::facilitator::Away;
@@ -70,7 +69,7 @@ impl Gateway {
     ) -> Result<Admitted, Refusal> {
         exchange.client = Some(self.client(session));
         inspect::inspect(session.req_header(), self.settings.header_bytes_max)?;
-        let route = match find(session, &exchange.now)? {
+        let route = match find(session, &exchange.now, self.settings.side)? {
             Sought::Route(route) => route,
             Sought::Ours(answered) => return Ok(answered),
         };
@@ -91,7 +90,8 @@ impl Gateway {
         }
     }
 
-    fn client(&self, session: &Session) -> IpAddr {
+    /// From where a request comes, as far as proxies are believed.
+    pub(super) fn client(&self, session: &Session) -> IpAddr {
         let peer = session.client_addr().and_then(|address| address.as_inet());
         let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), std::net::SocketAddr::ip);
         if self.settings.trusted_proxies.is_empty() {
@@ -140,7 +140,7 @@ impl Gateway {
             }
             other => other,
         };
-        if !exchange.backend().is_some_and(Backend::is_up) {
+        if !exchange.can_be_served() {
             return Err(self.while_away(session, exchange, presented, client).await);
         }
         self.screen(session, route)?;
@@ -328,22 +328,23 @@ enum Sought {
     Ours(Admitted),
 }
 
-fn find(session: &Session, now: &Snapshot) -> Result<Sought, Refusal> {
+fn find(session: &Session, now: &Snapshot, side: Side) -> Result<Sought, Refusal> {
     let request = session.req_header();
     let (path, query) = inspect::target(request);
     let path = CanonicalPath::new(path).map_err(|_| Refusal::PathNotCanonical)?;
     if query.is_some_and(|query| !query.iter().all(u8::is_ascii_graphic)) {
         return Err(Refusal::RequestMalformed("the query has bytes that must be escaped".into()));
     }
-    if let Some(page) = now.discovery.always(path.as_str()) {
+    let pages = (side == Side::Clients).then_some(&now.discovery);
+    if let Some(page) = pages.and_then(|pages| pages.always(path.as_str())) {
         return give(page, &request.method);
     }
     match now.routes.find(&request.method, inspect::host(request), &path) {
-        Found::Route(route) => Ok(Sought::Route(route)),
+        Found::Route(route) if side.has(&route) => Ok(Sought::Route(route)),
         Found::Options { allow } => Ok(Sought::Ours(Admitted::Preflight { allow })),
         Found::MethodNotAllowed { allow } => Err(Refusal::MethodNotAllowed { allow }),
         Found::OtherSpelling => Err(Refusal::PathNotCanonical),
-        Found::Nothing => match now.discovery.page(path.as_str()) {
+        Found::Route(_) | Found::Nothing => match pages.and_then(|all| all.page(path.as_str())) {
             Some(page) => give(page, &request.method),
             None => Err(Refusal::NoSuchRoute),
         },

@@ -9,7 +9,6 @@ use super::admit::{Admitted, Declined};
 use super::exchange::{Exchange, Moved, Paid};
 use super::keeping::{Keeping, Unread, digest_of};
 use super::settle::time_for;
-use super::upstream::Backend;
 use super::{Gateway, answer};
 use crate::ledger::State;
 use crate::limit::ClientKey;
@@ -68,6 +67,10 @@ impl Gateway {
             session.set_abort_on_close(false);
             return Ok(Admitted::Forward);
         }
+        if exchange.original.is_some() {
+            // It has let one request pass, or was spent elsewhere; no answer is given here.
+            return Err(returning.refusal());
+        }
         let bought = self.payments.bought(&returning, self.clock.now()).await;
         let bought = bought.map_err(|withheld| match withheld.refusal {
             // What its route does not keep does not come from another gateway either.
@@ -107,7 +110,7 @@ impl Gateway {
             return Ok(None);
         }
         // It is not tried where it is known to fail.
-        if !exchange.backend().is_some_and(Backend::is_up) {
+        if !exchange.can_be_served() {
             return match self.payments.is_owed(returning, now).await {
                 Ok(false) => Ok(None),
                 Ok(true) => Err(returning.unavailable(None).refusal),

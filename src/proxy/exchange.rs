@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::Method;
+
 use super::Snapshot;
 use super::answer::Asked;
 use super::inspect::Reader;
@@ -31,6 +33,8 @@ pub struct Exchange {
     pub started: Instant,
     /// Who asks.
     pub client: Option<IpAddr>,
+    /// The method that a proxy asks about; nothing: no proxy asks.
+    pub original: Option<Method>,
     /// The route that was found.
     pub route: Option<Arc<Route>>,
     /// As whom it need not be paid for.
@@ -124,6 +128,7 @@ impl Exchange {
             began,
             started: clock::steady(),
             client: None,
+            original: None,
             route: None,
             bypass: None,
             tier: Tier::default(),
@@ -141,7 +146,26 @@ impl Exchange {
 
     /// The upstream of its route.
     pub fn backend(&self) -> Option<&Backend> {
-        self.now.backends.get(&*self.route.as_ref()?.upstream).map(|backend| &**backend)
+        let name = self.route.as_ref()?.upstream.as_ref()?;
+        self.now.backends.get(name).map(|backend| &**backend)
+    }
+
+    /// Whether its request can be handed on now, to an upstream or back to the proxy that asks.
+    pub fn can_be_served(&self) -> bool {
+        self.original.is_some() || self.backend().is_some_and(Backend::is_up)
+    }
+
+    /// What whoever serves it is told of it.
+    pub fn told(&self) -> Vec<(&'static str, String)> {
+        let mut told = vec![("X-Tollgate-Exchange", self.id.to_string())];
+        if let Some(paid) = &self.paid {
+            told.extend([
+                ("X-Tollgate-Payer", paid.payer.to_string()),
+                ("X-Tollgate-Amount", paid.amount.to_string()),
+                ("X-Tollgate-Network", paid.network.to_string()),
+            ]);
+        }
+        told
     }
 
     /// What a refusal needs to know of it.

@@ -47,6 +47,7 @@ impl Refusal {
                 | Self::PaymentIdMissing => told(400, "bad_request"),
                 Self::OthersUnsettled => told(429, "rate_limit_exceeded"),
                 Self::NoSuchRoute
+                | Self::NotTrusted
                 | Self::MethodNotAllowed { .. }
                 | Self::HeadersTooLarge
                 | Self::BodyTooLarge { .. }

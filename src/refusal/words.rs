@@ -15,6 +15,9 @@ impl Refusal {
                 "the path has another spelling; send it decoded and without dot segments".to_owned()
             }
             Self::NoSuchRoute => "nothing is served at this path".to_owned(),
+            Self::NotTrusted => {
+                "only the proxies that `trusted_proxies` names may ask here".to_owned()
+            }
             Self::MethodNotAllowed { allow } => format!("this path takes {allow}"),
             Self::HeadersTooLarge => "the request's headers are too long".to_owned(),
             Self::BodyTooLarge { bytes_max } => format!("the body may have {bytes_max} bytes"),
@@ -80,6 +83,7 @@ impl Refusal {
             Self::RequestMalformed(_)
             | Self::PathNotCanonical
             | Self::NoSuchRoute
+            | Self::NotTrusted
             | Self::MethodNotAllowed { .. }
             | Self::HeadersTooLarge
             | Self::BodyTooLarge { .. }

@@ -12,8 +12,15 @@ use std::process::{Command, Output, Stdio};
 
 use super::{ALERTS, passes_the_check, read, root};
 
-const OVERLAYS: &[&str] =
-    &["gateway", "gateway-one", "gateway-ingress", "sidecar", "sidecar-ingress"];
+const OVERLAYS: &[&str] = &[
+    "gateway",
+    "gateway-one",
+    "gateway-ingress",
+    "sidecar",
+    "sidecar-ingress",
+    "check-nginx",
+    "check-traefik",
+];
 
 /// Configuration and further arguments.
 const RELEASES: &[(&str, &[&str])] = &[
@@ -69,6 +76,8 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
         "scraped as",
     ),
     ("gateway-ingress", "metadata.name: monitoring", "metadata.name: other", "is not let in"),
+    ("check-nginx", "containerPort: 8403", "containerPort: 8404", "check is 0.0.0.0:8403"),
+    ("check-traefik", "targetPort: check", "targetPort: asked", "no port asked"),
     ("sidecar", "seconds: 45", "seconds: 15", "api ends before the gateway"),
     ("gateway-ingress", "secretName: tollgate-facilitator", "secretName: 7", "is not of type"),
 ];
