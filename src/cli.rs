@@ -6,6 +6,7 @@ pub mod init;
 pub mod ledger;
 pub mod pay;
 pub mod reload;
+pub mod selftest;
 #[cfg(feature = "worker")]
 pub mod upstream;
 
@@ -18,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::server;
+use crate::server::{self, End};
 
 /// A reverse proxy that puts a price on an existing API.
 ///
@@ -48,6 +49,8 @@ enum Command {
         #[arg(long)]
         online: bool,
     },
+    /// Pay and attack each route of gateway.toml, with simulated chains and nothing real behind it
+    Selftest(selftest::Arguments),
     /// Write a gateway.toml to start from: every operation of an OpenAPI document at one price
     Init(init::Arguments),
     /// Have a running gateway read its configuration again; exit code 1 if it does not take it
@@ -99,7 +102,9 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     let mut out = std::io::stdout();
     match command {
         Command::Serve { config } => match load(&config) {
-            Ok(config) => server::serve(config, &mut out).map_err(Failure::from)?,
+            Ok(config) => {
+                server::serve(config, End::Signal, &mut out).map_err(Failure::from)?;
+            }
             Err(wrong) => return Ok(wrong),
         },
         Command::Check { config, online } => match load(&config) {
@@ -113,6 +118,13 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             }
             Err(wrong) => return Ok(wrong),
         },
+        Command::Selftest(arguments) => {
+            let path = arguments.config();
+            return match load(path).and_then(|first| Ok((first, load(path)?))) {
+                Ok(both) => block_on(selftest::run(&arguments, both, Clock::System, out)),
+                Err(wrong) => Ok(wrong),
+            };
+        }
         Command::Init(arguments) => return init::run(&arguments, &mut out).map_err(Failure::from),
         Command::Reload(reload::Arguments { config, admin }) => {
             let admin = match admin {

@@ -24,6 +24,7 @@ mod offers;
 mod prices;
 mod pricing;
 mod reader;
+mod rehearsal;
 mod routes;
 mod server;
 mod text;
@@ -64,6 +65,7 @@ pub use self::facilitators::FacilitatorSettings;
 pub use self::finding::{ConfigError, Finding};
 pub use self::mistake::Mistake;
 pub use self::networks::NetworkSettings;
+pub use self::rehearsal::Stage;
 pub use self::server::{Server, Switch};
 pub use self::transfer::Transfer;
 

@@ -119,7 +119,7 @@ impl Facilitator {
     /// Whether it settles this offer, as far as it has said.
     pub fn settles(&self, offer: &Offer) -> bool {
         match self {
-            Self::Simulated(_) => Simulated::serves(&offer.requirements.network),
+            Self::Simulated(simulated) => simulated.serves(&offer.requirements.network),
             Self::Http(http) => http.settles(offer),
             // It was checked against its networks before anything listened.
             Self::Chain(_) => true,

@@ -25,7 +25,7 @@ use pingora::server::configuration::ServerConf;
 use pingora_runtime::Runtime as Threads;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch as channel};
+use tokio::sync::{mpsc, oneshot, watch as channel};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
@@ -65,7 +65,17 @@ pub enum ServeError {
     Metrics(#[from] prometheus::Error),
 }
 
-/// Serves until a signal says to stop, then finishes what runs within the grace period.
+/// What ends a gateway.
+#[derive(Debug)]
+pub enum End {
+    /// SIGTERM or SIGINT.
+    Signal,
+    /// A word of whoever started it in this process, or that nobody is left to say it. Another one
+    /// may be started afterwards.
+    Told(oneshot::Receiver<()>),
+}
+
+/// Serves until `end`, then finishes what runs within the grace period.
 ///
 /// `out` is told once where it listens. Requests run on threads of their own, which share no work:
 /// stealing it costs more than it brings where each piece is some microseconds long. The ledger has
@@ -74,16 +84,22 @@ pub enum ServeError {
 ///
 /// # Errors
 /// What keeps it from starting; nothing listens then.
-pub fn serve(config: Config, out: &mut (impl Write + Send)) -> Result<(), ServeError> {
+pub fn serve(config: Config, end: End, out: &mut (impl Write + Send)) -> Result<(), ServeError> {
     let public = bind(config.server.listen)?;
     let admin = bind(config.server.admin)?;
     let check = config.check.map(|check| bind(check.listen)).transpose()?;
-    let traffic = Threads::new_no_steal(config.server.threads.get(), "traffic");
+    let threads = config.server.threads.get();
+    let traffic = match end {
+        End::Signal => Threads::new_no_steal(threads, "traffic"),
+        // pingora remembers the former by their threads for as long as the process lives: a second
+        // gateway would be given the ended threads of the first.
+        End::Told(_) => Threads::new_steal(threads, "traffic"),
+    };
     let house = runtime("house", HOUSE_THREADS)?;
     let books = runtime("ledger", 1)?;
     let ledger = books.block_on(Ledger::open(&config.ledger))?;
-    let served =
-        house.block_on(run(config, ledger, (public, admin, check), traffic.get_handle(), out));
+    let serving = run((config, end), ledger, (public, admin, check), traffic.get_handle(), out);
+    let served = house.block_on(serving);
     traffic.shutdown_timeout(LAST_WAIT);
     let lost = served.as_ref().map_or(0, |metrics| metrics.finish(LAST_WAIT));
     if lost > 0 {
@@ -99,7 +115,7 @@ fn bind(address: SocketAddr) -> Result<Bound, ServeError> {
 }
 
 async fn run(
-    mut config: Config,
+    (mut config, end): (Config, End),
     ledger: Ledger,
     (public, admin, check): (Bound, Bound, Option<Bound>),
     traffic: &Handle,
@@ -137,7 +153,7 @@ async fn run(
         Reloader { now, config, upstreams, certificates, metrics: told, payments: payments_of };
     let reloading = tokio::spawn(reloader.keep_reloading(occasions));
     // Whoever reads where it listens may stop it at once.
-    let mut stops = Stops::new().map_err(ServeError::Process)?;
+    let stops = Stops::new(end).map_err(ServeError::Process)?;
     announce(out, addresses).map_err(ServeError::Process)?;
 
     stops.next().await;
@@ -201,22 +217,29 @@ fn announce(
     out.flush()
 }
 
-/// The signals that stop it, caught from the moment this is made.
-struct Stops {
-    terminate: Signal,
-    interrupt: Signal,
+/// What stops it. Signals are caught from the moment this is made.
+enum Stops {
+    Signals { terminate: Signal, interrupt: Signal },
+    Told(oneshot::Receiver<()>),
 }
 
 impl Stops {
-    fn new() -> std::io::Result<Self> {
-        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
-        Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
+    fn new(end: End) -> std::io::Result<Self> {
+        let (terminate, interrupt) = match end {
+            End::Signal => (SignalKind::terminate(), SignalKind::interrupt()),
+            End::Told(told) => return Ok(Self::Told(told)),
+        };
+        Ok(Self::Signals { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+    async fn next(self) {
+        match self {
+            Self::Signals { mut terminate, mut interrupt } => tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            },
+            // An error says that nobody is left to say it.
+            Self::Told(told) => drop(told.await),
         }
     }
 }

@@ -24,6 +24,7 @@ mod reload;
 mod replay;
 mod risk;
 mod screening;
+mod selftest;
 mod senders;
 mod settlement;
 mod several;

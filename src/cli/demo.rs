@@ -21,6 +21,7 @@ mod state;
 mod story;
 
 pub use gateway::GatewayError;
+pub(super) use gateway::announced;
 use gateway::{Gateway, Signals};
 use state::State;
 pub use state::StateError;

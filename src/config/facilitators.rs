@@ -205,6 +205,7 @@ fn simulated(
     let length = |delay: Option<Delay>| delay.map(|Delay(length)| length).filter(|l| !l.is_zero());
     Some(simulated::Settings {
         networks: networks.iter().map(|network| network.network.clone()).collect(),
+        play: simulated::Play::default(),
         balance: balance?,
         balances: BTreeMap::new(),
         signatures: reader.take_if(typed.signatures).unwrap_or_default(),

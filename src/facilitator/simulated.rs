@@ -20,15 +20,17 @@ use crate::fault::{Fault, Retry, Side};
 use crate::x402::network::Worth;
 use crate::x402::permit2::Permit;
 use crate::x402::{
-    Account, AtomicAmount, ErrorReason, Form, Network, Offer, PaymentIdentity, Pubkey, Signed,
-    SignedAuthorization, SvmPayment,
+    Account, AtomicAmount, ErrorReason, Form, KnownNetwork, Network, Offer, PaymentIdentity,
+    Pubkey, Signed, SignedAuthorization, SvmPayment,
 };
 
 /// What a simulated chain starts with.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The networks it stands in for; a known mainnet is refused.
+    /// The networks it stands in for; a known mainnet is refused, unless this is a rehearsal.
     pub networks: Vec<Network>,
+    /// Which networks it may stand in for.
+    pub play: Play,
     /// What every account holds of every asset at the start, in atomic units.
     pub balance: AtomicAmount,
     /// What some accounts hold instead.
@@ -39,6 +41,16 @@ pub struct Settings {
     pub journal: Option<PathBuf>,
     /// How long its answers take.
     pub delay: Delay,
+}
+
+/// Which networks a simulated chain may stand in for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Play {
+    /// Those whose money is not known to be real: its word may reach clients.
+    #[default]
+    Testnets,
+    /// All of them, for a rehearsal that has no clients: nobody else hears of what it moves.
+    Rehearsal,
 }
 
 /// Whether signatures are looked at.
@@ -75,6 +87,7 @@ pub enum SettingsError {
 ///
 /// Without a journal and without delays, `verify` and `settle` are ready at the first poll.
 pub struct Simulated {
+    play: Play,
     signatures: Signatures,
     delay: Delay,
     chain: Mutex<Chain>,
@@ -90,12 +103,21 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             networks: Vec::new(),
+            play: Play::default(),
             balance: BALANCE_DEFAULT,
             balances: BTreeMap::new(),
             signatures: Signatures::default(),
             journal: None,
             delay: Delay::default(),
         }
+    }
+}
+
+impl Play {
+    /// Whether a simulated chain may stand in for this network.
+    pub fn serves(self, network: &Network) -> bool {
+        let is_real = |known: &KnownNetwork| known.worth == Worth::Mainnet;
+        self == Self::Rehearsal || !network.known().is_some_and(is_real)
     }
 }
 
@@ -106,7 +128,8 @@ impl Simulated {
     /// `Mainnet` for a network whose money is real, `Journal` for a file that cannot be read,
     /// is not a journal, or is in use by another process.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
-        if let Some(network) = settings.networks.iter().find(|network| !Self::serves(network)) {
+        let refused = |network: &&Network| !settings.play.serves(network);
+        if let Some(network) = settings.networks.iter().find(refused) {
             return Err(SettingsError::Mainnet(network.clone()));
         }
         let mut book = Book::new(settings.balance, settings.balances);
@@ -119,7 +142,8 @@ impl Simulated {
             None => None,
         };
         let chain = Mutex::new(Chain { book, journal });
-        Ok(Self { signatures: settings.signatures, delay: settings.delay, chain })
+        let Settings { play, signatures, delay, .. } = settings;
+        Ok(Self { play, signatures, delay, chain })
     }
 
     /// The chain of a journal that another process may be writing: its payments can be looked up as
@@ -138,9 +162,9 @@ impl Simulated {
         Ok(simulated)
     }
 
-    /// Whether it may stand in for this network: any but one whose money is known to be real.
-    pub fn serves(network: &Network) -> bool {
-        network.known().is_none_or(|known| known.worth == Worth::Testnet)
+    /// Whether it stands in for this network.
+    pub fn serves(&self, network: &Network) -> bool {
+        self.play.serves(network)
     }
 
     /// Whoever pays the fee on a simulated Solana.
@@ -227,7 +251,7 @@ impl Simulated {
     /// What can be judged without the state of the chain.
     fn screen(&self, order: &Order, now: UnixMillis) -> Result<(), ErrorReason> {
         let requirements = &order.offer.requirements;
-        if !Self::serves(&requirements.network) {
+        if !self.serves(&requirements.network) {
             return Err(ErrorReason::Network);
         }
         match &order.payment {

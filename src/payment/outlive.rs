@@ -16,13 +16,16 @@ use tokio::task::JoinError;
 ///
 /// # Cancel safety
 /// Dropping this future leaves the work running; what it returns is then dropped.
-pub(super) async fn outlive<T: Send + 'static>(
+pub(super) fn outlive<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
-) -> Result<T, JoinError> {
+) -> impl Future<Output = Result<T, JoinError>> {
+    // In its box before anybody waits: whoever waits would have room for it otherwise.
     let mut work = Box::pin(work);
-    match poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
-        Poll::Ready(done) => Ok(done),
-        Poll::Pending => tokio::spawn(work).await,
+    async move {
+        match poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
+            Poll::Ready(done) => Ok(done),
+            Poll::Pending => tokio::spawn(work).await,
+        }
     }
 }
 

@@ -66,21 +66,13 @@ impl Payments {
     /// See [`Unsettled`].
     ///
     /// # Cancel safety
-    /// The settlement and its ledger entries go on when this future is dropped.
-    pub async fn settle(&self, verified: Verified) -> Result<Settled, Unsettled> {
-        self.settle_with(verified, |settlement| settlement).await
-    }
-
-    pub(super) async fn settle_with(
+    /// The settlement and its ledger entries go on when this future is dropped; before it is first
+    /// polled they are left to recovery.
+    pub fn settle(
         &self,
         verified: Verified,
-        change: impl FnOnce(Settlement) -> Settlement,
-    ) -> Result<Settled, Unsettled> {
-        let settlement = change(Settlement::of(self, verified));
-        outlive(settlement.run()).await.unwrap_or_else(|error| {
-            let fault = Fault::new(Side::Ours, Retry::Later, "a settlement was cut off");
-            Err(Unsettled::Unknown { transaction: None, fault: fault.caused_by(error) })
-        })
+    ) -> impl Future<Output = Result<Settled, Unsettled>> + use<> {
+        Settlement::of(self, verified).outliving()
     }
 }
 
@@ -134,6 +126,19 @@ impl Settlement {
     /// the payment is good.
     pub(super) fn patient(self, until: UnixMillis) -> Self {
         Self { patient_until: Some(until), ..self }
+    }
+
+    /// The same as [`Settlement::run`], which goes on when the future is dropped.
+    ///
+    /// It is boxed here, so that whoever waits for it keeps no room for it.
+    pub(super) fn outliving(self) -> impl Future<Output = Result<Settled, Unsettled>> + use<> {
+        let work = outlive(self.run());
+        async move {
+            work.await.unwrap_or_else(|error| {
+                let fault = Fault::new(Side::Ours, Retry::Later, "a settlement was cut off");
+                Err(Unsettled::Unknown { transaction: None, fault: fault.caused_by(error) })
+            })
+        }
     }
 
     pub(super) async fn run(self) -> Result<Settled, Unsettled> {

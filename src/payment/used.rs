@@ -37,7 +37,7 @@ impl Payments {
         if used == AtomicAmount::ZERO {
             return Ok(Taken::Nothing(verified.let_go()));
         }
-        let settled = self.settle_with(verified, |settlement| settlement.moving(used)).await?;
+        let settled = Settlement::of(self, verified).moving(used).outliving().await?;
         Ok(Taken::Some(Box::new(settled)))
     }
 

@@ -154,7 +154,7 @@ impl Gateway {
             }
             other => other?,
         };
-        exchange.paid = Some(Paid::of(proven.presented()));
+        exchange.paid = Some(Box::new(Paid::of(proven.presented())));
         let (payer, signed_by) = (proven.presented().payer(), proven.signed_by());
         let reserved = self.claim(proven, exchange, route, client).await?;
         let verified = match self.payments.verify(reserved).await {
@@ -168,7 +168,10 @@ impl Gateway {
         }
         match route.settle {
             SettleMoment::AfterUpstream => exchange.hold(verified),
-            SettleMoment::BeforeUpstream => self.prepay(exchange, route, verified).await?,
+            // In a box: it is rare, and every request would have room for it otherwise.
+            SettleMoment::BeforeUpstream => {
+                Box::pin(self.prepay(exchange, route, verified)).await?
+            }
         }
         exchange.keeping =
             route.keep_bytes_max.map(|_| Box::new(Keeping::of(session.req_header())));

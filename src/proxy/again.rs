@@ -54,7 +54,7 @@ impl Gateway {
         exchange: &mut Exchange,
         returning: Returning,
     ) -> Result<Admitted, Refusal> {
-        exchange.paid = Some(Paid::before(&returning.entry));
+        exchange.paid = Some(Box::new(Paid::before(&returning.entry)));
         let route = exchange.route.as_ref().filter(|route| route.name == returning.entry.route);
         let keeps = route.map(|route| route.keep_bytes_max.is_some());
         if keeps == Some(true) {

@@ -162,7 +162,7 @@ fn itself(state: &State) -> Result<Command, GatewayError> {
 }
 
 /// The addresses of `tollgate listening on ADDRESS, admin ADDRESS`.
-fn announced(line: &str) -> Option<(String, String)> {
+pub(in crate::cli) fn announced(line: &str) -> Option<(String, String)> {
     let (listen, admin) = line.strip_prefix("tollgate listening on ")?.split_once(", admin ")?;
     Some((listen.to_owned(), admin.trim().to_owned()))
 }

@@ -150,7 +150,7 @@ fn trusted_signatures_are_not_looked_at() {
 fn mainnets_are_refused_at_the_start() {
     for (chain_id, serves) in [(8453, false), (137, false), (84532, true), (31337, true)] {
         let network = Network::eip155(chain_id);
-        assert_eq!(Simulated::serves(&network), serves, "{network}");
+        assert_eq!(Play::Testnets.serves(&network), serves, "{network}");
         let settings = Settings { networks: vec![network], ..Settings::default() };
         assert_eq!(Simulated::new(settings).is_ok(), serves);
     }

@@ -48,3 +48,13 @@
 //! hour on two cores; there is no unsafe code of ours that it would watch. Changed copies of the
 //! vectors, from one printed seed, run with every test, and a hundred times as many by
 //! `tests/run fuzz`.
+//!
+//! # A selftest replaces the world, and nothing else
+//!
+//! `tollgate selftest` proves an operator's own file, so routes, prices, limits and bounds stay as
+//! they are; facilitators, upstreams, ledger, listeners and whoever passes free are replaced. The
+//! gateway runs in the same process, not as another one: a simulated chain that stands in for a
+//! mainnet must not be had from a configuration, and so there is no file that says it. It comes
+//! from addresses of 127.0.0.0/8 that it has not used, each with buckets of its own, which is why
+//! it wants Linux. What a document of OpenAPI gives as example is what it sends; where nothing is
+//! known that a route takes, or no wallet of ours signs on a network, it says so.

@@ -1,0 +1,69 @@
+//! A configuration without the world: the same routes, prices and bounds, and nothing real behind.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Config, FacilitatorSettings, Switch};
+use crate::facilitator::simulated::{self, Play};
+use crate::ledger::LedgerUrl;
+use crate::route::upstream::{Http, Kind, Tls};
+use crate::x402::AtomicAmount;
+
+/// What stands in for the world in a rehearsal.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage<'a> {
+    /// Answers in the place of every upstream, by HTTP/1.1.
+    pub upstream: SocketAddr,
+    /// Has the ledger and the chains of the rehearsal.
+    pub folder: &'a Path,
+}
+
+impl Config {
+    /// The same routes, prices, networks, limits and bounds, for a gateway that reaches nobody: its
+    /// ledger is a new file, each facilitator a simulated chain on which everybody is rich, every
+    /// upstream is the stage's, without the headers that it is sent. It listens on free ports of
+    /// this machine without TLS, believes no proxy there and is asked by none, and lets nobody pass
+    /// free.
+    pub fn rehearsed(mut self, stage: &Stage<'_>) -> Self {
+        let here = |net: &ipnet::IpNet| LOOPBACK.iter().any(|address| net.contains(address));
+        self.server.listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        self.server.admin = self.server.listen;
+        self.server.trusted_proxies.retain(|net| !here(net));
+        self.server.grace = GRACE;
+        self.server.access_log = Switch::Off;
+        self.server.watch = Switch::Off;
+        self.check = None;
+        self.certificates.clear();
+        self.bypasses.clear();
+        self.dashboard = None;
+        self.ledger = LedgerUrl::Sqlite(stage.folder.join("ledger.db"));
+        for (place, settings) in self.facilitators.values_mut().enumerate() {
+            let journal = Some(stage.folder.join(format!("chain-{place}")));
+            let (play, balance) = (Play::Rehearsal, RICH);
+            let settings_of = simulated::Settings::default();
+            *settings = FacilitatorSettings::Simulated(simulated::Settings {
+                play,
+                balance,
+                journal,
+                ..settings_of
+            });
+        }
+        for network in self.networks.values_mut() {
+            network.rpc.clear();
+        }
+        for upstream in self.upstreams.values_mut() {
+            let (host, sni) = (stage.upstream.ip().to_string(), "".into());
+            let port = stage.upstream.port();
+            upstream.kind = Kind::Url { host: host.into(), port, tls: Tls::Plain, sni };
+            upstream.http = Http::One;
+            upstream.headers.clear();
+        }
+        self
+    }
+}
+
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+const GRACE: Duration = Duration::from_secs(2);
+/// More than any price, and room above it.
+const RICH: AtomicAmount = AtomicAmount::new(1 << 100);
