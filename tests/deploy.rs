@@ -152,7 +152,7 @@ fn every_configuration_passes_the_check() {
 #[test]
 fn snippets_are_the_examples() {
     let example = read("deploy/examples/check/nginx.conf");
-    let lines: Vec<_> = example.lines().map(|line| code(line)).collect();
+    let lines: Vec<_> = example.lines().map(code).collect();
     let ingress = read("deploy/kubernetes/overlays/check-nginx/ingress.yaml");
     let said = ingress.lines().map(|line| line.replace(CHECK_SERVICE, "tollgate"));
     let directives: Vec<_> = said.filter(|line| line.ends_with(';')).collect();

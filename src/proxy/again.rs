@@ -67,7 +67,7 @@ impl Gateway {
             session.set_abort_on_close(false);
             return Ok(Admitted::Forward);
         }
-        if exchange.original.is_some() {
+        if exchange.is_asked() {
             // It has let one request pass, or was spent elsewhere; no answer is given here.
             return Err(returning.refusal());
         }

@@ -11,7 +11,7 @@ use super::{Gateway, answer};
 use crate::ledger::answers::Giver;
 use crate::payment::{PAYMENT_HEADERS, Receipt};
 use crate::refusal::Refusal;
-use crate::route::{Asker, Route};
+use crate::route::{Asker, Route, Verb};
 
 /// Who comes to a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl Gateway {
         exchange.client = Some(self.client(session));
         not_a_clients(&session.req_header().headers, asker)?;
         Original::of(session.req_header(), asker)?.put(session)?;
-        exchange.original = Some(session.req_header().method.clone());
+        exchange.original = Verb::of(&session.req_header().method);
         match self.admit(session, exchange).await? {
             Admitted::Forward => self.let_pass(exchange).await,
             // 2xx would let it pass, and what the service behind says to it costs nothing there.

@@ -4,8 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::Method;
-
 use super::Snapshot;
 use super::answer::Asked;
 use super::inspect::Reader;
@@ -17,7 +15,7 @@ use crate::ledger::{Entry, ExchangeId};
 use crate::observe::Stages;
 use crate::payment::{Prepaid, Presented, Settled, Verified};
 use crate::refusal::Refusal;
-use crate::route::{Route, Tier, Usage};
+use crate::route::{Route, Tier, Usage, Verb};
 use crate::x402::{Account, AtomicAmount, Network};
 
 /// What is known of one exchange so far.
@@ -34,7 +32,7 @@ pub struct Exchange {
     /// Who asks.
     pub client: Option<IpAddr>,
     /// The method that a proxy asks about; nothing: no proxy asks.
-    pub original: Option<Method>,
+    pub original: Option<Verb>,
     /// The route that was found.
     pub route: Option<Arc<Route>>,
     /// As whom it need not be paid for.
@@ -152,7 +150,12 @@ impl Exchange {
 
     /// Whether its request can be handed on now, to an upstream or back to the proxy that asks.
     pub fn can_be_served(&self) -> bool {
-        self.original.is_some() || self.backend().is_some_and(Backend::is_up)
+        self.is_asked() || self.backend().is_some_and(Backend::is_up)
+    }
+
+    /// Whether a proxy asks about its route, and forwards it then.
+    pub fn is_asked(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| route.upstream.is_none())
     }
 
     /// What whoever serves it is told of it.

@@ -29,6 +29,10 @@ const RELEASES: &[(&str, &[&str])] = &[
     ("hosted", &["--values=deploy/examples/hosted.values.yaml", "--set=worker.enabled=true"]),
     ("own-signer", &["--values=deploy/examples/own-signer.values.yaml"]),
     ("hosted", &["--set=ledger.kind=postgres,replicas.min=3,replicas.max=3"]),
+    (
+        "../kubernetes/overlays/check-traefik/gateway",
+        &["--set=ledger.kind=postgres,check.controllerNamespace=traefik"],
+    ),
 ];
 
 /// What the chart does not render, and what it says.
@@ -51,6 +55,8 @@ const READ: &[(&str, &str)] = &[
     ("[facilitators.own.http]\nurl = \"https://chain.a\"", "kind: HorizontalPodAutoscaler"),
     ("server.grace = \"120s\"", "terminationGracePeriodSeconds: 140"),
     ("server.grace = \"2m\"", "in whole seconds"),
+    ("check.listen = \"127.0.0.1:8403\"", "under [check]"),
+    ("check.listen = \"0.0.0.0:8403\"", "name: shop-check"),
     ("[networks", "gateway.toml is not TOML"),
 ];
 
