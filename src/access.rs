@@ -1,4 +1,6 @@
-//! Who need not pay: holders of a key, and address blocks.
+//! Who need not pay, and who is turned away.
+
+mod block;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,9 +9,15 @@ use ipnet::IpNet;
 
 use crate::digest::Digest;
 
-/// Everyone who need not pay.
+pub use block::Block;
+
+/// Everyone who need not pay, and everyone who may not.
 #[derive(Clone, Debug, Default)]
-pub struct Access(Vec<Bypass>);
+pub struct Access {
+    bypasses: Vec<Bypass>,
+    /// Who is turned away.
+    pub block: Arc<Block>,
+}
 
 /// Some who need not pay: who comes from one of these addresses and with one of these keys. Of
 /// what is empty nothing is asked; one of both is not.
@@ -27,19 +35,19 @@ pub struct Bypass {
 
 impl Access {
     /// Access for these.
-    pub fn new(bypasses: Vec<Bypass>) -> Self {
-        Self(bypasses)
+    pub fn new(bypasses: Vec<Bypass>, block: Arc<Block>) -> Self {
+        Self { bypasses, block }
     }
 
     /// The name under which a request to this route, from this address and perhaps with a key,
     /// need not pay.
     pub fn bypass(&self, route: &str, from: IpAddr, key: Option<&[u8]>) -> Option<&Arc<str>> {
-        if self.0.is_empty() {
+        if self.bypasses.is_empty() {
             return None;
         }
         let key = key.map(Digest::of);
         let passes = |bypass: &&Bypass| bypass.lets(route, from, key.as_ref());
-        self.0.iter().find(passes).map(|bypass| &bypass.name)
+        self.bypasses.iter().find(passes).map(|bypass| &bypass.name)
     }
 }
 
@@ -61,12 +69,13 @@ mod tests {
     use super::*;
 
     fn bypass(addresses: &[&str], keys: &[&str], routes: &[&str]) -> Access {
-        Access::new(vec![Bypass {
+        let bypass = Bypass {
             name: "friends".into(),
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
             keys: keys.iter().map(|key| Digest::of(key.as_bytes())).collect(),
             routes: routes.iter().map(|name| (*name).into()).collect(),
-        }])
+        };
+        Access::new(vec![bypass], Arc::default())
     }
 
     #[track_caller]

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod answers;
+mod block;
 mod bypass;
 mod certificates;
 mod chains;
@@ -27,6 +28,7 @@ mod reader;
 mod rehearsal;
 mod routes;
 mod server;
+mod servers;
 mod text;
 mod transfer;
 mod units;
@@ -42,7 +44,7 @@ use std::sync::Arc;
 
 use alloy_primitives::{B256, keccak256};
 
-use crate::access::Bypass;
+use crate::access::{Block, Bypass};
 use crate::bounded;
 use crate::digest::Digest;
 use crate::discovery::About;
@@ -105,6 +107,8 @@ pub struct Config {
     pub routes: Vec<Arc<Route>>,
     /// Who need not pay for them.
     pub bypasses: Vec<Bypass>,
+    /// Who is turned away.
+    pub block: Arc<Block>,
     /// What is odd, but no mistake.
     pub warnings: Vec<Finding>,
     /// Documents that routes name.
@@ -192,10 +196,12 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let discovery = discovery::discovery(typed.discovery, reader);
     let dashboard = dashboard::dashboard(typed.dashboard, reader);
     let refusals = reader.take_if(defaults.refusals).unwrap_or_default();
+    let free = defaults.free.and_then(|free| limits::of_clients(free, reader));
     let facilitators = reader.sections(Kind::Facilitator, facilitators);
     let networks = reader.sections(Kind::Network, networks);
     let upstreams = reader.sections(Kind::Upstream, upstreams);
-    let classes = reader.sections(Kind::Class, limits.class);
+    let mut limits = limits;
+    let classes = reader.sections(Kind::Class, std::mem::take(&mut limits.class));
 
     let listen = server.listen.as_ref().map(|listen| listen.span.clone());
     let certificates = certificates::certificates(certificates, reader);
@@ -204,11 +210,12 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let check = check::check(typed.check, &server, reader);
     let networks = networks::networks(networks, &moved_by(&facilitators), reader);
     let facilitators = facilitators::facilitators(facilitators, &networks, reader);
-    let limits = limits::limits((limits.unpaid, limits.refused), classes, reader);
+    let mut limits = limits::limits(limits, classes, reader);
     let upstreams = upstreams::upstreams(upstreams, reader);
     let public_url = server.public_url.as_deref();
     let (networks_of, upstreams_of, is_asked) = (&networks, &upstreams, asks.is_some());
-    let around = Around { public_url, networks_of, upstreams_of, answers, refusals, is_asked };
+    let around =
+        Around { public_url, networks_of, upstreams_of, answers, refusals, free, is_asked };
     let routes = routes::routes(routes, &around, reader);
     let mut facilitators = facilitators;
     facilitators::want_upto(&mut facilitators, &routes);
@@ -216,6 +223,8 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
         reader.wrong(listen.unwrap_or_default(), Mistake::NoPublicUrl);
     }
     let bypasses = bypass::bypasses(typed.bypass, &routes, reader);
+    let block = Arc::new(block::block(typed.block, reader));
+    limits.free = limits::free(&routes);
     let keep = reader.take_if(ledger.keep).unwrap_or_default();
     let ledger = ledger_for(&networks, ledger.url, reader);
     reader.warn_of_unused();
@@ -239,6 +248,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
         upstreams: whole(upstreams)?,
         routes,
         bypasses,
+        block,
         warnings: std::mem::take(&mut reader.warnings),
         documents: std::mem::take(&mut reader.watched),
     })

@@ -35,8 +35,8 @@ pub struct Observed<'a> {
     pub client: IpAddr,
     /// HTTP status that was sent; 0: none.
     pub status: u16,
-    /// `free`, `bypass`, `paid`, `at_risk`, `released`, `again`, `client_gone`, or the code of a
-    /// refusal.
+    /// `free`, `bypass`, `free_first`, `paid`, `at_risk`, `released`, `again`, `client_gone`, or the
+    /// code of a refusal.
     pub outcome: &'a str,
     /// As whom it need not be paid for.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,9 @@ pub mod admin;
 mod admit;
 mod again;
 mod answer;
+pub mod backends;
 mod check;
+mod count;
 mod door;
 pub mod exchange;
 mod ids;
@@ -14,7 +16,9 @@ mod metered;
 mod opening;
 mod pace;
 mod patient;
+pub mod probe;
 mod record;
+mod seek;
 mod settle;
 pub mod upstream;
 mod weigh;
@@ -33,7 +37,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource, ErrorType};
+use pingora::{Error, ErrorType};
 
 use crate::access::Access;
 use crate::clock::{self, Clock};
@@ -46,6 +50,7 @@ use crate::refusal::{Refusal, Shape};
 use crate::route::RouteTable;
 
 use admit::Admitted;
+use backends::More;
 pub use check::Side;
 pub use door::Door;
 use exchange::Exchange;
@@ -54,7 +59,7 @@ use inspect::Reader;
 use keeping::Ended;
 pub use opening::Bounds;
 use patient::Leash;
-use upstream::Backend;
+use upstream::Target;
 
 /// Everything an exchange needs. One for the process; its parts are shared or snapshots.
 pub struct Gateway {
@@ -80,7 +85,7 @@ pub struct Snapshot {
     /// What is served, and for how much.
     pub routes: RouteTable,
     /// Upstreams by name.
-    pub backends: HashMap<Box<str>, Arc<Backend>>,
+    pub upstreams: HashMap<Box<str>, Arc<Target>>,
     /// Buckets.
     pub limiter: Arc<Limiter>,
     /// Who need not pay.
@@ -158,9 +163,19 @@ impl ProxyHttp for Gateway {
         _: &mut Session,
         exchange: &mut Exchange,
     ) -> pingora::Result<Box<HttpPeer>> {
-        let peer = exchange.backend().zip(exchange.route.as_ref());
-        let peer = peer.and_then(|(backend, route)| backend.peer(route.answer_timeout));
-        peer.ok_or_else(|| self.stop(exchange, Refusal::UpstreamAway))
+        self.choose(exchange).map_err(|refusal| self.stop(exchange, refusal))
+    }
+
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        exchange: &mut Exchange,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        let mut error = error;
+        error.set_retry(self.missed(exchange, &error) == More::Some);
+        error
     }
 
     async fn upstream_request_filter(
@@ -169,14 +184,14 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> pingora::Result<()> {
-        exchange.forwarded.get_or_insert_with(clock::steady);
+        exchange.tries.reached(clock::steady());
         // What was sent to an upstream that broke off at once is sent again from its start.
         exchange.body_bytes = 0;
         if let Some(keeping) = &mut exchange.keeping {
             keeping.forwarded();
         }
-        match exchange.backend() {
-            Some(backend) => backend.prepare(request, exchange),
+        match exchange.target() {
+            Some(target) => target.prepare(request, exchange),
             None => Err(self.stop(exchange, Refusal::Internal)),
         }
     }
@@ -214,7 +229,7 @@ impl ProxyHttp for Gateway {
         if head.status.is_informational() && head.status != http::StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
         }
-        exchange.stages.upstream = exchange.forwarded.map(|then| then.elapsed());
+        exchange.stages.upstream = exchange.tries.since().map(|then| then.elapsed());
         if head.status == http::StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
             exchange.fault = Some("it switched protocols, which nobody asked for".into());
             return Err(self.stop(exchange, Refusal::UpstreamUnavailable));
@@ -357,33 +372,6 @@ impl Gateway {
         let mut error = Error::new(ErrorType::HTTPStatus(status));
         error.set_retry(false);
         error
-    }
-
-    /// What a fault of pingora's means to the client; nothing when the client is gone.
-    fn meaning(&self, error: &Error, exchange: &mut Exchange) -> Option<Refusal> {
-        let (kind, source) = (error.etype(), error.esource());
-        let timeout = matches!(
-            kind,
-            ErrorType::ConnectTimedout
-                | ErrorType::ReadTimedout
-                | ErrorType::WriteTimedout
-                | ErrorType::TLSHandshakeTimedout
-        );
-        exchange.fault = Some(error.to_string().into());
-        match source {
-            ErrorSource::Upstream => {
-                self.metrics.fault(crate::fault::Side::Upstream);
-                Some(if timeout { Refusal::UpstreamTimeout } else { Refusal::UpstreamUnavailable })
-            }
-            ErrorSource::Downstream => match kind {
-                ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed => None,
-                _ => Some(Refusal::RequestMalformed("the request broke off".into())),
-            },
-            ErrorSource::Internal | ErrorSource::Unset => {
-                self.metrics.fault(crate::fault::Side::Ours);
-                Some(Refusal::Internal)
-            }
-        }
     }
 
     fn broke(&self, exchange: &mut Exchange, fault: &Fault) {

@@ -17,6 +17,10 @@ pub enum Refusal {
     RequestMalformed(Cow<'static, str>),
     /// The path has a second spelling.
     PathNotCanonical,
+    /// Whoever asks comes from where nobody is served.
+    AddressBlocked,
+    /// Payments of this payer are not taken.
+    PayerBlocked,
     /// No route has this path and host.
     NoSuchRoute,
     /// Only proxies that are trusted may ask here.
@@ -100,7 +104,7 @@ pub enum Refusal {
     },
     /// The ledger cannot be written now, so no payment can be taken.
     LedgerUnavailable,
-    /// The upstream has no address now: its worker is starting, or its name does not resolve.
+    /// No backend can be asked: its worker starts, its name does not resolve, its checks fail.
     UpstreamAway,
     /// The upstream cannot be reached, or broke off.
     UpstreamUnavailable,
@@ -195,6 +199,8 @@ impl Refusal {
         match self {
             Self::RequestMalformed(_) => row(400, "bad_request", No, Money::No),
             Self::PathNotCanonical => row(400, "path_not_canonical", No, Money::No),
+            Self::AddressBlocked => row(403, "address_blocked", No, Money::No),
+            Self::PayerBlocked => row(403, "payer_blocked", No, Money::No),
             Self::NoSuchRoute => row(404, "not_found", No, Money::No),
             Self::NotTrusted => row(403, "not_trusted", No, Money::No),
             Self::MethodNotAllowed { .. } => row(405, "method_not_allowed", No, Money::No),
@@ -234,6 +240,7 @@ impl Refusal {
     pub fn is_of_payment(&self) -> bool {
         match self {
             Self::RateLimited { .. }
+            | Self::PayerBlocked
             | Self::OthersUnsettled
             | Self::PaymentMissing
             | Self::PaymentMalformed(_)
@@ -253,6 +260,7 @@ impl Refusal {
             | Self::LedgerUnavailable => true,
             Self::RequestMalformed(_)
             | Self::PathNotCanonical
+            | Self::AddressBlocked
             | Self::NoSuchRoute
             | Self::NotTrusted
             | Self::MethodNotAllowed { .. }
@@ -292,6 +300,8 @@ pub fn every() -> Vec<Refusal> {
         Refusal::PaymentInvalid(reason),
         Refusal::SettlementRejected(reason),
         Refusal::NotTrusted,
+        Refusal::AddressBlocked,
+        Refusal::PayerBlocked,
         Refusal::NoSuchRoute,
         Refusal::MethodNotAllowed { allow: "POST, OPTIONS".into() },
         Refusal::PaymentInUse,

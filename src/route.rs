@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::clock::UnixMillis;
+use crate::limit::Rate;
 use crate::x402::extensions::Catalogued;
 use crate::x402::{Account, AtomicAmount, Identifying, Offer, Resource};
 
@@ -55,6 +56,8 @@ pub struct Route {
     pub charge: Charge,
     /// The rate class of its paid requests.
     pub class: Option<Box<str>>,
+    /// So much of it is free for each client; nothing: none.
+    pub free: Option<Rate>,
     /// What a paid request's body may be.
     pub body: BodyRules,
     /// From the request's last byte to the upstream's first.

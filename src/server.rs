@@ -2,6 +2,7 @@
 
 mod assemble;
 mod books;
+mod health;
 mod listen;
 mod look;
 pub mod online;
@@ -38,6 +39,7 @@ use crate::payment::Payments;
 use crate::payment::recover::Recovery;
 pub use crate::proxy::admin::RELOAD_HEADER;
 use crate::proxy::admin::{Admin, Readiness};
+use crate::proxy::upstream::TRIES_MAX;
 use crate::proxy::{Bounds, Door, Gateway};
 use assemble::{House, setting};
 pub use books::books;
@@ -190,7 +192,7 @@ fn dashboard(config: &Config, ledger: &Ledger) -> Option<Dashboard> {
 fn door(gateway: Gateway, config: &Config) -> Door {
     let conf = ServerConf {
         threads: config.server.threads.get(),
-        max_retries: UPSTREAM_TRIES_MAX,
+        max_retries: TRIES_MAX,
         upstream_keepalive_pool_size: UPSTREAM_POOL,
         ..ServerConf::default()
     };
@@ -269,7 +271,6 @@ fn runtime(name: &str, threads: usize) -> Result<Runtime, ServeError> {
 
 /// One, and one that still runs when it is busy.
 const HOUSE_THREADS: usize = 2;
-const UPSTREAM_TRIES_MAX: usize = 2;
 const UPSTREAM_POOL: usize = 1_024;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LAST_WAIT: Duration = Duration::from_secs(1);

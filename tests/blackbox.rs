@@ -3,13 +3,16 @@
 mod again;
 #[cfg(feature = "worker")]
 mod assistant;
+mod backends;
 mod bad_payments;
+mod blocked;
 mod books;
 #[cfg(feature = "worker")]
 mod bundled;
 mod bypass;
 mod check;
 mod discovery;
+mod free_first;
 mod hang_ups;
 mod init;
 mod limits;
@@ -34,6 +37,8 @@ mod shutdown;
 mod solana;
 mod streams;
 pub mod tls;
+mod together;
 mod unpaid;
 mod upstream;
+mod upstream_tls;
 mod usage;

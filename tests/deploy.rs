@@ -15,6 +15,8 @@ const WITHOUT_ALERT: &[(&str, &str)] = &[
     ("The ledger in SQLite", "its faults are counted as any ledger's: Faults by side"),
     ("Looking into the ledger", "commands"),
     ("How long payments are kept", "a setting"),
+    ("Who is turned away", "a setting"),
+    ("What is free at first", "a setting"),
     ("Memory", "what to give it"),
     ("The dashboard", "a page to look at"),
     ("gRPC", "what to set"),

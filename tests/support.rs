@@ -1,6 +1,7 @@
 //! What the tests share: a gateway process, and fakes of everyone it talks to.
 
 pub mod asker;
+pub mod authority;
 pub mod certificate;
 pub mod client;
 pub mod dialect;
@@ -17,6 +18,7 @@ pub mod plan;
 #[allow(dead_code, reason = "the tests of the ledger use it too")]
 pub mod postgres;
 pub mod raw;
+pub mod redis;
 pub mod server;
 pub mod solana;
 pub mod upstream;

@@ -174,11 +174,16 @@ impl Evm {
         Ok(Self { inner, jobs, following })
     }
 
-    /// Moves the money of a payment, together with others that come at the same time.
+    /// Moves the money of a payment, together with others that come at the same time. It is under
+    /// way when this returns; the future only waits, and has no room for the payment.
     ///
     /// # Cancel safety
     /// The settlement goes on when this future is dropped.
-    pub async fn settle(&self, payment: Payment, sought: Sought) -> Outcome {
+    pub fn settle(
+        &self,
+        payment: Payment,
+        sought: Sought,
+    ) -> impl Future<Output = Outcome> + Send + use<> {
         let settler = payment.settler();
         let alone = payment.is_by_contract() || settler.is_some();
         let company = if alone { Company::None } else { Company::Any };
@@ -186,19 +191,26 @@ impl Evm {
         let (reply, answer) = oneshot::channel();
         let asked_at = steady();
         let job = Job { payment, sought, company, claim: Arc::clone(&claim), reply, asked_at };
-        if settler.is_some() {
+        let taken = if settler.is_some() {
             tokio::spawn(Arc::clone(&self.inner).run_by_settler(job));
-        } else if self.jobs.try_send(job).is_err() {
-            return Outcome::NotSent(fault("too many settlements are waiting"));
-        }
-        match tokio::time::timeout(self.inner.bounds.settle_timeout, answer).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => match claim.give_up() {
-                Late::CalledOff => Outcome::NotSent(fault("it was not sent in time")),
-                Late::Sent(transaction) => {
-                    Outcome::Unknown { transaction, fault: fault("not on the chain in time") }
-                }
-            },
+            true
+        } else {
+            self.jobs.try_send(job).is_ok()
+        };
+        let patience = self.inner.bounds.settle_timeout;
+        async move {
+            if !taken {
+                return Outcome::NotSent(fault("too many settlements are waiting"));
+            }
+            match tokio::time::timeout(patience, answer).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_)) | Err(_) => match claim.give_up() {
+                    Late::CalledOff => Outcome::NotSent(fault("it was not sent in time")),
+                    Late::Sent(transaction) => {
+                        Outcome::Unknown { transaction, fault: fault("not on the chain in time") }
+                    }
+                },
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use super::reader::Reader;
 use super::text::{Text, Written};
 
 /// The text of an account. Which ones are good depends on the network.
-pub(super) struct AccountText(Box<str>);
+pub(super) struct AccountText(pub(super) Box<str>);
 
 /// A cluster of Solana by its CAIP-2 name.
 pub(super) struct Cluster(pub(super) Network);
@@ -71,6 +71,14 @@ pub(super) fn account(
         Spelling::Base58 => pubkey(&text).map(Account::Svm),
     };
     account.map_err(|mistake| reader.wrong(span, mistake)).ok()
+}
+
+/// An account of any network, by its own spelling.
+pub(super) fn any_account(text: &str) -> Result<Account, Mistake> {
+    match text.starts_with("0x") {
+        true => address(text).map(Account::Evm),
+        false => pubkey(text).map(Account::Svm),
+    }
 }
 
 fn address(text: &str) -> Result<Address, Mistake> {

@@ -70,12 +70,13 @@ pub(super) fn certificates(
 }
 
 /// Which of the two files a mistake is in.
-enum Part {
+pub(super) enum Part {
     Chain,
     Key,
 }
 
-fn read_file(path: &Path) -> Result<(Vec<u8>, Watched), Mistake> {
+/// What is in a file, and that it was.
+pub(super) fn read_file(path: &Path) -> Result<(Vec<u8>, Watched), Mistake> {
     let bytes = crate::bounded::read(path).map_err(Mistake::CertificateUnreadable)?;
     let digest = keccak256(&bytes);
     Ok((bytes, Watched { path: path.to_owned(), digest }))
@@ -84,22 +85,38 @@ fn read_file(path: &Path) -> Result<(Vec<u8>, Watched), Mistake> {
 type Read = (Arc<CertifiedKey>, Box<[Box<str>]>);
 
 fn certificate(chain: &[u8], key: &[u8]) -> Result<Read, (Part, Mistake)> {
+    let chain = chain_of(chain).map_err(|mistake| (Part::Chain, mistake))?;
+    let first = chain.first().map(names).unwrap_or_else(|| Ok(Box::default()));
+    let names = first.map_err(|why| (Part::Chain, Mistake::CertificateUnfit(why.into())))?;
+    Ok((Arc::new(pair(chain, key)?.0), names))
+}
+
+/// The certificates of a text in PEM; at least one.
+pub(super) fn chain_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Mistake> {
+    let unfit = |why: String| Mistake::CertificateUnfit(why.into());
+    let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(|error| unfit(error.to_string()))?;
+    match chain.is_empty() {
+        true => Err(unfit("there is none in it".to_owned())),
+        false => Ok(chain),
+    }
+}
+
+/// A chain and its key, which belong together.
+pub(super) fn pair(
+    chain: Vec<CertificateDer<'static>>,
+    key: &[u8],
+) -> Result<(CertifiedKey, PrivateKeyDer<'static>), (Part, Mistake)> {
     let unfit = |part| move |why: String| (part, Mistake::CertificateUnfit(why.into()));
-    let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>();
-    let chain = chain.map_err(|error| unfit(Part::Chain)(error.to_string()))?;
-    let Some(first) = chain.first() else {
-        return Err(unfit(Part::Chain)("there is none in it".to_owned()));
-    };
-    let names = names(first).map_err(unfit(Part::Chain))?;
     // What is wrong with a key is not told in the key's own words.
     let key = PrivateKeyDer::from_pem_slice(key);
     let key = key.map_err(|_| unfit(Part::Key)("there is no key in PEM in it".to_owned()))?;
-    let certified = CertifiedKey::from_der(chain, key, &default_provider());
+    let certified = CertifiedKey::from_der(chain, key.clone_key(), &default_provider());
     let certified = certified.map_err(|error| match error {
         Error::InconsistentKeys(_) => unfit(Part::Key)("the key is another's".to_owned()),
         error => unfit(Part::Key)(error.to_string()),
     })?;
-    Ok((Arc::new(certified), names))
+    Ok((certified, key))
 }
 
 fn names(certificate: &CertificateDer<'_>) -> Result<Box<[Box<str>]>, String> {

@@ -11,8 +11,10 @@ use crate::discovery::{LLMS, OPENAPI, Serve, WELL_KNOWN};
 use crate::facilitator::chain::{self, RpcUrl, evm, svm};
 use crate::facilitator::http::Auth;
 use crate::ledger::{Keep, LedgerUrl};
-use crate::limit::{By, Rate};
-use crate::route::upstream::{Bundled, Http, Kind, Tls, Upstream, Work};
+use crate::limit::{By, Rate, Store};
+use crate::route::upstream::{
+    Balance, Bundled, Health, Http, Kind, Origin, Servers, Upstream, Work,
+};
 use crate::route::usage::Missing;
 use crate::route::{
     BodyRules, CanonicalPath, Challenge, Charge, Found, Route, RouteTable, Shape, Terms, Tier,
@@ -70,6 +72,11 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
     for bypass in &config.bypasses {
         row(out, "free for", &bypass.name)?;
     }
+    if config.block.sizes() != (0, 0) {
+        let (ranges, payers) = config.block.sizes();
+        let (ranges, payers) = (counted(ranges, "address block"), counted(payers, "payer"));
+        row(out, "turns away", &format!("{ranges}, {payers}"))?;
+    }
     row(out, "public URL", server.public_url.as_deref().unwrap_or("none: no route is priced"))?;
     row(out, "agents", &found(config))?;
     if config.dashboard.is_some() {
@@ -80,7 +87,13 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
     let limit =
         |rate: Option<_>| rate.map_or("off".to_owned(), |rate: Rate| format!("{rate} by address"));
     let (unpaid, refused) = (limit(config.limits.unpaid), limit(config.limits.refused));
-    row(out, "limits", &format!("unpaid requests {unpaid}; refused payments {refused}"))
+    row(out, "limits", &format!("unpaid requests {unpaid}; refused payments {refused}"))?;
+    let Some(Store { url, replicas, .. }) = &config.limits.store else { return Ok(()) };
+    let parts = match replicas.get() {
+        1 => "while it is away each gateway has all of them".to_owned(),
+        count => format!("while it is away each of {count} gateways has its part"),
+    };
+    row(out, "  shared", &format!("in {url}; {parts}"))
 }
 
 /// What agents find, and what a route hides from them.
@@ -217,6 +230,9 @@ fn the_rest(config: &Config, route: &Route, out: &mut impl Write) -> io::Result<
         };
         row(out, "limit", &format!("{name}: {} by {by}", class.rate))?;
     }
+    if let Some(rate) = route.free {
+        row(out, "free first", &format!("{rate} by address"))?;
+    }
     if route.refusals == Shape::Assistant {
         row(out, "refusals", "as the published assistant API")?;
     }
@@ -225,6 +241,9 @@ fn the_rest(config: &Config, route: &Route, out: &mut impl Write) -> io::Result<
     let Some(upstream) = config.upstreams.get(name) else { return Ok(()) };
     let (place, wait) = (place(upstream), shown(route.answer_timeout));
     row(out, "upstream", &format!("{name}: {place}, answers within {wait}"))?;
+    if let Kind::Servers(servers) = &upstream.kind {
+        the_servers(servers, out)?;
+    }
     for (name, secret) in &upstream.headers {
         row(out, "  header", &format!("{name}: … ({})", secret.source()))?;
     }
@@ -241,6 +260,23 @@ fn asked_about(route: &Route, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+fn the_servers(servers: &Servers, out: &mut impl Write) -> io::Result<()> {
+    if let Some(Health { path, every, timeout, .. }) = &servers.health {
+        let (every, timeout) = (shown(*every), shown(*timeout));
+        let what = path.as_deref().map_or("a connection".to_owned(), |path| format!("GET {path}"));
+        row(out, "  health", &format!("{what} within {timeout}, every {every}"))?;
+    }
+    let Some(tls) = &servers.tls else { return Ok(()) };
+    if !tls.authorities.is_empty() {
+        let count = counted(tls.authorities.len(), "certificate");
+        row(out, "  trusts", &format!("only whom {count} of its own vouch for"))?;
+    }
+    if tls.shown.is_some() {
+        row(out, "  shows", "a certificate of its own")?;
+    }
+    Ok(())
+}
+
 fn body(rules: &BodyRules, bytes_max: u64) -> String {
     let types = match &*rules.types {
         [] => "any type".to_owned(),
@@ -251,17 +287,21 @@ fn body(rules: &BodyRules, bytes_max: u64) -> String {
 
 fn place(upstream: &Upstream) -> String {
     match &upstream.kind {
-        Kind::Url { host, port, tls, .. } => {
-            let scheme = match tls {
-                Tls::Plain => "http",
-                Tls::Verified => "https",
-            };
-            let host = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
+        Kind::Servers(Servers { origins, tls, balance, .. }) => {
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            let urls = origins.iter().map(|Origin { host, port }| match host.contains(':') {
+                true => format!("{scheme}://[{host}]:{port}"),
+                false => format!("{scheme}://{host}:{port}"),
+            });
             let http = match upstream.http {
                 Http::One => "",
                 Http::Two => " by HTTP/2",
             };
-            format!("{scheme}://{host}:{port}{http}")
+            let balance = match balance {
+                Balance::RoundRobin if origins.len() == 1 => String::new(),
+                balance => format!(" ({})", balance.name()),
+            };
+            format!("{}{http}{balance}", listed(urls))
         }
         Kind::Bundled { service, work } => bundled(*service, work),
     }
@@ -357,6 +397,10 @@ mod tests {
         parallel = 3
         queue = 4
         memory = "4GB"
+        [upstreams.several]
+        urls = ["http://a", "http://[::1]:9000"]
+        balance = "hash-ip"
+        health = { path = "/healthz" }
         [[routes]]
         match = "POST /v1/images"
         upstream = "api"
@@ -377,6 +421,10 @@ mod tests {
         [[routes]]
         match = "POST /more-photos"
         upstream = "more-photos"
+        price = "free"
+        [[routes]]
+        match = "POST /several"
+        upstream = "several"
         price = "free"
     "#;
 
@@ -412,8 +460,10 @@ mod tests {
              waiting, answers within 1m",
             "  upstream   more-photos: background-removal, bundled, 3 at once in 4000MB and 4 \
              waiting, answers within 1m",
+            "  upstream   several: http://a:80, http://[::1]:9000 (hash-ip), answers within 1m",
+            "    health   GET /healthz within 2s, every 5s",
             "warning: gateway.toml:13:20: no route uses upstream `old`",
-            "4 routes, 1 warning, no mistakes",
+            "5 routes, 1 warning, no mistakes",
         ] {
             assert!(said.lines().any(|said| said == line), "{line}\n---\n{said}");
         }

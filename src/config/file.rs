@@ -1,7 +1,9 @@
 //! `gateway.toml` as typed: every key, none checked against another.
 
 mod chain;
+mod limits;
 mod signer;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,21 +14,21 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use toml::Spanned;
 
 use crate::digest::Digest;
 use crate::discovery::Serve;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::{Keep, LedgerUrl};
-use crate::limit::{By, Rate};
-use crate::route::upstream::{Bundled, Http};
 use crate::route::{Asker, Pattern, Shape};
 use crate::x402::AssetTransferMethod;
 use crate::x402::network::Worth;
 
 pub(super) use self::chain::{FileBatch, FileChain, FileGas};
+pub(super) use self::limits::{FileLimit, FileLimits, FileSwitch};
 pub(super) use self::signer::FileSigner;
+pub(super) use self::upstream::{FileHealth, FileUpstream, FileUpstreamTls};
 use super::accounts::{AccountText, Cluster, Memo};
 use super::answers::Keep as KeepAnswer;
 use super::bypass::RouteName;
@@ -35,8 +37,8 @@ use super::prices::{FilePrice, FileRule};
 use super::server::Switch;
 use super::text::{OneOrMany, Text};
 use super::transfer::GasSponsoring;
-use super::units::{Delay, Dollars, Megabytes, Size, Timeout};
-use super::words::{Identify, MediaType, Name, Origin, PublicUrl, Settle, WebUrl};
+use super::units::{Delay, Dollars, Size, Timeout};
+use super::words::{Identify, MediaType, Name, PublicUrl, Settle, WebUrl};
 
 /// Sections by name; the name's place is kept.
 pub(super) type Sections<T> = BTreeMap<Spanned<Box<str>>, T>;
@@ -70,6 +72,8 @@ pub(super) struct FileConfig {
     pub(super) routes: Vec<Spanned<FileRoute>>,
     #[serde(default)]
     pub(super) bypass: Vec<Spanned<FileBypass>>,
+    #[serde(default)]
+    pub(super) block: FileBlock,
 }
 
 #[derive(Default, Deserialize)]
@@ -111,6 +115,17 @@ pub(super) struct FileBypass {
     pub(super) routes: Vec<Text<RouteName>>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileBlock {
+    #[serde(default)]
+    pub(super) addresses: Vec<Text<IpNet>>,
+    #[serde(default)]
+    pub(super) payers: Vec<Text<AccountText>>,
+    pub(super) addresses_file: Option<Spanned<PathBuf>>,
+    pub(super) payers_file: Option<Spanned<PathBuf>>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileCertificate {
@@ -129,6 +144,7 @@ pub(super) struct FileLedger {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileDefaults {
     pub(super) refusals: Option<Text<Shape>>,
+    pub(super) free: Option<FileSwitch>,
 }
 
 #[derive(Default, Deserialize)]
@@ -235,45 +251,6 @@ pub(super) struct FileDelay {
     pub(super) settle: Option<Text<Delay>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub(super) struct FileLimits {
-    pub(super) unpaid: Option<FileSwitch>,
-    pub(super) refused: Option<FileSwitch>,
-    #[serde(default)]
-    pub(super) class: Sections<FileLimit>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub(super) struct FileLimit {
-    pub(super) rate: Text<Rate>,
-    pub(super) by: Text<By>,
-}
-
-/// A limit, or `"off"`.
-pub(super) enum FileSwitch {
-    Off,
-    On(FileLimit),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub(super) struct FileUpstream {
-    pub(super) url: Option<Text<Origin>>,
-    pub(super) bundled: Option<Text<Bundled>>,
-    pub(super) http: Option<Text<Http>>,
-    #[serde(default)]
-    pub(super) headers: Sections<Spanned<FileSecret>>,
-    pub(super) connect_timeout: Option<Text<Timeout>>,
-    pub(super) answer_timeout: Option<Text<Timeout>>,
-    pub(super) parallel: Option<Spanned<NonZeroUsize>>,
-    pub(super) queue: Option<Spanned<NonZeroUsize>>,
-    pub(super) memory: Option<Text<Megabytes>>,
-    pub(super) deadline: Option<Text<Timeout>>,
-    pub(super) model: Option<Spanned<PathBuf>>,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileRoute {
@@ -286,6 +263,7 @@ pub(super) struct FileRoute {
     pub(super) price_rules: Vec<Spanned<FileRule>>,
     pub(super) networks: Option<Spanned<Vec<Text<Name>>>>,
     pub(super) class: Option<Text<Name>>,
+    pub(super) free: Option<FileSwitch>,
     #[serde(default)]
     pub(super) description: Box<str>,
     pub(super) mime_type: Option<Text<MediaType>>,
@@ -357,32 +335,5 @@ impl<'de> Visitor<'de> for SecretVisitor {
             (Some(_), Some(_)) => FileSecret::Both,
             (None, None) => FileSecret::Neither,
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for FileSwitch {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SwitchVisitor)
-    }
-}
-
-struct SwitchVisitor;
-
-impl<'de> Visitor<'de> for SwitchVisitor {
-    type Value = FileSwitch;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("{ rate = \"30/min\", by = \"ip\" } or \"off\"")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<FileSwitch, E> {
-        match text {
-            "off" => Ok(FileSwitch::Off),
-            other => Err(E::invalid_value(Unexpected::Str(other), &self)),
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FileSwitch, A::Error> {
-        FileLimit::deserialize(MapAccessDeserializer::new(map)).map(FileSwitch::On)
     }
 }

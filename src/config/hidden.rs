@@ -58,8 +58,10 @@ pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let holds = ["auth", "secret", "token", "password", "bearer", "signer", "cookie", "credential"];
     let key = name.ends_with("key") || name.ends_with("keys");
-    // URLs of nodes hold keys.
-    name == "headers" || name == "rpc" || key || holds.iter().any(|word| name.contains(word))
+    // URLs of nodes hold keys, those of stores passwords.
+    matches!(&*name, "headers" | "rpc" | "store")
+        || key
+        || holds.iter().any(|word| name.contains(word))
 }
 
 /// The values on lines that may hold a secret, read without TOML: in such a section, behind such

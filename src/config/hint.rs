@@ -127,6 +127,7 @@ impl Mistake {
             Self::BodyReadFirst => {
                 "write max = \"64KiB\" or less, or let other paths have other prices"
             }
+            Self::ListLine { .. } => "write one to a line; what follows `#` is not read",
             Self::NoTime => "write \"2s\", or another length of time, instead",
             Self::AddressChecksum => {
                 "copy the address again: a character is wrong, or one is in the wrong case"
@@ -135,6 +136,7 @@ impl Mistake {
             Self::UpstreamPath => {
                 "write only scheme, host and port, as in \"http://127.0.0.1:9000\""
             }
+            Self::OneScheme => "give the others an upstream of their own",
             Self::Both(..) => "remove one of them",
             Self::Neither(..) => "write one of them",
             Self::Meaningless { .. } => "remove it",
@@ -171,6 +173,7 @@ impl Mistake {
                 "write signer = { env = \"NAME\" }, { file = \"PATH\" } or { keystore = \"PATH\", \
                  password = { env = \"NAME\" } }"
             }
+            Self::StorePassword => "write store = { env = \"NAME\" } or { file = \"PATH\" }",
             Self::NodeUrl => "write rpc = [\"https://…\"], or { env = \"NAME\" } in place of a URL",
             Self::NotOneChain { .. } => "write one section with `chain` for each chain",
             Self::SecretUnfit => "a secret is one line of visible characters",
@@ -263,7 +266,7 @@ const EXAMPLES: [(&str, &str); 20] = [
     ("signer", "{ env = \"NAME\" }"),
 ];
 /// What serde calls the kinds of values, and what a person does.
-const REPHRASED: [(&str, &str); 8] = [
+const REPHRASED: [(&str, &str); 9] = [
     ("invalid type: floating point", "invalid type: number"),
     ("invalid type: integer", "invalid type: number"),
     ("invalid type: map", "invalid type: a table"),
@@ -271,6 +274,7 @@ const REPHRASED: [(&str, &str); 8] = [
     ("expected a sequence", "expected a list such as [\"…\"]"),
     ("expected a map", "expected a table"),
     ("expected a nonzero usize", "expected a whole number from 1 up"),
+    ("expected a nonzero u32", "expected a whole number from 1 up"),
     ("wanted exactly 1 element, more than 1 element", "expected one key, not several"),
 ];
 const TEXT_CHARS_MAX: usize = 60;

@@ -104,6 +104,16 @@ pub const KEYS: &[Key] = keys! {
         "routes": "list of route names", Is("all"),
             "where; what is named by nothing else is named by its `match`";
     }
+    "[block]" {
+        "addresses": "list of address blocks", Is("`[]`"),
+            "who is answered 403 before anything else";
+        "payers": "list of addresses", Is("`[]`"),
+            "whose payments are refused before a facilitator is asked";
+        "addresses_file": "path", Nothing,
+            "more of them, one to a line; what follows `#` is a comment";
+        "payers_file": "path", Nothing,
+            "the same for payers";
+    }
     "[[certificates]]" {
         "chain": "path", Required,
             "PEM: the certificate and what vouches for it; with one of these, `listen` speaks TLS";
@@ -129,6 +139,8 @@ pub const KEYS: &[Key] = keys! {
     "[defaults]" {
         "refusals": r#"`"x402"` or `"assistant"`"#, Is(r#"`"x402"`"#),
             "of routes that do not say, and of what no route is for";
+        "free": r#"limit or `"off"`"#, Is(r#"`"off"`"#),
+            "of priced routes that do not say";
     }
     "[discovery]" {
         "serve": r#"`"unless-routed"`, `"always"` or `"off"`"#, Is(r#"`"unless-routed"`"#),
@@ -264,6 +276,13 @@ pub const KEYS: &[Key] = keys! {
             "requests without payment";
         "refused": r#"limit or `"off"`"#, Is(r#"`{ rate = "30/min", by = "ip" }`"#),
             "payments that were no good";
+        "store": "`redis://…` or `rediss://…`, or a secret", Nothing,
+            "a Redis in which gateways count together; a URL with a password is a secret";
+        "timeout": "time", Is(r#"`"50ms"`"#),
+            "how long it may take to answer before each gateway counts for itself";
+        "replicas": "number", Is("`1`"),
+            "how many gateways there are: each takes its part of every limit while it counts for \
+             itself";
     }
     "[limits.class]" {
         "NAME.rate": "rate", Required,
@@ -273,9 +292,34 @@ pub const KEYS: &[Key] = keys! {
     }
     "[upstreams.NAME]" {
         "url": "URL without a path", Nothing,
-            "the API behind the gateway; this or `bundled`";
+            "the API behind the gateway; this, `urls` or `bundled`. Each address of its name is a \
+             backend";
+        "urls": "list of the same, up to 16", Nothing,
+            "several servers that give the same answers";
         "bundled": r#"`"background-removal"`"#, Nothing,
             "a service of this binary, started and watched by the gateway";
+        "balance": r#"`"round-robin"`, `"least-connections"`, `"hash-payer"` or `"hash-ip"`"#,
+            Is(r#"`"round-robin"`"#),
+            "which backend is next: each in turn, the one with the fewest requests under way, or \
+             always the same for one payer (for one address where nobody pays), or one address";
+        "health.path": "path", Is("a connection is enough"),
+            "with the next four: each backend is asked for it, and gets requests while it says 2xx";
+        "health.every": "time", Is(r#"`"5s"`"#),
+            "between two looks";
+        "health.timeout": "time", Is(r#"`"2s"`"#),
+            "how long a look may take";
+        "health.fails": "number", Is("`3`"),
+            "failures in a row that take a backend out; the first look of all decides alone";
+        "health.passes": "number", Is("`2`"),
+            "successes in a row that take it back in";
+        "tls.ca": "path", Is("whom the system trusts"),
+            "of `https` URLs. PEM: who alone vouches for their certificates";
+        "tls.certificate": "path", Nothing,
+            "PEM: what is shown to servers that ask who comes, and what vouches for it";
+        "tls.key": "path, or secret", Nothing,
+            "PEM: its private key, by `env` or `file` too";
+        "tls.server_name": "name", Is("the URL's host"),
+            "the name that their certificates must have";
         "http": r#"`"1.1"` or `"2"`"#, Is(r#"`"1.1"`"#),
             "what is spoken to `url`; gRPC needs 2, WebSockets 1.1";
         "headers.NAME": "secret", Nothing,
@@ -315,6 +359,8 @@ pub const KEYS: &[Key] = keys! {
             "where it can be paid";
         "class": "name", Nothing,
             "the limit of its paid requests";
+        "free": r#"limit or `"off"`"#, Is("`defaults.free`"),
+            "requests that need no payment, such as `{ rate = \"10/day\", by = \"ip\" }`; then 402";
         "description": "text", Is(r#"`""`"#),
             "what clients read of it in the 402";
         "mime_type": "media type", Is(r#"`""`"#),

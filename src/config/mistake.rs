@@ -6,7 +6,7 @@ use crate::facilitator::chain::evm::keys::KeyError;
 use crate::facilitator::chain::svm::keys::KeyError as FeePayerKeyError;
 use crate::facilitator::http::cdp::CdpKeyError;
 use crate::ledger::LedgerUrlError;
-use crate::limit::RateError;
+use crate::limit::{RateError, StoreUrlError};
 use crate::route::{DocumentError, PatternError, RouteConflict, Undercut};
 
 /// What is wrong with a value, or a whole file. Displayed as one line without a full stop.
@@ -103,6 +103,17 @@ pub enum Mistake {
     /// A document that cannot be read.
     #[error("the document cannot be read: {0}")]
     DocumentUnreadable(#[source] io::Error),
+    /// A list that cannot be read.
+    #[error("the list cannot be read: {0}")]
+    ListUnreadable(#[source] io::Error),
+    /// A line of a list that does not belong there.
+    #[error("line {line} of the list: {why}")]
+    ListLine {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: Box<str>,
+    },
     /// A document that is neither YAML nor JSON.
     #[error("the document is neither YAML nor JSON: {0}")]
     DocumentText(Box<str>),
@@ -124,6 +135,20 @@ pub enum Mistake {
     /// A path where only an origin belongs.
     #[error("an upstream has no path of its own: requests keep the path that was matched")]
     UpstreamPath,
+    /// No server, or more than anyone has.
+    #[error("an upstream has one url or up to {max}, not {count}")]
+    UrlCount {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        max: usize,
+    },
+    /// Servers of which some speak TLS.
+    #[error("the urls of one upstream are all http:// or all https://")]
+    OneScheme,
+    /// Two keys of which one is nothing without the other.
+    #[error("{0} and {1} belong together")]
+    Together(&'static str, &'static str),
     /// Two keys of which one belongs.
     #[error("{0} and {1} exclude each other")]
     Both(&'static str, &'static str),
@@ -286,6 +311,12 @@ pub enum Mistake {
     /// A node that cannot be asked. Its URL is not repeated: it may hold a key.
     #[error("a URL of `rpc` is not an http:// or https:// URL")]
     NodeUrl,
+    /// A text that is not the place of shared limits. It is not repeated: it may hold a password.
+    #[error("{0}")]
+    Store(#[source] StoreUrlError),
+    /// A password for all who may read the file.
+    #[error("a URL with a password does not belong in this file")]
+    StorePassword,
     /// Signers that do not know where they are.
     #[error("the signers settle on one chain, and the networks that name them are on {chains}")]
     NotOneChain {

@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Config, FacilitatorSettings, Switch};
 use crate::facilitator::simulated::{self, Play};
 use crate::ledger::LedgerUrl;
-use crate::route::upstream::{Http, Kind, Tls};
+use crate::route::upstream::{Balance, Http, Kind, Origin, Servers};
 use crate::x402::AtomicAmount;
 
 /// What stands in for the world in a rehearsal.
@@ -23,8 +24,8 @@ impl Config {
     /// The same routes, prices, networks, limits and bounds, for a gateway that reaches nobody: its
     /// ledger is a new file, each facilitator a simulated chain on which everybody is rich, every
     /// upstream is the stage's, without the headers that it is sent. It listens on free ports of
-    /// this machine without TLS, believes no proxy there and is asked by none, and lets nobody pass
-    /// free.
+    /// this machine without TLS, believes no proxy there and is asked by none, lets nobody pass
+    /// free, turns nobody away, and counts for itself.
     pub fn rehearsed(mut self, stage: &Stage<'_>) -> Self {
         let here = |net: &ipnet::IpNet| LOOPBACK.iter().any(|address| net.contains(address));
         self.server.listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -36,6 +37,12 @@ impl Config {
         self.check = None;
         self.certificates.clear();
         self.bypasses.clear();
+        self.block = Arc::default();
+        self.limits.store = None;
+        self.limits.free.clear();
+        for route in &mut self.routes {
+            Arc::make_mut(route).free = None;
+        }
         self.dashboard = None;
         self.ledger = LedgerUrl::Sqlite(stage.folder.join("ledger.db"));
         for (place, settings) in self.facilitators.values_mut().enumerate() {
@@ -53,9 +60,14 @@ impl Config {
             network.rpc.clear();
         }
         for upstream in self.upstreams.values_mut() {
-            let (host, sni) = (stage.upstream.ip().to_string(), "".into());
-            let port = stage.upstream.port();
-            upstream.kind = Kind::Url { host: host.into(), port, tls: Tls::Plain, sni };
+            let host = stage.upstream.ip().to_string().into();
+            let origin = Origin { host, port: stage.upstream.port() };
+            upstream.kind = Kind::Servers(Servers {
+                origins: [origin].into(),
+                tls: None,
+                balance: Balance::default(),
+                health: None,
+            });
             upstream.http = Http::One;
             upstream.headers.clear();
         }

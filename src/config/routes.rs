@@ -7,6 +7,7 @@ use std::sync::Arc;
 use toml::Spanned;
 
 use crate::discovery::bazaar;
+use crate::limit::Rate;
 use crate::route::tariff::BODY_BYTES_MAX;
 use crate::route::upstream::Upstream;
 use crate::route::{
@@ -19,7 +20,8 @@ use super::answers::Answers;
 use super::check::{Behind, Places, without_body};
 use super::contracts::{Reads, contract};
 use super::discovery::listing;
-use super::file::{FileBody, FileRoute};
+use super::file::{FileBody, FileRoute, FileSwitch};
+use super::limits::of_clients;
 use super::mistake::Mistake;
 use super::networks::NetworkSettings;
 use super::prices::Cost;
@@ -43,6 +45,8 @@ pub(super) struct Around<'a> {
     pub(super) refusals: Shape,
     /// Whether a proxy asks somewhere.
     pub(super) is_asked: bool,
+    /// What is free of a priced route, where it does not say.
+    pub(super) free: Option<Rate>,
 }
 
 /// Reads all routes.
@@ -142,8 +146,9 @@ impl<'a> Around<'a> {
             listing,
             settle: behind.as_ref()?.settles(moment),
             upstream: behind?.into_upstream(),
-            charge,
             class: class.flatten(),
+            free: self.free_first(typed.free, &charge, reader),
+            charge,
             body,
             answer_timeout: answer_timeout?,
             keep_bytes_max: kept.bytes_max,
@@ -156,6 +161,17 @@ impl<'a> Around<'a> {
     /// The upstream that requests go to, if they go to one.
     fn upstream(&self, behind: &Behind) -> Option<&Upstream> {
         self.upstreams_of.get(behind.upstream()?)?.as_ref()
+    }
+
+    /// How much of a priced route is free.
+    fn free_first(
+        &self,
+        typed: Option<FileSwitch>,
+        charge: &Charge,
+        reader: &mut Reader<'_>,
+    ) -> Option<Rate> {
+        let rate = typed.map_or(self.free, |typed| of_clients(typed, reader));
+        rate.filter(|_| charge.is_priced())
     }
 
     /// What a route sells, but for its path.
@@ -222,12 +238,13 @@ fn settled_last(charge: Charge, of_priced: OfPriced, reader: &mut Reader<'_>) ->
 }
 
 /// What only a priced route has, by key: where it stands.
-type OfPriced = [(&'static str, Option<Range<usize>>); 8];
+type OfPriced = [(&'static str, Option<Range<usize>>); 9];
 
 fn of_priced(typed: &FileRoute) -> OfPriced {
     [
         ("networks", typed.networks.as_ref().map(Spanned::span)),
         ("class", typed.class.as_ref().map(|text| text.span.clone())),
+        ("free", typed.free.as_ref().and_then(FileSwitch::place)),
         ("keep_answer", typed.keep_answer.as_ref().map(|text| text.span.clone())),
         ("settle", typed.settle.as_ref().map(|text| text.span.clone())),
         ("risk", typed.risk.as_ref().map(|text| text.span.clone())),

@@ -13,9 +13,9 @@ use crate::route::upstream::{Bundled, Kind, Upstream, Work};
 use super::file::FileUpstream;
 use super::mistake::Mistake;
 use super::reader::{Reader, Section};
+use super::servers::{FileServers, URLS_MAX};
 use super::text::Text;
 use super::units::{Megabytes, Timeout};
-use super::words::Origin;
 
 /// Reads all sections. One with a mistake is there as nothing.
 pub(super) fn upstreams(
@@ -43,18 +43,45 @@ fn upstream(
         let meaningless = Mistake::Meaningless { key: "http", beside: "beside `bundled`" };
         reader.wrong(http.span.clone(), meaningless);
     }
-    let kind = match (typed.url, typed.bundled) {
-        (Some(url), None) => {
+    let (balance, health, tls) = (typed.balance, typed.health, typed.tls);
+    let servers = FileServers { balance, health, tls };
+    let kind = match (typed.url, typed.urls, typed.bundled) {
+        (Some(url), None, None) => {
             work.means_nothing(reader);
-            Some(url_kind(reader.take(url)?))
+            servers.read(vec![url], reader).map(Kind::Servers)
         }
-        (None, Some(bundled)) => Some(work.kind(reader.take(bundled)?, reader)),
-        (Some(_), Some(bundled)) => {
+        (None, Some(urls), None) => {
+            work.means_nothing(reader);
+            let span = urls.span();
+            match urls.into_inner() {
+                urls if (1..=URLS_MAX).contains(&urls.len()) => {
+                    servers.read(urls, reader).map(Kind::Servers)
+                }
+                urls => {
+                    let (count, max) = (urls.len(), URLS_MAX);
+                    reader.wrong(span, Mistake::UrlCount { count, max });
+                    None
+                }
+            }
+        }
+        (None, None, Some(bundled)) => {
+            servers.mean_nothing(reader);
+            Some(work.kind(reader.take(bundled)?, reader))
+        }
+        (Some(_), _, Some(bundled)) => {
             reader.wrong(bundled.span, Mistake::Both("`url`", "`bundled`"));
             None
         }
-        (None, None) => {
-            reader.wrong(span, Mistake::Neither("`url`", "`bundled`"));
+        (None, Some(_), Some(bundled)) => {
+            reader.wrong(bundled.span, Mistake::Both("`urls`", "`bundled`"));
+            None
+        }
+        (Some(_), Some(urls), None) => {
+            reader.wrong(urls.span(), Mistake::Both("`url`", "`urls`"));
+            None
+        }
+        (None, None, None) => {
+            reader.wrong(span, Mistake::Neither("`url`, `urls`", "`bundled`"));
             None
         }
     };
@@ -65,11 +92,6 @@ fn upstream(
         connect_timeout: connect_timeout.map_or(CONNECT_TIMEOUT, |Timeout(length)| length),
         answer_timeout: answer_timeout.map_or(ANSWER_TIMEOUT, |Timeout(length)| length),
     })
-}
-
-fn url_kind(origin: Origin) -> Kind {
-    let Origin { host, port, tls } = origin;
-    Kind::Url { sni: host.clone(), host, port, tls }
 }
 
 /// How much a bundled service takes on at once, as typed.

@@ -3,13 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::Uri;
-use http::uri::Scheme;
+use http::uri::{PathAndQuery, Scheme};
 use ipnet::IpNet;
+use rustls::pki_types::ServerName;
 
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::LedgerUrl;
 use crate::limit::By;
-use crate::route::upstream::{Bundled, Http, Tls};
+use crate::route::upstream::{Balance, Bundled, Http, Origin};
 use crate::route::{Pattern, SettleMoment, Shape};
 use crate::x402::Identifying;
 use crate::x402::network::Worth;
@@ -104,13 +105,13 @@ impl Written for PublicUrl {
 }
 
 /// Scheme, host and port of a server.
-pub(super) struct Origin {
-    pub(super) host: Box<str>,
-    pub(super) port: u16,
-    pub(super) tls: Tls,
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct ServerUrl {
+    pub(super) origin: Origin,
+    pub(super) is_https: bool,
 }
 
-impl Written for Origin {
+impl Written for ServerUrl {
     const EXPECTED: &'static str = "a URL in quotes such as \"http://127.0.0.1:9000\"";
 
     fn read(text: &str) -> Result<Self, Mistake> {
@@ -118,13 +119,53 @@ impl Written for Origin {
         if !matches!(uri.path(), "" | "/") {
             return Err(Mistake::UpstreamPath);
         }
-        let (tls, port) = match uri.scheme() == Some(&Scheme::HTTPS) {
-            true => (Tls::Verified, 443),
-            false => (Tls::Plain, 80),
-        };
+        let is_https = uri.scheme() == Some(&Scheme::HTTPS);
+        let usual = if is_https { 443 } else { 80 };
         let host = uri.host().unwrap_or_default();
         let host = host.strip_prefix('[').and_then(|v6| v6.strip_suffix(']')).unwrap_or(host);
-        Ok(Self { host: host.into(), port: uri.port_u16().unwrap_or(port), tls })
+        let origin = Origin { host: host.into(), port: uri.port_u16().unwrap_or(usual) };
+        Ok(Self { origin, is_https })
+    }
+}
+
+impl Written for Balance {
+    const EXPECTED: &'static str =
+        "\"round-robin\", \"least-connections\", \"hash-payer\" or \"hash-ip\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let found = Self::ALL.into_iter().find(|balance| balance.name() == text);
+        found.ok_or_else(|| Mistake::not("a way to balance", text, Self::EXPECTED))
+    }
+}
+
+/// A path and a query that are asked for as they are.
+pub(super) struct HealthPath(pub(super) Box<str>);
+
+impl Written for HealthPath {
+    const EXPECTED: &'static str = "a path in quotes such as \"/healthz\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let fits = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+        match text.parse::<PathAndQuery>() {
+            Ok(_) if fits => Ok(Self(text.into())),
+            Ok(_) | Err(_) => Err(Mistake::not("a path", text, "one such as \"/healthz\"")),
+        }
+    }
+}
+
+/// The name or address that a certificate is for.
+pub(super) struct ServerNameText(pub(super) Box<str>);
+
+impl Written for ServerNameText {
+    const EXPECTED: &'static str = "a name in quotes such as \"api.example.com\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        match ServerName::try_from(text) {
+            Ok(_) => Ok(Self(text.into())),
+            Err(_) => {
+                Err(Mistake::not("the name of a server", text, "one such as \"api.example.com\""))
+            }
+        }
     }
 }
 

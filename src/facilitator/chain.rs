@@ -107,14 +107,18 @@ impl Chain {
     /// # Cancel safety
     /// The settlement goes on when this future is dropped.
     pub async fn settle(&self, order: &Order, now: UnixMillis) -> Outcome {
-        let sought = sought(order, now);
         match self {
-            Self::Evm(evm) => match (evm_payment(order), sought.evm()) {
-                (Some(payment), Some(sought)) => of_evm(evm.settle(payment, sought).await),
-                (None, _) | (_, None) => Outcome::Rejected(ErrorReason::Payload),
-            },
+            Self::Evm(evm) => {
+                let both = evm_payment(order).zip(sought(order, now).evm());
+                // Nothing of it stays here while it is waited for.
+                let settling = both.map(|(payment, sought)| evm.settle(payment, sought));
+                match settling {
+                    Some(settling) => of_evm(settling.await),
+                    None => Outcome::Rejected(ErrorReason::Payload),
+                }
+            }
             Self::Svm(svm) => match svm_payment(order) {
-                Some(payment) => of_svm(svm.settle(payment.clone(), sought).await),
+                Some(payment) => of_svm(svm.settle(payment.clone(), sought(order, now)).await),
                 None => Outcome::Rejected(ErrorReason::Payload),
             },
         }

@@ -1,5 +1,6 @@
 //! Whose requests are counted together: client addresses and payers.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
@@ -22,6 +23,17 @@ impl From<IpAddr> for ClientKey {
 impl From<ClientKey> for [u8; 16] {
     fn from(key: ClientKey) -> Self {
         key.0.to_be_bytes()
+    }
+}
+
+/// The address, or the network of an IPv6 address: `203.0.113.9`, `2001:db8::/64`.
+impl fmt::Display for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = Ipv6Addr::from_bits(self.0);
+        match address.to_ipv4_mapped() {
+            Some(v4) => v4.fmt(f),
+            None => write!(f, "{address}/64"),
+        }
     }
 }
 
@@ -130,5 +142,7 @@ mod tests {
         assert_eq!(key("198.51.100.1"), key("::ffff:198.51.100.1"));
         assert_ne!(key("198.51.100.1"), key("198.51.100.2"));
         assert_ne!(key("0.0.0.0"), key("::"));
+        assert_eq!(key("::ffff:198.51.100.1").to_string(), "198.51.100.1");
+        assert_eq!(key("2001:db8:1:2::1").to_string(), "2001:db8:1:2::/64");
     }
 }

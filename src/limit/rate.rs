@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Quota, TooMany};
+
 /// So many in so long. Also the burst: after a pause all of them may come at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -24,6 +26,16 @@ pub enum Per {
     Minute,
     /// `h`
     Hour,
+    /// `day`
+    Day,
+}
+
+/// What a bucket holds, and how it fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Measure {
+    limit: NonZeroU32,
+    interval: Duration,
+    window: Duration,
 }
 
 /// A text that is not a rate.
@@ -39,7 +51,7 @@ pub enum RateError {
     #[error("a rate has at most {COUNT_MAX}")]
     TooMany,
     /// A unit that is none.
-    #[error("`{0}` is not a unit of time here; write s, min or h")]
+    #[error("`{0}` is not a unit of time here; write s, min, h or day")]
     Unit(String),
 }
 
@@ -68,21 +80,78 @@ impl Rate {
             Per::Second => 1,
             Per::Minute => 60,
             Per::Hour => 3600,
+            Per::Day => 86_400,
         })
     }
 
     /// How long an empty bucket takes to hold one again.
     pub const fn interval(self) -> Duration {
-        self.quota().replenish_interval()
+        self.measure().interval
     }
 
-    /// The same in the limiter's words.
-    pub(super) const fn quota(self) -> governor::Quota {
-        match self.per {
-            Per::Second => governor::Quota::per_second(self.count),
-            Per::Minute => governor::Quota::per_minute(self.count),
-            Per::Hour => governor::Quota::per_hour(self.count),
-        }
+    /// The bucket of this rate.
+    pub(super) const fn measure(self) -> Measure {
+        let (limit, window) = (self.count, self.window());
+        // Each rate has at most one each microsecond, so this is never nothing.
+        let interval = match window.checked_div(limit.get()) {
+            Some(interval) => interval,
+            None => window,
+        };
+        Measure { limit, interval, window }
+    }
+}
+
+impl Measure {
+    /// A bucket that holds a million and is full again at once.
+    pub(super) const fn never_empty() -> Self {
+        let limit = NonZeroU32::MIN.saturating_add(999_999);
+        let interval = Duration::from_nanos(1);
+        Self { limit, interval, window: Duration::from_millis(1) }
+    }
+
+    /// The part of one among so many gateways: it fills so much slower, and holds so much less, but
+    /// one at least.
+    pub(super) fn share(self, replicas: NonZeroU32) -> Self {
+        let Self { limit, interval, window } = self;
+        let share = NonZeroU32::new(limit.get() / replicas).unwrap_or(NonZeroU32::MIN);
+        let interval = interval.saturating_mul(replicas.get());
+        let window = if replicas == NonZeroU32::MIN { window } else { interval * share.get() };
+        Self { limit: share, interval, window }
+    }
+
+    /// What it holds when full.
+    pub(super) const fn limit(self) -> NonZeroU32 {
+        self.limit
+    }
+
+    /// In how many nanoseconds it holds one more.
+    pub(super) fn interval_nanos(self) -> u64 {
+        u64::try_from(self.interval.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// The same in governor's words.
+    pub(super) fn quota(self) -> governor::Quota {
+        let quota = governor::Quota::with_period(self.interval);
+        // The interval is more than nothing.
+        let quota = quota.unwrap_or(governor::Quota::per_second(self.limit));
+        quota.allow_burst(self.limit)
+    }
+
+    /// A bucket that has so many left.
+    pub(super) fn left(self, remaining: u32) -> Quota {
+        let Self { limit, interval, window } = self;
+        Quota { limit: limit.get(), remaining, window, reset: interval }
+    }
+
+    /// An empty one, which holds one again after this time.
+    pub(super) fn empty(self, retry_after: Duration) -> TooMany {
+        let quota = Quota { reset: retry_after, ..self.left(0) };
+        TooMany { quota, retry_after }
+    }
+
+    /// In how long it holds one more.
+    pub(super) const fn interval(self) -> Duration {
+        self.interval
     }
 }
 
@@ -92,6 +161,7 @@ impl fmt::Display for Rate {
             Per::Second => "s",
             Per::Minute => "min",
             Per::Hour => "h",
+            Per::Day => "day",
         };
         write!(f, "{}/{unit}", self.count)
     }
@@ -107,6 +177,7 @@ impl FromStr for Rate {
             "s" | "sec" | "second" => Per::Second,
             "min" | "minute" => Per::Minute,
             "h" | "hour" => Per::Hour,
+            "d" | "day" => Per::Day,
             other => return Err(RateError::Unit(other.chars().take(32).collect())),
         };
         let digits = count.trim();
@@ -153,6 +224,23 @@ mod tests {
         check("5/s", Ok(("5/s", second / 5)));
         check("1000/h", Ok(("1000/h", Duration::from_millis(3600))));
         check("1000000/s", Ok(("1000000/s", second / 1_000_000)));
+        check("10/day", Ok(("10/day", second * 8640)));
+    }
+
+    #[track_caller]
+    fn shares(rate: &str, replicas: u32, (limit, interval, window): (u32, Duration, Duration)) {
+        let share = rate.parse::<Rate>().unwrap().measure().share(replicas.try_into().unwrap());
+        let expected = Measure { limit: limit.try_into().unwrap(), interval, window };
+        assert_eq!(share, expected, "{rate} among {replicas}");
+    }
+
+    #[test]
+    fn the_shares_of_all_come_to_no_more_than_the_whole() {
+        let second = Duration::from_secs(1);
+        shares("30/min", 1, (30, second * 2, second * 60));
+        shares("30/min", 3, (10, second * 6, second * 60));
+        shares("30/min", 4, (7, second * 8, second * 56));
+        shares("1/h", 3, (1, second * 10_800, second * 10_800));
     }
 
     #[test]

@@ -1,15 +1,63 @@
 //! The limiter as its callers see it, on a clock that the tests move.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Deref;
+use std::pin::pin;
 use std::sync::Barrier;
+use std::task::{Context, Poll, Waker};
 
 use governor::clock::FakeRelativeClock;
 
 use super::*;
 
-fn limiter(settings: &Settings, keys_max: usize) -> (Limiter, FakeRelativeClock) {
+/// A limiter of one gateway, which never waits.
+struct Own(Limiter);
+
+impl Own {
+    fn take_unpaid(&self, client: ClientKey) -> Result<Option<Quota>, TooMany> {
+        at_once(self.0.take_unpaid(client))
+    }
+
+    fn earn_unpaid(&self, client: ClientKey) {
+        at_once(self.0.earn_unpaid(client));
+    }
+
+    fn take_refused(&self, client: ClientKey) -> Result<Option<Quota>, TooMany> {
+        at_once(self.0.take_refused(client))
+    }
+
+    fn give_back_refused(&self, client: ClientKey) {
+        at_once(self.0.give_back_refused(client));
+    }
+
+    fn take_class(
+        &self,
+        class: &str,
+        payer: u8,
+        client: ClientKey,
+    ) -> Result<Option<Quota>, TooMany> {
+        at_once(self.0.take_class(class, payer, client))
+    }
+}
+
+impl Deref for Own {
+    type Target = Limiter;
+
+    fn deref(&self) -> &Limiter {
+        &self.0
+    }
+}
+
+fn at_once<T>(work: impl Future<Output = T>) -> T {
+    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => panic!("nothing of its own has to be waited for"),
+    }
+}
+
+fn limiter(settings: &Settings, keys_max: usize) -> (Own, FakeRelativeClock) {
     let clock = FakeRelativeClock::default();
-    (Limiter::with(settings, &Ticks::Set(clock.clone()), keys_max), clock)
+    (Own(Limiter::with((settings, None), &Ticks::Set(clock.clone()), keys_max)), clock)
 }
 
 fn client(address: &str) -> ClientKey {
@@ -20,7 +68,7 @@ fn nth_client(n: u32) -> ClientKey {
     IpAddr::V4(Ipv4Addr::from_bits(n)).into()
 }
 
-fn passing(limiter: &Limiter, key: ClientKey) -> usize {
+fn passing(limiter: &Own, key: ClientKey) -> usize {
     std::iter::repeat_with(|| limiter.take_unpaid(key)).take_while(Result::is_ok).count()
 }
 
@@ -127,7 +175,7 @@ fn a_class_counts_by_payer_or_by_address() {
     let settings = Settings { classes: classes.into(), ..Settings::default() };
     let (limiter, _clock) = limiter(&settings, 1000);
     let (here, there) = (client("198.51.100.1"), client("198.51.100.2"));
-    let taken = |class, payer, client| limiter.take_class(class, [payer; 20], client);
+    let taken = |class, payer, client| limiter.take_class(class, payer, client);
 
     assert_eq!(taken("ai", 1, here).unwrap().unwrap().remaining, 1);
     assert_eq!(taken("ai", 1, there).unwrap().unwrap().remaining, 0);
@@ -142,8 +190,25 @@ fn a_class_counts_by_payer_or_by_address() {
 }
 
 #[test]
+fn so_much_is_free_of_each_route_for_each_client() {
+    let free = [("a".into(), "2/day".parse().unwrap()), ("b".into(), "1/h".parse().unwrap())];
+    let settings = Settings { free: free.into(), ..Settings::default() };
+    let (limiter, clock) = limiter(&settings, 1000);
+    let (one, two) = (client("198.51.100.1"), client("198.51.100.2"));
+    let free = |route, client| at_once(limiter.take_free(route, client));
+    assert!(free("a", one) && free("a", one) && !free("a", one));
+    assert!(free("a", two) && free("b", one) && !free("b", one));
+    assert!(!free("none", one), "what is free of nothing is nothing");
+    clock.advance(SECOND * 12 * 3600);
+    assert!(free("a", one) && !free("a", one), "half a day brings half of it back");
+    let reloaded = Own(limiter.changed(&settings));
+    assert!(!at_once(reloaded.take_free("a", one)), "a reload refills nothing");
+    assert_eq!(limiter.sizes().free, 3);
+}
+
+#[test]
 fn without_a_limit_everything_passes() {
-    let none = Settings { unpaid: None, refused: None, classes: BTreeMap::new() };
+    let none = Settings { unpaid: None, refused: None, ..Settings::default() };
     let (limiter, _clock) = limiter(&none, 1000);
     let one = client("198.51.100.1");
     for _ in 0..1000 {
@@ -178,7 +243,7 @@ fn a_full_table_stays_bounded_and_fails_closed() {
     assert_eq!(passing(&limiter, nth_client(300_000)), 30);
     clock.advance(SECOND * 120);
     limiter.tend();
-    assert_eq!(limiter.sizes(), Sizes { unpaid: 0, refused: 0, classes: Vec::new() });
+    assert_eq!(limiter.sizes(), Sizes { unpaid: 0, refused: 0, free: 0, classes: Vec::new() });
 }
 
 #[test]
@@ -186,7 +251,7 @@ fn giving_back_to_a_full_bucket_makes_no_bucket() {
     let (limiter, _clock) = limiter(&Settings::default(), 64);
     limiter.earn_unpaid(nth_client(1));
     limiter.give_back_refused(nth_client(1));
-    assert_eq!(limiter.sizes(), Sizes { unpaid: 0, refused: 0, classes: Vec::new() });
+    assert_eq!(limiter.sizes(), Sizes { unpaid: 0, refused: 0, free: 0, classes: Vec::new() });
 }
 
 #[test]

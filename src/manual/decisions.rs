@@ -280,7 +280,9 @@
 //! migration of its own, because files of before exist. What reads turns bytes into text again, so
 //! that rows of PostgreSQL and SQLite are read by one piece of code.
 
+pub mod access;
 pub mod answers;
+pub mod backends;
 pub mod chain;
 pub mod check;
 pub mod cluster;

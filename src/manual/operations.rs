@@ -23,12 +23,36 @@
 //!
 //! # Health
 //!
-//! `/livez` answers while the process runs. `/readyz` is 200 when every upstream has an address and
-//! something can be sold: else 503 with one line for each reason. At the start it waits until each
-//! route has a facilitator that says it settles what the route offers. The ledger's database must
-//! have been writable when it was last written. Later a facilitator that is
+//! `/livez` answers while the process runs. `/readyz` is 200 when every upstream has a backend that
+//! can be asked and something can be sold: else 503 with one line for each reason. At the start it
+//! waits until each route has a facilitator that says it settles what the route offers. The
+//! ledger's database must have been writable when it was last written. Later a facilitator that is
 //! away is a line behind `ready`, and 503 only when no route at all can be served without it: one
 //! outage elsewhere must not take down what does not need it.
+//!
+//! # Backends that are out
+//!
+//! `tollgate_upstream_backends{upstream, state}` counts the addresses of an upstream, those of each
+//! of its names; names are looked up every 30 seconds. `up`: they get requests. `resting`: a
+//! connection to them could not be opened, so the others are asked first. A rest takes a second and
+//! is doubled up to thirty; then one request tries, and goes to another backend if it fails. Where
+//! all rest they are asked all the same. `failed`: with `health`, their check does not pass, and
+//! they get nothing; when all fail, requests get 503 `upstream_away`, nothing is taken, and
+//! `/readyz` is 503. One look that fails takes out a backend that has never been looked at.
+//!
+//! The log names the address and says why. `Connection refused` of all: nothing runs there.
+//! `InvalidCertificate`: `tls.ca` is not who vouches for it, or `tls.server_name` is not its name.
+//! A `HTTPStatus` is what `health.path` was answered. A dual-stack name such as `localhost` has two
+//! addresses: if a server listens on one of them, the other rests for good. Write the address then.
+//!
+//! A request whose connection could not be opened goes to up to two more backends, paid or not:
+//! nothing was sent, and its payment is held meanwhile. So three times `connect_timeout` may pass
+//! before it fails. What was sent and broke off is sent once more only where the method has no
+//! effect, the connection was an old one and no money has moved.
+//!
+//! `balance = "hash-payer"` keeps a payer with its backend for the sake of caches; it is no
+//! promise: a backend that is out has its payers elsewhere. Each gateway counts and rests for
+//! itself, and all replicas hash alike.
 //!
 //! # The dashboard
 //!
@@ -178,6 +202,42 @@
 //! written. Synchronous commit is switched on for every gateway, whatever the server's default;
 //! with a standby that must not lose payments either, set `synchronous_standby_names` there.
 //!
+//! # Limits in Redis
+//!
+//! `[limits] store = "redis://HOST"` (Redis or Valkey, 5 or later; not a cluster): gateways take
+//! from the same buckets, so that all of them let through what one would. A URL with a password is
+//! a secret: `store = { env = "LIMITS_URL" }`. By `rediss://` the server's certificate is checked
+//! against the system's. Its keys begin with `tollgate:` and end when their bucket is full;
+//! gateways of two APIs on one Redis need two databases (`redis://HOST/1`). Nothing in it is worth
+//! a backup, nothing has to outlive its restart; `maxmemory-policy volatile-ttl` fits. An ACL needs
+//! `~tollgate:*`, `EVALSHA`, `SCRIPT LOAD`, `GET`, `SET`, `DEL` and `TIME`.
+//!
+//! `tollgate_limits_shared` at 0, `limits are this gateway's own` in the log, a line behind
+//! `ready`: Redis does not answer, or not within `[limits] timeout` (50 ms). Nobody is refused for
+//! that and `/readyz` stays 200: each gateway counts for itself and lets its part through, `rate`
+//! divided by `replicas`, from full buckets. Set `replicas` to how many gateways there are at most.
+//! Who waits in vain waits once, for all others: Redis is tried beside the requests, after 250 ms,
+//! then twice as long each time, up to 8 s; `limits are shared with other gateways again` is its
+//! return. `tollgate check --online` asks it now.
+//!
+//! # Who is turned away
+//!
+//! `[block]`: addresses are answered 403 `address_blocked` before anything else is looked at, on
+//! free routes and documents too; payments of a payer 403 `payer_blocked`, before anybody is asked
+//! to verify them, and count as refused. What a payer has bought before stays the payer's to fetch.
+//! `addresses_file` and `payers_file` have one to a line and are read with the file: `tollgate
+//! reload` takes a changed list over, and so does `watch = "on"`. Of networks behind a proxy
+//! nobody can be told apart without `trusted_proxies`.
+//!
+//! # What is free at first
+//!
+//! `free = { rate = "10/day", by = "ip" }` on a route, or for all priced routes under `[defaults]`:
+//! so many requests of each address pass without payment, ten at once and then one more each tenth
+//! of a day; then it is 402 as always. In the log and in `tollgate_exchanges_total` they are
+//! `free_first`; the upstream sees `X-Tollgate-Free: first`. With `[limits] store` all gateways
+//! count them together. An IPv6 network of 64 bits is one address, and one person may have many:
+//! price what is free by what a thousand of them would cost.
+//!
 //! # Looking into the ledger
 //!
 //! All of these may run beside gateways, and change nothing. Moments are typed as `2026-11-21`,
@@ -268,8 +328,8 @@
 //! The file system may be read-only but for the folder of a SQLite ledger. Such a ledger is on a
 //! disk of one pod: one replica and the strategy `Recreate`, so each rollout is a short break. Many
 //! replicas share PostgreSQL. A signer of our own belongs to one gateway: the strategy is
-//! `Recreate` again, and several are several Deployments behind one Service. Limits and `risk`
-//! count in each gateway.
+//! `Recreate` again, and several are several Deployments behind one Service. Limits count in
+//! each gateway unless they are in Redis; `risk` always does.
 //!
 //! A changed ConfigMap is a new rollout, by its hash in the name or in an annotation: a pod that
 //! does not like it never gets ready, and the old ones go on. `tollgate check` says so before. A

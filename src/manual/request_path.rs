@@ -20,6 +20,7 @@
 //! | reserve | `payment/reserve.rs` | `Proven` → `Reserved`: claimed in the ledger, durable |
 //! | identify | `payment/identify.rs` | a `Reserved` with a name → the one that has it |
 //! | verify | `payment/verify.rs` | `Reserved` → `Verified`: a facilitator would settle it now |
+//! | choose | `proxy/backends.rs` | a backend; another one where it cannot be connected to |
 //! | upstream | `proxy/upstream.rs` | payment headers off, payer and exchange on |
 //! | settle | `payment/settle.rs` | `Verified` → `Settled`, on the final 2xx head only |
 //! | again | `payment/again.rs` | a settled payment that comes back → the answer it has bought |

@@ -10,6 +10,7 @@ use prometheus::{
 use super::{AccessLog, Observed, access::Written};
 use crate::fault::Side;
 use crate::ledger::answers::Counted;
+use crate::limit::shared::Counting;
 use crate::metric::{Metric, kept};
 use crate::x402::AtomicAmount;
 
@@ -58,10 +59,20 @@ const LIMITER: Metric = Metric {
     labels: &["table"],
     help: "Clients and payers that the limiter remembers",
 };
+const SHARED: Metric = Metric {
+    name: "tollgate_limits_shared",
+    labels: &["store"],
+    help: "1 while gateways count limits together in `redis`, 0 while each counts for itself",
+};
 const UPSTREAM: Metric = Metric {
     name: "tollgate_upstream_up",
     labels: &["upstream"],
-    help: "1 while an upstream has an address to be reached at",
+    help: "1 while an upstream has a backend that can be asked",
+};
+const BACKENDS: Metric = Metric {
+    name: "tollgate_upstream_backends",
+    labels: &["upstream", "state"],
+    help: "Backends of an upstream: up, resting (no connection of late), failed (by their check)",
 };
 const CIRCUIT: Metric = Metric {
     name: "tollgate_facilitator_circuit",
@@ -105,7 +116,7 @@ const ANSWERS_BYTES: Metric = Metric {
 };
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 18] = [
+pub const METRICS: [Metric; 20] = [
     EXCHANGES,
     SETTLED,
     LOST,
@@ -115,7 +126,9 @@ pub const METRICS: [Metric; 18] = [
     FAULTS,
     UNKNOWN,
     LIMITER,
+    SHARED,
     UPSTREAM,
+    BACKENDS,
     CIRCUIT,
     PURSE,
     NODES,
@@ -140,7 +153,9 @@ pub struct Metrics {
     faults: IntCounterVec,
     unknown: IntGauge,
     limiter: IntGaugeVec,
+    shared: IntGaugeVec,
     upstream: IntGaugeVec,
+    backends: IntGaugeVec,
     circuit: IntGaugeVec,
     purse: IntGaugeVec,
     nodes: IntGaugeVec,
@@ -169,7 +184,9 @@ impl Metrics {
             faults: kept(&registry, IntCounterVec::new(FAULTS.opts(), FAULTS.labels)?)?,
             unknown: kept(&registry, IntGauge::with_opts(UNKNOWN.opts())?)?,
             limiter: kept(&registry, IntGaugeVec::new(LIMITER.opts(), LIMITER.labels)?)?,
+            shared: kept(&registry, IntGaugeVec::new(SHARED.opts(), SHARED.labels)?)?,
             upstream: kept(&registry, IntGaugeVec::new(UPSTREAM.opts(), UPSTREAM.labels)?)?,
+            backends: kept(&registry, IntGaugeVec::new(BACKENDS.opts(), BACKENDS.labels)?)?,
             circuit: kept(&registry, IntGaugeVec::new(CIRCUIT.opts(), CIRCUIT.labels)?)?,
             purse: kept(&registry, IntGaugeVec::new(PURSE.opts(), PURSE.labels)?)?,
             nodes: kept(&registry, IntGaugeVec::new(NODES.opts(), NODES.labels)?)?,
@@ -252,6 +269,12 @@ impl Metrics {
         self.limiter.with_label_values(&[table]).set(keys);
     }
 
+    /// Who counts the limits.
+    pub fn set_limits(&self, counting: Counting) {
+        let together = counting == Counting::Together;
+        self.shared.with_label_values(&["redis"]).set(i64::from(together));
+    }
+
     /// So many answers were kept, or were not, since the start, and so much is kept now.
     pub fn set_answers(&self, counted: &Counted) {
         for (outcome, answers) in &counted.outcomes {
@@ -272,10 +295,21 @@ impl Metrics {
         self.upstream.with_label_values(&[upstream]).set(i64::from(up));
     }
 
+    /// So many backends of an upstream are up, resting and failed.
+    pub fn set_backends(&self, upstream: &str, counts: [usize; BACKEND_STATES.len()]) {
+        for (state, count) in BACKEND_STATES.into_iter().zip(counts) {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.backends.with_label_values(&[upstream, state]).set(count);
+        }
+    }
+
     /// An upstream is not there any more, and so neither up nor down.
     pub fn forget_upstream(&self, upstream: &str) {
         // One that was never told of is forgotten already.
         let _ = self.upstream.remove_label_values(&[upstream]);
+        for state in BACKEND_STATES {
+            let _ = self.backends.remove_label_values(&[upstream, state]);
+        }
     }
 
     /// A table of the limiter is not there any more.
@@ -313,6 +347,9 @@ impl Metrics {
 
 /// Labels of [`STAGES`], in the order of an exchange.
 const STAGE_NAMES: [&str; 3] = ["verify", "upstream", "settle"];
+
+/// Labels of [`BACKENDS`].
+const BACKEND_STATES: [&str; 3] = ["up", "resting", "failed"];
 
 fn counted(amount: AtomicAmount) -> u64 {
     u64::try_from(amount.units()).unwrap_or(u64::MAX)

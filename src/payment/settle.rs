@@ -141,22 +141,26 @@ impl Settlement {
         }
     }
 
-    pub(super) async fn run(self) -> Result<Settled, Unsettled> {
-        loop {
-            let last = match self.ask_all().await {
-                ControlFlow::Break(Ok(transaction)) => {
-                    return Ok(Settled { order: self.order, transaction });
+    /// Asks until there is an end to it.
+    #[expect(clippy::manual_async_fn, reason = "one keeps what it was called with twice")]
+    pub(super) fn run(self) -> impl Future<Output = Result<Settled, Unsettled>> + Send + use<> {
+        async move {
+            loop {
+                let last = match self.ask_all().await {
+                    ControlFlow::Break(Ok(transaction)) => {
+                        return Ok(Settled { order: self.order, transaction });
+                    }
+                    ControlFlow::Break(Err(unsettled)) => return Err(unsettled),
+                    ControlFlow::Continue(last) => last,
+                };
+                let now = self.payments.clock().now();
+                if !self.may_wait(now) {
+                    self.note(Step::Released).await;
+                    let away = self.payments.pool().away(&self.facilitators, last, now);
+                    return Err(Unsettled::NotSent(away));
                 }
-                ControlFlow::Break(Err(unsettled)) => return Err(unsettled),
-                ControlFlow::Continue(last) => last,
-            };
-            let now = self.payments.clock().now();
-            if !self.may_wait(now) {
-                self.note(Step::Released).await;
-                let away = self.payments.pool().away(&self.facilitators, last, now);
-                return Err(Unsettled::NotSent(away));
+                tokio::time::sleep(ASK_AGAIN_AFTER).await;
             }
-            tokio::time::sleep(ASK_AGAIN_AFTER).await;
         }
     }
 

@@ -3,25 +3,26 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, header};
 use pingora::proxy::Session;
 
-use super::exchange::{Exchange, Paid};
+use super::count::Counted;
+use super::exchange::{Exchange, Paid, Pass};
 use super::keeping::Keeping;
+use super::seek::{Sought, find};
 use super::settle::time_for;
-use super::{Gateway, Side, Snapshot, inspect};
+use super::{Gateway, inspect};
 use crate::clock;
 use crate::discovery::Page;
 use crate::facilitator::Away;
 use crate::facilitator::pool::RETRY_AFTER;
-use crate::limit::{ClientKey, Limiter, TooMany, client_address, rate_limit_headers};
+use crate::limit::{ClientKey, client_address};
 use crate::payment::{
     Given, Presented, Proven, Reserved, Returning, SignedBy, Standing, Unverified, is_brought,
     present,
 };
-use crate::refusal::{Limit, RateLimitHeaders, Refusal};
-use crate::route::{CanonicalPath, Charge, Found, Route, SettleMoment, Tariff, Terms};
-use crate::x402::Account;
+use crate::refusal::Refusal;
+use crate::route::{Charge, Route, SettleMoment, Tariff, Terms};
 
 /// What to do with a request that was not refused.
 #[derive(Debug)]
@@ -67,7 +68,11 @@ impl Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Admitted, Refusal> {
-        exchange.client = Some(self.client(session));
+        let client = self.client(session);
+        exchange.client = Some(client);
+        if exchange.now.access.block.has_address(client) {
+            return Err(Refusal::AddressBlocked);
+        }
         inspect::inspect(session.req_header(), self.settings.header_bytes_max)?;
         let route = match find(session, &exchange.now, self.settings.side)? {
             Sought::Route(route) => route,
@@ -108,8 +113,25 @@ impl Gateway {
         let mut keys = session.req_header().headers.get_all(KEY_HEADER).iter();
         let key = keys.next().map(HeaderValue::as_bytes).filter(|_| keys.next().is_none());
         let Some(client) = exchange.client else { return false };
-        exchange.bypass = exchange.now.access.bypass(&route.name, client, key).cloned();
-        exchange.bypass.is_some()
+        let bypass = exchange.now.access.bypass(&route.name, client, key).cloned();
+        exchange.pass = bypass.map(Pass::Bypass);
+        exchange.pass.is_some()
+    }
+
+    /// Whether a request is one of those that are free for everybody. One that brings a payment is
+    /// not, nor one that would not be served for money either.
+    async fn is_free(
+        &self,
+        session: &Session,
+        exchange: &Exchange,
+        route: &Route,
+        counted: &Counted,
+    ) -> bool {
+        route.free.is_some()
+            && !is_brought(&session.req_header().headers)
+            && self.screen(session, route).is_ok()
+            && exchange.target().is_some_and(|target| target.is_up())
+            && counted.is_free(route).await
     }
 
     /// The body's declared type and length, before any money is looked at.
@@ -126,45 +148,57 @@ impl Gateway {
         exchange: &mut Exchange,
         route: &Arc<Route>,
     ) -> Result<(), Declined> {
-        let client = ClientKey::from(exchange.client.unwrap_or(IpAddr::from([0, 0, 0, 0])));
-        let limiter = Arc::clone(&exchange.now.limiter);
+        let counted = Counted::of(exchange);
+        let client = ClientKey::from(&counted);
+        if self.is_free(session, exchange, route, &counted).await {
+            exchange.pass = Some(Pass::FreeFirst);
+            return Ok(());
+        }
         if let Charge::ByRequest(tariff) = &route.charge {
-            self.tier(session, exchange, (route, tariff), client).await?;
+            self.tier(session, exchange, (route, tariff), &counted).await?;
         }
         let Some(terms) = route.charge.terms(exchange.tier) else { return Ok(()) };
         let headers = &session.req_header().headers;
         let presented = match present(headers, terms, client.into(), self.clock.now()) {
             Err(Refusal::PaymentMissing) => {
-                limiter.take_unpaid(client).map_err(|many| limited(Limit::Unpaid, many))?;
+                counted.unpaid().await?;
                 return Err(unpaid(terms).into());
             }
             other => other,
         };
         if !exchange.can_be_served() {
-            return Err(self.while_away(session, exchange, presented, client).await);
+            return Err(self.while_away(session, exchange, presented, &counted).await);
         }
         self.screen(session, route)?;
         if let Some(contract) = &route.contract {
             self.hold_against(session, exchange, contract).await?;
         }
         let began = clock::steady();
-        let proven = match self.prove(presented, &limiter, client, route) {
+        let proven = match self.prove(presented, &counted, route).await {
             Err(refusal @ Refusal::PaymentInvalid(_)) => {
-                return Err(self.back_or(session, exchange, client, refusal).await);
+                return Err(self.back_or(session, exchange, &counted, refusal).await);
             }
             other => other?,
         };
         exchange.paid = Some(Box::new(Paid::of(proven.presented())));
         let (payer, signed_by) = (proven.presented().payer(), proven.signed_by());
-        let reserved = self.claim(proven, exchange, route, client).await?;
+        if exchange.now.access.block.has_payer(&payer) {
+            counted.was_refused().await;
+            let refusal = Refusal::PayerBlocked;
+            // What was bought before is still the payer's.
+            return Err(self.back_or(session, exchange, &counted, refusal).await);
+        }
+        let reserved = self.claim(proven, exchange, route, &counted).await?;
         let verified = match self.payments.verify(reserved).await {
             Ok(verified) => verified,
-            Err(unverified) => return Err(self.unverified(exchange, client, &unverified).into()),
+            Err(unverified) => {
+                return Err(self.unverified(exchange, &counted, &unverified).await.into());
+            }
         };
         // Before the chain had said so, anyone could have named this payer.
         if signed_by == SignedBy::Contract {
-            take_class(&limiter, route, payer, client)?;
-            self.identify(verified.reserved(), exchange, route, client).await?;
+            counted.class(route, payer).await?;
+            self.identify(verified.reserved(), exchange, route, &counted).await?;
         }
         match route.settle {
             SettleMoment::AfterUpstream => exchange.hold(verified),
@@ -187,31 +221,29 @@ impl Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
         (route, tariff): (&Route, &Tariff),
-        client: ClientKey,
+        counted: &Counted,
     ) -> Result<(), Refusal> {
         if is_brought(&session.req_header().headers) {
             self.screen(session, route)?;
             exchange.tier = self.weigh(session, exchange, tariff).await?;
             return Ok(());
         }
-        let taken = exchange.now.limiter.take_unpaid(client);
-        taken.map_err(|many| limited(Limit::Unpaid, many))?;
+        counted.unpaid().await?;
         exchange.tier = self.weigh(session, exchange, tariff).await.unwrap_or_default();
         Err(unpaid(tariff.terms(exchange.tier)))
     }
 
     /// The own check, in the brackets of the bucket for refused payments: a payment that is good
     /// gives its place back.
-    fn prove(
+    async fn prove(
         &self,
         presented: Result<Presented, Refusal>,
-        limiter: &Limiter,
-        client: ClientKey,
+        counted: &Counted,
         route: &Route,
     ) -> Result<Proven, Refusal> {
-        limiter.take_refused(client).map_err(|many| limited(Limit::Refused, many))?;
+        counted.tries().await?;
         let proven = self.judge(presented?, route)?;
-        limiter.give_back_refused(client);
+        counted.was_good().await;
         Ok(proven)
     }
 
@@ -226,19 +258,18 @@ impl Gateway {
         session: &Session,
         exchange: &mut Exchange,
         presented: Result<Presented, Refusal>,
-        client: ClientKey,
+        counted: &Counted,
     ) -> Declined {
-        let limiter = Arc::clone(&exchange.now.limiter);
         // Looking back costs a signature's check, so it is bounded like any other.
-        if let Err(many) = limiter.take_refused(client) {
-            return limited(Limit::Refused, many).into();
+        if let Err(refusal) = counted.tries().await {
+            return refusal.into();
         }
-        let declined = self.back_or(session, exchange, client, Refusal::UpstreamAway).await;
+        let declined = self.back_or(session, exchange, counted, Refusal::UpstreamAway).await;
         let refused = matches!(declined, Declined::Refused(_));
         if let (true, Some(route), Ok(presented)) = (refused, &exchange.route, presented) {
             // A good payment is not counted against its client. The others are.
             if self.judge(presented, route).is_ok() {
-                limiter.give_back_refused(client);
+                counted.was_good().await;
             }
         }
         declined
@@ -250,22 +281,22 @@ impl Gateway {
         proven: Proven,
         exchange: &mut Exchange,
         route: &Route,
-        client: ClientKey,
+        counted: &Counted,
     ) -> Result<Reserved, Declined> {
         if proven.signed_by() == SignedBy::Contract {
-            return self.reserve(proven, exchange, client).await;
+            return self.reserve(proven, exchange, counted).await;
         }
-        let (limiter, payer) = (Arc::clone(&exchange.now.limiter), proven.presented().payer());
-        take_class(&limiter, route, payer, client)?;
+        let payer = proven.presented().payer();
+        counted.class(route, payer).await?;
         let claimed = async {
-            let reserved = self.reserve(proven, exchange, client).await?;
-            self.identify(&reserved, exchange, route, client).await?;
+            let reserved = self.reserve(proven, exchange, counted).await?;
+            self.identify(&reserved, exchange, route, counted).await?;
             Ok(reserved)
         };
         let claimed = claimed.await;
-        if let (Err(_), Some(class)) = (&claimed, &route.class) {
+        if claimed.is_err() {
             // Who sends a payer's payment of before once more takes nothing from the payer.
-            limiter.give_back_class(class, payer, client);
+            counted.class_back(route, payer).await;
         }
         claimed
     }
@@ -274,12 +305,14 @@ impl Gateway {
         &self,
         proven: Proven,
         exchange: &mut Exchange,
-        client: ClientKey,
+        counted: &Counted,
     ) -> Result<Reserved, Declined> {
         let now = self.clock.now();
         let route = exchange.route.as_ref().map_or("", |route| &route.name);
-        let reserved = self.payments.reserve(proven, exchange.id, route, now).await;
-        reserved.map_err(|standing| self.stands(standing, exchange, client))
+        match self.payments.reserve(proven, exchange.id, route, now).await {
+            Ok(reserved) => Ok(reserved),
+            Err(standing) => Err(self.stands(standing, exchange, counted).await),
+        }
     }
 
     /// Binds a payment's name to it, once its payer is proven. One whose name is another's is let
@@ -289,78 +322,42 @@ impl Gateway {
         reserved: &Reserved,
         exchange: &mut Exchange,
         route: &Route,
-        client: ClientKey,
+        counted: &Counted,
     ) -> Result<(), Declined> {
-        let bound = self.payments.identify(reserved, time_for(route), self.clock.now()).await;
-        bound.map_err(|standing| self.stands(standing, exchange, client))
+        match self.payments.identify(reserved, time_for(route), self.clock.now()).await {
+            Ok(()) => Ok(()),
+            Err(standing) => Err(self.stands(standing, exchange, counted).await),
+        }
     }
 
-    fn stands(&self, standing: Standing, exchange: &mut Exchange, client: ClientKey) -> Declined {
+    async fn stands(
+        &self,
+        standing: Standing,
+        exchange: &mut Exchange,
+        counted: &Counted,
+    ) -> Declined {
         match standing {
             Standing::Taken(returning) => return Declined::Back(returning),
             Standing::Fault(ref fault) | Standing::Away(Away { ref fault, .. }) => {
                 self.broke(exchange, fault);
             }
             // Well signed and too late: refused like any other, so it counts as one.
-            Standing::TooLate => drop(exchange.now.limiter.take_refused(client)),
+            Standing::TooLate => counted.was_refused().await,
         }
         standing.refusal().into()
     }
 
-    fn unverified(
+    async fn unverified(
         &self,
         exchange: &mut Exchange,
-        client: ClientKey,
+        counted: &Counted,
         unverified: &Unverified,
     ) -> Refusal {
         match unverified {
-            // It was good by itself and bad on the chain: that counts as refused all the same. The
-            // answer is the refusal either way, so an empty bucket changes nothing here.
-            Unverified::Bad(_) => drop(exchange.now.limiter.take_refused(client)),
+            Unverified::Bad(_) => counted.was_refused().await,
             Unverified::Away(Away { fault, .. }) => self.broke(exchange, fault),
         }
         unverified.refusal()
-    }
-}
-
-/// Who answers a request.
-enum Sought {
-    /// What is behind this route.
-    Route(Arc<Route>),
-    /// The gateway itself.
-    Ours(Admitted),
-}
-
-fn find(session: &Session, now: &Snapshot, side: Side) -> Result<Sought, Refusal> {
-    let request = session.req_header();
-    let (path, query) = inspect::target(request);
-    let path = CanonicalPath::new(path).map_err(|_| Refusal::PathNotCanonical)?;
-    if query.is_some_and(|query| !query.iter().all(u8::is_ascii_graphic)) {
-        return Err(Refusal::RequestMalformed("the query has bytes that must be escaped".into()));
-    }
-    let pages = (side == Side::Clients).then_some(&now.discovery);
-    if let Some(page) = pages.and_then(|pages| pages.always(path.as_str())) {
-        return give(page, &request.method);
-    }
-    match now.routes.find(&request.method, inspect::host(request), &path) {
-        Found::Route(route) if side.has(&route) => Ok(Sought::Route(route)),
-        Found::Options { allow } => Ok(Sought::Ours(Admitted::Preflight { allow })),
-        Found::MethodNotAllowed { allow } => Err(Refusal::MethodNotAllowed { allow }),
-        Found::OtherSpelling => Err(Refusal::PathNotCanonical),
-        Found::Route(_) | Found::Nothing => match pages.and_then(|all| all.page(path.as_str())) {
-            Some(page) => give(page, &request.method),
-            None => Err(Refusal::NoSuchRoute),
-        },
-    }
-}
-
-/// A document to whoever reads.
-fn give(page: &Page, method: &Method) -> Result<Sought, Refusal> {
-    let allow = "GET, HEAD, OPTIONS".into();
-    match *method {
-        Method::GET | Method::HEAD => Ok(Sought::Ours(Admitted::Page(page.clone()))),
-        Method::OPTIONS => Ok(Sought::Ours(Admitted::Preflight { allow })),
-        _ => Err(Refusal::MethodNotAllowed { allow }),
     }
 }
 
@@ -370,23 +367,6 @@ fn unpaid(terms: &Terms) -> Refusal {
         true => Refusal::FacilitatorUnavailable { retry_after: RETRY_AFTER },
         false => Refusal::PaymentMissing,
     }
-}
-
-fn take_class(
-    limiter: &Limiter,
-    route: &Route,
-    payer: Account,
-    client: ClientKey,
-) -> Result<(), Refusal> {
-    let Some(class) = &route.class else { return Ok(()) };
-    let taken = limiter.take_class(class, payer, client);
-    taken.map(drop).map_err(|many| limited(Limit::Class, many))
-}
-
-fn limited(limit: Limit, many: TooMany) -> Refusal {
-    let (state, policy) = rate_limit_headers(limit.name(), &many.quota);
-    let told = RateLimitHeaders { state: state.into(), policy: policy.into() };
-    Refusal::RateLimited { limit, told, retry_after: many.retry_after }
 }
 
 /// Where a key is that lets its holder pass for nothing. No upstream sees it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pingora::proxy::Session;
 
 use super::admit::{Admitted, Declined};
+use super::count::Counted;
 use super::exchange::{Exchange, Moved, Paid};
 use super::keeping::{Keeping, Unread, digest_of};
 use super::settle::time_for;
@@ -23,16 +24,17 @@ impl Gateway {
         &self,
         session: &Session,
         exchange: &mut Exchange,
-        client: ClientKey,
+        counted: &Counted,
         refusal: Refusal,
     ) -> Declined {
         let now = Arc::clone(&exchange.now);
         let headers = &session.req_header().headers;
-        let looked = self.payments.look_back(headers, now.routes.assets(), client.into());
+        let looked =
+            self.payments.look_back(headers, now.routes.assets(), ClientKey::from(counted).into());
         match looked.await {
             Ok(Some(returning)) => {
                 // It was good once: no reason to count it as refused.
-                now.limiter.give_back_refused(client);
+                counted.was_good().await;
                 Declined::Back(Box::new(returning))
             }
             Ok(None) => Declined::Refused(refusal),

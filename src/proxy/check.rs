@@ -112,7 +112,7 @@ impl Gateway {
     async fn let_pass(&self, exchange: &mut Exchange) -> Result<Vec<Receipt>, Refusal> {
         let priced = exchange.route.as_ref().is_none_or(|route| route.charge.is_priced());
         let Some(mut prepaid) = exchange.take_prepaid() else {
-            let for_nothing = !priced || exchange.bypass.is_some();
+            let for_nothing = !priced || exchange.pass.is_some();
             return if for_nothing { Ok(Vec::new()) } else { Err(Refusal::Internal) };
         };
         let receipts = std::mem::take(&mut prepaid.receipts);

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use super::Snapshot;
 use super::answer::Asked;
+use super::backends::Tries;
 use super::inspect::Reader;
 use super::keeping::Keeping;
-use super::upstream::Backend;
+use super::upstream::Target;
 use crate::clock::{self, UnixMillis};
 use crate::discovery::Paywall;
 use crate::ledger::{Entry, ExchangeId};
@@ -35,8 +36,8 @@ pub struct Exchange {
     pub original: Option<Verb>,
     /// The route that was found.
     pub route: Option<Arc<Route>>,
-    /// As whom it need not be paid for.
-    pub bypass: Option<Arc<str>>,
+    /// Why it need not be paid for.
+    pub pass: Option<Pass>,
     /// Which of its terms the request is for.
     pub tier: Tier,
     /// The payment that was proven.
@@ -49,8 +50,8 @@ pub struct Exchange {
     pub fault: Option<Box<str>>,
     /// Body bytes the client has sent on their way to the upstream.
     pub body_bytes: u64,
-    /// When the request was handed to the upstream.
-    pub forwarded: Option<Instant>,
+    /// The backends that it was handed to.
+    pub tries: Tries,
     /// The copy of its answer, if one is kept.
     pub keeping: Option<Box<Keeping>>,
     /// Whether its money has moved in it.
@@ -69,6 +70,15 @@ pub struct Paid {
     pub amount: AtomicAmount,
     /// Hash of the transfer, once there is one.
     pub transaction: Option<Box<str>>,
+}
+
+/// Why an exchange on a priced route need not be paid for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Whoever asks is known by this name.
+    Bypass(Arc<str>),
+    /// So much is free for everybody.
+    FreeFirst,
 }
 
 /// Whether money moves in an exchange.
@@ -107,6 +117,8 @@ pub enum Served {
     Free,
     /// On a priced route, to somebody who need not pay.
     Bypass,
+    /// On a priced route, as one of the requests that are free for everybody.
+    FreeFirst,
     /// For money.
     Paid,
     /// For money that was still to move.
@@ -128,14 +140,14 @@ impl Exchange {
             client: None,
             original: None,
             route: None,
-            bypass: None,
+            pass: None,
             tier: Tier::default(),
             paid: None,
             stages: Stages::default(),
             refusal: None,
             fault: None,
             body_bytes: 0,
-            forwarded: None,
+            tries: Tries::default(),
             keeping: None,
             moved: Moved::NotNow,
             stage: Stage::Unpaid,
@@ -143,14 +155,13 @@ impl Exchange {
     }
 
     /// The upstream of its route.
-    pub fn backend(&self) -> Option<&Backend> {
-        let name = self.route.as_ref()?.upstream.as_ref()?;
-        self.now.backends.get(name).map(|backend| &**backend)
+    pub fn target(&self) -> Option<&Arc<Target>> {
+        self.now.upstreams.get(self.route.as_ref()?.upstream.as_ref()?)
     }
 
     /// Whether its request can be handed on now, to an upstream or back to the proxy that asks.
     pub fn can_be_served(&self) -> bool {
-        self.is_asked() || self.backend().is_some_and(Backend::is_up)
+        self.is_asked() || self.target().is_some_and(|target| target.is_up())
     }
 
     /// Whether a proxy asks about its route, and forwards it then.
@@ -270,8 +281,11 @@ impl Exchange {
     /// What the exchange came to, where it was not refused.
     pub fn served(&self) -> Served {
         match self.stage {
-            Stage::Unpaid if self.bypass.is_some() => Served::Bypass,
-            Stage::Unpaid => Served::Free,
+            Stage::Unpaid => match self.pass {
+                Some(Pass::Bypass(_)) => Served::Bypass,
+                Some(Pass::FreeFirst) => Served::FreeFirst,
+                None => Served::Free,
+            },
             Stage::Held(_) | Stage::Over => Served::Released,
             Stage::Settled | Stage::Prepaid(_) => Served::Paid,
             Stage::AtRisk => Served::AtRisk,
@@ -286,6 +300,7 @@ impl Served {
         match self {
             Self::Free => "free",
             Self::Bypass => "bypass",
+            Self::FreeFirst => "free_first",
             Self::Paid => "paid",
             Self::AtRisk => "at_risk",
             Self::Released => "released",

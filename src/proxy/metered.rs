@@ -13,6 +13,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType};
 
 use self::wire::Wire;
+use super::count::Counted;
 use super::exchange::Exchange;
 use super::settle::{answered_well, keeps, put_receipts, timed};
 use super::{CLIENT_LEFT, Gateway, answer, inspect};
@@ -132,7 +133,7 @@ impl Gateway {
                 exchange.used(settled.amount());
                 exchange.settled(&settled);
                 keeps(exchange, session, &head, copying);
-                self.earned(exchange);
+                Counted::of(exchange).earned().await;
                 settled.receipts().unwrap_or_default()
             }
             Ok(Taken::Nothing(receipts)) => {
@@ -140,7 +141,7 @@ impl Gateway {
                 receipts
             }
             Err(unsettled) => {
-                let refusal = self.unsettled(exchange, &unsettled);
+                let refusal = self.unsettled(exchange, &unsettled).await;
                 return self.refuse_and_close(session, exchange, refusal).await;
             }
         };

@@ -25,7 +25,7 @@ impl Gateway {
         }
         // Once it answers, the upstream is content with what has come: streams go on both ways.
         let answered = exchange.stages.upstream.is_some();
-        let since = exchange.forwarded.map(|then| then.elapsed()).unwrap_or_default();
+        let since = exchange.tries.since().map(|then| then.elapsed()).unwrap_or_default();
         let late = since.saturating_sub(self.settings.client_timeout);
         match !last && !answered && drips(exchange.body_bytes, late) {
             true => Err(Refusal::RequestMalformed("the body came too slowly".into())),

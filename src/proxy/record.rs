@@ -2,7 +2,7 @@
 
 use pingora::proxy::Session;
 
-use super::exchange::{Exchange, Moved};
+use super::exchange::{Exchange, Moved, Pass};
 use super::{Gateway, inspect};
 use crate::observe::{Observed, ObservedPayment, PATH_CHARS_MAX};
 use crate::refusal::Refusal;
@@ -25,6 +25,10 @@ impl Gateway {
             None if status == 0 && !exchange.is_settled() => "client_gone",
             None => exchange.served().name(),
         };
+        let bypass = match &exchange.pass {
+            Some(Pass::Bypass(name)) => Some(&**name),
+            Some(Pass::FreeFirst) | None => None,
+        };
         self.metrics.ended(&Observed {
             began: exchange.began,
             exchange: exchange.id,
@@ -37,7 +41,7 @@ impl Gateway {
             client: exchange.client.unwrap_or(std::net::IpAddr::from([0, 0, 0, 0])),
             status,
             outcome,
-            bypass: exchange.bypass.as_deref(),
+            bypass,
             reason: exchange.refusal.as_ref().and_then(Refusal::reason).map(|r| r.code()),
             payment,
             total: exchange.started.elapsed(),

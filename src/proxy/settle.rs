@@ -8,12 +8,12 @@ use http::{HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
-use super::exchange::{Exchange, Moved};
+use super::count::Counted;
+use super::exchange::{Exchange, Moved, Pass};
 use super::{Gateway, answer};
 use crate::clock;
 use crate::facilitator::Away;
 use crate::ledger::answers::{Copying, Giver};
-use crate::limit::ClientKey;
 use crate::payment::{Prepaid, Receipt, Risk, Settled, Unprepaid, Unsettled, Verified};
 use crate::refusal::Refusal;
 use crate::route::Route;
@@ -41,12 +41,12 @@ impl Gateway {
             Ok(settled) => {
                 exchange.settled(&settled);
                 keeps(exchange, session, head, copying);
-                self.earned(exchange);
+                Counted::of(exchange).earned().await;
                 put_receipts(head, settled.receipts().unwrap_or_default())
             }
             Err(unsettled) => {
                 session.set_keepalive(None);
-                let refusal = self.unsettled(exchange, &unsettled);
+                let refusal = self.unsettled(exchange, &unsettled).await;
                 Err(self.stop(exchange, refusal))
             }
         }
@@ -69,22 +69,20 @@ impl Gateway {
             // Without a payment there is no settlement.
             return;
         };
-        let (metrics, limiter) = (Arc::clone(&self.metrics), Arc::clone(&exchange.now.limiter));
-        let (client, id) = (exchange.client, exchange.id);
+        let (metrics, counted) = (Arc::clone(&self.metrics), Counted::of(exchange));
+        let id = exchange.id;
         tokio::spawn(async move {
             let (route, network, amount) = (&*route.name, paid.network.as_str(), paid.amount);
             match settling.await {
                 Ok(_) => {
                     metrics.settled(route, network, amount);
-                    if let Some(client) = client {
-                        limiter.earn_unpaid(ClientKey::from(client));
-                    }
+                    counted.earned().await;
                 }
                 // Recovery finds out; the metric of unknown payments shows it.
                 Err(Unsettled::Unknown { fault, .. }) => metrics.fault(fault.side()),
                 Err(unsettled @ (Unsettled::Rejected(_) | Unsettled::NotSent(_))) => {
-                    if let (Unsettled::Rejected(_), Some(client)) = (unsettled, client) {
-                        let _ = limiter.take_refused(ClientKey::from(client));
+                    if let Unsettled::Rejected(_) = unsettled {
+                        counted.was_refused().await;
                     }
                     metrics.lost(route, network, amount);
                     tracing::warn!(
@@ -123,7 +121,7 @@ impl Gateway {
         exchange.stages.settle = Some(began.elapsed());
         match prepaid {
             Ok(prepaid) => {
-                self.earned(exchange);
+                Counted::of(exchange).earned().await;
                 exchange.prepaid(prepaid, Moved::Now);
                 Ok(())
             }
@@ -131,7 +129,7 @@ impl Gateway {
                 self.broke(exchange, &fault);
                 Err(Refusal::LedgerUnavailable)
             }
-            Err(Unprepaid::Unsettled(unsettled)) => Err(self.unsettled(exchange, &unsettled)),
+            Err(Unprepaid::Unsettled(unsettled)) => Err(self.unsettled(exchange, &unsettled).await),
         }
     }
 
@@ -166,22 +164,19 @@ impl Gateway {
         put_receipts(head, receipts)
     }
 
-    pub(super) fn earned(&self, exchange: &Exchange) {
-        if let Some(client) = exchange.client {
-            exchange.now.limiter.earn_unpaid(ClientKey::from(client));
-        }
-    }
-
-    pub(super) fn unsettled(&self, exchange: &mut Exchange, unsettled: &Unsettled) -> Refusal {
+    pub(super) async fn unsettled(
+        &self,
+        exchange: &mut Exchange,
+        unsettled: &Unsettled,
+    ) -> Refusal {
         match unsettled {
             Unsettled::NotSent(Away { fault, .. }) | Unsettled::Unknown { fault, .. } => {
                 self.broke(exchange, fault);
             }
-            // Verified, served and not paid: that counts as refused.
+            // Verified, served and not paid.
             Unsettled::Rejected(_) => {
-                if let Some(client) = exchange.client {
-                    let _ = exchange.now.limiter.take_refused(ClientKey::from(client));
-                }
+                let counted = Counted::of(exchange);
+                counted.was_refused().await;
             }
         }
         unsettled.refusal()
@@ -216,8 +211,10 @@ pub(super) fn keeps(
 
 /// Lets an answer go for nothing. One that others pay for is for whoever asked, and no cache's.
 pub(super) fn passes(exchange: &Exchange, head: &mut ResponseHeader) -> pingora::Result<()> {
-    match exchange.bypass {
-        Some(_) => head.insert_header(header::CACHE_CONTROL, "no-store"),
+    match exchange.pass {
+        Some(Pass::Bypass(_)) => head.insert_header(header::CACHE_CONTROL, "no-store"),
+        // Pages that can read the 402 can read this.
+        Some(Pass::FreeFirst) => put_receipts(head, Vec::new()),
         None => Ok(()),
     }
 }

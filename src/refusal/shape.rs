@@ -46,7 +46,9 @@ impl Refusal {
                 | Self::PaymentIdMalformed
                 | Self::PaymentIdMissing => told(400, "bad_request"),
                 Self::OthersUnsettled => told(429, "rate_limit_exceeded"),
-                Self::NoSuchRoute
+                Self::AddressBlocked
+                | Self::PayerBlocked
+                | Self::NoSuchRoute
                 | Self::NotTrusted
                 | Self::MethodNotAllowed { .. }
                 | Self::HeadersTooLarge

@@ -14,6 +14,10 @@ impl Refusal {
             Self::PathNotCanonical => {
                 "the path has another spelling; send it decoded and without dot segments".to_owned()
             }
+            Self::AddressBlocked => "nothing is served to this address".to_owned(),
+            Self::PayerBlocked => {
+                "payments of this payer are not taken here; nothing was taken".to_owned()
+            }
             Self::NoSuchRoute => "nothing is served at this path".to_owned(),
             Self::NotTrusted => {
                 "only the proxies that `trusted_proxies` names may ask here".to_owned()
@@ -58,7 +62,7 @@ impl Refusal {
             Self::OthersUnsettled => {
                 "other answers to this payer are not settled yet; nothing was taken".to_owned()
             }
-            Self::UpstreamAway => "the service behind this gateway is starting".to_owned(),
+            Self::UpstreamAway => "the service behind this gateway is not ready".to_owned(),
             Self::UpstreamUnavailable => {
                 "the service behind this gateway cannot be reached".to_owned()
             }
@@ -82,6 +86,8 @@ impl Refusal {
             | Self::LedgerUnavailable => Some(Duration::from_secs(5)),
             Self::RequestMalformed(_)
             | Self::PathNotCanonical
+            | Self::AddressBlocked
+            | Self::PayerBlocked
             | Self::NoSuchRoute
             | Self::NotTrusted
             | Self::MethodNotAllowed { .. }

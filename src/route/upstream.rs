@@ -25,17 +25,8 @@ pub struct Upstream {
 /// Where an upstream is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A server of its own.
-    Url {
-        /// Host name or address; an IPv6 address without brackets.
-        host: Box<str>,
-        /// Port.
-        port: u16,
-        /// Whether the connection is encrypted.
-        tls: Tls,
-        /// The name that its certificate must have.
-        sni: Box<str>,
-    },
+    /// Servers of its own.
+    Servers(Servers),
     /// A service of this binary, started and watched by the gateway.
     Bundled {
         /// Which one.
@@ -43,6 +34,77 @@ pub enum Kind {
         /// What it is told at its start.
         work: Work,
     },
+}
+
+/// Servers that give the same answers. Each address of each of their names is a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Servers {
+    /// Where they are; at least one.
+    pub origins: Box<[Origin]>,
+    /// How connections are encrypted, if they are.
+    pub tls: Option<Tls>,
+    /// Which backend a request goes to.
+    pub balance: Balance,
+    /// How backends are looked at beside the requests, if they are.
+    pub health: Option<Health>,
+}
+
+/// A host and its port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Host name or address; an IPv6 address without brackets.
+    pub host: Box<str>,
+    /// Port.
+    pub port: u16,
+}
+
+/// Whom to trust, and as whom to come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// The name that each certificate must have; nothing: its host's.
+    pub server_name: Option<Box<str>>,
+    /// Who vouches for certificates, each as X.509 in DER; empty: whom the system trusts.
+    pub authorities: Box<[Box<[u8]>]>,
+    /// What is shown to a server that asks who comes.
+    pub shown: Option<Shown>,
+}
+
+/// A certificate with its chain and its key, which belong together.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// X.509 in DER, the certificate first; at least one.
+    pub chain: Box<[Box<[u8]>]>,
+    /// Its private key in DER.
+    pub key: Box<[u8]>,
+}
+
+/// Which backend a request goes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// The next one, in turn.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest requests under way.
+    LeastConnections,
+    /// Always the same for one payer; where nobody pays, for one client.
+    HashPayer,
+    /// Always the same for one client.
+    HashIp,
+}
+
+/// How backends are looked at beside the requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// What is asked for by `GET` and must be answered 2xx; nothing: a connection is enough.
+    pub path: Option<Box<str>>,
+    /// Between the end of one look and the next.
+    pub every: Duration,
+    /// How long one may take.
+    pub timeout: Duration,
+    /// So many failures in a row take a backend out; before it was ever well, one.
+    pub fails: NonZeroUsize,
+    /// So many successes in a row take it back in.
+    pub passes: NonZeroUsize,
 }
 
 /// What a bundled service takes on. What is not said it decides by itself.
@@ -70,15 +132,6 @@ pub enum Http {
     Two,
 }
 
-/// Whether a connection is encrypted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tls {
-    /// It is not.
-    Plain,
-    /// It is, and the certificate is verified.
-    Verified,
-}
-
 /// The services that come with the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bundled {
@@ -100,6 +153,38 @@ impl Bundled {
     /// The service of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|service| service.name() == name)
+    }
+}
+
+impl Balance {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::RoundRobin, Self::LeastConnections, Self::HashPayer, Self::HashIp];
+
+    /// Its name in `gateway.toml`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round-robin",
+            Self::LeastConnections => "least-connections",
+            Self::HashPayer => "hash-payer",
+            Self::HashIp => "hash-ip",
+        }
+    }
+}
+
+impl Origin {
+    /// `host:port` as a URL has it, without the port that its scheme has anyway.
+    pub fn authority(&self, tls: Option<&Tls>) -> String {
+        let Self { host, port } = self;
+        let usual = if tls.is_some() { 443 } else { 80 };
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
+        if *port == usual { host } else { format!("{host}:{port}") }
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} certificates and a key", self.chain.len())
     }
 }
 
@@ -164,8 +249,15 @@ mod tests {
         let secret = |source| Secret::new(HeaderValue::from_static("hunter2"), source);
         let shown = format!("{:?}", secret(SecretSource::Env("KEY".into())));
         assert_eq!(shown, "… (env KEY)");
+        let shown = Shown { chain: [].into(), key: (*b"hunter2").into() };
+        assert_eq!(format!("{shown:?}"), "0 certificates and a key");
         let upstream = Upstream {
-            kind: Kind::Url { host: "a".into(), port: 80, tls: Tls::Plain, sni: "a".into() },
+            kind: Kind::Servers(Servers {
+                origins: [Origin { host: "a".into(), port: 443 }].into(),
+                tls: Some(Tls { shown: Some(shown), ..Tls::default() }),
+                balance: Balance::default(),
+                health: None,
+            }),
             http: Http::One,
             headers: vec![(http::header::AUTHORIZATION, secret(SecretSource::Literal))],
             connect_timeout: Duration::ZERO,
@@ -173,5 +265,15 @@ mod tests {
         };
         assert!(!format!("{upstream:?}").contains("hunter2"));
         assert!(!format!("{:?}", secret(SecretSource::Literal).value()).contains("hunter2"));
+    }
+
+    #[test]
+    fn an_authority_has_the_port_that_its_scheme_has_not() {
+        let shown = |host: &str, port, tls| Origin { host: host.into(), port }.authority(tls);
+        let tls = Tls::default();
+        assert_eq!(shown("a", 80, None), "a");
+        assert_eq!(shown("a", 443, None), "a:443");
+        assert_eq!(shown("a", 443, Some(&tls)), "a");
+        assert_eq!(shown("::1", 80, Some(&tls)), "[::1]:80");
     }
 }

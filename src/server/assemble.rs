@@ -20,7 +20,7 @@ use crate::facilitator::{Facilitator, Pool};
 use crate::fault::Fault;
 use crate::ledger::answers::Answers;
 use crate::ledger::{Keep, Ledger};
-use crate::limit::{Limiter, whole_seconds};
+use crate::limit::{Limiter, Shared, Store, whole_seconds};
 use crate::observe::{AccessLog, Metrics};
 use crate::payment::Payments;
 use crate::proxy::{Gateway, Ids, Settings, Side, Snapshot};
@@ -40,6 +40,8 @@ pub(super) struct House {
     pub(super) now: Arc<ArcSwap<Snapshot>>,
     pub(super) upstreams: Upstreams,
     pub(super) workers: Workers,
+    /// Limits in common with other gateways.
+    pub(super) shared: Option<Arc<Shared>>,
 }
 
 impl House {
@@ -57,7 +59,8 @@ impl House {
         let answers = answers(config, &ledger, &clock).await?;
         let payments = Payments::with_readers(ledger, settlers, clock.clone()).keeping(answers);
         let (upstreams, workers) = Upstreams::start(&config.upstreams).await?;
-        let limiter = Limiter::new(&config.limits);
+        let shared = shared(config).await?;
+        let limiter = Limiter::new(&config.limits, shared.clone());
         if let Some(routes) = told(&config.routes, payments.pool(), clock.now()) {
             config.routes = routes;
         }
@@ -76,8 +79,24 @@ impl House {
         let check = config.check.map(|check| gateway(Side::Asker(check.asked_by))).transpose()?;
         let gateway = gateway(Side::Clients)?;
         let keep = config.keep;
-        Ok(Self { gateway, check, metrics, payments, keep, now, upstreams, workers })
+        Ok(Self { gateway, check, metrics, payments, keep, now, upstreams, workers, shared })
     }
+}
+
+/// The limits that are shared with other gateways, if any are. It starts without them.
+async fn shared(config: &Config) -> Result<Option<Arc<Shared>>, ServeError> {
+    let Some(store) = &config.limits.store else { return Ok(None) };
+    let shared = self::limits(store)?;
+    if let Err(why) = shared.connect().await {
+        shared.told_alone(&why);
+    }
+    Ok(Some(Arc::new(shared)))
+}
+
+/// Limits at this place.
+pub(super) fn limits(store: &Store) -> Result<Shared, ServeError> {
+    let shared = Shared::new(&store.url, store.timeout);
+    shared.map_err(|error| setting("limits cannot be shared", error))
 }
 
 /// These routes as they are told by whoever pays fees now, where that changes any.
@@ -105,9 +124,9 @@ pub(super) fn snapshot(
         Discovery::new(&config.discovery, public_url, config.routes.iter().map(|route| &**route));
     Ok(Snapshot {
         routes: routes.map_err(|error| setting("the routes clash", error))?,
-        backends: upstreams.backends(),
+        upstreams: upstreams.targets(),
         limiter: Arc::new(limiter),
-        access: Access::new(config.bypasses.clone()),
+        access: Access::new(config.bypasses.clone(), Arc::clone(&config.block)),
         refusals: config.refusals,
         discovery,
     })

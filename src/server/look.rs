@@ -8,11 +8,15 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::assemble::House;
+use crate::clock;
 use crate::facilitator::Question;
+use crate::limit::Shared;
+use crate::limit::shared::Counting;
 use crate::observe::Metrics;
 use crate::payment::Payments;
 use crate::proxy::Snapshot;
 use crate::proxy::admin::Readiness;
+use crate::proxy::backends::Counted;
 use crate::route::Route;
 
 /// What readiness depends on.
@@ -20,6 +24,7 @@ pub(super) struct Look {
     payments: Payments,
     metrics: Arc<Metrics>,
     now: Arc<ArcSwap<Snapshot>>,
+    shared: Option<Arc<Shared>>,
     start: Start,
     /// The upstreams that the gauges tell of.
     told: HashSet<Box<str>>,
@@ -39,6 +44,7 @@ impl Look {
             payments: house.payments.clone(),
             metrics: Arc::clone(&house.metrics),
             now: Arc::clone(&house.now),
+            shared: house.shared.clone(),
             start: Start::Begun(HashSet::new()),
             told: HashSet::new(),
         }
@@ -64,12 +70,17 @@ impl Look {
 
     fn look(&mut self) -> Readiness {
         let now = self.now.load_full();
-        let mut reasons = self.upstreams(&now);
+        let (mut reasons, mut troubles) = self.upstreams(&now);
         if let Err(fault) = self.payments.ledger().ready() {
             reasons.push(fault.to_string());
         }
         self.metrics.set_answers(&self.payments.answers().counted());
-        let (away, troubles) = self.facilitators();
+        let (away, of_facilitators) = self.facilitators();
+        troubles.extend(of_facilitators);
+        let shared = self.shared.as_ref();
+        if shared.is_some_and(|shared| shared.counting() == Counting::Alone) {
+            troubles.push("limits are counted by this gateway alone: Redis is away".to_owned());
+        }
         // A facilitator that is away must not take down what does not need it. So once everything
         // has been well, its trouble is only told, until nothing can be served any more.
         let routes = now.routes.routes();
@@ -88,28 +99,45 @@ impl Look {
         Readiness::Not(reasons)
     }
 
-    fn upstreams(&mut self, now: &Snapshot) -> Vec<String> {
+    /// Why upstreams cannot be asked, and a line for each that is in some trouble.
+    fn upstreams(&mut self, now: &Snapshot) -> (Vec<String>, Vec<String>) {
         // One that a reload took away would be down for ever, and an alert with it.
         self.told.retain(|name| {
-            let stays = now.backends.contains_key(name);
+            let stays = now.upstreams.contains_key(name);
             if !stays {
                 self.metrics.forget_upstream(name);
             }
             stays
         });
-        let mut reasons = Vec::new();
-        for (name, backend) in &now.backends {
-            let up = backend.is_up();
-            self.metrics.set_upstream_up(name, up);
+        let (mut reasons, mut troubles) = (Vec::new(), Vec::new());
+        for (name, target) in &now.upstreams {
+            let counted = target.backends.counted(clock::steady());
+            self.metrics.set_upstream_up(name, target.is_up());
+            self.metrics.set_backends(name, [counted.up, counted.resting, counted.failed]);
             if !self.told.contains(name) {
                 self.told.insert(name.clone());
             }
-            if !up {
-                reasons.push(format!("upstream {name} has no address"));
+            let Counted { resting, failed, empty, .. } = counted;
+            match counted.all() {
+                0 => reasons.push(format!("upstream {name} has no address")),
+                all if failed == all => {
+                    reasons.push(format!("upstream {name}: the checks of all its backends fail"));
+                }
+                all => {
+                    if empty > 0 {
+                        troubles.push(format!("upstream {name}: {empty} of its urls lead nowhere"));
+                    }
+                    let of = [(resting, "cannot be connected to"), (failed, "failed their check")];
+                    let some = of.into_iter().filter(|(count, _)| *count > 0);
+                    troubles.extend(some.map(|(count, what)| {
+                        format!("upstream {name}: {count} of {all} backends {what}")
+                    }));
+                }
             }
         }
         reasons.sort();
-        reasons
+        troubles.sort();
+        (reasons, troubles)
     }
 
     /// The names of those that cannot settle now, and a line for each trouble.

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::ServeError;
-use super::assemble::{facilitators, reader};
+use super::assemble::{facilitators, limits, reader};
 use crate::config::{Config, FacilitatorSettings, NetworkSettings};
 use crate::facilitator::Facilitator;
 use crate::facilitator::chain::{Lack, Reader, RpcUrl, svm};
 use crate::facilitator::http::Http;
 use crate::fault::Fault;
+use crate::limit::Store;
+use crate::limit::shared::SharedError;
 use crate::x402::permit2::{EXACT_PROXY, PERMIT2, UPTO_PROXY};
 use crate::x402::requirements::{SCHEME_EXACT, SCHEME_UPTO};
 use crate::x402::{Account, AssetTransferMethod, Domains, SupportedKind};
@@ -35,6 +37,10 @@ pub enum Online {
 pub async fn check(config: &Config, out: &mut impl Write) -> Result<Online, ServeError> {
     let facilitators = facilitators(config)?;
     let answers = ask(&facilitators).await;
+    let limits = match &config.limits.store {
+        Some(store) => Some((store, limits(store)?.connect().await)),
+        None => None,
+    };
     let (mut looked, mut clusters) = (HashMap::new(), HashMap::new());
     for (name, network) in &config.networks {
         let by_permit2 = network.transfer.method() == Some(AssetTransferMethod::Permit2);
@@ -45,8 +51,26 @@ pub async fn check(config: &Config, out: &mut impl Write) -> Result<Online, Serv
             clusters.insert(&**name, found);
         }
     }
-    write(config, &facilitators, &Told { answers, looked, clusters }, out)
-        .map_err(ServeError::Process)
+    let shared = limits.map_or(Ok(Online::Good), |(store, reached)| counted(store, &reached, out));
+    let settled = write(config, &facilitators, &Told { answers, looked, clusters }, out);
+    let (shared, settled) =
+        shared.and_then(|shared| Ok((shared, settled?))).map_err(ServeError::Process)?;
+    Ok(if shared == Online::Bad { shared } else { settled })
+}
+
+/// Whether limits can be shared.
+fn counted(
+    store: &Store,
+    reached: &Result<(), SharedError>,
+    out: &mut impl Write,
+) -> io::Result<Online> {
+    writeln!(out, "\nlimits ({})", store.url)?;
+    let (said, online) = match reached {
+        Ok(()) => ("gateways count together".to_owned(), Online::Good),
+        Err(why) => (format!("each gateway would count for itself: {why}"), Online::Bad),
+    };
+    writeln!(out, "  store      {said}")?;
+    Ok(online)
 }
 
 /// What was found.

@@ -19,6 +19,7 @@ use super::upstreams::Upstreams;
 use crate::bounded;
 use crate::clock::Clock;
 use crate::config::{Config, Switch, Watched};
+use crate::limit::{Store, StoreUrl};
 use crate::observe::Metrics;
 use crate::payment::Payments;
 use crate::proxy::Snapshot;
@@ -151,6 +152,9 @@ impl Reloader {
         if next.certificates.is_empty() != self.config.certificates.is_empty() {
             return Err("clients come by TLS from now on, or no longer: restart".to_owned());
         }
+        if next.limits.store.as_ref().map(place) != self.config.limits.store.as_ref().map(place) {
+            return Err("`limits.store` or its `timeout` changed: restart".to_owned());
+        }
         let told = told(&next.routes, self.payments.pool(), Clock::System.now());
         next.routes = told.unwrap_or(next.routes);
         self.honour(&mut next);
@@ -194,6 +198,11 @@ impl Reloader {
             route.charge.honour(&before.charge, until, now);
         }
     }
+}
+
+/// What is connected to at the start only.
+fn place(store: &Store) -> (&StoreUrl, Duration) {
+    (&store.url, store.timeout)
 }
 
 /// Between two looks at who pays fees.

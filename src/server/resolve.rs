@@ -1,37 +1,47 @@
-//! Where an upstream's name points, looked up beside the requests and not in them.
+//! Where an upstream's names point, looked up beside the requests and not in them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use crate::proxy::backends::{BACKENDS_MAX, Backends, Place};
+use crate::route::upstream::Origin;
 
-/// Looks `host` up now and again, and keeps the first address in `address`. Between the end of one
-/// look-up and the next there is a pause, however slow the servers of names are.
-///
-/// A look-up that fails keeps the last address: an old one is better than none.
-pub(super) async fn keep_resolved(
-    host: Box<str>,
-    port: u16,
-    address: Arc<ArcSwapOption<SocketAddr>>,
-) {
-    loop {
-        tokio::time::sleep(RESOLVE_EVERY).await;
-        resolve_once(&host, port, &address).await;
-    }
+/// A name, and whose backends its addresses are.
+#[derive(Clone, Debug)]
+pub(super) struct Sought {
+    pub(super) origin: Origin,
+    pub(super) place: Arc<Place>,
+    pub(super) backends: Arc<Backends>,
 }
 
-/// Looks `host` up once.
-pub(super) async fn resolve_once(host: &str, port: u16, address: &ArcSwapOption<SocketAddr>) {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    match tokio::net::lookup_host((bare, port)).await.map(|mut found| found.next()) {
-        Ok(Some(found)) if address.load().as_deref() != Some(&found) => {
-            tracing::info!(host, %found, "an upstream has an address");
-            address.store(Some(Arc::new(found)));
+impl Sought {
+    /// Looks it up now and again. Between the end of one look-up and the next there is a pause,
+    /// however slow the servers of names are.
+    ///
+    /// A look-up that fails keeps the last addresses: old ones are better than none.
+    pub(super) async fn keep_resolved(self) {
+        loop {
+            tokio::time::sleep(RESOLVE_EVERY).await;
+            self.resolve().await;
         }
-        Ok(Some(_)) => {}
-        Ok(None) => tracing::warn!(host, "an upstream's name has no address"),
-        Err(error) => tracing::warn!(host, %error, "an upstream's name could not be looked up"),
+    }
+
+    /// Looks it up once.
+    pub(super) async fn resolve(&self) {
+        let Origin { host, port } = &self.origin;
+        let found: Vec<SocketAddr> = match tokio::net::lookup_host((&**host, *port)).await {
+            Ok(found) => found.take(BACKENDS_MAX).collect(),
+            Err(error) => {
+                tracing::warn!(host, %error, "an upstream's name could not be looked up");
+                return;
+            }
+        };
+        if found.is_empty() {
+            tracing::warn!(host, "an upstream's name has no address");
+        } else if self.backends.found(&self.place, &found) {
+            tracing::info!(host, ?found, "an upstream has other addresses");
+        }
     }
 }
 

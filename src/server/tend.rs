@@ -48,6 +48,10 @@ pub(super) fn tend(
         }
     }
     tasks.spawn(keep_house(Arc::clone(&house.now), Arc::clone(&house.metrics)));
+    if let Some(shared) = house.shared.clone() {
+        let metrics = Arc::clone(&house.metrics);
+        tasks.spawn(async move { shared.keep(|counting| metrics.set_limits(counting)).await });
+    }
     tasks.spawn(forget(house.payments.ledger().forgetting(house.keep)));
     tasks.spawn(recover(house.payments.clone(), recovery, Arc::clone(&house.metrics)));
     tasks.spawn(Look::at(house).keep_looking(readiness, stopped));
@@ -83,8 +87,9 @@ async fn keep_house(now: Arc<ArcSwap<Snapshot>>, metrics: Arc<Metrics>) {
         every.tick().await;
         let limiter = Arc::clone(&now.load().limiter);
         limiter.tend();
-        let Sizes { unpaid, refused, classes } = limiter.sizes();
-        let fixed = [("unpaid".into(), unpaid), ("refused".into(), refused)];
+        let Sizes { unpaid, refused, free, classes } = limiter.sizes();
+        let fixed = [("unpaid", unpaid), ("refused", refused), ("free", free)];
+        let fixed = fixed.map(|(table, keys)| (table.into(), keys));
         let tables: HashMap<Box<str>, usize> = fixed.into_iter().chain(classes).collect();
         for (table, keys) in &tables {
             metrics.set_limiter_keys(table, i64::try_from(*keys).unwrap_or(i64::MAX));

@@ -5,16 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 use tokio::sync::watch as channel;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::assemble::setting;
+use super::resolve::Sought;
 use super::supervise::{Patience, Program, Supervisor};
-use super::{ServeError, resolve};
-use crate::proxy::upstream::Backend;
-use crate::route::upstream::{Kind, Tls, Upstream};
+use super::{ServeError, health};
+use crate::proxy::backends::{Backends, Place};
+use crate::proxy::upstream::{Target, Trust};
+use crate::route::upstream::{Balance, Bundled, Kind, Origin, Servers, Tls, Upstream, Work};
 
 /// All upstreams, by name.
 #[derive(Default)]
@@ -28,17 +29,9 @@ pub(super) struct Workers(Vec<Supervisor>);
 #[derive(Clone)]
 struct Running {
     told: Upstream,
-    backend: Arc<Backend>,
-    _follows: Arc<Following>,
-}
-
-/// Keeps an address up to date until it is dropped.
-struct Following(JoinHandle<()>);
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    target: Arc<Target>,
+    /// What keeps its backends and their health up to date until it is dropped.
+    _follows: Arc<JoinSet<()>>,
 }
 
 impl Upstreams {
@@ -51,7 +44,7 @@ impl Upstreams {
     ) -> Result<(Self, Workers), ServeError> {
         let (mut running, mut workers) = (BTreeMap::new(), Workers::default());
         for (name, upstream) in told {
-            running.insert(name.clone(), workers.run(upstream).await?);
+            running.insert(name.clone(), workers.run(name, upstream).await?);
         }
         Ok((Self(running), workers))
     }
@@ -69,7 +62,7 @@ impl Upstreams {
             let same = self.0.get(name).filter(|running| running.told == *upstream);
             let running = match (same, &upstream.kind) {
                 (Some(running), _) => running.clone(),
-                (None, Kind::Url { .. }) => Workers::default().run(upstream).await?,
+                (None, Kind::Servers(_)) => Workers::default().run(name, upstream).await?,
                 (None, Kind::Bundled { .. }) => return Err(bundled(name)),
             };
             next.insert(name.clone(), running);
@@ -84,49 +77,46 @@ impl Upstreams {
     }
 
     /// As the proxy uses them.
-    pub(super) fn backends(&self) -> HashMap<Box<str>, Arc<Backend>> {
+    pub(super) fn targets(&self) -> HashMap<Box<str>, Arc<Target>> {
         let each = self.0.iter();
-        each.map(|(name, running)| (name.clone(), Arc::clone(&running.backend))).collect()
+        each.map(|(name, running)| (name.clone(), Arc::clone(&running.target))).collect()
     }
 }
 
 impl Workers {
-    async fn run(&mut self, upstream: &Upstream) -> Result<Running, ServeError> {
-        let address = Arc::new(ArcSwapOption::default());
-        let to = Arc::clone(&address);
-        let (authority, server_name, follows) = match &upstream.kind {
-            Kind::Url { host, port, tls, sni } => {
-                resolve::resolve_once(host, *port, &address).await;
-                let server_name = (*tls == Tls::Verified).then(|| sni.clone());
-                let follows = tokio::spawn(resolve::keep_resolved(host.clone(), *port, to));
-                (authority(host, *port, *tls), server_name, follows)
-            }
+    async fn run(&mut self, name: &str, told: &Upstream) -> Result<Running, ServeError> {
+        let mut follows = JoinSet::new();
+        let target = match &told.kind {
+            Kind::Servers(servers) => Arc::new(follow_names(told, servers, &mut follows).await?),
             Kind::Bundled { service, work } => {
-                let program = Program::bundled(*service, work).map_err(ServeError::Process)?;
-                let patience = match work.model {
-                    Some(_) => Patience { start: LOAD_TIMEOUT, ..Patience::default() },
-                    None => Patience::default(),
-                };
-                let supervisor = Supervisor::start(program, patience);
-                let follows = tokio::spawn(follow(supervisor.address(), to));
-                self.0.push(supervisor);
-                (service.name().to_owned(), None, follows)
+                Arc::new(self.start(told, (*service, work), &mut follows)?)
             }
         };
-        let follows = Following(follows);
-        let authority = HeaderValue::try_from(authority)
-            .map_err(|error| setting("an upstream's host is not a header value", error))?;
-        let headers = upstream.headers.iter();
-        let backend = Backend {
-            address,
-            authority,
-            server_name,
-            http: upstream.http,
-            headers: headers.map(|(name, value)| (name.clone(), value.value().clone())).collect(),
-            connect_timeout: upstream.connect_timeout,
+        if let Kind::Servers(Servers { health: Some(health), .. }) = &told.kind {
+            let (target, health) = (Arc::clone(&target), health.clone());
+            follows.spawn(health::keep_looking(name.into(), target, health));
+        }
+        Ok(Running { told: told.clone(), target, _follows: Arc::new(follows) })
+    }
+
+    /// Starts a bundled service and follows its address.
+    fn start(
+        &mut self,
+        told: &Upstream,
+        (service, work): (Bundled, &Work),
+        follows: &mut JoinSet<()>,
+    ) -> Result<Target, ServeError> {
+        let program = Program::bundled(service, work).map_err(ServeError::Process)?;
+        let patience = match work.model {
+            Some(_) => Patience { start: LOAD_TIMEOUT, ..Patience::default() },
+            None => Patience::default(),
         };
-        let (told, backend) = (upstream.clone(), Arc::new(backend));
-        Ok(Running { told, backend, _follows: Arc::new(follows) })
+        let supervisor = Supervisor::start(program, patience);
+        let place = Arc::new(place(0, service.name().to_owned(), None)?);
+        let target = target(told, (Balance::default(), 1), Trust::default());
+        follows.spawn(follow(supervisor.address(), Arc::clone(&target.backends), place));
+        self.0.push(supervisor);
+        Ok(target)
     }
 
     /// Stops them all and waits for it.
@@ -137,29 +127,63 @@ impl Workers {
     }
 }
 
-/// Copies a worker's address to where requests look for it.
-async fn follow(
-    mut from: channel::Receiver<Option<SocketAddr>>,
-    to: Arc<ArcSwapOption<SocketAddr>>,
-) {
-    loop {
-        let address = *from.borrow_and_update();
-        to.store(address.map(Arc::new));
-        if from.changed().await.is_err() {
-            to.store(None);
-            return;
-        }
+/// Looks all names up at once and waits for it; then follows them.
+async fn follow_names(
+    told: &Upstream,
+    servers: &Servers,
+    follows: &mut JoinSet<()>,
+) -> Result<Target, ServeError> {
+    let Servers { origins, tls, balance, .. } = servers;
+    let trust = tls.as_ref().map(Trust::new).unwrap_or_default();
+    let target = target(told, (*balance, origins.len()), trust);
+    let mut first = JoinSet::new();
+    for (at, origin) in origins.iter().enumerate() {
+        let place = place(at, origin.authority(tls.as_ref()), server_name(origin, tls.as_ref()))?;
+        let backends = Arc::clone(&target.backends);
+        let sought = Sought { origin: origin.clone(), place: Arc::new(place), backends };
+        follows.spawn(sought.clone().keep_resolved());
+        first.spawn(async move { sought.resolve().await });
+    }
+    while first.join_next().await.is_some() {}
+    Ok(target)
+}
+
+fn target(told: &Upstream, (balance, places): (Balance, usize), trust: Trust) -> Target {
+    let headers = told.headers.iter();
+    Target {
+        backends: Arc::new(Backends::new(balance, places)),
+        http: told.http,
+        trust,
+        headers: headers.map(|(name, value)| (name.clone(), value.value().clone())).collect(),
+        connect_timeout: told.connect_timeout,
     }
 }
 
-/// `host:port`, without the port that its scheme has anyway.
-fn authority(host: &str, port: u16, tls: Tls) -> String {
-    let usual = match tls {
-        Tls::Plain => 80,
-        Tls::Verified => 443,
-    };
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    if port == usual { host } else { format!("{host}:{port}") }
+fn place(at: usize, authority: String, server_name: Option<Box<str>>) -> Result<Place, ServeError> {
+    let authority = HeaderValue::try_from(authority)
+        .map_err(|error| setting("an upstream's host is not a header value", error))?;
+    Ok(Place { at, authority, server_name })
+}
+
+/// The name that the certificate of an origin must have.
+fn server_name(origin: &Origin, tls: Option<&Tls>) -> Option<Box<str>> {
+    tls.map(|tls| tls.server_name.clone().unwrap_or_else(|| origin.host.clone()))
+}
+
+/// Copies a worker's address to where requests look for it.
+async fn follow(
+    mut from: channel::Receiver<Option<SocketAddr>>,
+    to: Arc<Backends>,
+    place: Arc<Place>,
+) {
+    loop {
+        let address = *from.borrow_and_update();
+        to.found(&place, address.as_slice());
+        if from.changed().await.is_err() {
+            to.found(&place, &[]);
+            return;
+        }
+    }
 }
 
 /// The longest that a model may take to be loaded and tried.

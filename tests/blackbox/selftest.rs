@@ -63,6 +63,11 @@ fn nobody_outside_hears_of_it() {
         url = "http://{pays}"
         [limits]
         unpaid = {{ rate = "5/min", by = "ip" }}
+        store = "redis://{serves}"
+        [block]
+        addresses = ["127.0.0.0/8"]
+        [defaults]
+        free = {{ rate = "10/day", by = "ip" }}
         [upstreams.api]
         url = "http://{serves}"
         [[bypass]]

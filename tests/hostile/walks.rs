@@ -111,8 +111,8 @@ async fn a_walk_through_payers_is_one_clients() {
 
 /// Ten million clients who each ask once: the table holds as many as it may, in the memory that it
 /// may have, and whoever is new shares.
-#[test]
-fn ten_million_clients_fit_into_bounded_memory() {
+#[tokio::test]
+async fn ten_million_clients_fit_into_bounded_memory() {
     const CHILD: &str = "TEN_MILLION_CLIENTS";
     if std::env::var_os(CHILD).is_none() {
         // In a process of its own, whose memory nobody else uses.
@@ -123,7 +123,7 @@ fn ten_million_clients_fit_into_bounded_memory() {
         assert!(output.status.success() && said.contains("1 passed"), "{said}");
         return;
     }
-    let limiter = Limiter::new(&Settings::default());
+    let limiter = Limiter::new(&Settings::default(), None);
     let before = resident_kb();
     let client = |at: u128| {
         // Each in a network of 64 bits of its own.
@@ -132,7 +132,7 @@ fn ten_million_clients_fit_into_bounded_memory() {
     };
     let mut passed = 0_usize;
     for at in 0..10_000_000 {
-        passed += usize::from(limiter.take_unpaid(client(at)).is_ok());
+        passed += usize::from(limiter.take_unpaid(client(at)).await.is_ok());
     }
     let (sizes, grown) = (limiter.sizes().unpaid, resident_kb() - before);
     assert!(sizes <= tollgate::limit::KEYS_MAX + SHARDS, "{sizes} keys");
@@ -140,7 +140,7 @@ fn ten_million_clients_fit_into_bounded_memory() {
     // Those in the table and the bursts of those who share; the other nine million are refused.
     assert!(passed < 1_000_000, "{passed} passed");
     // Those who came first keep what is theirs.
-    assert!(limiter.take_unpaid(client(0)).is_ok());
+    assert!(limiter.take_unpaid(client(0)).await.is_ok());
 }
 
 /// The bound is rounded up for each part of the table.

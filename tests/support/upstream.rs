@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
+use super::eventually;
 use super::server::{Reply, Seen, Server};
 
 /// An API that answers everything by one rule. A [`Server`] is one that is answered by hand.
@@ -23,7 +25,15 @@ impl Upstream {
 
     /// One that answers by `rule`.
     pub async fn answering(rule: impl Fn(&Seen) -> Reply + Send + 'static) -> Self {
-        let mut server = Server::start().await;
+        Self::answering_at("127.0.0.1:0".parse().unwrap(), rule).await
+    }
+
+    /// The same at this address.
+    pub async fn answering_at(
+        address: SocketAddr,
+        rule: impl Fn(&Seen) -> Reply + Send + 'static,
+    ) -> Self {
+        let mut server = Server::start_at(address).await;
         let address = server.address;
         let seen = Arc::new(Mutex::new(Vec::new()));
         let record = Arc::clone(&seen);
@@ -35,6 +45,13 @@ impl Upstream {
             }
         };
         Self { address, seen, task: tokio::spawn(answering).abort_handle() }
+    }
+
+    /// Ends it: nothing listens any more where it was, and what it was asked has no answer.
+    pub async fn dies(self) {
+        let address = self.address;
+        drop(self);
+        eventually("its end", async || TcpStream::connect(address).await.err()).await;
     }
 
     /// What it was asked, in order.

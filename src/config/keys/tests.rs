@@ -66,8 +66,8 @@ fn the_table_has_every_section() {
 
 #[test]
 fn the_limits_of_clients_have_the_keys_of_a_class() {
-    for name in ["unpaid", "refused"] {
-        let taken = taken_at(&format!("[limits]\n{name} = {{ zz = 1 }}"));
+    for name in ["[limits]\nunpaid", "[limits]\nrefused", "[defaults]\nfree", "[[routes]]\nfree"] {
+        let taken = taken_at(&format!("{name} = {{ zz = 1 }}"));
         assert_eq!(taken, BTreeSet::from(["by".to_owned(), "rate".to_owned()]));
     }
 }

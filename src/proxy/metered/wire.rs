@@ -11,7 +11,9 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType};
 
 use crate::clock;
+use crate::proxy::backends::More;
 use crate::proxy::exchange::Exchange;
+use crate::proxy::upstream::TRIES_MAX;
 use crate::proxy::weigh::read_before;
 use crate::proxy::{Gateway, answer, inspect};
 use crate::refusal::Refusal;
@@ -45,16 +47,9 @@ impl Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Wire, Refusal> {
-        let peer = exchange.backend().zip(exchange.route.as_ref());
-        let peer = peer.and_then(|(backend, route)| backend.peer(route.answer_timeout));
-        let peer = peer.ok_or(Refusal::UpstreamAway)?;
         let body = body_of(session);
+        let mut http = self.connect(exchange).await?;
         let request = self.request(session, exchange, &body).map_err(|_| Refusal::Internal)?;
-        let opened = self.wires.get_http_session(&*peer).await;
-        let (mut http, _) = opened.map_err(|error| self.broken(error, exchange))?;
-        http.set_read_timeout(peer.options.read_timeout);
-        http.set_write_timeout(peer.options.write_timeout);
-        exchange.forwarded = Some(clock::steady());
         if let Some(keeping) = &mut exchange.keeping {
             keeping.forwarded();
         }
@@ -74,8 +69,29 @@ impl Gateway {
                 None => return Err(Refusal::UpstreamUnavailable),
             }
         };
-        exchange.stages.upstream = exchange.forwarded.map(|then| then.elapsed());
+        exchange.stages.upstream = exchange.tries.since().map(|then| then.elapsed());
         Ok(Wire { http, head })
+    }
+
+    /// Connects to a backend; to another one where that fails.
+    async fn connect(&self, exchange: &mut Exchange) -> Result<HttpSession, Refusal> {
+        let mut tries: usize = 0;
+        loop {
+            let peer = self.choose(exchange)?;
+            tries = tries.saturating_add(1);
+            let error = match self.wires.get_http_session(&*peer).await {
+                Ok((mut http, _)) => {
+                    exchange.tries.reached(clock::steady());
+                    http.set_read_timeout(peer.options.read_timeout);
+                    http.set_write_timeout(peer.options.write_timeout);
+                    return Ok(http);
+                }
+                Err(error) => error,
+            };
+            if self.missed(exchange, &error) == More::None || tries >= TRIES_MAX {
+                return Err(self.broken(error, exchange));
+            }
+        }
     }
 
     fn request(
@@ -110,8 +126,8 @@ impl Gateway {
             }
             Body::Chunked => request.insert_header(header::TRANSFER_ENCODING, "chunked")?,
         }
-        match exchange.backend() {
-            Some(backend) => backend.prepare(&mut request, exchange)?,
+        match exchange.target() {
+            Some(target) => target.prepare(&mut request, exchange)?,
             None => return Err(Error::new(ErrorType::InternalError)),
         }
         Ok(request)

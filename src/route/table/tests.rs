@@ -19,6 +19,7 @@ fn route(pattern: &str) -> Arc<Route> {
         upstream: Some("images".into()),
         charge: Charge::Free,
         class: None,
+        free: None,
         body: BodyRules::default(),
         answer_timeout: Duration::from_secs(1),
     })
