@@ -6,6 +6,7 @@ mod block;
 mod bypass;
 mod certificates;
 mod chains;
+mod check;
 mod clusters;
 mod contracts;
 mod dashboard;
@@ -37,6 +38,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,6 +62,7 @@ use self::text::Text;
 
 pub use self::answers::Answers;
 pub use self::certificates::{Certificate, Watched};
+pub use self::check::Check;
 pub use self::facilitators::FacilitatorSettings;
 pub use self::finding::{ConfigError, Finding};
 pub use self::mistake::Mistake;
@@ -75,6 +78,8 @@ pub struct Config {
     pub origin: PathBuf,
     /// Where the gateway listens, and its bounds.
     pub server: Server,
+    /// Where a proxy asks before it forwards, if one does.
+    pub check: Option<Check>,
     /// What is shown to clients, who come by TLS where there is any.
     pub certificates: Vec<Certificate>,
     /// Where payments are kept.
@@ -214,13 +219,16 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let listen = server.listen.as_ref().map(|listen| listen.span.clone());
     let certificates = certificates::certificates(certificates, reader);
     let server = server::server(server, &certificates, reader);
+    let asks = typed.check.as_ref().map(|check| check.listen.span.clone());
+    let check = check::check(typed.check, &server, reader);
     let networks = networks::networks(networks, &moved_by(&facilitators), reader);
     let facilitators = facilitators::facilitators(facilitators, &networks, reader);
     let mut limits = limits::limits(limits, classes, reader);
     let upstreams = upstreams::upstreams(upstreams, reader);
     let public_url = server.public_url.as_deref();
+    let (networks_of, upstreams_of, is_asked) = (&networks, &upstreams, asks.is_some());
     let around =
-        Around { public_url, networks: &networks, upstreams: &upstreams, answers, refusals, free };
+        Around { public_url, networks_of, upstreams_of, answers, refusals, free, is_asked };
     let routes = routes::routes(routes, &around, reader);
     let mut facilitators = facilitators;
     facilitators::want_upto(&mut facilitators, &routes);
@@ -233,14 +241,13 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let keep = reader.take_if(ledger.keep).unwrap_or_default();
     let ledger = ledger_for(&networks, ledger.url, reader);
     reader.warn_of_unused();
-    if routes.is_empty() {
-        reader.warn_of_file(Mistake::NoRoutes);
-    }
+    warn_of_routes(&routes, asks, reader);
     Some(Config {
         origin: reader.origin().to_owned(),
         read_once: digests(text),
         digest: keccak256(text),
         server,
+        check,
         certificates,
         ledger: ledger?,
         keep,
@@ -260,9 +267,21 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     })
 }
 
+/// Nothing to serve, or nothing to ask about where a proxy asks.
+fn warn_of_routes(routes: &[Arc<Route>], asks: Option<Range<usize>>, reader: &mut Reader<'_>) {
+    if routes.is_empty() {
+        reader.warn_of_file(Mistake::NoRoutes);
+    }
+    let asks = asks.filter(|_| routes.iter().all(|route| route.upstream.is_some()));
+    if let Some(span) = asks {
+        reader.warn(span, Mistake::NothingAsked);
+    }
+}
+
 /// Sections that a reload does not read again.
-const READ_ONCE: [&str; 6] = [
+const READ_ONCE: [&str; 7] = [
     "server",
+    "check",
     "ledger",
     "answers",
     "dashboard",

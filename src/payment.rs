@@ -33,7 +33,7 @@ use crate::x402::Network;
 
 pub use again::{Bought, Given, Returning, Withheld};
 pub use prepaid::{Prepaid, Unprepaid};
-pub use present::{Presented, is_brought, present};
+pub use present::{PAYMENT_HEADERS, Presented, is_brought, present};
 pub use prove::{ContractWallets, Proven, SignedBy};
 pub use receipt::Receipt;
 pub use reserve::{Reserved, Standing};

@@ -5,6 +5,7 @@ mod admit;
 mod again;
 mod answer;
 pub mod backends;
+mod check;
 mod count;
 mod door;
 pub mod exchange;
@@ -50,6 +51,7 @@ use crate::route::RouteTable;
 
 use admit::Admitted;
 use backends::More;
+pub use check::Side;
 pub use door::Door;
 use exchange::Exchange;
 pub use ids::Ids;
@@ -97,6 +99,8 @@ pub struct Snapshot {
 /// Bounds and trust at the listener.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Who comes to it.
+    pub side: Side,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// All header names and values of a request together.
@@ -134,6 +138,9 @@ impl ProxyHttp for Gateway {
         }
         session.set_read_timeout(Some(self.settings.client_timeout));
         session.set_write_timeout(Some(self.settings.client_timeout));
+        if let Side::Asker(asker) = self.settings.side {
+            return self.check(session, exchange, asker).await.map(|()| true);
+        }
         match self.admit(session, exchange).await {
             Ok(Admitted::Forward) => match exchange.take_metered() {
                 // In a box: every request would have room for it otherwise, with a connection's.

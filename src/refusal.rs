@@ -23,6 +23,8 @@ pub enum Refusal {
     PayerBlocked,
     /// No route has this path and host.
     NoSuchRoute,
+    /// Only proxies that are trusted may ask here.
+    NotTrusted,
     /// A route has this path, none with this method.
     MethodNotAllowed {
         /// The value of `Allow`.
@@ -200,6 +202,7 @@ impl Refusal {
             Self::AddressBlocked => row(403, "address_blocked", No, Money::No),
             Self::PayerBlocked => row(403, "payer_blocked", No, Money::No),
             Self::NoSuchRoute => row(404, "not_found", No, Money::No),
+            Self::NotTrusted => row(403, "not_trusted", No, Money::No),
             Self::MethodNotAllowed { .. } => row(405, "method_not_allowed", No, Money::No),
             Self::HeadersTooLarge => row(431, "headers_too_large", No, Money::No),
             Self::BodyTooLarge { .. } => row(413, "body_too_large", No, Money::No),
@@ -259,6 +262,7 @@ impl Refusal {
             | Self::PathNotCanonical
             | Self::AddressBlocked
             | Self::NoSuchRoute
+            | Self::NotTrusted
             | Self::MethodNotAllowed { .. }
             | Self::HeadersTooLarge
             | Self::BodyTooLarge { .. }
@@ -295,6 +299,7 @@ pub fn every() -> Vec<Refusal> {
         Refusal::PaymentMissing,
         Refusal::PaymentInvalid(reason),
         Refusal::SettlementRejected(reason),
+        Refusal::NotTrusted,
         Refusal::AddressBlocked,
         Refusal::PayerBlocked,
         Refusal::NoSuchRoute,

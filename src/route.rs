@@ -12,6 +12,7 @@ use crate::limit::Rate;
 use crate::x402::extensions::Catalogued;
 use crate::x402::{Account, AtomicAmount, Identifying, Offer, Resource};
 
+pub mod asker;
 mod body;
 pub mod challenge;
 pub mod contract;
@@ -24,6 +25,7 @@ mod trie;
 pub mod upstream;
 pub mod usage;
 
+pub use asker::Asker;
 pub use challenge::ChallengeError;
 pub use contract::{Contract, Document, DocumentError};
 pub use method::{Methods, Verb};
@@ -48,8 +50,8 @@ pub struct Route {
     pub listing: Listing,
     /// Which requests it answers to.
     pub pattern: Pattern,
-    /// Where requests for it go.
-    pub upstream: Box<str>,
+    /// Where requests for it go. Nothing: a proxy forwards them itself, and asks before it does.
+    pub upstream: Option<Box<str>>,
     /// What it costs.
     pub charge: Charge,
     /// The rate class of its paid requests.

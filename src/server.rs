@@ -29,6 +29,7 @@ use pingora_runtime::Runtime as Threads;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch as channel};
+use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::config::{Config, NetworkSettings};
@@ -91,6 +92,7 @@ pub enum End {
 pub fn serve(config: Config, end: End, out: &mut (impl Write + Send)) -> Result<(), ServeError> {
     let public = bind(config.server.listen)?;
     let admin = bind(config.server.admin)?;
+    let check = config.check.map(|check| bind(check.listen)).transpose()?;
     let threads = config.server.threads.get();
     let traffic = match end {
         End::Signal => Threads::new_no_steal(threads, "traffic"),
@@ -101,7 +103,7 @@ pub fn serve(config: Config, end: End, out: &mut (impl Write + Send)) -> Result<
     let house = runtime("house", HOUSE_THREADS)?;
     let books = runtime("ledger", 1)?;
     let ledger = books.block_on(Ledger::open(&config.ledger))?;
-    let serving = run((config, end), ledger, (public, admin), traffic.get_handle(), out);
+    let serving = run((config, end), ledger, (public, admin, check), traffic.get_handle(), out);
     let served = house.block_on(serving);
     traffic.shutdown_timeout(LAST_WAIT);
     let lost = served.as_ref().map_or(0, |metrics| metrics.finish(LAST_WAIT));
@@ -120,7 +122,7 @@ fn bind(address: SocketAddr) -> Result<Bound, ServeError> {
 async fn run(
     (mut config, end): (Config, End),
     ledger: Ledger,
-    (public, admin): (Bound, Bound),
+    (public, admin, check): (Bound, Bound, Option<Bound>),
     traffic: &Handle,
     out: &mut (impl Write + Send),
 ) -> Result<Arc<Metrics>, ServeError> {
@@ -133,14 +135,18 @@ async fn run(
     let (readiness, ready) = channel::channel(Readiness::Not(vec!["starting".to_owned()]));
     let tending = tend::tend(&house, recovery, readiness, stopped.clone());
     let (metrics, payments) = (Arc::clone(&house.metrics), house.payments.clone());
-    let addresses = (public.address(), admin.address());
+    let addresses = (public.address(), admin.address(), check.as_ref().map(Bound::address));
 
+    let asked = house.check.map(|gateway| door(gateway, &config));
     let door = door(house.gateway, &config);
     let certificates = Certificates::new(&config.certificates);
     let encrypted = certificates.as_ref().map(|certificates| certificates.settings());
     let encrypted =
         encrypted.transpose().map_err(|error| setting("TLS cannot be set up", *error))?;
     let serving = public.serve("gateway", door, encrypted, (stopped.clone(), traffic));
+    let asked = check
+        .zip(asked)
+        .map(|(bound, door)| bound.serve("check", door, None, (stopped.clone(), traffic)));
     let (reloads, requests) = mpsc::channel(1);
     let monies = Arc::new(ArcSwap::from_pointee(monies(&config)));
     let dashboard = dashboard(&config, &monies, payments.ledger());
@@ -163,6 +169,7 @@ async fn run(
     let _ = stop.send(true);
     finish(&metrics, &payments, grace).await;
     serving.abort();
+    asked.inspect(JoinHandle::abort);
     shown.abort();
     tending.abort();
     payments.ledger().close().await;
@@ -217,9 +224,10 @@ fn door(gateway: Gateway, config: &Config) -> Door {
 /// The one line on standard output before the log: scripts read the ports from it.
 fn announce(
     out: &mut impl Write,
-    (public, admin): (SocketAddr, SocketAddr),
+    (public, admin, check): (SocketAddr, SocketAddr, Option<SocketAddr>),
 ) -> std::io::Result<()> {
-    writeln!(out, "tollgate listening on {public}, admin {admin}")?;
+    let check = check.map(|address| format!(", check {address}")).unwrap_or_default();
+    writeln!(out, "tollgate listening on {public}, admin {admin}{check}")?;
     out.flush()
 }
 

@@ -10,6 +10,7 @@ mod books;
 #[cfg(feature = "worker")]
 mod bundled;
 mod bypass;
+mod check;
 mod discovery;
 mod free_first;
 mod hang_ups;

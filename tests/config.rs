@@ -43,6 +43,24 @@ fn the_shipped_file_is_good() {
     assert_eq!(config.routes.len(), 3);
 }
 
+/// What an operator loses where somebody else forwards is said before the start.
+#[test]
+fn what_a_proxy_asks_about_is_explained() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/good-check.toml");
+    let config = Config::load(&path).unwrap();
+    let mut out = Vec::new();
+    config.explain(&mut out).unwrap();
+    let said = String::from_utf8(out).unwrap();
+    for line in [
+        "  asked      127.0.0.1:8403, by nginx",
+        "  forwarded  by the proxy that asks; the body is not seen here",
+        "  settled    before it is forwarded: an API that fails is paid all the same,",
+        "             and whoever comes back with the payment gets 409, no answer is kept",
+    ] {
+        assert!(said.lines().any(|said| said == line), "{line}\n---\n{said}");
+    }
+}
+
 #[test]
 fn blocks_are_believed_as_deep_as_they_stay_on_their_chain() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/good-chain.toml");

@@ -26,6 +26,7 @@ const WITHOUT_ALERT: &[(&str, &str)] = &[
         "`/readyz` tells of it; what goes wrong there is in Health",
     ),
     ("Our own fee payer on Solana", "its balance is looked after by the alert of Our own signers"),
+    ("Beside a proxy that forwards by itself", "its refusals and faults are counted as any"),
     ("Running it in Kubernetes", "what to set up; what goes wrong there is in Health"),
 ];
 
@@ -148,6 +149,27 @@ fn every_configuration_passes_the_check() {
         passes_the_check(&file);
     }
 }
+
+/// What is told to ingress-nginx is what nginx was tried with.
+#[test]
+fn snippets_are_the_examples() {
+    let example = read("deploy/examples/check/nginx.conf");
+    let lines: Vec<_> = example.lines().map(code).collect();
+    let ingress = read("deploy/kubernetes/overlays/check-nginx/ingress.yaml");
+    let said = ingress.lines().map(|line| line.replace(CHECK_SERVICE, "tollgate"));
+    let directives: Vec<_> = said.filter(|line| line.ends_with(';')).collect();
+    assert!(directives.len() > 15, "the snippets have moved");
+    for line in directives {
+        assert!(lines.contains(&line.trim()), "nginx.conf has no `{}`", line.trim());
+    }
+}
+
+/// A line of nginx' without its comment.
+fn code(line: &str) -> &str {
+    line.split(" #").next().unwrap().trim()
+}
+
+const CHECK_SERVICE: &str = "tollgate-check.tollgate.svc.cluster.local:8403";
 
 /// Checks a configuration whose secrets are all set, to something of their kind.
 fn passes_the_check(file: &Path) {

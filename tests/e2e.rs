@@ -6,6 +6,7 @@ mod chain;
 mod cutouts;
 mod dashboard;
 mod grpc;
+mod ingress;
 mod install;
 mod openapi;
 mod own;

@@ -4,6 +4,7 @@
 //! The rule for a request is always the same: it is refused before the upstream sees a byte of it,
 //! or forwarded exactly as it was judged.
 
+mod asked;
 mod facilitators;
 mod floods;
 mod framing;

@@ -119,3 +119,23 @@ fn as_installed(script: &str) -> String {
     };
     script.lines().map(line).collect()
 }
+
+/// What the README shows of nginx stands in the example that is run, line by line in its order.
+#[test]
+fn the_recipe_for_nginx_is_the_examples() {
+    let example = include_str!("../deploy/examples/check/nginx.conf");
+    let readme = readme();
+    let block = readme.split("```nginx\n").nth(1).unwrap().split("```").next().unwrap();
+    let mut rest = example.lines();
+    for line in block.lines() {
+        assert!(rest.any(|other| other == line), "nginx.conf has no more `{line}`");
+    }
+    let gateway = include_str!("../deploy/examples/check/gateway.toml");
+    let (_, shown) = readme.split_once("### Beside an existing ingress").unwrap();
+    let block = shown.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let bare = |line: &str| line.split(" #").next().unwrap().trim().to_owned();
+    let lines: Vec<_> = gateway.lines().map(bare).collect();
+    for line in block.lines().map(bare) {
+        assert!(lines.contains(&line), "gateway.toml has no `{line}`");
+    }
+}

@@ -1,5 +1,6 @@
 //! What the tests share: a gateway process, and fakes of everyone it talks to.
 
+pub mod asker;
 pub mod authority;
 pub mod certificate;
 pub mod client;

@@ -21,7 +21,7 @@ use crate::route::{
 };
 use crate::x402::{AssetTransferMethod, PaymentRequired, PaymentRequiredV1, encoding};
 
-use super::{Config, FacilitatorSettings};
+use super::{Check, Config, FacilitatorSettings};
 
 /// Writes what each route charges, where it goes and the 402 it would send, and then the warnings.
 pub(super) fn explain(config: &Config, out: &mut impl Write) -> io::Result<()> {
@@ -63,6 +63,9 @@ pub(super) fn explain(config: &Config, out: &mut impl Write) -> io::Result<()> {
 fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
     let server = &config.server;
     row(out, "listen", &format!("{}; operators {}", server.listen, server.admin))?;
+    if let Some(Check { listen, asked_by }) = &config.check {
+        row(out, "asked", &format!("{listen}, by {}", asked_by.name()))?;
+    }
     for certificate in &config.certificates {
         row(out, "TLS", &listed(certificate.names.iter().map(ToString::to_string)))?;
     }
@@ -101,7 +104,8 @@ fn found(config: &Config) -> String {
         Serve::Always => format!("find {}", pages.join(", ")),
         Serve::UnlessRouted => {
             // The routes were put into a table before, and did not clash.
-            let table = RouteTable::new(config.routes.clone()).ok();
+            let forwarded = config.routes.iter().filter(|route| route.upstream.is_some()).cloned();
+            let table = RouteTable::new(forwarded.collect()).ok();
             let is_routed = |page: &&str| {
                 let path = CanonicalPath::new(page.as_bytes()).ok();
                 let found = table.as_ref().zip(path);
@@ -232,15 +236,26 @@ fn the_rest(config: &Config, route: &Route, out: &mut impl Write) -> io::Result<
     if route.refusals == Shape::Assistant {
         row(out, "refusals", "as the published assistant API")?;
     }
+    let Some(name) = &route.upstream else { return asked_about(route, out) };
     row(out, "body", &body(&route.body, config.server.body_bytes_max))?;
-    let Some(upstream) = config.upstreams.get(&route.upstream) else { return Ok(()) };
-    let (name, place, wait) = (&route.upstream, place(upstream), shown(route.answer_timeout));
+    let Some(upstream) = config.upstreams.get(name) else { return Ok(()) };
+    let (place, wait) = (place(upstream), shown(route.answer_timeout));
     row(out, "upstream", &format!("{name}: {place}, answers within {wait}"))?;
     if let Kind::Servers(servers) = &upstream.kind {
         the_servers(servers, out)?;
     }
     for (name, secret) in &upstream.headers {
         row(out, "  header", &format!("{name}: … ({})", secret.source()))?;
+    }
+    Ok(())
+}
+
+/// What somebody else forwards, and what is lost by that.
+fn asked_about(route: &Route, out: &mut impl Write) -> io::Result<()> {
+    row(out, "forwarded", "by the proxy that asks; the body is not seen here")?;
+    if route.charge.is_priced() {
+        row(out, "settled", "before it is forwarded: an API that fails is paid all the same,")?;
+        row(out, "", "and whoever comes back with the payment gets 409, no answer is kept")?;
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ use crate::digest::Digest;
 use crate::discovery::Serve;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::{Keep, LedgerUrl};
-use crate::route::{Pattern, Shape};
+use crate::route::{Asker, Pattern, Shape};
 use crate::x402::AssetTransferMethod;
 use crate::x402::network::Worth;
 
@@ -32,6 +32,7 @@ pub(super) use self::upstream::{FileHealth, FileUpstream, FileUpstreamTls};
 use super::accounts::{AccountText, Cluster, Memo};
 use super::answers::Keep as KeepAnswer;
 use super::bypass::RouteName;
+use super::check::Mode;
 use super::prices::{FilePrice, FileRule};
 use super::server::Switch;
 use super::text::{OneOrMany, Text};
@@ -47,6 +48,7 @@ pub(super) type Sections<T> = BTreeMap<Spanned<Box<str>>, T>;
 pub(super) struct FileConfig {
     #[serde(default)]
     pub(super) server: FileServer,
+    pub(super) check: Option<FileCheck>,
     #[serde(default)]
     pub(super) certificates: Vec<FileCertificate>,
     pub(super) ledger: FileLedger,
@@ -92,6 +94,13 @@ pub(super) struct FileServer {
     pub(super) client_timeout: Option<Text<Timeout>>,
     pub(super) watch: Option<Text<Switch>>,
     pub(super) price_grace: Option<Text<Delay>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileCheck {
+    pub(super) listen: Text<SocketAddr>,
+    pub(super) asked_by: Text<Asker>,
 }
 
 #[derive(Deserialize)]
@@ -247,7 +256,8 @@ pub(super) struct FileDelay {
 pub(super) struct FileRoute {
     pub(super) name: Option<Text<Name>>,
     pub(super) r#match: Text<Pattern>,
-    pub(super) upstream: Text<Name>,
+    pub(super) mode: Option<Text<Mode>>,
+    pub(super) upstream: Option<Text<Name>>,
     pub(super) price: FilePrice,
     #[serde(default)]
     pub(super) price_rules: Vec<Spanned<FileRule>>,
@@ -257,7 +267,7 @@ pub(super) struct FileRoute {
     #[serde(default)]
     pub(super) description: Box<str>,
     pub(super) mime_type: Option<Text<MediaType>>,
-    pub(super) body: Option<FileBody>,
+    pub(super) body: Option<Spanned<FileBody>>,
     pub(super) timeout: Option<Text<Timeout>>,
     pub(super) settle: Option<Text<Settle>>,
     pub(super) risk: Option<Text<Dollars>>,

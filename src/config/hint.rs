@@ -104,7 +104,7 @@ impl Mistake {
                 format!("write worth = \"testnet\" under [networks.{network}] if it is one")
             }
             Self::NameTaken(name) => format!("write name = \"{name}-2\", or any other"),
-            _ => return self.fixed_hint().map(str::to_owned),
+            _ => return self.fixed_hint().or_else(|| self.check_hint()).map(str::to_owned),
         };
         Some(hint)
     }
@@ -181,6 +181,23 @@ impl Mistake {
             _ => return None,
         })
     }
+
+    /// The same, of what a proxy asks about.
+    fn check_hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::CheckAddress => "write another port here, or there",
+            Self::NobodyTrusted => {
+                "write trusted_proxies = [\"10.0.0.0/8\"] under [server]: from where it asks"
+            }
+            Self::NoCheck => {
+                "write [check] with listen = \"127.0.0.1:8403\" and asked_by = \"nginx\""
+            }
+            Self::NothingAsked => "remove [check] if no proxy asks",
+            Self::BodyNotSent => "let the method, the query or a header decide, or forward it here",
+            Self::AnswerNotSeen => "write one price, such as \"$0.05\", or forward it here",
+            _ => return None,
+        })
+    }
 }
 
 /// `a`, `b` and `c`.
@@ -226,7 +243,7 @@ fn distance(from: &str, to: &str) -> usize {
 }
 
 /// What to write for a key that is missing.
-const EXAMPLES: [(&str, &str); 19] = [
+const EXAMPLES: [(&str, &str); 20] = [
     ("ledger", "{ url = \"sqlite://tollgate.db\" }"),
     ("asset", "\"0x…\", the contract of the asset"),
     ("by", "\"ip\""),
@@ -242,6 +259,7 @@ const EXAMPLES: [(&str, &str); 19] = [
     ("per", "\"1k tokens\""),
     ("rate", "\"$0.002\""),
     ("from", "\"usage.total_tokens\""),
+    ("upstream", "the name of a section of [upstreams], or mode = \"check\""),
     ("url", "the URL, in quotes"),
     ("rate", "\"30/min\""),
     ("rpc", "[\"https://…\"], the nodes of the chain"),

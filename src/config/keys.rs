@@ -88,6 +88,12 @@ pub const KEYS: &[Key] = keys! {
         "price_grace": "time", Is(r#"`"60s"`"#),
             "how long payments for the price of before a reload are taken";
     }
+    "[check]" {
+        "listen": "address and port", Required,
+            "where a proxy asks before it forwards what routes with `mode = \"check\"` are for";
+        "asked_by": "`\"nginx\"`, `\"traefik\"`, `\"caddy\"` or `\"envoy\"`", Required,
+            "which one: each names the original request in its own headers";
+    }
     "[[bypass]]" {
         "name": "name", Required,
             "what the log calls those who need not pay";
@@ -338,8 +344,11 @@ pub const KEYS: &[Key] = keys! {
             "label in logs and metrics";
         "match": "methods, host and path", Required,
             "which requests: `POST /v1/images`, `GET,POST api.example.com/items/{id}`, `/docs/*`";
+        "mode": r#"`"forward"` or `"check"`"#, Is(r#"`"forward"`"#),
+            "who forwards: the gateway, or a proxy that asks at `[check]`; then without \
+             `upstream`, `body`, `timeout`, `settle`, `risk`, `keep_answer`, `payment_identifier`";
         "upstream": "name", Required,
-            "where they go";
+            "where they go; not with `mode = \"check\"`";
         "price": r#"price, `"free"`, or a table"#, Required,
             "what one costs; with `price_rules`, where none of them is met";
         "price.NAME": "price", Nothing,

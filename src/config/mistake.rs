@@ -251,6 +251,24 @@ pub enum Mistake {
     /// Two listeners on one address.
     #[error("`admin` and `listen` are one address")]
     SameAddress,
+    /// Where proxies ask is where somebody else comes.
+    #[error("proxies that ask need an address of their own")]
+    CheckAddress,
+    /// Proxies that ask, and none that is believed.
+    #[error("only proxies that `trusted_proxies` names may ask, and it names none")]
+    NobodyTrusted,
+    /// A route that a proxy asks about, and nowhere to ask.
+    #[error("a proxy asks about this route before it forwards, and there is no `[check]`")]
+    NoCheck,
+    /// Somewhere to ask, and nothing to ask about.
+    #[error("no route has `mode = \"check\"`")]
+    NothingAsked,
+    /// A body that whoever asks does not send.
+    #[error("a proxy asks without the body of the request, and this looks at it")]
+    BodyNotSent,
+    /// A price that goes by an answer that somebody else gives.
+    #[error("a proxy gives the answer of this route, and this price is read from it")]
+    AnswerNotSeen,
     /// A secret that is not in the environment.
     #[error("the environment has no `{0}`")]
     SecretUnset(Box<str>),

@@ -103,6 +103,11 @@ impl<'a> Reader<'a> {
         self.warnings.push(Finding::of_file(self.file, mistake));
     }
 
+    /// Notes an oddity.
+    pub(super) fn warn(&mut self, span: Range<usize>, oddity: Mistake) {
+        self.warnings.push(Finding::at(self.file, self.text, span, oddity));
+    }
+
     /// What a string stands for; a mistake is noted.
     pub(super) fn take<T>(&mut self, text: Text<T>) -> Option<T> {
         match text.said {

@@ -24,8 +24,8 @@ impl Config {
     /// The same routes, prices, networks, limits and bounds, for a gateway that reaches nobody: its
     /// ledger is a new file, each facilitator a simulated chain on which everybody is rich, every
     /// upstream is the stage's, without the headers that it is sent. It listens on free ports of
-    /// this machine without TLS, believes no proxy there, lets nobody pass free, turns nobody away,
-    /// and counts for itself.
+    /// this machine without TLS, believes no proxy there and is asked by none, lets nobody pass
+    /// free, turns nobody away, and counts for itself.
     pub fn rehearsed(mut self, stage: &Stage<'_>) -> Self {
         let here = |net: &ipnet::IpNet| LOOPBACK.iter().any(|address| net.contains(address));
         self.server.listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -34,6 +34,7 @@ impl Config {
         self.server.grace = GRACE;
         self.server.access_log = Switch::Off;
         self.server.watch = Switch::Off;
+        self.check = None;
         self.certificates.clear();
         self.bypasses.clear();
         self.block = Arc::default();

@@ -9,7 +9,7 @@ use toml::Spanned;
 use crate::discovery::bazaar;
 use crate::limit::Rate;
 use crate::route::tariff::BODY_BYTES_MAX;
-use crate::route::upstream::{Http, Upstream};
+use crate::route::upstream::Upstream;
 use crate::route::{
     BodyRules, Charge, Contract, Declared, Listing, Pattern, Route, RouteTable, SettleMoment,
     Shape, Terms,
@@ -17,6 +17,7 @@ use crate::route::{
 use crate::x402::Resource;
 
 use super::answers::Answers;
+use super::check::{Behind, Places, without_body};
 use super::contracts::{Reads, contract};
 use super::discovery::listing;
 use super::file::{FileBody, FileRoute, FileSwitch};
@@ -35,13 +36,15 @@ pub(super) struct Around<'a> {
     /// What 402s put before a path, if it is known.
     pub(super) public_url: Option<&'a str>,
     /// Sections of `[networks]`.
-    pub(super) networks: &'a BTreeMap<Box<str>, Option<NetworkSettings>>,
+    pub(super) networks_of: &'a BTreeMap<Box<str>, Option<NetworkSettings>>,
     /// Sections of `[upstreams]`.
-    pub(super) upstreams: &'a BTreeMap<Box<str>, Option<Upstream>>,
+    pub(super) upstreams_of: &'a BTreeMap<Box<str>, Option<Upstream>>,
     /// What is kept of answers, where a route does not say.
     pub(super) answers: Answers,
     /// In whose words is refused, where a route does not say.
     pub(super) refusals: Shape,
+    /// Whether a proxy asks somewhere.
+    pub(super) is_asked: bool,
     /// What is free of a priced route, where it does not say.
     pub(super) free: Option<Rate>,
 }
@@ -55,10 +58,13 @@ pub(super) fn routes(
     let mut routes: Vec<Arc<Route>> = Vec::new();
     let mut spans: BTreeMap<Box<str>, Range<usize>> = BTreeMap::new();
     for typed in typed {
+        let place = typed.span();
         let typed = typed.into_inner();
         let pattern = typed.r#match.span.clone();
         let named = typed.name.as_ref().map(|name| name.span.clone());
-        let Some(route) = around.route(typed, reader) else { continue };
+        let places = Places::of(&typed);
+        let Some(route) = around.route(typed, place, reader) else { continue };
+        without_body(&route, places, reader);
         let taken = spans.insert(route.name.clone(), pattern).is_some();
         match named {
             Some(span) if taken => reader.wrong(span, Mistake::NameTaken(route.name)),
@@ -81,31 +87,31 @@ pub(super) fn routes(
 }
 
 impl<'a> Around<'a> {
-    fn route(&self, typed: FileRoute, reader: &mut Reader<'_>) -> Option<Route> {
+    fn route(
+        &self,
+        mut typed: FileRoute,
+        place: Range<usize>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Route> {
+        let behind = Behind::of(&mut typed, place, self.is_asked, reader);
         let of_priced = of_priced(&typed);
-        let body_max = typed.body.as_ref().and_then(|body| Some(body.max.as_ref()?.span.clone()));
         let risk_span = typed.risk.as_ref().map(|risk| risk.span.clone());
         let pattern = reader.take(typed.r#match);
         let name = reader.take_if(typed.name).map(|Name(name)| name);
-        let upstream = reader.refer(Kind::Upstream, typed.upstream);
         let class = typed.class.map(|class| reader.refer(Kind::Class, class));
         let networks = self.networks(typed.networks, reader);
-        let mut body = body(typed.body, reader);
+        let (mut body, body_max) = body(typed.body.map(Spanned::into_inner), reader);
         let timeout = reader.take_if(typed.timeout).map(|timeout| timeout.0);
         let mime_type = reader.take_if(typed.mime_type).map_or_else(Box::default, |it| it.0);
         let listing = listing(typed.discovery, reader);
-        let moment = reader.take_if(typed.settle).map(|Settle(moment)| moment).unwrap_or_default();
+        let moment = reader.take_if(typed.settle).map(|Settle(moment)| moment);
         let risk = reader.take_if(typed.risk).zip(risk_span.clone());
-        let kept = match typed.keep_answer {
-            Some(keep) => self.answers.keep(keep, reader),
-            None => self.answers,
-        };
+        let kept = behind.as_ref().map_or(self.answers, |behind| behind.keeps(self.answers));
+        let kept = typed.keep_answer.map_or(kept, |keep| kept.keep(keep, reader));
         let identifying = kept.identifying(typed.payment_identifier, reader);
         let refusals = reader.take_if(typed.refusals).unwrap_or(self.refusals);
-        let answer_timeout = timeout.or_else(|| {
-            let upstream = self.upstreams.get(upstream.as_deref()?)?.as_ref()?;
-            Some(upstream.answer_timeout)
-        });
+        let upstream = behind.as_ref().and_then(|behind| self.upstream(behind));
+        let answer_timeout = timeout.or_else(|| behind.as_ref()?.answer_timeout(upstream));
         let pattern = pattern?;
         let (charge, contract) = match typed.price.read(networks.as_deref(), reader)? {
             Cost::Nothing => {
@@ -113,7 +119,7 @@ impl<'a> Around<'a> {
                 (Charge::Free, None)
             }
             Cost::Prices(prices) => {
-                no_risk_before(moment, risk_span, reader);
+                no_risk_before(moment.unwrap_or_default(), risk_span, reader);
                 let contract = typed.openapi.and_then(|it| contract(it, &pattern, reader));
                 let known = (&*body.types, &*mime_type);
                 let bazaar = bazaar(listing, &pattern, contract.as_ref(), known);
@@ -124,7 +130,7 @@ impl<'a> Around<'a> {
                     answer_timeout: answer_timeout?,
                     risk,
                     declared: Declared { identifying, bazaar },
-                    http: self.spoken(upstream.as_deref()),
+                    http: upstream.map(|upstream| upstream.http).unwrap_or_default(),
                     refusals,
                 };
                 let charge = pricing.charge(prices, typed.price_rules, reader)?;
@@ -138,7 +144,8 @@ impl<'a> Around<'a> {
             description: typed.description,
             mime_type,
             listing,
-            upstream: upstream?,
+            settle: behind.as_ref()?.settles(moment),
+            upstream: behind?.into_upstream(),
             class: class.flatten(),
             free: self.free_first(typed.free, &charge, reader),
             charge,
@@ -147,9 +154,13 @@ impl<'a> Around<'a> {
             keep_bytes_max: kept.bytes_max,
             refusals,
             contract: contract.map(Arc::new),
-            settle: moment,
             pattern,
         })
+    }
+
+    /// The upstream that requests go to, if they go to one.
+    fn upstream(&self, behind: &Behind) -> Option<&Upstream> {
+        self.upstreams_of.get(behind.upstream()?)?.as_ref()
     }
 
     /// How much of a priced route is free.
@@ -161,12 +172,6 @@ impl<'a> Around<'a> {
     ) -> Option<Rate> {
         let rate = typed.map_or(self.free, |typed| of_clients(typed, reader));
         rate.filter(|_| charge.is_priced())
-    }
-
-    /// What an upstream is spoken to in.
-    fn spoken(&self, upstream: Option<&str>) -> Http {
-        let upstream = upstream.and_then(|name| self.upstreams.get(name)?.as_ref());
-        upstream.map(|upstream| upstream.http).unwrap_or_default()
     }
 
     /// What a route sells, but for its path.
@@ -189,7 +194,7 @@ impl<'a> Around<'a> {
             if let Some(name) = name.as_ref().filter(|name| !seen.insert((*name).clone())) {
                 reader.wrong(span, Mistake::Twice(name.clone()));
             }
-            let settings = name.and_then(|name| self.networks.get(&name)?.as_ref());
+            let settings = name.and_then(|name| self.networks_of.get(&name)?.as_ref());
             found = found.zip(settings).map(|(mut found, settings)| {
                 found.push(settings);
                 found
@@ -274,12 +279,15 @@ fn read_first(
     }
 }
 
-fn body(typed: Option<FileBody>, reader: &mut Reader<'_>) -> BodyRules {
-    let Some(FileBody { types, max }) = typed else { return BodyRules::default() };
-    BodyRules {
+/// What a body may be, and where its bound stands.
+fn body(typed: Option<FileBody>, reader: &mut Reader<'_>) -> (BodyRules, Option<Range<usize>>) {
+    let Some(FileBody { types, max }) = typed else { return Default::default() };
+    let span = max.as_ref().map(|max| max.span.clone());
+    let rules = BodyRules {
         types: reader.take_all(types).into_iter().map(|MediaType(name)| name).collect(),
         bytes_max: reader.take_if(max).map(|Size(bytes)| bytes),
-    }
+    };
+    (rules, span)
 }
 
 /// Stands in for a URL that is missing, so that the rest is checked too.

@@ -291,6 +291,7 @@ pub mod access;
 pub mod answers;
 pub mod backends;
 pub mod chain;
+pub mod check;
 pub mod cluster;
 pub mod dashboard;
 pub mod discovery;

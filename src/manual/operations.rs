@@ -345,6 +345,22 @@
 //! `127.0.0.1`, which nobody gets around. It must end after the gateway: its `preStop` sleeps for
 //! as long as the gateway's and `grace` together.
 //!
+//! # Beside a proxy that forwards by itself
+//!
+//! Routes with `mode = "check"` are asked about at `[check]`. Keep that listener to the proxy: a
+//! network policy besides `trusted_proxies`, which must name the proxy's addresses; `not_trusted`
+//! (403) in the log says that it does not. 400 `bad_request` for everything means that `asked_by`
+//! is another proxy, or that a header of the example is missing; the message names it. The proxy
+//! must write the headers that name the request anew and never hand its client's on (Traefik:
+//! `trustForwardHeader` stays off). Its own patience must be longer than a settlement takes: what
+//! it does not wait for is settled all the same, and the payer has paid for nothing. Traefik waits
+//! 30 s and cannot be told otherwise.
+//!
+//! In the log such a line has the method and path that were asked about, and as status what the
+//! proxy was told: for nginx 401 in place of every refusal, whose name is the outcome, and then a
+//! line for `/answer`, which it fetches. When the gateway is away, nothing passes: nginx and
+//! Traefik answer 500, Caddy 502, Envoy 403; so take two replicas and PostgreSQL.
+//!
 //! # Bounds of the background remover
 //! `tollgate worker background-removal` decodes nothing before the header's sides, the kind of file
 //! and its end are known. What an image will take is predicted from its header and taken from

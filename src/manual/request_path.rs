@@ -29,6 +29,10 @@
 //! | receipt | `payment/receipt.rs` | `Settled` → `PAYMENT-RESPONSE` |
 //! | log | `observe.rs` | one line, the counters |
 //!
+//! A proxy that forwards by itself asks at `[check]` (`proxy/check.rs`): the original request takes
+//! the place of the question, goes the same way as far as `verify`, is settled, and 200 is what
+//! stands in the place of the upstream.
+//!
 //! # Where a payment goes when things break
 //!
 //! - The client leaves before the payment is verified: it is released.

@@ -13,6 +13,8 @@
 //! - A client: nothing. Every byte, its address, its patience and its payment are judged.
 //! - Whoever reads the chain: nothing. A payment is not theirs because they have seen it.
 //! - A proxy in `trusted_proxies`: the last entry of `X-Forwarded-For`, and not what stands before.
+//! - A proxy that asks at `[check]`, from `trusted_proxies`: which request it is about to forward,
+//!   in the headers of its own kind. Not what its client put beside them.
 //! - A facilitator: that it moves what was signed, or says that it did not. What it says after
 //!   that is held against the chain where one can be read. Not its redirects, lengths and pace.
 //! - A node of a chain: blocks as deep as the network's setting says. Not its height alone, not
@@ -70,6 +72,11 @@
 //!   `a_body_that_ends_with_nothing_ends_once`
 //! - `tests/blackbox/paths.rs`: `no_second_spelling_of_a_path_reaches_the_upstream`,
 //!   `what_was_matched_is_what_is_forwarded`
+//! - `tests/hostile/asked.rs`: `clients_name_no_other_request`,
+//!   `a_proxys_client_names_no_other_request`, `a_proxys_client_does_not_speak_for_the_gateway`,
+//!   `a_host_is_no_part_of_a_path`, `an_answer_that_was_not_ours_lets_nothing_pass`
+//! - `tests/e2e/ingress.rs`: `clients_of_a_proxy_that_asks_get_around_nothing`,
+//!   `without_a_gateway_a_proxy_that_asks_forwards_nothing`
 //! - `src/route/path/tests.rs`: `no_upstream_reads_an_accepted_path_in_another_way`
 //!
 //! **One signed payment buys one answer,** in whatever spelling it comes and whoever sends it.
@@ -82,6 +89,7 @@
 //! - `tests/crash/replicas.rs`: `two_gateways_on_one_database_accept_a_payment_once_whoever_dies`
 //! - `tests/blackbox/senders.rs`: `a_kept_answer_is_given_where_it_was_bought_from`
 //! - `tests/blackbox/names.rs`: `of_twenty_at_once_one_is_charged_and_all_are_served`
+//! - `tests/blackbox/check.rs`: `one_payment_lets_one_request_pass`, `of_many_at_once_one_passes`
 //! - `tests/hostile/fuzz.rs`: `payments_are_refused_or_read_in_one_way`
 //!
 //! **No answer, no charge.**

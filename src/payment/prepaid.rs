@@ -169,6 +169,20 @@ impl Prepaid {
         let Debt { answers, identity, exchange, turn, .. } = &self.debt;
         answers.paid_off(identity, *exchange, *turn).await
     }
+
+    /// The same where nothing is given that could not be written down: it is still owed then.
+    ///
+    /// # Errors
+    /// It could not be written down.
+    ///
+    /// # Cancel safety
+    /// It may be written down.
+    pub async fn spent(mut self) -> Result<Giver, Fault> {
+        let Debt { answers, identity, exchange, turn, .. } = &self.debt;
+        let giver = answers.paid_off(identity, *exchange, *turn).await?;
+        self.debt.stands = Stands::Settled;
+        Ok(giver)
+    }
 }
 
 impl Drop for Debt {

@@ -75,7 +75,7 @@ impl Gateway {
             return Err(Refusal::AddressBlocked);
         }
         inspect::inspect(session.req_header(), self.settings.header_bytes_max)?;
-        let route = match find(session, &exchange.now)? {
+        let route = match find(session, &exchange.now, self.settings.side)? {
             Sought::Route(route) => route,
             Sought::Ours(answered) => return Ok(answered),
         };
@@ -96,7 +96,8 @@ impl Gateway {
         }
     }
 
-    fn client(&self, session: &Session) -> IpAddr {
+    /// From where a request comes, as far as proxies are believed.
+    pub(super) fn client(&self, session: &Session) -> IpAddr {
         let peer = session.client_addr().and_then(|address| address.as_inet());
         let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), std::net::SocketAddr::ip);
         if self.settings.trusted_proxies.is_empty() {
@@ -165,7 +166,7 @@ impl Gateway {
             }
             other => other,
         };
-        if !exchange.target().is_some_and(|target| target.is_up()) {
+        if !exchange.can_be_served() {
             return Err(self.while_away(session, exchange, presented, &counted).await);
         }
         self.screen(session, route)?;

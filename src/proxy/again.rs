@@ -69,6 +69,10 @@ impl Gateway {
             session.set_abort_on_close(false);
             return Ok(Admitted::Forward);
         }
+        if exchange.is_asked() {
+            // It has let one request pass, or was spent elsewhere; no answer is given here.
+            return Err(returning.refusal());
+        }
         let bought = self.payments.bought(&returning, self.clock.now()).await;
         let bought = bought.map_err(|withheld| match withheld.refusal {
             // What its route does not keep does not come from another gateway either.
@@ -108,7 +112,7 @@ impl Gateway {
             return Ok(None);
         }
         // It is not tried where it is known to fail.
-        if !exchange.target().is_some_and(|target| target.is_up()) {
+        if !exchange.can_be_served() {
             return match self.payments.is_owed(returning, now).await {
                 Ok(false) => Ok(None),
                 Ok(true) => Err(returning.unavailable(None).refusal),

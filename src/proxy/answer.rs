@@ -1,5 +1,6 @@
 //! The only place that writes answers of our own: refusals, the 402, documents, CORS preflights.
 
+mod carried;
 mod drain;
 
 use std::time::Duration;
@@ -11,10 +12,11 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde::Serialize;
 
+pub(super) use self::carried::{CARRIED, carried, give, unpacked};
 use self::drain::{Drained, drain_after, drain_before};
 use super::inspect::{self, Reader};
 use crate::discovery::{Page, paywall};
-use crate::payment::{Given, receipt};
+use crate::payment::{Given, Receipt, receipt};
 use crate::refusal::{Consumed, Refusal, Retriable, Shape, Told};
 use crate::route::{CanonicalPath, Challenge, Instructions, Terms};
 
@@ -175,6 +177,29 @@ pub(super) async fn invite(session: &mut Session) -> pingora::Result<()> {
         session.downstream_session.write_continue_response().await?;
     }
     Ok(())
+}
+
+/// Tells a proxy that it may forward, what to tell whom it forwards to, and the receipts for its
+/// client.
+///
+/// # Errors
+/// The proxy is gone.
+pub(super) async fn pass(
+    session: &mut Session,
+    told: &[(&'static str, String)],
+    receipts: Vec<Receipt>,
+) -> pingora::Result<()> {
+    let mut head = ResponseHeader::build(200, Some(8))?;
+    for (name, value) in told {
+        head.insert_header(*name, value)?;
+    }
+    for receipt in receipts {
+        head.insert_header(receipt.name, receipt.value)?;
+    }
+    head.insert_header(header::CONTENT_LENGTH, 0)?;
+    head.insert_header(header::CACHE_CONTROL, "no-store")?;
+    let _ = drain_before(session).await;
+    session.write_response_header(Box::new(head), true).await
 }
 
 /// Begins an answer whose body follows piece by piece.

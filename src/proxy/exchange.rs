@@ -16,7 +16,7 @@ use crate::ledger::{Entry, ExchangeId};
 use crate::observe::Stages;
 use crate::payment::{Prepaid, Presented, Settled, Verified};
 use crate::refusal::Refusal;
-use crate::route::{Route, Tier, Usage};
+use crate::route::{Route, Tier, Usage, Verb};
 use crate::x402::{Account, AtomicAmount, Network};
 
 /// What is known of one exchange so far.
@@ -32,6 +32,8 @@ pub struct Exchange {
     pub started: Instant,
     /// Who asks.
     pub client: Option<IpAddr>,
+    /// The method that a proxy asks about; nothing: no proxy asks.
+    pub original: Option<Verb>,
     /// The route that was found.
     pub route: Option<Arc<Route>>,
     /// As whom it need not be paid for.
@@ -129,6 +131,7 @@ impl Exchange {
             began,
             started: clock::steady(),
             client: None,
+            original: None,
             route: None,
             bypass: None,
             tier: Tier::default(),
@@ -146,7 +149,30 @@ impl Exchange {
 
     /// The upstream of its route.
     pub fn target(&self) -> Option<&Arc<Target>> {
-        self.now.upstreams.get(&*self.route.as_ref()?.upstream)
+        self.now.upstreams.get(self.route.as_ref()?.upstream.as_ref()?)
+    }
+
+    /// Whether its request can be handed on now, to an upstream or back to the proxy that asks.
+    pub fn can_be_served(&self) -> bool {
+        self.is_asked() || self.target().is_some_and(|target| target.is_up())
+    }
+
+    /// Whether a proxy asks about its route, and forwards it then.
+    pub fn is_asked(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| route.upstream.is_none())
+    }
+
+    /// What whoever serves it is told of it.
+    pub fn told(&self) -> Vec<(&'static str, String)> {
+        let mut told = vec![("X-Tollgate-Exchange", self.id.to_string())];
+        if let Some(paid) = &self.paid {
+            told.extend([
+                ("X-Tollgate-Payer", paid.payer.to_string()),
+                ("X-Tollgate-Amount", paid.amount.to_string()),
+                ("X-Tollgate-Network", paid.network.to_string()),
+            ]);
+        }
+        told
     }
 
     /// What a refusal needs to know of it.

@@ -28,7 +28,10 @@ impl Gateway {
         self.metrics.ended(&Observed {
             began: exchange.began,
             exchange: exchange.id,
-            method: request.method.as_str(),
+            method: match exchange.original {
+                Some(verb) => verb.name(),
+                None => request.method.as_str(),
+            },
             path: path.get(..end).unwrap_or_default(),
             route: exchange.route.as_ref().map(|route| &*route.name),
             client: exchange.client.unwrap_or(std::net::IpAddr::from([0, 0, 0, 0])),

@@ -183,9 +183,13 @@ impl Gateway {
     }
 }
 
-/// How long an exchange of this route may be about to give an answer that is owed.
+/// How long an exchange of this route may be about to give an answer that is owed. Where a proxy
+/// asks, there is no upload, and the answer is one word.
 pub(super) fn time_for(route: &Route) -> Duration {
-    route.answer_timeout.saturating_add(OWED_MARGIN)
+    match route.upstream {
+        Some(_) => route.answer_timeout.saturating_add(OWED_MARGIN),
+        None => route.answer_timeout,
+    }
 }
 
 /// What a payer is told whose answer is still owed.

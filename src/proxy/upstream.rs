@@ -126,11 +126,8 @@ impl Target {
         if let Some(client) = exchange.client {
             request.append_header("X-Forwarded-For", client.to_string())?;
         }
-        request.insert_header("X-Tollgate-Exchange", exchange.id.to_string())?;
-        if let Some(paid) = &exchange.paid {
-            request.insert_header("X-Tollgate-Payer", paid.payer.to_string())?;
-            request.insert_header("X-Tollgate-Amount", paid.amount.to_string())?;
-            request.insert_header("X-Tollgate-Network", paid.network.as_str())?;
+        for (name, value) in exchange.told() {
+            request.insert_header(name, value)?;
         }
         if exchange.is_free_first() {
             request.insert_header("X-Tollgate-Free", "first")?;

@@ -49,6 +49,7 @@ impl Refusal {
                 Self::AddressBlocked
                 | Self::PayerBlocked
                 | Self::NoSuchRoute
+                | Self::NotTrusted
                 | Self::MethodNotAllowed { .. }
                 | Self::HeadersTooLarge
                 | Self::BodyTooLarge { .. }

@@ -19,6 +19,9 @@ impl Refusal {
                 "payments of this payer are not taken here; nothing was taken".to_owned()
             }
             Self::NoSuchRoute => "nothing is served at this path".to_owned(),
+            Self::NotTrusted => {
+                "only the proxies that `trusted_proxies` names may ask here".to_owned()
+            }
             Self::MethodNotAllowed { allow } => format!("this path takes {allow}"),
             Self::HeadersTooLarge => "the request's headers are too long".to_owned(),
             Self::BodyTooLarge { bytes_max } => format!("the body may have {bytes_max} bytes"),
@@ -86,6 +89,7 @@ impl Refusal {
             | Self::AddressBlocked
             | Self::PayerBlocked
             | Self::NoSuchRoute
+            | Self::NotTrusted
             | Self::MethodNotAllowed { .. }
             | Self::HeadersTooLarge
             | Self::BodyTooLarge { .. }

@@ -23,13 +23,15 @@ use crate::ledger::{Keep, Ledger};
 use crate::limit::{Limiter, Shared, Store, whole_seconds};
 use crate::observe::{AccessLog, Metrics};
 use crate::payment::Payments;
-use crate::proxy::{Gateway, Ids, Settings, Snapshot};
+use crate::proxy::{Gateway, Ids, Settings, Side, Snapshot};
 use crate::route::{FeePayer, OfferedBy, Route, RouteTable, SettleMoment};
 use crate::x402::Network;
 
 /// A gateway and what must live beside it.
 pub(super) struct House {
     pub(super) gateway: Gateway,
+    /// The same for proxies that ask, where some do.
+    pub(super) check: Option<Gateway>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) payments: Payments,
     /// How long the ledger keeps them.
@@ -63,17 +65,21 @@ impl House {
             config.routes = routes;
         }
         let now = Arc::new(ArcSwap::from_pointee(snapshot(config, &upstreams, limiter)?));
-        let gateway = Gateway {
-            now: Arc::clone(&now),
-            payments: payments.clone(),
-            metrics: Arc::clone(&metrics),
-            clock,
-            settings: settings(config),
-            ids: Ids::new(process_id()?),
-            wires: Connector::new(None),
+        let gateway = |side| {
+            Ok::<_, ServeError>(Gateway {
+                now: Arc::clone(&now),
+                payments: payments.clone(),
+                metrics: Arc::clone(&metrics),
+                clock: clock.clone(),
+                settings: settings(config, side),
+                ids: Ids::new(process_id()?),
+                wires: Connector::new(None),
+            })
         };
+        let check = config.check.map(|check| gateway(Side::Asker(check.asked_by))).transpose()?;
+        let gateway = gateway(Side::Clients)?;
         let keep = config.keep;
-        Ok(Self { gateway, metrics, payments, keep, now, upstreams, workers, shared })
+        Ok(Self { gateway, check, metrics, payments, keep, now, upstreams, workers, shared })
     }
 }
 
@@ -192,9 +198,10 @@ pub(super) fn reader(network: &Network, nodes: Vec<evm::RpcUrl>) -> Result<Reade
     reader.map_err(|error| setting("a chain cannot be spoken to", error))
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, side: Side) -> Settings {
     let server = &config.server;
     Settings {
+        side,
         trusted_proxies: server.trusted_proxies.clone(),
         header_bytes_max: usize::try_from(server.header_bytes_max).unwrap_or(usize::MAX),
         body_bytes_max: server.body_bytes_max,

@@ -53,17 +53,19 @@ async fn a_reload_closes_no_circuit() {
     let upstream = Upstream::start().await;
     let facilitator = Facilitator::start().await;
     let gateway = Plan::to(upstream.address).settled_by(&facilitator).start().await;
-    facilitator.on_supported(Habit::Says(500, String::new()));
-    facilitator.on_verify(Habit::Says(500, String::new()));
+    facilitator.on_supported(Habit::Says(502, String::new()));
+    facilitator.on_verify(Habit::Says(502, String::new()));
     let circuit = "tollgate_facilitator_circuit{facilitator=\"peer\",question=\"verify\"}";
+    for payer in 1..=8 {
+        buys(&gateway, &Wallet::new(payer).pays()).await;
+    }
     eventually("the circuit is open", async || {
-        buys(&gateway, &Wallet::new(1).pays()).await;
         (gateway.metric(circuit).await.as_deref() == Some("2")).then_some(())
     })
     .await;
     let asked = facilitator.asked();
     reloads(&gateway, "$0.05", "$0.06").await;
-    refused(&buys(&gateway, &Wallet::new(1).pays()).await, "facilitator_unavailable");
+    refused(&buys(&gateway, &Wallet::new(9).pays()).await, "facilitator_unavailable");
     assert_eq!(facilitator.asked(), asked, "nobody has asked it");
 }
 
@@ -113,7 +115,7 @@ async fn one_more_is_asked_after_the_first_and_one_that_is_gone_is_told_of_no_mo
     is_told("spare", false).await;
     assert_eq!(gateway.reloaded(|_| text).await.0, 200);
     is_told("spare", true).await;
-    first.on_verify(Habit::Says(500, String::new()));
+    first.on_verify(Habit::Says(502, String::new()));
     assert_eq!(buys(&gateway, &Wallet::new(1).pays()).await.status, 200);
     assert_eq!(spare.asked(), (1, 1));
 }

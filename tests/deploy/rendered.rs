@@ -12,8 +12,15 @@ use std::process::{Command, Output, Stdio};
 
 use super::{ALERTS, passes_the_check, read, root};
 
-const OVERLAYS: &[&str] =
-    &["gateway", "gateway-one", "gateway-ingress", "sidecar", "sidecar-ingress"];
+const OVERLAYS: &[&str] = &[
+    "gateway",
+    "gateway-one",
+    "gateway-ingress",
+    "sidecar",
+    "sidecar-ingress",
+    "check-nginx",
+    "check-traefik",
+];
 
 /// Configuration and further arguments.
 const RELEASES: &[(&str, &[&str])] = &[
@@ -22,6 +29,10 @@ const RELEASES: &[(&str, &[&str])] = &[
     ("hosted", &["--values=deploy/examples/hosted.values.yaml", "--set=worker.enabled=true"]),
     ("own-signer", &["--values=deploy/examples/own-signer.values.yaml"]),
     ("hosted", &["--set=ledger.kind=postgres,replicas.min=3,replicas.max=3"]),
+    (
+        "../kubernetes/overlays/check-traefik/gateway",
+        &["--set=ledger.kind=postgres,check.controllerNamespace=traefik"],
+    ),
 ];
 
 /// What the chart does not render, and what it says.
@@ -44,6 +55,8 @@ const READ: &[(&str, &str)] = &[
     ("[facilitators.own.http]\nurl = \"https://chain.a\"", "kind: HorizontalPodAutoscaler"),
     ("server.grace = \"120s\"", "terminationGracePeriodSeconds: 140"),
     ("server.grace = \"2m\"", "in whole seconds"),
+    ("check.listen = \"127.0.0.1:8403\"", "under [check]"),
+    ("check.listen = \"0.0.0.0:8403\"", "name: shop-check"),
     ("[networks", "gateway.toml is not TOML"),
 ];
 
@@ -69,6 +82,8 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
         "scraped as",
     ),
     ("gateway-ingress", "metadata.name: monitoring", "metadata.name: other", "is not let in"),
+    ("check-nginx", "containerPort: 8403", "containerPort: 8404", "check is 0.0.0.0:8403"),
+    ("check-traefik", "targetPort: check", "targetPort: asked", "no port asked"),
     ("sidecar", "seconds: 45", "seconds: 15", "api ends before the gateway"),
     ("gateway-ingress", "secretName: tollgate-facilitator", "secretName: 7", "is not of type"),
 ];

@@ -14,7 +14,8 @@ import kubernetes_validate
 import yaml
 
 VERSIONS = ["1.30", "1.37"]  # the oldest that the manifests are for, and the newest with a schema
-OPERATORS = {"ServiceMonitor", "PrometheusRule"}  # of the Prometheus operator: no schema here
+# Of the Prometheus operator and of Traefik: no schema here.
+OPERATORS = {"ServiceMonitor", "PrometheusRule", "Middleware"}
 LEDGER_CLOSES_SECONDS = 5
 # What operations.rs says of a worker's memory.
 LARGEST_PHOTO_MB, BODY_MB, ITSELF_MB = 1600, 25, 200
@@ -141,9 +142,12 @@ def gateways(things, deployments, folder):
 def fits(things, thing, pod, container, config):
     what, server = name(thing), config["server"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    for key, port in [("listen", "http"), ("admin", "admin")]:
-        if server[key] != f"0.0.0.0:{ports[port]}":
-            wrong(what, f"{key} is {server[key]}, and port {port} {ports[port]}")
+    listeners = [(server["listen"], "http"), (server["admin"], "admin")]
+    if "check" in config:
+        listeners.append((config["check"]["listen"], "check"))
+    for listens, port in listeners:
+        if listens != f"0.0.0.0:{ports.get(port)}":
+            wrong(what, f"{port} is {listens}, and its port {ports.get(port)}")
     grace = int(re.fullmatch(r"(\d+)s", server.get("grace", "30s"))[1])
     needed = pre_stop(container) + grace + LEDGER_CLOSES_SECONDS
     if pod["terminationGracePeriodSeconds"] < needed:
@@ -197,7 +201,7 @@ def references(things, deployments):
 
     for thing in things:
         what, spec = name(thing), thing.get("spec", {})
-        if thing["kind"] == "Service":
+        if thing["kind"] == "Service" and spec.get("type") != "ExternalName":
             found = chosen(what, spec["selector"])
             for port in spec["ports"]:
                 has_port(what, found, port["targetPort"])

@@ -21,6 +21,8 @@ pub struct Gateway {
     pub public: SocketAddr,
     /// For operators.
     pub admin: SocketAddr,
+    /// For proxies that ask, where some do.
+    pub check: Option<SocketAddr>,
     out: Lines,
     errors: Lines,
     client: reqwest::Client,
@@ -47,10 +49,10 @@ impl Gateway {
         let out = Lines::of(child.stdout.take().unwrap());
         let errors = Lines::of(child.stderr.take().unwrap());
         let listening = out.find("the line that says where it listens", addresses).await;
-        let Some((public, admin)) = listening else {
+        let Some((public, admin, check)) = listening else {
             panic!("it did not start:\n{}", errors.text());
         };
-        Self { child, public, admin, out, errors, client: client::client(), dir }
+        Self { child, public, admin, check, out, errors, client: client::client(), dir }
     }
 
     /// A request to it.
@@ -206,9 +208,11 @@ impl Drop for Gateway {
 }
 
 /// The addresses in the line that says where it listens.
-fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
-    let (public, admin) = line.strip_prefix("tollgate listening on ")?.split_once(", admin ")?;
-    Some((public.parse().ok()?, admin.parse().ok()?))
+fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr, Option<SocketAddr>)> {
+    let (public, rest) = line.strip_prefix("tollgate listening on ")?.split_once(", admin ")?;
+    let (admin, check) = rest.split_once(", check ").map_or((rest, None), |(a, c)| (a, Some(c)));
+    let check = check.map(|text| text.parse().unwrap());
+    Some((public.parse().ok()?, admin.parse().ok()?, check))
 }
 
 /// Name of its configuration.

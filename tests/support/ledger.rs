@@ -94,7 +94,16 @@ pub struct Lock(SqliteConnection);
 
 /// Takes the ledger's file away from the gateway's writer, as a backup does that takes too long.
 pub async fn locked(gateway: &Gateway) -> Lock {
-    let options = SqliteConnectOptions::new().filename(gateway.dir().join(LEDGER));
+    locked_file(gateway, LEDGER).await
+}
+
+/// The same of the file in which answers are kept, and what is owed.
+pub async fn locked_answers(gateway: &Gateway) -> Lock {
+    locked_file(gateway, &format!("{LEDGER}.answers")).await
+}
+
+async fn locked_file(gateway: &Gateway, name: &str) -> Lock {
+    let options = SqliteConnectOptions::new().filename(gateway.dir().join(name));
     let mut connection = options.connect().await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
     Lock(connection)

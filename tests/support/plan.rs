@@ -108,6 +108,23 @@ impl Plan {
         self
     }
 
+    /// A proxy of this kind on this machine asks about `/asked` for $0.05 with `GET` and `POST`,
+    /// and about `GET /open` for nothing.
+    pub fn asked_by(self, kind: &str) -> Self {
+        let check = format!("[check]\nlisten = \"127.0.0.1:0\"\nasked_by = \"{kind}\"");
+        self.server("trusted_proxies = [\"127.0.0.0/8\"]")
+            .section(&check)
+            .asked("match = \"GET,POST /asked\"", PRICED)
+            .asked("match = \"GET /open\"", "price = \"free\"")
+    }
+
+    /// One more route that a proxy asks about.
+    pub fn asked(mut self, pattern: &str, rest: &str) -> Self {
+        let routes = &self.routes;
+        self.routes = format!("{routes}\n[[routes]]\n{pattern}\nmode = \"check\"\n{rest}\n");
+        self
+    }
+
     /// No routes but those that follow.
     pub fn no_routes(mut self) -> Self {
         self.routes.clear();

@@ -86,7 +86,11 @@ fn upstreams(route: &Route) -> Map<String, Value> {
     if let (Some(good), false) = (good.as_object_mut(), route.mime_type.is_empty()) {
         good.insert("content".to_owned(), json!({ &*route.mime_type: {} }));
     }
-    let other = json!({ "description": "Whatever else the API answers; nothing was paid for it" });
+    let paid = match route.upstream {
+        Some(_) => "nothing was paid for it",
+        None => "it was paid for before the API was asked",
+    };
+    let other = json!({ "description": format!("Whatever else the API answers; {paid}") });
     Map::from_iter([("200".to_owned(), good), ("default".to_owned(), other)])
 }
 
@@ -94,8 +98,8 @@ fn upstreams(route: &Route) -> Map<String, Value> {
 fn refusals(route: &Route) -> BTreeMap<u16, Vec<&'static str>> {
     let mut by_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
     let may = |refusal: &&Refusal| match refusal {
-        // There is this operation.
-        Refusal::NoSuchRoute | Refusal::MethodNotAllowed { .. } => false,
+        // There is this operation, and only proxies ask where they are refused so.
+        Refusal::NoSuchRoute | Refusal::NotTrusted | Refusal::MethodNotAllowed { .. } => false,
         refusal => route.charge.is_priced() || !refusal.is_of_payment(),
     };
     for refusal in every().iter().filter(may) {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use alloy_primitives::{Address, B256};
 
 use super::super::fixture::{NOW, PRICE, on_solana, order, order_with, permitted};
+use super::settings::BALANCE_DEFAULT;
 use super::*;
 
 fn simulated(settings: Settings) -> Simulated {

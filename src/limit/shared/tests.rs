@@ -57,7 +57,7 @@ fn the_script_decides_as_the_buckets_of_one_gateway() {
             assert_eq!(said, table.take(round), "{rate}, round {round}, step {step}");
         }
     }
-    assert!(refused > 100, "hardly anything was refused: {refused}");
+    assert!(refused > 20, "hardly anything was refused: {refused}");
 }
 
 fn settings(url: &str, replicas: u32) -> Settings {

@@ -16,7 +16,7 @@ fn route(pattern: &str) -> Arc<Route> {
         mime_type: Box::default(),
         listing: Listing::Listed,
         pattern: pattern.parse().unwrap_or_else(|error| panic!("{pattern:?}: {error}")),
-        upstream: "images".into(),
+        upstream: Some("images".into()),
         charge: Charge::Free,
         class: None,
         free: None,

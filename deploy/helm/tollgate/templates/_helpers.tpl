@@ -57,6 +57,11 @@ capabilities:
 {{- end }}
 {{- end }}
 
+{{- /* A proxy asks before it forwards. */}}
+{{- define "tollgate.asked" -}}
+{{- if hasKey (include "tollgate.toml" . | fromJson) "check" }}yes{{ end }}
+{{- end }}
+
 {{- /* `[server] grace` in seconds, as gateway.toml has it. */}}
 {{- define "tollgate.grace" -}}
 {{- $grace := dig "server" "grace" "30s" (include "tollgate.toml" . | fromJson) }}
@@ -89,6 +94,9 @@ capabilities:
 {{- end }}
 {{- if gt (int .Values.replicas.min) (int .Values.replicas.max) }}
 {{- fail "replicas.min is above replicas.max" }}
+{{- end }}
+{{- if and (include "tollgate.asked" .) (ne (dig "check" "listen" "" $config) "0.0.0.0:8403") }}
+{{- fail "write listen = \"0.0.0.0:8403\" under [check]: the proxy comes by a Service" }}
 {{- end }}
 {{- range $key, $address := dict "listen" "0.0.0.0:8402" "admin" "0.0.0.0:9402" }}
 {{- if ne (dig "server" $key "" $config) $address }}
