@@ -104,7 +104,10 @@ impl Mistake {
                 format!("write worth = \"testnet\" under [networks.{network}] if it is one")
             }
             Self::NameTaken(name) => format!("write name = \"{name}-2\", or any other"),
-            _ => return self.fixed_hint().or_else(|| self.check_hint()).map(str::to_owned),
+            _ => {
+                let fixed = self.fixed_hint().or_else(|| self.secret_hint());
+                return fixed.or_else(|| self.check_hint()).map(str::to_owned);
+            }
         };
         Some(hint)
     }
@@ -161,6 +164,16 @@ impl Mistake {
             Self::NoNetworks => "write networks = [\"base\"], or price = \"free\"",
             Self::ChallengeTooLarge { .. } => "shorten the description, or offer fewer networks",
             Self::SameAddress => "write admin = \"127.0.0.1:9402\", or another port",
+            Self::NodeUrl => "write rpc = [\"https://…\"], or { env = \"NAME\" } in place of a URL",
+            Self::NotOneChain { .. } => "write one section with `chain` for each chain",
+            Self::Unused { .. } => "remove the section if it is not needed",
+            _ => return None,
+        })
+    }
+
+    /// The same, of keys and other secrets.
+    fn secret_hint(&self) -> Option<&'static str> {
+        Some(match self {
             Self::SecretUnset(_) => "set the variable before the start",
             Self::Key(_) => "it is 64 hex digits, or a keystore of version 3 with its password",
             Self::FeePayerKey(_) => {
@@ -174,10 +187,7 @@ impl Mistake {
                  password = { env = \"NAME\" } }"
             }
             Self::StorePassword => "write store = { env = \"NAME\" } or { file = \"PATH\" }",
-            Self::NodeUrl => "write rpc = [\"https://…\"], or { env = \"NAME\" } in place of a URL",
-            Self::NotOneChain { .. } => "write one section with `chain` for each chain",
             Self::SecretUnfit => "a secret is one line of visible characters",
-            Self::Unused { .. } => "remove the section if it is not needed",
             _ => return None,
         })
     }

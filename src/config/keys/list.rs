@@ -1,0 +1,365 @@
+//! The keys themselves.
+
+use super::Default::{Is, Nothing, Required};
+use super::Key;
+
+/// All keys, in the order of the file.
+pub const KEYS: &[Key] = keys! {
+    "[server]" {
+        "listen": "address and port", Is(r#"`"127.0.0.1:8402"`"#),
+            "where clients come; port 0 takes a free one";
+        "admin": "address and port", Is(r#"`"127.0.0.1:9402"`"#),
+            "where operators come: `/metrics`, `/livez`, `/readyz`, `/reload`";
+        "public_url": "URL", Is("`listen`, if only this machine reaches it"),
+            "what a 402 calls this gateway; never the client's `Host`";
+        "trusted_proxies": "list of address blocks", Is("`[]`"),
+            "whose `X-Forwarded-For` is believed";
+        "grace": "time", Is(r#"`"30s"`"#),
+            "how long running exchanges may go on after a stop was asked for";
+        "threads": "number", Is("one per core"),
+            "threads of the proxy";
+        "access_log": r#"`"on"` or `"off"`"#, Is(r#"`"on"`"#),
+            "one line on the standard output for each exchange";
+        "header_bytes_max": "size", Is(r#"`"32KiB"`"#),
+            "a request's line and headers";
+        "body_bytes_max": "size", Is(r#"`"32MB"`"#),
+            "a request's body where the route has no `body.max`";
+        "connections_max": "number", Is("`10000`"),
+            "client connections at once";
+        "keepalive": "time", Is(r#"`"60s"`"#),
+            "how long an idle client connection is kept";
+        "client_timeout": "time", Is(r#"`"30s"`"#),
+            "the longest pause of a client within a request or an answer, and within which a \
+             request's headers are here";
+        "watch": r#"`"on"` or `"off"`"#, Is(r#"`"off"`"#),
+            "whether the file is looked at every few seconds, and reloaded when it has changed";
+        "price_grace": "time", Is(r#"`"60s"`"#),
+            "how long payments for the price of before a reload are taken";
+    }
+    "[check]" {
+        "listen": "address and port", Required,
+            "where a proxy asks before it forwards what routes with `mode = \"check\"` are for";
+        "asked_by": "`\"nginx\"`, `\"traefik\"`, `\"caddy\"` or `\"envoy\"`", Required,
+            "which one: each names the original request in its own headers";
+    }
+    "[[bypass]]" {
+        "name": "name", Required,
+            "what the log calls those who need not pay";
+        "keys": "list of `sha256:` and 64 hex digits", Is("any, or none"),
+            "digests of the keys that let pass, sent as `X-Tollgate-Key`";
+        "addresses": "list of address blocks", Is("all"),
+            "from where; with `keys`, both are asked";
+        "routes": "list of route names", Is("all"),
+            "where; what is named by nothing else is named by its `match`";
+    }
+    "[block]" {
+        "addresses": "list of address blocks", Is("`[]`"),
+            "who is answered 403 before anything else";
+        "payers": "list of addresses", Is("`[]`"),
+            "whose payments are refused before a facilitator is asked";
+        "addresses_file": "path", Nothing,
+            "more of them, one to a line; what follows `#` is a comment";
+        "payers_file": "path", Nothing,
+            "the same for payers";
+    }
+    "[[certificates]]" {
+        "chain": "path", Required,
+            "PEM: the certificate and what vouches for it; with one of these, `listen` speaks TLS";
+        "key": "path", Required,
+            "PEM: its private key";
+    }
+    "[ledger]" {
+        "url": "`sqlite://PATH`, `postgres://…` or `memory:`", Required,
+            "a file for one gateway, a database for several; memory is for testnets only";
+        "keep": r#"days or `"forever"`"#, Is(r#"`"400d"`"#),
+            "how long a settled payment is kept, or while it could be sent; any other for a day";
+    }
+    "[answers]" {
+        "max": r#"size or `"off"`"#, Is(r#"`"1MiB"`"#),
+            "longest paid answer that is kept for its payer's return";
+        "total": "size", Is(r#"`"256MiB"`"#),
+            "all kept answers together; the oldest go first";
+        "memory": "size", Is(r#"`"64MiB"`"#),
+            "memory for answers while they are copied, written and given again";
+        "age": "time", Is(r#"`"10m"`"#),
+            "how long an answer is kept";
+    }
+    "[defaults]" {
+        "refusals": r#"`"x402"` or `"assistant"`"#, Is(r#"`"x402"`"#),
+            "of routes that do not say, and of what no route is for";
+        "free": r#"limit or `"off"`"#, Is(r#"`"off"`"#),
+            "of priced routes that do not say";
+    }
+    "[discovery]" {
+        "serve": r#"`"unless-routed"`, `"always"` or `"off"`"#, Is(r#"`"unless-routed"`"#),
+            "`/openapi.json`, `/.well-known/x402` and `/llms.txt`: where no route has the path, \
+             or even there";
+        "paywall": r#"`"on"` or `"off"`"#, Is(r#"`"on"`"#),
+            "whether a browser that opens a paid URL gets a page where a wallet can pay";
+        "title": "text", Is("the public URL's host"),
+            "what the API is called in them";
+        "description": "text", Is(r#"`""`"#),
+            "what it is, in a few sentences";
+    }
+    "[dashboard]" {
+        "token": "secret", Nothing,
+            "16 characters or more: who knows it sees the money at `/dashboard` of `admin`";
+    }
+    "[networks.NAME]" {
+        "pay_to": "address", Required,
+            "who is paid: hex, where mixed case must be its checksum, or base58 on Solana";
+        "facilitator": "name, or list of names", Required,
+            "who verifies and settles here; of several, the first that can be asked";
+        "explorer": "URL", Is("built in"),
+            "where people look a transaction up; its hash goes at the end";
+        "chain_id": "number", Is("built in"),
+            "of EIP-155; required unless NAME is built in, as the next four";
+        "caip2": "`solana:` and 32 characters", Is("built in"),
+            "of another Solana cluster; in the place of `chain_id` and `eip712`";
+        "asset": "address", Is("built in: USDC"),
+            "contract or mint of the stablecoin, a unit of which counts as a dollar";
+        "decimals": "number", Is("built in"),
+            "decimals of the asset";
+        "eip712.name": "text", Is("built in"),
+            "name of the asset's EIP-712 domain; a wrong one settles nothing";
+        "eip712.version": "text", Is("built in"),
+            "version of the same domain";
+        "transfer_method": r#"`"eip3009"` or `"permit2"`"#, Is(r#"`"eip3009"`"#),
+            "how the asset is moved: by itself, or by Permit2, which v1 clients cannot use";
+        "gas_sponsoring": r#"`"eip2612"`"#, Nothing,
+            "whoever settles pays for approvals of Permit2; the asset has EIP-2612";
+        "rpc": "list of URLs or secrets", Is("`[]`"),
+            "nodes by which the gateway looks up what the facilitator cannot tell";
+        "v1_name": "name", Is("built in, or NAME"),
+            "what x402 version 1 calls the network";
+        "memo": "text", Nothing,
+            "on Solana: what each payment must say, so that only one of a payer and block is taken";
+        "worth": r#"`"mainnet"` or `"testnet"`"#, Is(r#"built in, or `"mainnet"`"#),
+            "whether its money is real";
+    }
+    "[facilitators.NAME]" {
+        "http": "table", Nothing,
+            "a facilitator spoken to over HTTP; this, `chain` or `simulated`";
+        "simulated": "table", Nothing,
+            "no chain at all, for demos and tests; refuses mainnets";
+        "chain": "table", Nothing,
+            "our own signers on a chain";
+    }
+    "[facilitators.NAME.chain]" {
+        "rpc": "list of URLs or secrets", Required,
+            "nodes of the chain, the preferred first; of each only the host is ever shown";
+        "signer": "secret, or `{ keystore = PATH, password = secret }`", Nothing,
+            "who sends and pays for gas: 64 hex digits by `env` or `file`, or a keystore; on \
+             Solana the fee payer, as `solana-keygen` writes it or in base58";
+        "signers": "list of the same", Is("`[]`"),
+            "several, that settle in parallel; not on Solana";
+        "confirmations": "number", Is("Base and Solana `1`, Polygon `5`, else **required**"),
+            "blocks that make a payment settled, its own counted; 0: before one is sealed. On \
+             Solana 0 is `processed`, 1 to 31 `confirmed`, 32 `finalized`";
+        "batch.window": "time", Is(r#"`"5ms"`"#),
+            "how long a settlement waits for others to share a transaction; longer under load; \
+             not on Solana";
+        "batch.max": "number, 1 to 64", Is("`50`"),
+            "settlements in one transaction; not on Solana";
+        "gas.max": "number", Is("`500000`, Solana `100000`"),
+            "gas for one payment, on Solana lamports for its transaction; one that needs more is \
+             refused";
+        "gas.fee_max": "price of gas",
+            Is("Base `\"5gwei\"`, Polygon `\"2000gwei\"`, else `\"200gwei\"`"),
+            "the most that is offered for gas, its last ninth only to free a nonce that is held \
+             up; beyond it nothing is sent; not on Solana";
+        "gas.tip_max": "price of gas", Is("the same: `\"1gwei\"`, `\"500gwei\"`, `\"10gwei\"`"),
+            "the most of it for who builds the block; not on Solana";
+        "gas.low": "amount of the chain's coin",
+            Is("the same: `\"0.0005\"`, `\"1\"`, `\"0.005\"`; Solana `\"0.01\"`"),
+            "a signer with less is low; when all are, `/readyz` says so";
+        "in_flight_max": "number", Is("`16`"),
+            "transactions of one signer that are in no block yet; not on Solana";
+        "rpc_timeout": "time", Is(r#"`"5s"`"#),
+            "one question to one node";
+        "settle_timeout": "time", Is(r#"`"60s"`"#),
+            "a settlement; after it the outcome is unknown until the chain tells";
+        "replace_after": "time", Is(r#"`"15s"`, Solana `"2s"`"#),
+            "a transaction in no block by then is sent again, for an eighth more; on Solana as it \
+             is";
+        "poll": "time", Is(r#"`"250ms"`, Solana `"400ms"`"#),
+            "between two looks for a block, while there is something to wait for";
+    }
+    "[facilitators.NAME.http]" {
+        "url": "URL", Required,
+            "what `/verify`, `/settle` and `/supported` are put behind";
+        "verify_timeout": "time", Is(r#"`"5s"`"#),
+            "how long a verification may take";
+        "settle_timeout": "time", Is(r#"`"60s"`"#),
+            "how long a settlement may take";
+        "in_flight_max": "number", Is("`1024`"),
+            "verifications at once, and settlements at once";
+        "headers.NAME": "secret", Nothing,
+            "sent with each request";
+        "auth": "table", Nothing,
+            "how it knows who asks, where a fixed header is not enough";
+    }
+    "[facilitators.NAME.http.auth]" {
+        "bearer": "secret", Nothing,
+            "the token of `Authorization: Bearer`; this or `cdp`";
+        "cdp.key_id": "secret", Nothing,
+            "id of a secret API key of CDP; each request is signed with it";
+        "cdp.key_secret": "secret", Nothing,
+            "the same key: base64 for Ed25519, PEM for ES256";
+    }
+    "[facilitators.NAME.simulated]" {
+        "balance": "price", Is(r#"`"$1000"`"#),
+            "what every account holds at the start";
+        "journal": "path", Nothing,
+            "the file in which transfers outlive the process";
+        "signatures": r#"`"checked"` or `"trusted"`"#, Is(r#"`"checked"`"#),
+            "whether signatures are looked at once more";
+        "delay.verify": "time", Is(r#"`"0s"`"#),
+            "how long a verification takes";
+        "delay.settle": "time", Is(r#"`"0s"`"#),
+            "how long a settlement takes";
+    }
+    "[limits]" {
+        "unpaid": r#"limit or `"off"`"#, Is(r#"`{ rate = "30/min", by = "ip" }`"#),
+            "requests without payment";
+        "refused": r#"limit or `"off"`"#, Is(r#"`{ rate = "30/min", by = "ip" }`"#),
+            "payments that were no good";
+        "store": "`redis://…` or `rediss://…`, or a secret", Nothing,
+            "a Redis in which gateways count together; a URL with a password is a secret";
+        "timeout": "time", Is(r#"`"50ms"`"#),
+            "how long it may take to answer before each gateway counts for itself";
+        "replicas": "number", Is("`1`"),
+            "how many gateways there are: each takes its part of every limit while it counts for \
+             itself";
+    }
+    "[limits.class]" {
+        "NAME.rate": "rate", Required,
+            "how many paid requests, of routes with this class";
+        "NAME.by": r#"`"payer"` or `"ip"`"#, Required,
+            "whose requests count together";
+    }
+    "[upstreams.NAME]" {
+        "url": "URL without a path", Nothing,
+            "the API behind the gateway; this, `urls` or `bundled`. Each address of its name is a \
+             backend";
+        "urls": "list of the same, up to 16", Nothing,
+            "several servers that give the same answers";
+        "bundled": r#"`"background-removal"`"#, Nothing,
+            "a service of this binary, started and watched by the gateway";
+        "balance": r#"`"round-robin"`, `"least-connections"`, `"hash-payer"` or `"hash-ip"`"#,
+            Is(r#"`"round-robin"`"#),
+            "which backend is next: each in turn, the one with the fewest requests under way, or \
+             always the same for one payer (for one address where nobody pays), or one address";
+        "health.path": "path", Is("a connection is enough"),
+            "with the next four: each backend is asked for it, and gets requests while it says 2xx";
+        "health.every": "time", Is(r#"`"5s"`"#),
+            "between two looks";
+        "health.timeout": "time", Is(r#"`"2s"`"#),
+            "how long a look may take";
+        "health.fails": "number", Is("`3`"),
+            "failures in a row that take a backend out; the first look of all decides alone";
+        "health.passes": "number", Is("`2`"),
+            "successes in a row that take it back in";
+        "tls.ca": "path", Is("whom the system trusts"),
+            "of `https` URLs. PEM: who alone vouches for their certificates";
+        "tls.certificate": "path", Nothing,
+            "PEM: what is shown to servers that ask who comes, and what vouches for it";
+        "tls.key": "path, or secret", Nothing,
+            "PEM: its private key, by `env` or `file` too";
+        "tls.server_name": "name", Is("the URL's host"),
+            "the name that their certificates must have";
+        "http": r#"`"1.1"` or `"2"`"#, Is(r#"`"1.1"`"#),
+            "what is spoken to `url`; gRPC needs 2, WebSockets 1.1";
+        "headers.NAME": "secret", Nothing,
+            "set on each request";
+        "connect_timeout": "time", Is(r#"`"5s"`"#),
+            "until a connection stands";
+        "answer_timeout": "time", Is(r#"`"60s"`"#),
+            "from the request's last byte to the answer's first";
+        "parallel": "number", Is("one per core; one with a `model` of more than 150 MB"),
+            "of `bundled`: requests worked on at once";
+        "queue": "number", Is("`16`"),
+            "of `bundled`: requests that wait; one more is answered 503";
+        "memory": "size", Is(r#"`"2000MB"`"#),
+            "of `bundled`: for the requests worked on; they wait rather than take more";
+        "deadline": "time", Is(r#"`"50s"`"#),
+            "of `bundled`: from a request's last byte to its answer; less than a route's `timeout`";
+        "model": "path", Nothing,
+            "of `bundled`: an ONNX file in place of what is built in, its manifest beside it";
+    }
+    "[[routes]]" {
+        "name": "name", Is("`match`"),
+            "label in logs and metrics";
+        "match": "methods, host and path", Required,
+            "which requests: `POST /v1/images`, `GET,POST api.example.com/items/{id}`, `/docs/*`";
+        "mode": r#"`"forward"` or `"check"`"#, Is(r#"`"forward"`"#),
+            "who forwards: the gateway, or a proxy that asks at `[check]`; then without \
+             `upstream`, `body`, `timeout`, `settle`, `risk`, `keep_answer`, `payment_identifier`";
+        "upstream": "name", Required,
+            "where they go; not with `mode = \"check\"`";
+        "price": r#"price, `"free"`, or a table"#, Required,
+            "what one costs; with `price_rules`, where none of them is met";
+        "price.NAME": "price", Nothing,
+            "what one costs on a network of the route, where it is not the same on all";
+        "price_rules": "list of `[[routes.price_rules]]`", Is("`[]`"),
+            "prices that depend on the request; the first that is met counts";
+        "networks": "list of names", Is("required with a price"),
+            "where it can be paid";
+        "class": "name", Nothing,
+            "the limit of its paid requests";
+        "free": r#"limit or `"off"`"#, Is("`defaults.free`"),
+            "requests that need no payment, such as `{ rate = \"10/day\", by = \"ip\" }`; then 402";
+        "description": "text", Is(r#"`""`"#),
+            "what clients read of it in the 402";
+        "mime_type": "media type", Is(r#"`""`"#),
+            "of its answer, in the 402";
+        "body.types": "list of media types", Is("any"),
+            "what a paid body may be, else 415";
+        "body.max": "size", Is("`server.body_bytes_max`"),
+            "how long it may be, else 413";
+        "timeout": "time", Is("the upstream's `answer_timeout`"),
+            "from the request's last byte to the answer's first, else 504";
+        "settle": r#"`"after-upstream"` or `"before-upstream"`"#, Is(r#"`"after-upstream"`"#),
+            "when money moves: once the upstream has answered well, or before it is asked";
+        "risk": "amount", Nothing,
+            "what one payer may owe on a network when answers go out before their money has \
+             moved; by usage `max` where nothing is said";
+        "keep_answer": r#"size or `"off"`"#, Is("`answers.max`"),
+            "longest answer of this route that is kept for its payer's return";
+        "payment_identifier": r#"`"optional"`, `"required"` or `"off"`"#,
+            Is(r#"`"optional"` where answers are kept"#),
+            "whether a client may name what it buys, and pays once for what has one name";
+        "refusals": r#"`"x402"` or `"assistant"`"#, Is("`defaults.refusals`"),
+            "in whose words it refuses: the protocol's, or those of the published assistant API";
+        "openapi": "path", Nothing,
+            "a document of OpenAPI 3, YAML or JSON, that paid requests must fit, else 400";
+        "discovery": r#"`"on"` or `"off"`"#, Is(r#"`"on"`"#),
+            "whether the documents for agents name this route";
+    }
+    "[routes.price]" {
+        "max": "amount", Required,
+            "with the next three: the most that an answer costs, which is what a payer signs";
+        "rate": "amount", Required,
+            "what so many units cost; what it comes to is rounded up, never above `max`";
+        "per": "number of units", Required,
+            "how many: `\"1k tokens\"`, `\"1M tokens\"`, `\"second\"`";
+        "from": "names with points between", Required,
+            "where the JSON of an answer, or of its events, says how many were used";
+        "missing": r#"`"nothing"` or `"max"`"#, Is(r#"`"nothing"`"#),
+            "what a whole answer costs that does not say it";
+    }
+    "[[routes.price_rules]]" {
+        "method": "method", Nothing,
+            "met by this method; one of these four";
+        "query": "name", Nothing,
+            "met where this part of the query is as `is` says";
+        "header": "name", Nothing,
+            "met where this header is";
+        "body": "name, or names with points between", Nothing,
+            "met where this field of the JSON body is: text, a whole number, true or false";
+        "is": "text", Is("required but beside `method`"),
+            "what it must be, letter by letter";
+        "price": "price", Required,
+            "what it costs then; or a table by networks, as a route's";
+    }
+};
