@@ -76,7 +76,7 @@ impl Shared {
     /// Connects, and tries a bucket.
     ///
     /// # Errors
-    /// No connection within [`CONNECT_MAX`], or no good answer in time.
+    /// No connection within a second, or no good answer in time.
     pub async fn connect(&self) -> Result<(), SharedError> {
         // The times are ours: the client's own are for single commands.
         let config =

@@ -130,7 +130,7 @@ impl Gateway {
         route.free.is_some()
             && !is_brought(&session.req_header().headers)
             && self.screen(session, route).is_ok()
-            && exchange.target().is_some_and(|target| target.is_up())
+            && exchange.can_be_served()
             && counted.is_free(route).await
     }
 

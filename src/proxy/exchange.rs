@@ -172,6 +172,9 @@ impl Exchange {
                 ("X-Tollgate-Network", paid.network.to_string()),
             ]);
         }
+        if self.is_free_first() {
+            told.push(("X-Tollgate-Free", "first".to_owned()));
+        }
         told
     }
 

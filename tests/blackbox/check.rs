@@ -88,6 +88,21 @@ async fn what_costs_nothing_passes_and_what_is_no_route_does_not() {
     }
 }
 
+#[tokio::test]
+async fn what_is_free_at_first_passes_and_then_it_is_402() {
+    let upstream = Upstream::start().await;
+    let free = "[defaults]\nfree = { rate = \"2/day\", by = \"ip\" }";
+    for kind in KINDS {
+        let gateway = Plan::to(upstream.address).asked_by(kind).section(free).start().await;
+        for _ in 0..2 {
+            let passed = asked(kind, &gateway, ("POST", "/asked")).await;
+            assert_eq!((passed.status, passed.header("x-tollgate-free")), (200, "first"), "{kind}");
+        }
+        refused(&asked(kind, &gateway, ("POST", "/asked")).await, "payment_required");
+        assert_eq!(pays(kind, &gateway, &Wallet::new(1).pays()).await.status, 200);
+    }
+}
+
 /// What is free to ask about is not free to get, and the other way round.
 #[tokio::test]
 async fn the_two_sides_share_no_route() {
