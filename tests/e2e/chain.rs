@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::install::{self, ANVIL, NODE};
 use super::process::Process;
+use crate::support::eventually;
 use crate::support::wallet::{Place, SEPOLIA};
 
 alloy::sol! {
@@ -115,7 +116,16 @@ impl Chain {
             "from": from, "to": to, "data": hex::encode_prefixed(data), "gas": "0x7a120",
             "maxFeePerGas": "0x2540be4000", "maxPriorityFeePerGas": "0x2540be400",
         }]);
-        self.ask("eth_sendTransaction", transaction).await.as_str().unwrap().to_owned()
+        let hash = self.ask("eth_sendTransaction", transaction).await;
+        // The node answers before the block is there that it makes at once.
+        if self.ask("anvil_getAutomine", json!([])).await == json!(true) {
+            eventually("a block with it", async || {
+                let receipt = self.ask("eth_getTransactionReceipt", json!([hash])).await;
+                (!receipt.is_null()).then_some(())
+            })
+            .await;
+        }
+        hash.as_str().unwrap().to_owned()
     }
 
     /// The contract wallet of this owner, deployed or not.

@@ -161,9 +161,10 @@ fn itself(state: &State) -> Result<Command, GatewayError> {
     Ok(command)
 }
 
-/// The addresses of `tollgate listening on ADDRESS, admin ADDRESS`.
+/// The addresses of `tollgate listening on ADDRESS, admin ADDRESS`; more may follow.
 pub(in crate::cli) fn announced(line: &str) -> Option<(String, String)> {
     let (listen, admin) = line.strip_prefix("tollgate listening on ")?.split_once(", admin ")?;
+    let admin = admin.split_once(", ").map_or(admin, |(admin, _)| admin);
     Some((listen.to_owned(), admin.trim().to_owned()))
 }
 
@@ -189,7 +190,8 @@ mod tests {
     fn the_first_line_names_both_addresses() {
         let line = "tollgate listening on 127.0.0.1:8402, admin 127.0.0.1:9402";
         let expected = ("127.0.0.1:8402".to_owned(), "127.0.0.1:9402".to_owned());
-        assert_eq!(announced(line), Some(expected));
+        assert_eq!(announced(line), Some(expected.clone()));
+        assert_eq!(announced(&format!("{line}, check 127.0.0.1:8403")), Some(expected));
         assert_eq!(announced("error: no"), None);
     }
 }
