@@ -205,9 +205,9 @@
 //! # The allocator leaves huge pages alone
 //!
 //! pingora reserves 64 KiB for each body it reads and hardly fills them. With huge pages each was
-//! held whole: 170 KiB for an exchange in flight instead of 90. And it is mimalloc's second version:
-//! the third keeps what was freed for a second, not for 10 ms, before the system has it back, which
-//! was some 10 MB more under a load of 1,000 payments in flight.
+//! held whole: 170 KiB for an exchange in flight instead of 90. And it is mimalloc's second
+//! version: the third keeps what was freed for a second, not for 10 ms, before the system has it
+//! back, which was some 10 MB more under a load of 1,000 payments in flight.
 //!
 //! # A facilitator's pause opens its circuit
 //!
