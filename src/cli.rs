@@ -6,6 +6,7 @@ pub mod init;
 pub mod ledger;
 pub mod pay;
 pub mod reload;
+mod scratch;
 pub mod selftest;
 #[cfg(feature = "worker")]
 pub mod upstream;
@@ -19,6 +20,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::fault::with_causes;
 use crate::server::{self, End};
 
 /// A reverse proxy that puts a price on an existing API.
@@ -91,7 +93,7 @@ pub fn main() -> ExitCode {
     };
     log_to_stderr();
     run(typed.command).unwrap_or_else(|error| {
-        say(&mut std::io::stderr(), &format!("tollgate: {}", chain(&*error)));
+        say(&mut std::io::stderr(), &format!("tollgate: {}", with_causes(&*error)));
         ExitCode::FAILURE
     })
 }
@@ -171,7 +173,7 @@ fn block_on<E: Into<Failure>>(
 /// The exit code says what became of the money, also when there is no answer.
 async fn pay(arguments: pay::Arguments) -> Result<ExitCode, Failure> {
     let exit = pay::run(arguments, Clock::System).await.unwrap_or_else(|error| {
-        say(&mut std::io::stderr(), &format!("tollgate: {}", chain(&error)));
+        say(&mut std::io::stderr(), &format!("tollgate: {}", with_causes(&error)));
         error.exit()
     });
     Ok(ExitCode::from(exit.code()))
@@ -195,12 +197,6 @@ fn log_to_stderr() {
     let subscriber = tracing_subscriber::fmt().json().with_env_filter(filter);
     // Only a library user's own subscriber can be there first; theirs is kept.
     let _ = subscriber.with_writer(std::io::stderr).try_init();
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn say(out: &mut impl Write, text: &str) {

@@ -133,6 +133,12 @@ impl Error for Fault {
     }
 }
 
+/// An error and its causes, on one line.
+pub fn with_causes(error: &dyn Error) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// Somebody else's text as it may stand in a log or on a terminal: one line of at most
 /// [`TEXT_CHARS_MAX`] characters, none of which is obeyed or turns the others around.
 pub fn printable(text: &str) -> String {

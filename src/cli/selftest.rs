@@ -21,10 +21,10 @@ mod trial;
 use self::books::Books;
 use self::knock::Origins;
 use self::report::Report;
-use self::stage::{Folder, Gateway};
+use self::stage::Gateway;
 use self::stand_in::StandIn;
 use self::trial::{Place, Trial};
-use super::pay::KeyError;
+use super::scratch::Scratch;
 use crate::clock::Clock;
 use crate::config::{Config, Stage};
 use crate::fault::Fault;
@@ -61,9 +61,6 @@ pub enum SelftestError {
     /// The ledger of the rehearsal cannot be read.
     #[error(transparent)]
     Ledger(#[from] Fault),
-    /// No wallet to play with.
-    #[error(transparent)]
-    Wallet(#[from] KeyError),
     /// A name that no route has.
     #[error("there is no route `{0}`; there are {1}")]
     NoRoute(String, String),
@@ -101,7 +98,8 @@ pub async fn run(
         routes.retain(|route| arguments.routes.iter().any(|name| **name == *route.name));
     }
     let unpaid = first.limits.unpaid;
-    let (folder, upstream) = (Folder::create()?, StandIn::start().await?);
+    let folder = Scratch::create("selftest").map_err(|(_, error)| error)?;
+    let upstream = StandIn::start().await?;
     let stage = Stage { upstream: upstream.address, folder: folder.path() };
     let mut report = Report::new(out);
     report.title(arguments.config(), routes.len())?;

@@ -51,8 +51,16 @@ pub struct Settings {
 impl Settings {
     /// Whether they are of one facilitator that is told the same.
     pub fn are(&self, other: &Self) -> bool {
-        let Self { url, verify_timeout, settle_timeout, headers, .. } = self;
-        let Self { in_flight_max, wanted, auth, clock: _, .. } = self;
+        let Self {
+            url,
+            verify_timeout,
+            settle_timeout,
+            headers,
+            in_flight_max,
+            wanted,
+            auth,
+            clock: _,
+        } = self;
         (url, verify_timeout, settle_timeout, headers)
             == (&other.url, &other.verify_timeout, &other.settle_timeout, &other.headers)
             && (in_flight_max, wanted, auth) == (&other.in_flight_max, &other.wanted, &other.auth)

@@ -186,12 +186,12 @@ pub(super) async fn invite(session: &mut Session) -> pingora::Result<()> {
 /// The proxy is gone.
 pub(super) async fn pass(
     session: &mut Session,
-    told: &[(&'static str, String)],
+    told: impl Iterator<Item = (&'static str, String)>,
     receipts: Vec<Receipt>,
 ) -> pingora::Result<()> {
     let mut head = ResponseHeader::build(200, Some(8))?;
     for (name, value) in told {
-        head.insert_header(*name, value)?;
+        head.insert_header(name, value)?;
     }
     for receipt in receipts {
         head.insert_header(receipt.name, receipt.value)?;

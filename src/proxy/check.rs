@@ -65,7 +65,7 @@ impl Gateway {
         // The answer is framed for the request that came.
         session.req_header_mut().set_method(came_as);
         let refusal = match judged {
-            Ok(receipts) => return answer::pass(session, &exchange.told(), receipts).await,
+            Ok(receipts) => return answer::pass(session, exchange.told(), receipts).await,
             Err(refusal) => refusal,
         };
         if let Refusal::RequestMalformed(_) = refusal {

@@ -163,19 +163,17 @@ impl Exchange {
     }
 
     /// What whoever serves it is told of it.
-    pub fn told(&self) -> Vec<(&'static str, String)> {
-        let mut told = vec![("X-Tollgate-Exchange", self.id.to_string())];
-        if let Some(paid) = &self.paid {
-            told.extend([
+    pub fn told(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let id = [("X-Tollgate-Exchange", self.id.to_string())];
+        let paid = self.paid.as_deref().map(|paid| {
+            [
                 ("X-Tollgate-Payer", paid.payer.to_string()),
                 ("X-Tollgate-Amount", paid.amount.to_string()),
                 ("X-Tollgate-Network", paid.network.to_string()),
-            ]);
-        }
-        if self.is_free_first() {
-            told.push(("X-Tollgate-Free", "first".to_owned()));
-        }
-        told
+            ]
+        });
+        let free = self.is_free_first().then(|| ("X-Tollgate-Free", "first".to_owned()));
+        id.into_iter().chain(paid.into_iter().flatten()).chain(free)
     }
 
     /// What a refusal needs to know of it.

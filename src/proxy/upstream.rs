@@ -129,9 +129,6 @@ impl Target {
         for (name, value) in exchange.told() {
             request.insert_header(name, value)?;
         }
-        if exchange.is_free_first() {
-            request.insert_header("X-Tollgate-Free", "first")?;
-        }
         for (name, value) in &self.headers {
             request.insert_header(name.clone(), value.clone())?;
         }

@@ -20,6 +20,7 @@ use super::upstreams::Upstreams;
 use crate::bounded;
 use crate::clock::Clock;
 use crate::config::{Config, Switch, Watched};
+use crate::fault;
 use crate::limit::{Store, StoreUrl};
 use crate::proxy::Snapshot;
 use crate::proxy::admin::Reload;
@@ -154,7 +155,7 @@ impl Reloader {
             return Err("`limits.store` or its `timeout` changed: restart".to_owned());
         }
         let settlers = self.settling.next(&self.config, &next).await;
-        let settlers = settlers.map_err(|error| told_with_causes(&error))?;
+        let settlers = settlers.map_err(|error| fault::with_causes(&error))?;
         let told = told(&next.routes, settlers.pool(), Clock::System.now());
         next.routes = told.unwrap_or(next.routes);
         self.honour(&mut next);
@@ -200,13 +201,6 @@ impl Reloader {
             route.charge.honour(&before.charge, until, now);
         }
     }
-}
-
-/// An error and its causes, on one line.
-fn told_with_causes(error: &ServeError) -> String {
-    let first: &dyn std::error::Error = error;
-    let causes = std::iter::successors(Some(first), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// What is connected to at the start only.

@@ -3,15 +3,16 @@
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use crate::cli::scratch::Scratch;
+
 /// A folder that lasts as long as the demo, with the configuration that the gateway reads.
 #[derive(Debug)]
 pub(super) struct State {
-    folder: PathBuf,
+    folder: Scratch,
     source: Source,
 }
 
@@ -60,7 +61,9 @@ impl State {
             }
             Err(error) => return Err(StateError::File(FILE.into(), error)),
         };
-        let state = Self { folder: new_folder()?, source };
+        let folder =
+            Scratch::create("demo").map_err(|(path, cause)| StateError::File(path, cause))?;
+        let state = Self { folder, source };
         let listen = match listen {
             Some(address) => address,
             None => free(LISTEN)?,
@@ -87,12 +90,12 @@ impl State {
         server.insert("listen".to_owned(), listen.to_string().into());
         server.insert("admin".to_owned(), admin.to_string().into());
         server.insert("public_url".to_owned(), format!("http://{listen}").into());
-        let ledger = format!("sqlite://{}", self.folder.join("ledger.db").display());
+        let ledger = format!("sqlite://{}", self.folder.path().join("ledger.db").display());
         section(&mut config, "ledger")?.insert("url".to_owned(), ledger.into());
         for (name, facilitator) in section(&mut config, "facilitators")?.iter_mut() {
             let simulated = facilitator.get_mut("simulated").and_then(Value::as_table_mut);
             let simulated = simulated.ok_or_else(|| StateError::NotSimulated((&**name).into()))?;
-            let journal = self.folder.join(format!("{name}.journal"));
+            let journal = self.folder.path().join(format!("{name}.journal"));
             simulated.insert("journal".to_owned(), journal.display().to_string().into());
         }
         config.remove("certificates");
@@ -111,12 +114,12 @@ impl State {
 
     /// The configuration that the gateway reads.
     pub(super) fn config(&self) -> PathBuf {
-        self.folder.join("gateway.toml")
+        self.folder.path().join("gateway.toml")
     }
 
     /// The folder itself.
     pub(super) fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// Where the configuration is from.
@@ -125,18 +128,11 @@ impl State {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, StateError> {
-        let path = self.folder.join(name);
+        let path = self.folder.path().join(name);
         match fs::write(&path, bytes) {
             Ok(()) => Ok(path),
             Err(cause) => Err(StateError::File(path, cause)),
         }
-    }
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        // What cannot be removed is in the system's folder for such things.
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -168,18 +164,6 @@ fn find_files(value: &mut Value, beside: &Path) {
     }
 }
 
-/// A new folder that nobody else may look into.
-fn new_folder() -> Result<PathBuf, StateError> {
-    let mut random = [0; 8];
-    let named = getrandom::fill(&mut random).map_err(io::Error::other);
-    let name = format!("tollgate-demo-{:016x}", u64::from_be_bytes(random));
-    let folder = std::env::temp_dir().join(name);
-    match named.and_then(|()| fs::DirBuilder::new().mode(0o700).create(&folder)) {
-        Ok(()) => Ok(folder),
-        Err(cause) => Err(StateError::File(folder, cause)),
-    }
-}
-
 /// The address when nobody has it, else one on a free port.
 fn free(preferred: SocketAddr) -> Result<SocketAddr, StateError> {
     let listener = TcpListener::bind(preferred)
@@ -204,25 +188,28 @@ const fn loopback(port: u16) -> SocketAddr {
 mod tests {
     use super::*;
 
+    fn state(source: Source) -> State {
+        State { folder: Scratch::create("demo").unwrap(), source }
+    }
+
     #[test]
     fn the_copy_changes_addresses_and_files_and_nothing_else() {
-        let folder = std::env::temp_dir().join("tollgate-demo-of-a-test");
-        let state = State { folder: folder.clone(), source: Source::BuiltIn };
+        let state = state(Source::BuiltIn);
         let addresses = (loopback(1), loopback(2));
         let copy = state.adapted(BUILT_IN, addresses, Path::new("/here")).unwrap();
         let (copy, shipped): (Table, Table) = (copy.parse().unwrap(), BUILT_IN.parse().unwrap());
         assert_eq!(copy["server"]["listen"].as_str(), Some("127.0.0.1:1"));
         assert_eq!(copy["server"]["public_url"].as_str(), Some("http://127.0.0.1:1"));
         let ledger = copy["ledger"]["url"].as_str().unwrap();
-        assert!(ledger.contains("tollgate-demo-of-a-test"), "{ledger}");
+        assert!(ledger.contains("/tollgate-demo-"), "{ledger}");
         for same in ["routes", "networks", "limits", "upstreams"] {
             assert_eq!(copy[same], shipped[same]);
         }
     }
 
     fn adapted(text: &str) -> Result<Table, StateError> {
-        let state = State { folder: "/nowhere/demo".into(), source: Source::Here };
-        let copy = state.adapted(text, (loopback(1), loopback(2)), Path::new("/here"));
+        let copy =
+            state(Source::Here).adapted(text, (loopback(1), loopback(2)), Path::new("/here"));
         copy.map(|copy| copy.parse().unwrap())
     }
 

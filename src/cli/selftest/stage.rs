@@ -1,10 +1,7 @@
-//! Where a rehearsal takes place: a folder of its own and a gateway on a thread of this process.
+//! The gateway of a rehearsal, on a thread of this process.
 
-use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
@@ -14,30 +11,6 @@ use super::SelftestError;
 use crate::cli::demo::announced;
 use crate::config::Config;
 use crate::server::{self, End, ServeError};
-
-/// A folder for nobody else, removed with all that is in it when this is dropped.
-pub(super) struct Folder(PathBuf);
-
-impl Folder {
-    pub(super) fn create() -> io::Result<Self> {
-        let number = getrandom::u64().map_err(io::Error::other)?;
-        let path = std::env::temp_dir().join(format!("tollgate-selftest-{number:016x}"));
-        fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::warn!(folder = %self.0.display(), %error, "a folder is left behind");
-        }
-    }
-}
 
 /// A gateway that serves.
 pub(super) struct Gateway {
