@@ -193,9 +193,9 @@ impl Exchange {
     }
 
     /// The held payment, if there is one; it is the caller's to settle or to let go.
-    pub fn take_held(&mut self) -> Option<Verified> {
+    pub fn take_held(&mut self) -> Option<Box<Verified>> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Held(verified) => Some(*verified),
+            Stage::Held(verified) => Some(verified),
             other => {
                 self.stage = other;
                 None
@@ -208,7 +208,7 @@ impl Exchange {
     pub fn take_metered(&mut self) -> Option<(Verified, Arc<Usage>)> {
         let Stage::Held(verified) = &self.stage else { return None };
         let usage = Arc::clone(verified.usage()?);
-        self.take_held().map(|verified| (verified, usage))
+        self.take_held().map(|verified| (*verified, usage))
     }
 
     /// So much was used of what was verified.

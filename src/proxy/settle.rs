@@ -24,18 +24,18 @@ impl Gateway {
         &self,
         session: &mut Session,
         exchange: &mut Exchange,
-        verified: Verified,
+        verified: Box<Verified>,
         head: &mut ResponseHeader,
     ) -> pingora::Result<()> {
         let began = clock::steady();
         let copying = self.copying(exchange, head, |max| self.payments.copy(&verified, max));
         if let Some(risk) = self.payments.risk(&verified) {
-            self.settle_behind(exchange, verified, risk);
+            self.settle_behind(exchange, *verified, risk);
             keeps(exchange, session, head, copying);
             // Nothing is said of a settlement that is not known.
             return put_receipts(head, Vec::new());
         }
-        let settled = self.payments.settle(verified).await;
+        let settled = self.payments.settle(*verified).await;
         exchange.stages.settle = Some(began.elapsed());
         match settled {
             Ok(settled) => {
