@@ -35,11 +35,12 @@ use crate::support::wallet::{PAY_TO, PRICE};
 
 #[tokio::test]
 async fn published_clients_pay_on_a_real_chain() {
-    let chain = Chain::start(&CLIENTS.map(Client::payer)).await;
+    let clients = sdk::published();
+    let chain = Chain::start(&sdk::payers(&clients)).await;
     let facilitator = format!("http = {{ url = \"http://{}\" }}", chain.facilitator());
     let gateway = sells_cut_outs(&facilitator).await;
 
-    for client in CLIENTS {
+    for client in clients {
         let before = chain.balance(PAY_TO).await;
         let transaction = buy_a_cut_out(client, &gateway, Path::new(PHOTO)).await;
         let paid = own::of(client.payer());

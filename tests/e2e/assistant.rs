@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::chain::{Chain, SIGNER_KEY, Transfer};
 use super::own;
-use super::sdk::{CLIENTS, Client};
+use super::sdk::Client;
 use super::solana::cluster::{Cluster, Mint, Wallet};
-use super::solana::{self, NPM, NPM_V1, PYPI};
+use super::{sdk, solana};
 use crate::support::example::{Demo, gateway_after};
 use crate::support::gateway::Gateway;
 use crate::support::together;
@@ -46,13 +46,15 @@ enum On {
 
 #[tokio::test]
 async fn published_clients_pay_each_endpoint_of_the_assistant_on_its_chain() {
-    let payers = CLIENTS.map(Client::payer);
+    let clients = sdk::published();
+    let payers = sdk::payers(&clients);
     let base = Chain::start_at(BASE, &payers).await;
     let polygon = Chain::start_at(POLYGON, &payers).await;
     let cluster = Cluster::start(400).await;
     let demo = Demo::start().await;
     let mut gateway = gateway(&demo, (&base, &polygon), &cluster).await;
-    let on_evm = together(CLIENTS.map(|client| pays_each(client, &gateway, (&base, &polygon))));
+    let pays = |client| pays_each(client, &gateway, (&base, &polygon));
+    let on_evm = together(clients.into_iter().map(pays));
     tokio::join!(on_evm, each_pays_on_solana(&gateway, &cluster));
     gateway.terminate();
     assert!(gateway.ended().await.success());
@@ -77,7 +79,7 @@ async fn pays_each(client: Client, gateway: &Gateway, (base, polygon): (&Chain, 
 }
 
 async fn each_pays_on_solana(gateway: &Gateway, cluster: &Cluster) {
-    for (number, client) in [NPM, NPM_V1, PYPI].into_iter().enumerate() {
+    for (number, client) in solana::published().into_iter().enumerate() {
         let (payer, mint) = (Wallet::payer(number), Mint::Usdc);
         cluster.fund(payer, mint, 1_000_000).await;
         for (path, price) in ON_SOLANA {

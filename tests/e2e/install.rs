@@ -1,5 +1,6 @@
 //! Where `tests/run` has put the published packages.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// A file of `tests/e2e`: one of ours, or one that `tests/run` installs or builds there.
@@ -11,6 +12,17 @@ pub(super) fn file(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// Whether `tests/run` has found a Go toolchain and the module `x402`; tells the terminal if not,
+/// past the output that a test that passes does not show.
+pub(super) fn has_go() -> bool {
+    let has = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/bin/go-evm").exists();
+    if !has {
+        // Without a terminal there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: Go's module x402 could not be had");
+    }
+    has
 }
 
 pub(super) const ANVIL: &str = "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil";

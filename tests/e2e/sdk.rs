@@ -16,7 +16,8 @@ use super::install::{self, NODE, PYTHON_V1, PYTHON_V2};
 pub(super) struct Client {
     pub(super) name: &'static str,
     runtime: &'static str,
-    script: &'static str,
+    /// What a runtime runs; nothing for a program.
+    script: Option<&'static str>,
     version: Version,
     /// The wallet: a private key made of this one byte.
     key: u8,
@@ -51,6 +52,23 @@ pub(super) const CLIENTS: [Client; 5] = [
     Client::new("pypi-httpx-v1", PYTHON_V1, "clients/py_httpx_v1.py", Version::V1, 0x55),
 ];
 
+/// The one written in Go, which `tests/run` compiles where its module can be had.
+const GO: [Client; 2] = [
+    Client::program("go-v2", "bin/go-evm", Version::V2, 0x66),
+    Client::program("go-v1", "bin/go-evm", Version::V1, 0x77),
+];
+
+/// All that could be had.
+pub(super) fn published() -> Vec<Client> {
+    let go = install::has_go().then_some(GO);
+    CLIENTS.into_iter().chain(go.into_iter().flatten()).collect()
+}
+
+/// Whose money it is.
+pub(super) fn payers(clients: &[Client]) -> Vec<Address> {
+    clients.iter().map(|client| client.payer()).collect()
+}
+
 impl Client {
     const fn new(
         name: &'static str,
@@ -59,7 +77,12 @@ impl Client {
         version: Version,
         key: u8,
     ) -> Self {
-        Self { name, runtime, script, version, key, payment_id: None }
+        Self { name, runtime, script: Some(script), version, key, payment_id: None }
+    }
+
+    /// One that is a program by itself.
+    const fn program(name: &'static str, program: &'static str, version: Version, key: u8) -> Self {
+        Self { name, runtime: program, script: None, version, key, payment_id: None }
     }
 
     /// The same, with the extension `payment-identifier`.
@@ -96,7 +119,15 @@ impl Client {
     ) -> Answer {
         let mut driver = Command::new(install::file(self.runtime));
         driver.envs(more.iter().copied());
-        driver.arg(install::file(self.script)).args([url, "POST"]).arg(body).arg(media_type);
+        driver.args(self.script.map(install::file));
+        driver.args([url, "POST"]).arg(body).arg(media_type);
+        driver.env(
+            "X402_VERSION",
+            match self.version {
+                Version::V1 => "1",
+                Version::V2 => "2",
+            },
+        );
         driver.arg(out).env("X402_PRIVATE_KEY", self.key().to_string());
         driver.envs(self.payment_id.map(|id| ("X402_PAYMENT_ID", id)));
         driver.stderr(Stdio::inherit()).kill_on_drop(true);

@@ -49,8 +49,10 @@
 //! With Token-2022's transfer fee who is paid gets less than the amount that was checked. It is
 //! seen in the mint itself with each payment, since a fee can be set later.
 //!
-//! # End-to-end tests have a node of their own making
+//! # End-to-end tests have two nodes
 //!
 //! `tests/e2e/solana.mjs` is LiteSVM, whose runtime and programs are those of validators, from npm
-//! in seconds, behind as much JSON-RPC as is asked for. What it has not is other nodes' opinions:
-//! those are in `chain/svm/tests`. A whole node is an hour of compiling.
+//! in seconds, behind as much JSON-RPC as is asked for. `tests/e2e/surfnet` is surfpool's engine
+//! with JSON-RPC of its own, which takes a quarter of an hour to compile: `tests/run` does that
+//! once, at its end, and has the same tests ask it. What neither has is other nodes' opinions:
+//! those are in `chain/svm/tests`.

@@ -34,8 +34,15 @@ pub(in crate::e2e) struct Wallet(u8);
 impl Cluster {
     /// Starts a node with slots of this length. The fee payers have SOL.
     pub(in crate::e2e) async fn start(slot_ms: u64) -> Self {
-        let mut node = Command::new(install::file(NODE));
-        node.arg(install::file("solana.mjs")).arg(slot_ms.to_string());
+        let mut node = match std::env::var_os(WHOLE_NODE) {
+            Some(program) => Command::new(program),
+            None => {
+                let mut node = Command::new(install::file(NODE));
+                node.arg(install::file("solana.mjs"));
+                node
+            }
+        };
+        node.arg(slot_ms.to_string());
         let (node, address) = Process::listening(&mut node, "listening on ");
         let _ = rustls::crypto::ring::default_provider().install_default();
         let cluster = Self { _node: node, address, http: reqwest::Client::new() };
@@ -193,6 +200,8 @@ impl Wallet {
     }
 }
 
+/// Names the program of a whole node, which `tests/run solana` builds; without it LiteSVM is asked.
+const WHOLE_NODE: &str = "SOLANA_NODE";
 const DEVNET: &str = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1";
 const USDC: &str = "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU";
 /// Nobody has its key.
