@@ -158,7 +158,8 @@
 //!
 //! Some 90 KiB for each paid exchange in flight. Where the system gives huge pages to everybody
 //! (`/sys/kernel/mm/transparent_hugepage/enabled` says `[always]`), set `MIMALLOC_ALLOW_THP=0`:
-//! else it is twice that.
+//! else it is twice that. `MIMALLOC_PURGE_DELAY=0`, which the image has, gives back at once what
+//! is freed: 13 MB less of 105 with 1,000 in flight, for some 5 % more of a core.
 //!
 //! # gRPC
 //!
