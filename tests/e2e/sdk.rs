@@ -44,6 +44,22 @@ pub(super) struct Answer {
     pub(super) error: Option<String>,
 }
 
+impl Answer {
+    /// The transaction in which `client` has paid for this answer of that kind.
+    pub(super) fn paid_by(self, client: Client, content_type: &str) -> String {
+        let expected = Self {
+            status: 200,
+            paid: true,
+            network: Some(client.network().to_owned()),
+            payer: Some(client.payer()),
+            content_type: Some(content_type.to_owned()),
+            ..self.clone()
+        };
+        assert_eq!(self, expected, "{}", client.name);
+        self.transaction.unwrap()
+    }
+}
+
 pub(super) const CLIENTS: [Client; 5] = [
     Client::new("npm-fetch-v2", NODE, "clients/ts_fetch_v2.mjs", Version::V2, 0x11),
     Client::new("npm-fetch-v1", NODE, "clients/ts_fetch_v1.mjs", Version::V1, 0x22),
