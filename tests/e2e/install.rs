@@ -17,7 +17,7 @@ pub(super) fn file(name: &str) -> PathBuf {
 /// Whether `tests/run` has found a Go toolchain and the module `x402`; tells the terminal if not,
 /// past the output that a test that passes does not show.
 pub(super) fn has_go() -> bool {
-    let has = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/bin/go-evm").exists();
+    let has = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/go/evm").exists();
     if !has {
         // Without a terminal there is nobody to tell.
         let _ = writeln!(std::io::stderr(), "SKIPPED: Go's module x402 could not be had");

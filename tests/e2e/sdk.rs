@@ -70,8 +70,8 @@ pub(super) const CLIENTS: [Client; 5] = [
 
 /// The one written in Go, which `tests/run` compiles where its module can be had.
 const GO: [Client; 2] = [
-    Client::program("go-v2", "bin/go-evm", Version::V2, 0x66),
-    Client::program("go-v1", "bin/go-evm", Version::V1, 0x77),
+    Client::program("go-v2", "go/evm", Version::V2, 0x66),
+    Client::program("go-v1", "go/evm", Version::V1, 0x77),
 ];
 
 /// All that could be had.

@@ -34,7 +34,7 @@ const NPM_V1: Client = Client { version: "1", ..NPM };
 const PYPI: Client =
     Client { runtime: PYTHON_V2, script: Some("clients/py_httpx_svm.py"), version: "2" };
 /// Where `tests/run` could compile it.
-const GO: Client = Client { runtime: "bin/go-svm", script: None, version: "2" };
+const GO: Client = Client { runtime: "go/svm", script: None, version: "2" };
 
 /// All that could be had.
 pub(super) fn published() -> Vec<Client> {
@@ -152,7 +152,7 @@ async fn published_clients_pay_a_gateway_that_settles_on_solana_itself() {
     each_pays(&cluster, &gateway, Mint::Usdc, &clients).await;
     let spent = lamports - cluster.lamports(Wallet::FEE_PAYER).await;
     let fees = 10_000 * clients.len() as u64;
-    assert!((fees..fees + 1_500).contains(&spent), "each time two signatures, and not {spent}");
+    assert!((fees..fees + fees / 30).contains(&spent), "each time two signatures, and not {spent}");
 }
 
 #[tokio::test]
