@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::support::client::Answer;
+use crate::support::dice::Dice;
 use crate::support::gateway::Gateway;
 use crate::support::plan::Plan;
 use crate::support::upstream::Upstream;
@@ -15,7 +16,7 @@ const PAYMENTS: usize = 30;
 
 #[tokio::test]
 async fn after_a_kill_at_any_point_nobody_has_paid_twice() {
-    let mut dice = Dice::from_seed();
+    let mut dice = Dice::new();
     let upstream = Upstream::start().await;
     // Slow enough that payments are in every state at the same time.
     let delay = "delay = { verify = \"3ms\", settle = \"5ms\" }";
@@ -23,7 +24,7 @@ async fn after_a_kill_at_any_point_nobody_has_paid_twice() {
     let mut gateway = Plan::to(upstream.address).facilitator(&chain).start().await;
     for _ in 0..ROUNDS {
         let payments: Vec<_> = (0..PAYMENTS).map(|_| Wallet::new(1).pays()).collect();
-        let end = dice.end();
+        let end = end(&mut dice);
         eprintln!("the end comes with {end:?}");
         let answers = storm(&gateway, &payments, end, &upstream).await;
         gateway = gateway.killed_and_restarted().await;
@@ -116,30 +117,12 @@ async fn replay(gateway: &Gateway, payments: &[Payment]) {
     }
 }
 
-/// Random numbers that `SEED` repeats. Source: splitmix64.
-struct Dice(u64);
-
-impl Dice {
-    fn from_seed() -> Self {
-        let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = given.unwrap_or_else(|| getrandom::u64().unwrap());
-        eprintln!("SEED={seed}");
-        Self(seed)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).unwrap()
-    }
-
-    fn end(&mut self) -> End {
-        let count = 1 + self.below(PAYMENTS);
-        match self.below(3) {
-            0 => End::Calls(count),
-            1 => End::Transfers(count),
-            _ => End::Answers(count),
-        }
+/// After one to all of the payments.
+fn end(dice: &mut Dice) -> End {
+    let count = 1 + dice.below(PAYMENTS);
+    match dice.below(3) {
+        0 => End::Calls(count),
+        1 => End::Transfers(count),
+        _ => End::Answers(count),
     }
 }
