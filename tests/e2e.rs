@@ -5,6 +5,7 @@ mod chain;
 #[cfg(feature = "models")]
 mod cutouts;
 mod dashboard;
+mod endurance;
 mod grpc;
 mod ingress;
 mod install;

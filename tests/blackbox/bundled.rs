@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use image::ImageFormat;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use super::refusals::refused;
 use crate::support::client::Answer;
@@ -90,7 +89,7 @@ async fn without_its_worker_the_gateway_takes_no_payment_and_waits_for_it() {
     is_cut_out(&cut(&gateway, "", &exchanged).await, ImageFormat::Png);
 
     fs::rename(&binary, &away).unwrap();
-    for worker in children(gateway.pid()) {
+    for worker in gateway.children() {
         kill(worker, Signal::SIGKILL).unwrap();
     }
     eventually("the worker is missed", async || {
@@ -116,25 +115,13 @@ async fn without_its_worker_the_gateway_takes_no_payment_and_waits_for_it() {
 async fn the_worker_ends_with_its_gateway() {
     let gateway = plan().start().await;
     gateway.ready().await;
-    let workers = children(gateway.pid());
+    let workers = gateway.children();
     assert_eq!(workers.len(), 1);
     // The worker holds the other end of the gateway's error output: this waits for both.
     gateway.killed().await;
     for worker in workers {
         eventually("the worker's end", async || kill(worker, None).is_err().then_some(())).await;
     }
-}
-
-/// Process ids of a process's children. Source: proc_pid_stat(5), field 4 behind the name.
-fn children(parent: Pid) -> Vec<Pid> {
-    let entries = fs::read_dir("/proc").unwrap().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let of_parent = |pid: &i32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let fields = stat.rsplit(") ").next().unwrap_or_default();
-        fields.split(' ').nth(1) == Some(&parent.to_string())
-    };
-    pids.filter(of_parent).map(Pid::from_raw).collect()
 }
 
 /// The tested binary under another name: a link where that can be, a copy elsewhere.

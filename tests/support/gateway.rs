@@ -123,9 +123,31 @@ impl Gateway {
 
     /// The most memory that the process has had so far.
     pub fn peak_kb(&self) -> u64 {
+        self.status_kb("VmHWM:")
+    }
+
+    /// The memory that the process has now.
+    pub fn memory_kb(&self) -> u64 {
+        self.status_kb("VmRSS:")
+    }
+
+    fn status_kb(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
+    /// Ids of its processes: of workers that it has begun. Source: proc_pid_stat(5), field 4 behind
+    /// the name.
+    pub fn children(&self) -> Vec<Pid> {
+        let entries = std::fs::read_dir("/proc").unwrap().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let of_parent = |pid: &i32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let fields = stat.rsplit(") ").next().unwrap_or_default();
+            fields.split(' ').nth(1) == Some(&self.pid().to_string())
+        };
+        pids.filter(of_parent).map(Pid::from_raw).collect()
     }
 
     /// Ends it as a power cut would, and starts another on the same files.

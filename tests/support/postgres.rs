@@ -2,24 +2,29 @@
 //! database for whoever asks. The package's own cluster is not used.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, PgConnection};
 
 /// The URL of a new, empty database.
 pub async fn database() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(1);
-    let server = server();
-    let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    create(server(), &format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed))).await
+}
+
+async fn create(server: &Server, name: &str) -> String {
     let mut connection = connect(&server.url("postgres")).await;
     let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
     connection.execute(create).await.unwrap();
-    server.url(&name)
+    server.url(name)
 }
 
 /// A connection to a database, for looking and for standing in the way.
@@ -71,13 +76,59 @@ pub async fn opens(url: &str) {
     connection.execute(open).await.unwrap();
 }
 
+/// A server of one test alone, which may kill it.
+pub struct Own(Server);
+
+impl Own {
+    pub fn start() -> Self {
+        Self(start())
+    }
+
+    /// The URL of a new, empty database.
+    pub async fn database(&self, name: &str) -> String {
+        create(&self.0, name).await
+    }
+
+    /// Kills it as a power cut would, and starts another on its files.
+    pub async fn killed_and_restarted(&mut self) {
+        let id = fs::read_to_string(self.0.folder.join("data/postmaster.pid")).unwrap();
+        kill(Pid::from_raw(id.lines().next().unwrap().parse().unwrap()), Signal::SIGKILL).unwrap();
+        // What it had begun ends by itself, a moment later.
+        for _ in (0..TRIES).take_while(|_| self.0.lives()) {
+            tokio::time::sleep(TICK).await;
+        }
+        self.0.keeper.stdin.as_mut().unwrap().write_all(b"again\n").unwrap();
+        self.0.answers();
+    }
+}
+
 struct Server {
     folder: PathBuf,
-    /// While its standard input is open, the server runs.
-    _keeper: Child,
+    /// While its standard input is open, the server runs; each line begins it again.
+    keeper: Child,
 }
 
 impl Server {
+    /// Waits until it is there for everybody.
+    fn answers(&self) {
+        for _ in 0..TRIES {
+            let mut ready = Command::new(programs().join("pg_isready"));
+            if ready.arg("-qh").arg(&self.folder).status().unwrap().success() {
+                return;
+            }
+            std::thread::sleep(TICK);
+        }
+        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        panic!("PostgreSQL did not start:\n{log}");
+    }
+
+    /// Whether any of its processes is there: all of them work in the folder of its files.
+    fn lives(&self) -> bool {
+        let files = self.folder.join("data");
+        let mut processes = fs::read_dir("/proc").unwrap().flatten();
+        processes.any(|entry| fs::read_link(entry.path().join("cwd")).is_ok_and(|at| at == files))
+    }
+
     fn url(&self, database: &str) -> String {
         format!("postgres:///{database}?host={}&user=postgres", self.folder.display())
     }
@@ -112,16 +163,9 @@ fn start() -> Server {
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    let server = Server { folder, _keeper: keeper };
-    for _ in 0..TRIES {
-        let mut ready = Command::new(programs().join("pg_isready"));
-        if ready.arg("-qh").arg(&server.folder).status().unwrap().success() {
-            return server;
-        }
-        std::thread::sleep(TICK);
-    }
-    let log = fs::read_to_string(server.folder.join("log")).unwrap_or_default();
-    panic!("PostgreSQL did not start:\n{log}");
+    let server = Server { folder, keeper };
+    server.answers();
+    server
 }
 
 /// Where the newest server's programs are; Debian does not put them into the path.
@@ -143,9 +187,14 @@ shift 2
 trap '' INT
 cd "$folder" || exit 1
 "$@" "$programs/initdb" -D "$folder/data" -U postgres -A trust --no-sync >log 2>&1 || exit 1
-"$@" "$programs/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= \
-    -c port=5432 -c max_connections=300 -c shared_buffers=32MB >>log 2>&1 &
-read -r never
+begin() {
+    "$@" "$programs/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= \
+        -c port=5432 -c max_connections=300 -c shared_buffers=32MB >>log 2>&1 &
+}
+begin "$@"
+while read -r again; do
+    begin "$@"
+done
 kill -INT $!
 wait
 rm -rf "$folder"
