@@ -24,6 +24,7 @@
 //! | [`refusal`] | every way of saying no |
 //! | [`fault`] | everything that breaks |
 //! | [`metric`] | one row of what is counted |
+//! | [`certificate`] | a certificate and its key, which belong together |
 //! | [`bounded`] | files that an operator names, within a bound |
 //! | [`digest`] | SHA-256, compared in constant time |
 //! | [`clock`] | the only clock |
@@ -32,6 +33,7 @@
 
 pub mod access;
 pub mod bounded;
+pub mod certificate;
 pub mod chain;
 pub mod cli;
 pub mod clock;
