@@ -12,6 +12,7 @@ pub mod facilitator;
 #[allow(dead_code, reason = "all kinds of frames have their names")]
 pub mod frames;
 pub mod gateway;
+pub mod kept;
 pub mod ledger;
 pub mod lines;
 pub mod plan;
