@@ -15,6 +15,7 @@ pub mod gateway;
 pub mod kept;
 pub mod ledger;
 pub mod lines;
+pub mod pebble;
 pub mod plan;
 #[allow(dead_code, reason = "the tests of the ledger use it too")]
 pub mod postgres;

@@ -123,7 +123,10 @@ fn alone<T>(span: Range<usize>, reader: &mut Reader<'_>) -> Option<T> {
 }
 
 /// Who vouches for servers. Each is tried: a connection would find out too late.
-fn authorities(typed: Spanned<PathBuf>, reader: &mut Reader<'_>) -> Option<Box<[Box<[u8]>]>> {
+pub(super) fn authorities(
+    typed: Spanned<PathBuf>,
+    reader: &mut Reader<'_>,
+) -> Option<Box<[Box<[u8]>]>> {
     let span = typed.span();
     let found = bytes_of(typed.get_ref(), reader).and_then(|pem| Ok(chain(&pem)?));
     let found = found.and_then(|certificates| {
