@@ -34,6 +34,12 @@ impl UnixMillis {
         let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(millis))
     }
+
+    /// How long after an earlier moment this is; nothing when that is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        let millis = self.0.saturating_sub(earlier.0);
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
 }
 
 /// Where the time comes from.

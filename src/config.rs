@@ -1,6 +1,7 @@
 //! `gateway.toml`: read as typed, checked, and handed on as domain types.
 
 mod accounts;
+mod acme;
 mod answers;
 mod block;
 mod bypass;
@@ -45,6 +46,7 @@ use std::sync::Arc;
 use alloy_primitives::{B256, keccak256};
 
 use crate::access::{Block, Bypass};
+use crate::acme::Settings as Acme;
 use crate::bounded;
 use crate::digest::Digest;
 use crate::discovery::About;
@@ -82,6 +84,8 @@ pub struct Config {
     pub check: Option<Check>,
     /// What is shown to clients, who come by TLS where there is any.
     pub certificates: Vec<Certificate>,
+    /// What is ordered of an authority, and shown to them too.
+    pub acme: Option<Acme>,
     /// Where payments are kept.
     pub ledger: LedgerUrl,
     /// How long payments are kept there after their end.
@@ -183,6 +187,11 @@ impl Config {
         sections
     }
 
+    /// Whether clients come by TLS.
+    pub fn speaks_tls(&self) -> bool {
+        !self.certificates.is_empty() || self.acme.is_some()
+    }
+
     /// Every file that it was read from, but those of secrets.
     pub fn files(&self) -> Vec<Watched> {
         let own = Watched { path: self.origin.clone(), digest: self.digest };
@@ -202,7 +211,7 @@ impl Config {
 
 /// Reads section after section. Nothing only when `reader` has noted why.
 fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Config> {
-    let FileConfig { server, certificates, ledger, answers, .. } = typed;
+    let FileConfig { server, certificates, acme, ledger, answers, .. } = typed;
     let (defaults, networks, facilitators) = (typed.defaults, typed.networks, typed.facilitators);
     let (limits, upstreams, routes) = (typed.limits, typed.upstreams, typed.routes);
     let answers = answers::answers(answers, reader);
@@ -218,9 +227,12 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
 
     let listen = server.listen.as_ref().map(|listen| listen.span.clone());
     let certificates = certificates::certificates(certificates, reader);
-    let server = server::server(server, &certificates, reader);
+    let scheme = if certificates.is_empty() && acme.is_none() { "http" } else { "https" };
+    let server = server::server(server, scheme, reader);
     let asks = typed.check.as_ref().map(|check| check.listen.span.clone());
     let check = check::check(typed.check, &server, reader);
+    let taken = [server.listen, server.admin, check.map_or(server.admin, |check| check.listen)];
+    let acme = acme::acme(acme, &certificates, &taken, reader);
     let networks = networks::networks(networks, &moved_by(&facilitators), reader);
     let facilitators = facilitators::facilitators(facilitators, &networks, reader);
     let mut limits = limits::limits(limits, classes, reader);
@@ -249,6 +261,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
         server,
         check,
         certificates,
+        acme,
         ledger: ledger?,
         keep,
         answers,

@@ -24,6 +24,8 @@
 //! | [`refusal`] | every way of saying no |
 //! | [`fault`] | everything that breaks |
 //! | [`metric`] | one row of what is counted |
+//! | [`acme`] | certificates that an authority issues by itself |
+//! | [`certificate`] | a certificate and its key, which belong together |
 //! | [`bounded`] | files that an operator names, within a bound |
 //! | [`digest`] | SHA-256, compared in constant time |
 //! | [`clock`] | the only clock |
@@ -31,7 +33,9 @@
 //! | [`manual`] | how it works, how it is run, why it is so |
 
 pub mod access;
+pub mod acme;
 pub mod bounded;
+pub mod certificate;
 pub mod chain;
 pub mod cli;
 pub mod clock;

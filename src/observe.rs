@@ -1,6 +1,7 @@
 //! What is seen of an exchange once it is over: one line, and the counters.
 
 pub mod access;
+pub mod certificates;
 pub mod metrics;
 
 use std::net::IpAddr;

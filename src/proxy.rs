@@ -16,6 +16,7 @@ mod metered;
 mod opening;
 mod pace;
 mod patient;
+mod plain;
 pub mod probe;
 mod record;
 mod seek;
@@ -59,6 +60,7 @@ use inspect::Reader;
 use keeping::Ended;
 pub use opening::Bounds;
 use patient::Leash;
+pub use plain::Plain;
 use upstream::Target;
 
 /// Everything an exchange needs. One for the process; its parts are shared or snapshots.

@@ -2,6 +2,7 @@
 
 mod assemble;
 mod books;
+mod certified;
 mod health;
 mod listen;
 mod look;
@@ -23,13 +24,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use pingora::apps::HttpServerOptions;
 use pingora::apps::http_app::HttpServer;
+use pingora::listeners::tls::Acceptor;
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use pingora_runtime::Runtime as Threads;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch as channel};
-use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::config::{Config, NetworkSettings};
@@ -42,13 +43,13 @@ use crate::payment::recover::Recovery;
 pub use crate::proxy::admin::RELOAD_HEADER;
 use crate::proxy::admin::{Admin, Readiness};
 use crate::proxy::upstream::TRIES_MAX;
-use crate::proxy::{Bounds, Door, Gateway};
+use crate::proxy::{Bounds, Door, Gateway, Plain};
 use assemble::{House, setting};
 pub use books::books;
+use certified::Certified;
 use listen::Bound;
 use reload::{Occasions, Reloader};
 use settling::Settling;
-use tls::Certificates;
 
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -90,9 +91,7 @@ pub enum End {
 /// # Errors
 /// What keeps it from starting; nothing listens then.
 pub fn serve(config: Config, end: End, out: &mut (impl Write + Send)) -> Result<(), ServeError> {
-    let public = bind(config.server.listen)?;
-    let admin = bind(config.server.admin)?;
-    let check = config.check.map(|check| bind(check.listen)).transpose()?;
+    let listeners = Listeners::bind(&config)?;
     let threads = config.server.threads.get();
     let traffic = match end {
         End::Signal => Threads::new_no_steal(threads, "traffic"),
@@ -103,7 +102,7 @@ pub fn serve(config: Config, end: End, out: &mut (impl Write + Send)) -> Result<
     let house = runtime("house", HOUSE_THREADS)?;
     let books = runtime("ledger", 1)?;
     let ledger = books.block_on(Ledger::open(&config.ledger))?;
-    let serving = run((config, end), ledger, (public, admin, check), traffic.get_handle(), out);
+    let serving = run((config, end), ledger, listeners, traffic.get_handle(), out);
     let served = house.block_on(serving);
     traffic.shutdown_timeout(LAST_WAIT);
     let lost = served.as_ref().map_or(0, |metrics| metrics.finish(LAST_WAIT));
@@ -115,14 +114,46 @@ pub fn serve(config: Config, end: End, out: &mut (impl Write + Send)) -> Result<
     served.map(drop)
 }
 
-fn bind(address: SocketAddr) -> Result<Bound, ServeError> {
-    listen::bind(address).map_err(|error| ServeError::Listen(address, error))
+/// Where it listens.
+struct Listeners {
+    public: Bound,
+    admin: Bound,
+    /// For proxies that ask.
+    check: Option<Bound>,
+    /// For whoever comes without TLS, and an authority that looks whether a name leads here.
+    http: Option<Bound>,
+}
+
+impl Listeners {
+    fn bind(config: &Config) -> Result<Self, ServeError> {
+        let bind = |address: SocketAddr| {
+            listen::bind(address).map_err(|error| ServeError::Listen(address, error))
+        };
+        let http = config.acme.as_ref().and_then(|acme| acme.http);
+        Ok(Self {
+            public: bind(config.server.listen)?,
+            admin: bind(config.server.admin)?,
+            check: config.check.map(|check| bind(check.listen)).transpose()?,
+            http: http.map(bind).transpose()?,
+        })
+    }
+
+    /// The one line on standard output before the log: scripts read the ports from it.
+    fn said(&self) -> String {
+        let Self { public, admin, check, http } = self;
+        let more = |name, bound: &Option<Bound>| {
+            bound.as_ref().map(|bound| format!(", {name} {}", bound.address())).unwrap_or_default()
+        };
+        let (public, admin) = (public.address(), admin.address());
+        let (check, http) = (more("check", check), more("http", http));
+        format!("tollgate listening on {public}, admin {admin}{check}{http}")
+    }
 }
 
 async fn run(
     (mut config, end): (Config, End),
     ledger: Ledger,
-    (public, admin, check): (Bound, Bound, Option<Bound>),
+    listeners: Listeners,
     traffic: &Handle,
     out: &mut (impl Write + Send),
 ) -> Result<Arc<Metrics>, ServeError> {
@@ -135,32 +166,33 @@ async fn run(
     let (readiness, ready) = channel::channel(Readiness::Not(vec!["starting".to_owned()]));
     let tending = tend::tend(&house, recovery, readiness, stopped.clone());
     let (metrics, payments) = (Arc::clone(&house.metrics), house.payments.clone());
-    let addresses = (public.address(), admin.address(), check.as_ref().map(Bound::address));
+    let said = listeners.said();
 
-    let asked = house.check.map(|gateway| door(gateway, &config));
-    let door = door(house.gateway, &config);
-    let certificates = Certificates::new(&config.certificates);
-    let encrypted = certificates.as_ref().map(|certificates| certificates.settings());
-    let encrypted =
-        encrypted.transpose().map_err(|error| setting("TLS cannot be set up", *error))?;
-    let serving = public.serve("gateway", door, encrypted, (stopped.clone(), traffic));
+    let certified = house.certified;
+    let asked = house.check.map(|gateway| door(gateway, &config, None));
+    let door = door(house.gateway, &config, acceptor(&config, &certified)?);
+    let Listeners { public, admin, check, http } = listeners;
+    let serving = public.serve("gateway", door, (stopped.clone(), traffic));
     let asked = check
         .zip(asked)
-        .map(|(bound, door)| bound.serve("check", door, None, (stopped.clone(), traffic)));
+        .map(|(bound, door)| bound.serve("check", door, (stopped.clone(), traffic)));
+    let plain = http.map(|bound| {
+        bound.serve("http", without_tls(&certified, &config), (stopped.clone(), traffic))
+    });
     let (reloads, requests) = mpsc::channel(1);
     let monies = Arc::new(ArcSwap::from_pointee(monies(&config)));
     let dashboard = dashboard(&config, &monies, payments.ledger());
     let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready, reloads, dashboard));
-    let shown = admin.serve("admin", app, None, (stopped, traffic));
+    let shown = admin.serve("admin", app, (stopped, traffic));
     let (grace, occasions) = (config.server.grace, Occasions::new(&config, requests)?);
     let (now, upstreams) = (house.now, house.upstreams);
     let (metrics_of, payments_of) = (Arc::clone(&metrics), payments.clone());
     let settling = Settling { payments: payments_of, monies, metrics: metrics_of };
-    let reloader = Reloader { now, config, upstreams, certificates, settling };
+    let reloader = Reloader { now, config, upstreams, certified, settling };
     let reloading = tokio::spawn(reloader.keep_reloading(occasions));
     // Whoever reads where it listens may stop it at once.
     let stops = Stops::new(end).map_err(ServeError::Process)?;
-    announce(out, addresses).map_err(ServeError::Process)?;
+    announce(out, &said).map_err(ServeError::Process)?;
 
     stops.next().await;
     reloading.abort();
@@ -169,7 +201,7 @@ async fn run(
     let _ = stop.send(true);
     finish(&metrics, &payments, grace).await;
     serving.abort();
-    asked.inspect(JoinHandle::abort);
+    asked.into_iter().chain(plain).for_each(|task| task.abort());
     shown.abort();
     tending.abort();
     payments.ledger().close().await;
@@ -200,17 +232,28 @@ fn monies(config: &Config) -> Vec<Money> {
     config.networks.values().map(money).collect()
 }
 
+/// TLS for clients, where they come by it.
+fn acceptor(config: &Config, certified: &Certified) -> Result<Option<Acceptor>, ServeError> {
+    let acceptor = config.speaks_tls().then(|| certified.certificates.acceptor()).transpose();
+    acceptor.map_err(|error| setting("TLS cannot be set up", error))
+}
+
+/// What answers without TLS, behind a door of its own.
+fn without_tls(certified: &Certified, config: &Config) -> Door<HttpServer<Plain>> {
+    let public_url = config.server.public_url.as_deref().unwrap_or_default();
+    let port = public_url.parse::<http::Uri>().ok().and_then(|url| url.port_u16());
+    let challenges = Arc::clone(certified.certificates.challenges());
+    let plain = HttpServer::new_app(Plain::new(challenges, certified.settings(), port));
+    Door::new(plain, config.server.connections_max.get(), bounds(config), None)
+}
+
 /// The proxy, behind its counted door.
-fn door(gateway: Gateway, config: &Config) -> Door {
+fn door(gateway: Gateway, config: &Config, tls: Option<Acceptor>) -> Door<HttpProxy<Gateway>> {
     let conf = ServerConf {
         threads: config.server.threads.get(),
         max_retries: TRIES_MAX,
         upstream_keepalive_pool_size: UPSTREAM_POOL,
         ..ServerConf::default()
-    };
-    let bounds = Bounds {
-        stall_max: config.server.client_timeout,
-        head_bytes_max: gateway.settings.header_bytes_max,
     };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
     let mut options = HttpServerOptions::default();
@@ -218,16 +261,16 @@ fn door(gateway: Gateway, config: &Config) -> Door {
     options.h2_idle_timeout = Some(config.server.keepalive);
     proxy.server_options = Some(options);
     proxy.handle_init_modules();
-    Door::new(proxy, config.server.connections_max.get(), bounds)
+    Door::new(proxy, config.server.connections_max.get(), bounds(config), tls)
 }
 
-/// The one line on standard output before the log: scripts read the ports from it.
-fn announce(
-    out: &mut impl Write,
-    (public, admin, check): (SocketAddr, SocketAddr, Option<SocketAddr>),
-) -> std::io::Result<()> {
-    let check = check.map(|address| format!(", check {address}")).unwrap_or_default();
-    writeln!(out, "tollgate listening on {public}, admin {admin}{check}")?;
+fn bounds(config: &Config) -> Bounds {
+    let head_bytes_max = usize::try_from(config.server.header_bytes_max).unwrap_or(usize::MAX);
+    Bounds { stall_max: config.server.client_timeout, head_bytes_max }
+}
+
+fn announce(out: &mut impl Write, said: &str) -> std::io::Result<()> {
+    writeln!(out, "{said}")?;
     out.flush()
 }
 

@@ -1,5 +1,6 @@
 //! The real binary from outside: real sockets, real files, fakes on the other side.
 
+mod acme;
 mod again;
 #[cfg(feature = "worker")]
 mod assistant;

@@ -61,6 +61,28 @@ fn what_a_proxy_asks_about_is_explained() {
     }
 }
 
+/// What would be ordered is said before it is.
+#[test]
+fn what_an_authority_is_asked_for_is_explained() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/good-acme.toml");
+    let config = Config::load(&path).unwrap();
+    let mut out = Vec::new();
+    config.explain(&mut out).unwrap();
+    let said = String::from_utf8(out).unwrap();
+    let kept =
+        format!("    kept in  {}; external account kid-1", path.with_file_name("acme").display());
+    for line in [
+        "  TLS        api.example.com, www.example.com",
+        "    issued by https://ca.example.com/acme/acme/directory",
+        "    if       port 80 of each name leads to `http` (http-01)",
+        &kept,
+        "  no TLS     0.0.0.0:8080: sent to https",
+    ] {
+        assert!(said.lines().any(|said| said == line), "{line}\n---\n{said}");
+    }
+    assert!(!said.contains("aHVudGVyMg") && !format!("{config:?}").contains("aHVudGVyMg"));
+}
+
 #[test]
 fn blocks_are_believed_as_deep_as_they_stay_on_their_chain() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/good-chain.toml");

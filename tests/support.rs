@@ -12,8 +12,10 @@ pub mod facilitator;
 #[allow(dead_code, reason = "all kinds of frames have their names")]
 pub mod frames;
 pub mod gateway;
+pub mod kept;
 pub mod ledger;
 pub mod lines;
+pub mod pebble;
 pub mod plan;
 #[allow(dead_code, reason = "the tests of the ledger use it too")]
 pub mod postgres;

@@ -4,11 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use alloy_primitives::{B256, keccak256};
-use rustls::Error;
-use rustls::crypto::ring::default_provider;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+
+use crate::certificate::{self, Part, Unfit};
 
 use super::file::FileCertificate;
 use super::mistake::Mistake;
@@ -56,23 +54,14 @@ pub(super) fn certificates(
             Ok((certified, names)) => {
                 Some(Certificate { certified, names, files: [chain_file, key_file] })
             }
-            Err((Part::Chain, mistake)) => {
-                reader.wrong(chain_span, mistake);
-                None
-            }
-            Err((Part::Key, mistake)) => {
-                reader.wrong(key_span, mistake);
+            Err(unfit) => {
+                let span = if unfit.part == Part::Chain { chain_span } else { key_span };
+                reader.wrong(span, unfit.into());
                 None
             }
         }
     });
     read.collect()
-}
-
-/// Which of the two files a mistake is in.
-pub(super) enum Part {
-    Chain,
-    Key,
 }
 
 /// What is in a file, and that it was.
@@ -84,48 +73,14 @@ pub(super) fn read_file(path: &Path) -> Result<(Vec<u8>, Watched), Mistake> {
 
 type Read = (Arc<CertifiedKey>, Box<[Box<str>]>);
 
-fn certificate(chain: &[u8], key: &[u8]) -> Result<Read, (Part, Mistake)> {
-    let chain = chain_of(chain).map_err(|mistake| (Part::Chain, mistake))?;
-    let first = chain.first().map(names).unwrap_or_else(|| Ok(Box::default()));
-    let names = first.map_err(|why| (Part::Chain, Mistake::CertificateUnfit(why.into())))?;
-    Ok((Arc::new(pair(chain, key)?.0), names))
+fn certificate(chain: &[u8], key: &[u8]) -> Result<Read, Unfit> {
+    let chain = certificate::chain(chain)?;
+    let names = certificate::names(&chain)?;
+    Ok((Arc::new(certificate::pair(chain, key)?.0), names))
 }
 
-/// The certificates of a text in PEM; at least one.
-pub(super) fn chain_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Mistake> {
-    let unfit = |why: String| Mistake::CertificateUnfit(why.into());
-    let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    let chain = chain.map_err(|error| unfit(error.to_string()))?;
-    match chain.is_empty() {
-        true => Err(unfit("there is none in it".to_owned())),
-        false => Ok(chain),
+impl From<Unfit> for Mistake {
+    fn from(unfit: Unfit) -> Self {
+        Self::CertificateUnfit(unfit.to_string().into())
     }
-}
-
-/// A chain and its key, which belong together.
-pub(super) fn pair(
-    chain: Vec<CertificateDer<'static>>,
-    key: &[u8],
-) -> Result<(CertifiedKey, PrivateKeyDer<'static>), (Part, Mistake)> {
-    let unfit = |part| move |why: String| (part, Mistake::CertificateUnfit(why.into()));
-    // What is wrong with a key is not told in the key's own words.
-    let key = PrivateKeyDer::from_pem_slice(key);
-    let key = key.map_err(|_| unfit(Part::Key)("there is no key in PEM in it".to_owned()))?;
-    let certified = CertifiedKey::from_der(chain, key.clone_key(), &default_provider());
-    let certified = certified.map_err(|error| match error {
-        Error::InconsistentKeys(_) => unfit(Part::Key)("the key is another's".to_owned()),
-        error => unfit(Part::Key)(error.to_string()),
-    })?;
-    Ok((certified, key))
-}
-
-fn names(certificate: &CertificateDer<'_>) -> Result<Box<[Box<str>]>, String> {
-    let certificate = webpki::EndEntityCert::try_from(certificate);
-    let certificate = certificate.map_err(|error| format!("it cannot be read: {error}"))?;
-    let names = certificate.valid_dns_names().map(|name| name.to_ascii_lowercase().into());
-    let names: Box<[Box<str>]> = names.collect();
-    if names.is_empty() {
-        return Err("it is for no DNS name".to_owned());
-    }
-    Ok(names)
 }

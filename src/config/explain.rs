@@ -7,6 +7,7 @@ use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::acme::{self, Challenge as Proof};
 use crate::discovery::{LLMS, OPENAPI, Serve, WELL_KNOWN};
 use crate::facilitator::chain::{self, RpcUrl, evm, svm};
 use crate::facilitator::http::Auth;
@@ -69,6 +70,9 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
     for certificate in &config.certificates {
         row(out, "TLS", &listed(certificate.names.iter().map(ToString::to_string)))?;
     }
+    if let Some(acme) = &config.acme {
+        the_authority(acme, out)?;
+    }
     for bypass in &config.bypasses {
         row(out, "free for", &bypass.name)?;
     }
@@ -94,6 +98,21 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
         count => format!("while it is away each of {count} gateways has its part"),
     };
     row(out, "  shared", &format!("in {url}; {parts}"))
+}
+
+/// What would be ordered, and how the authority sees that the names lead here.
+fn the_authority(acme: &acme::Settings, out: &mut impl Write) -> io::Result<()> {
+    row(out, "TLS", &listed(acme.names.iter().map(ToString::to_string)))?;
+    row(out, "  issued by", &acme.directory)?;
+    let seen = match acme.challenge {
+        Proof::TlsAlpn01 => "port 443 of each name leads to `listen`",
+        Proof::Http01 => "port 80 of each name leads to `http`",
+    };
+    row(out, "  if", &format!("{seen} ({})", acme.challenge.name()))?;
+    let account = acme.external.as_ref().map(|one| format!("; external account {}", one.kid));
+    row(out, "  kept in", &format!("{}{}", acme.storage.display(), account.unwrap_or_default()))?;
+    let Some(http) = acme.http else { return Ok(()) };
+    row(out, "no TLS", &format!("{http}: sent to https"))
 }
 
 /// What agents find, and what a route hides from them.

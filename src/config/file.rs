@@ -1,5 +1,6 @@
 //! `gateway.toml` as typed: every key, none checked against another.
 
+mod acme;
 mod chain;
 mod limits;
 mod signer;
@@ -25,6 +26,7 @@ use crate::route::{Asker, Pattern, Shape};
 use crate::x402::AssetTransferMethod;
 use crate::x402::network::Worth;
 
+pub(super) use self::acme::{FileAcme, FileExternalAccount};
 pub(super) use self::chain::{FileBatch, FileChain, FileGas};
 pub(super) use self::limits::{FileLimit, FileLimits, FileSwitch};
 pub(super) use self::signer::FileSigner;
@@ -51,6 +53,7 @@ pub(super) struct FileConfig {
     pub(super) check: Option<FileCheck>,
     #[serde(default)]
     pub(super) certificates: Vec<FileCertificate>,
+    pub(super) acme: Option<FileAcme>,
     pub(super) ledger: FileLedger,
     #[serde(default)]
     pub(super) answers: FileAnswers,

@@ -106,7 +106,8 @@ impl Mistake {
             Self::NameTaken(name) => format!("write name = \"{name}-2\", or any other"),
             _ => {
                 let fixed = self.fixed_hint().or_else(|| self.secret_hint());
-                return fixed.or_else(|| self.check_hint()).map(str::to_owned);
+                let fixed = fixed.or_else(|| self.check_hint()).or_else(|| self.acme_hint());
+                return fixed.map(str::to_owned);
             }
         };
         Some(hint)
@@ -208,6 +209,18 @@ impl Mistake {
             _ => return None,
         })
     }
+
+    /// The same, of what an authority issues.
+    fn acme_hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Wildcard => "write each name, or name a certificate under [[certificates]]",
+            Self::DomainCertified(_) => "remove the name here, or the certificate there",
+            Self::NoHttp => "write http = \"0.0.0.0:80\", or challenge = \"tls-alpn-01\"",
+            Self::HttpAddress => "write another port here, or there",
+            Self::ExternalKey => "copy it again: it is the authority's, beside the `kid`",
+            _ => return None,
+        })
+    }
 }
 
 /// `a`, `b` and `c`.
@@ -253,7 +266,10 @@ fn distance(from: &str, to: &str) -> usize {
 }
 
 /// What to write for a key that is missing.
-const EXAMPLES: [(&str, &str); 20] = [
+const EXAMPLES: [(&str, &str); 23] = [
+    ("domains", "[\"api.example.com\"]"),
+    ("storage", "\"acme\", a folder that outlives the process"),
+    ("terms", "\"agreed\", once you have read what the authority publishes"),
     ("ledger", "{ url = \"sqlite://tollgate.db\" }"),
     ("asset", "\"0x…\", the contract of the asset"),
     ("by", "\"ip\""),

@@ -293,6 +293,29 @@ pub enum Mistake {
     /// A certificate, or its key, that is none.
     #[error("the certificate is no good: {0}")]
     CertificateUnfit(Box<str>),
+    /// More names than one certificate is for, or none.
+    #[error("a certificate is for one name or up to {max}, not {count}")]
+    DomainCount {
+        /// How many are named.
+        count: usize,
+        /// How many there may be.
+        max: usize,
+    },
+    /// A name that stands for others.
+    #[error("a wildcard is certified by a challenge in DNS, which the gateway cannot meet")]
+    Wildcard,
+    /// A name with two certificates.
+    #[error("a certificate of `[[certificates]]` is for `{0}`")]
+    DomainCertified(Box<str>),
+    /// A challenge that is met where nothing listens.
+    #[error("the challenge `http-01` is met without TLS, and there is no `http`")]
+    NoHttp,
+    /// A listener without TLS where another is.
+    #[error("requests without TLS need an address of their own")]
+    HttpAddress,
+    /// A key that an authority has not given. It is not repeated.
+    #[error("the key of an external account is base64url")]
+    ExternalKey,
     /// A signing key that is none.
     #[error("the signer's key is no good: {0}")]
     Key(#[source] KeyError),

@@ -36,6 +36,7 @@ impl Config {
         self.server.watch = Switch::Off;
         self.check = None;
         self.certificates.clear();
+        self.acme = None;
         self.bypasses.clear();
         self.block = Arc::default();
         self.limits.store = None;

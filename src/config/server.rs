@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::certificates::Certificate;
 use super::file::FileServer;
 use super::mistake::Mistake;
 use super::reader::Reader;
@@ -56,12 +55,9 @@ pub enum Switch {
     Off,
 }
 
-/// Reads `[server]`. Whether `public_url` is needed is the routes' to say.
-pub(super) fn server(
-    typed: FileServer,
-    certificates: &[Certificate],
-    reader: &mut Reader<'_>,
-) -> Server {
+/// Reads `[server]`, where clients come by this scheme. Whether `public_url` is needed is the
+/// routes' to say.
+pub(super) fn server(typed: FileServer, scheme: &str, reader: &mut Reader<'_>) -> Server {
     let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let time = |timeout: Option<Timeout>, seconds| {
         timeout.map_or(Duration::from_secs(seconds), |timeout| timeout.0)
@@ -76,7 +72,7 @@ pub(super) fn server(
     Server {
         listen,
         admin,
-        public_url: named.or_else(|| own_url(listen, certificates)),
+        public_url: named.or_else(|| own_url(listen, scheme)),
         trusted_proxies: reader.take_all(typed.trusted_proxies),
         grace: reader.take_if(typed.grace).map_or(GRACE, |Delay(grace)| grace),
         threads: typed.threads.unwrap_or_else(cores),
@@ -92,8 +88,7 @@ pub(super) fn server(
 }
 
 /// The URL of a listener that only this machine reaches.
-fn own_url(listen: SocketAddr, certificates: &[Certificate]) -> Option<Box<str>> {
-    let scheme = if certificates.is_empty() { "http" } else { "https" };
+fn own_url(listen: SocketAddr, scheme: &str) -> Option<Box<str>> {
     listen.ip().is_loopback().then(|| format!("{scheme}://{listen}").into())
 }
 

@@ -11,9 +11,10 @@ use rustls::pki_types::CertificateDer;
 use toml::Spanned;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use crate::certificate::{Part, chain, pair};
 use crate::route::upstream::{Balance, Health, Servers, Shown, Tls};
 
-use super::certificates::{Part, chain_of, pair, read_file};
+use super::certificates::read_file;
 use super::file::{FileHealth, FileSecret, FileUpstreamTls};
 use super::mistake::Mistake;
 use super::reader::Reader;
@@ -122,9 +123,12 @@ fn alone<T>(span: Range<usize>, reader: &mut Reader<'_>) -> Option<T> {
 }
 
 /// Who vouches for servers. Each is tried: a connection would find out too late.
-fn authorities(typed: Spanned<PathBuf>, reader: &mut Reader<'_>) -> Option<Box<[Box<[u8]>]>> {
+pub(super) fn authorities(
+    typed: Spanned<PathBuf>,
+    reader: &mut Reader<'_>,
+) -> Option<Box<[Box<[u8]>]>> {
     let span = typed.span();
-    let found = bytes_of(typed.get_ref(), reader).and_then(|pem| chain_of(&pem));
+    let found = bytes_of(typed.get_ref(), reader).and_then(|pem| Ok(chain(&pem)?));
     let found = found.and_then(|certificates| {
         let mut store = RootCertStore::empty();
         for certificate in &certificates {
@@ -142,20 +146,20 @@ fn shown(
     reader: &mut Reader<'_>,
 ) -> Option<Shown> {
     let (chain_span, key_span) = (certificate.span(), key.span());
-    let chain = bytes_of(certificate.get_ref(), reader).and_then(|pem| chain_of(&pem));
-    let chain = chain.and_then(|chain| Ok((whole(&chain)?, chain)));
-    let chain = chain.map_err(|mistake| reader.wrong(chain_span.clone(), mistake)).ok();
+    let read = bytes_of(certificate.get_ref(), reader).and_then(|pem| Ok(chain(&pem)?));
+    let read = read.and_then(|chain| Ok((whole(&chain)?, chain)));
+    let read = read.map_err(|mistake| reader.wrong(chain_span.clone(), mistake)).ok();
     let key = match key.into_inner() {
         FileSecret::Literal(path) => bytes_of(&PathBuf::from(&*path), reader),
         reference => reader.plain(reference).map(String::into_bytes),
     };
     let key = key.map_err(|mistake| reader.wrong(key_span.clone(), mistake)).ok();
-    let (shown, chain) = chain?;
+    let (shown, chain) = read?;
     match pair(chain, &key?) {
         Ok((_, key)) => Some(Shown { chain: shown, key: key.secret_der().into() }),
-        Err((part, mistake)) => {
-            let span = if matches!(part, Part::Chain) { chain_span } else { key_span };
-            reader.wrong(span, mistake);
+        Err(unfit) => {
+            let span = if unfit.part == Part::Chain { chain_span } else { key_span };
+            reader.wrong(span, unfit.into());
             None
         }
     }

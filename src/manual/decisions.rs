@@ -262,8 +262,8 @@
 //! is another's is a mistake of the file, found by `check` and before anything is exchanged. Which
 //! names a certificate is for is read from itself: a list beside it would be wrong one day. A
 //! client that names none of them, or nothing, is shown the first: it refuses it, and its user
-//! sees why. There is no plain listener beside: the 402 would go out in the clear, and a redirect
-//! teaches clients to send payments there first.
+//! sees why. No plain listener is beside it unless `acme.http` asks for one: a 402 would go out in
+//! the clear, and a redirect teaches clients to send payments there first.
 //!
 //! # SQLite's writer is rusqlite on a thread of the ledger's own
 //!
@@ -293,6 +293,7 @@
 //! that rows of PostgreSQL and SQLite are read by one piece of code.
 
 pub mod access;
+pub mod acme;
 pub mod answers;
 pub mod backends;
 pub mod chain;

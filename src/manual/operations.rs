@@ -31,6 +31,18 @@
 //! away is a line behind `ready`, and 503 only when no route at all can be served without it: one
 //! outage elsewhere must not take down what does not need it.
 //!
+//! # Certificates that an authority issues
+//!
+//! With `[acme]` a certificate is ordered at the start and renewed in time; `tollgate check` prints
+//! what for. `tollgate_certificate_due_seconds` in the past: the last order came to nothing. Why is
+//! in `/readyz` and in the log (`no certificate was issued`); what the authority saw in the place
+//! of the gateway is told as it tells it. Port 443 of each name must lead to `listen`, port 80 to
+//! `http` for `http-01`, from everywhere; a proxy that ends TLS in front swallows `tls-alpn-01`.
+//! It is ordered again after 2 minutes, then ever later, five times an hour at most: mend the cause
+//! and `tollgate reload`. Try with `https://acme-staging-v02.api.letsencrypt.org/directory` first.
+//! Keep the storage, which is its owner's alone: it has the account and the key. Of several
+//! gateways only the one that orders can answer the authority: see the decisions on replicas.
+//!
 //! # Backends that are out
 //!
 //! `tollgate_upstream_backends{upstream, state}` counts the addresses of an upstream, those of each

@@ -43,8 +43,6 @@
 //! # What is left to others
 //!
 //! - Packets. A flood below HTTP is the network's to stop.
-//! - Connections that have not finished TLS are not counted in `connections_max`; pingora gives
-//!   each a minute. The system's limit of open files bounds them.
 //! - One client may take all the connections there are, if nothing before the gateway counts by
 //!   address. None is kept for longer than its requests take.
 //! - Who has a whole /48 of IPv6 is 65,536 clients to a limit.

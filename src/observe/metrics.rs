@@ -7,6 +7,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use super::certificates::{self, Certificates};
 use super::{AccessLog, Observed, access::Written};
 use crate::fault::Side;
 use crate::ledger::answers::Counted;
@@ -116,7 +117,7 @@ const ANSWERS_BYTES: Metric = Metric {
 };
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 20] = [
+pub const METRICS: [Metric; 23] = [
     EXCHANGES,
     SETTLED,
     LOST,
@@ -134,6 +135,9 @@ pub const METRICS: [Metric; 20] = [
     NODES,
     RELOADS,
     STALE,
+    certificates::ENDS,
+    certificates::DUE,
+    certificates::ORDERS,
     DROPPED,
     ANSWERS,
     ANSWERS_BYTES,
@@ -142,6 +146,8 @@ pub const METRICS: [Metric; 20] = [
 /// The counters and the access log of one process.
 #[derive(Debug)]
 pub struct Metrics {
+    /// What an authority issues.
+    pub certificates: Certificates,
     registry: Registry,
     log: AccessLog,
     exchanges: IntCounterVec,
@@ -175,6 +181,7 @@ impl Metrics {
         let registry = Registry::new();
         let stages = kept(&registry, HistogramVec::new(buckets(), STAGES.labels)?)?;
         Ok(Self {
+            certificates: Certificates::new(&registry)?,
             exchanges: kept(&registry, IntCounterVec::new(EXCHANGES.opts(), EXCHANGES.labels)?)?,
             settled: kept(&registry, IntCounterVec::new(SETTLED.opts(), SETTLED.labels)?)?,
             lost: kept(&registry, IntCounterVec::new(LOST.opts(), LOST.labels)?)?,

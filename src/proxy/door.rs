@@ -1,35 +1,38 @@
 //! The bound on client connections: whoever comes when the house is full is turned away at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::apps::ServerApp;
-use pingora::protocols::Stream;
-use pingora::proxy::HttpProxy;
+use pingora::listeners::tls::Acceptor;
+use pingora::protocols::l4::stream::Stream as Socket;
+use pingora::protocols::{ALPN, Shutdown as _, Ssl as _, Stream};
 use pingora::server::ShutdownWatch;
 use tokio::sync::Semaphore;
 
-use super::Gateway;
 use super::opening::Bounds;
 use super::patient::Patient;
 
-/// The proxy behind a counted door.
-pub struct Door {
-    proxy: Arc<HttpProxy<Gateway>>,
+/// What answers, behind a counted door.
+pub struct Door<A> {
+    inside: Arc<A>,
     places: Arc<Semaphore>,
     bounds: Bounds,
+    tls: Option<Acceptor>,
 }
 
-impl Door {
-    /// A door to `proxy` that lets `connections_max` in at a time, each within `bounds`.
-    pub fn new(proxy: HttpProxy<Gateway>, connections_max: usize, bounds: Bounds) -> Self {
+impl<A> Door<A> {
+    /// A door that lets `connections_max` in at a time, each within `bounds`, by TLS where that is
+    /// set up.
+    pub fn new(inside: A, connections_max: usize, bounds: Bounds, tls: Option<Acceptor>) -> Self {
         let places = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
-        Self { proxy: Arc::new(proxy), places, bounds }
+        Self { inside: Arc::new(inside), places, bounds, tls }
     }
 }
 
 #[async_trait]
-impl ServerApp for Door {
+impl<A: ServerApp + Send + Sync + 'static> ServerApp for Door<A> {
     async fn process_new(
         self: &Arc<Self>,
         connection: Stream,
@@ -37,11 +40,36 @@ impl ServerApp for Door {
     ) -> Option<Stream> {
         // No place: the connection is dropped, which closes it. A queue would only hide it.
         let _place = self.places.try_acquire().ok()?;
+        let connection = match &self.tls {
+            Some(tls) => encrypted(tls, connection, self.bounds.stall_max).await?,
+            None => connection,
+        };
         let patient = Patient::new(connection, self.bounds);
-        self.proxy.process_new(Box::new(patient), shutdown).await
+        self.inside.process_new(Box::new(patient), shutdown).await
     }
 
     async fn cleanup(&self) {
-        ServerApp::cleanup(&*self.proxy).await;
+        self.inside.cleanup().await;
+    }
+}
+
+/// The connection by TLS; nothing when the client does not come so far, or only wanted to see a
+/// certificate. pingora's own handshake offers one protocol, or those of HTTP.
+async fn encrypted(tls: &Acceptor, connection: Stream, wait_max: Duration) -> Option<Stream> {
+    let socket: Box<Socket> = connection.into_any().downcast().ok()?;
+    let shaken = tokio::time::timeout(wait_max, tls.tls_handshake(*socket)).await;
+    match shaken {
+        Ok(Ok(mut encrypted)) => match encrypted.selected_alpn_proto() {
+            Some(ALPN::Custom(_)) => {
+                encrypted.shutdown().await;
+                None
+            }
+            Some(ALPN::H1 | ALPN::H2 | ALPN::H2H1) | None => Some(Box::new(encrypted)),
+        },
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a client did not come to speak TLS");
+            None
+        }
+        Err(_) => None,
     }
 }

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use pingora::connectors::http::Connector;
 
 use super::ServeError;
+use super::certified::Certified;
 use super::upstreams::{Upstreams, Workers};
 use crate::access::Access;
 use crate::clock::{Clock, UnixMillis};
@@ -42,6 +43,8 @@ pub(super) struct House {
     pub(super) workers: Workers,
     /// Limits in common with other gateways.
     pub(super) shared: Option<Arc<Shared>>,
+    /// What clients who come by TLS are shown.
+    pub(super) certified: Certified,
 }
 
 impl House {
@@ -53,6 +56,7 @@ impl House {
             AccessLog::Off
         };
         let metrics = Arc::new(Metrics::new(log)?);
+        let certified = Certified::start(config)?;
         let clock = Clock::System;
         let facilitators = facilitators(config)?;
         let settlers = (facilitators, readers(config)?);
@@ -79,7 +83,18 @@ impl House {
         let check = config.check.map(|check| gateway(Side::Asker(check.asked_by))).transpose()?;
         let gateway = gateway(Side::Clients)?;
         let keep = config.keep;
-        Ok(Self { gateway, check, metrics, payments, keep, now, upstreams, workers, shared })
+        Ok(Self {
+            gateway,
+            check,
+            metrics,
+            payments,
+            keep,
+            now,
+            upstreams,
+            workers,
+            shared,
+            certified,
+        })
     }
 }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pingora::apps::ServerApp;
 use pingora::listeners::ListenerConfig;
-use pingora::listeners::tls::TlsSettings;
 use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::{Fds, ShutdownWatch};
 use pingora::services::Service as _;
@@ -39,13 +38,12 @@ impl Bound {
         self.address
     }
 
-    /// Serves its connections with `app` on `runtime` until `shutdown` says so, by TLS where that
-    /// is set up. The task ends when no more are accepted; those that are open go on.
+    /// Serves its connections with `app` on `runtime` until `shutdown` says so. The task ends when
+    /// no more are accepted; those that are open go on.
     pub(super) fn serve<A: ServerApp + Send + Sync + 'static>(
         self,
         name: &str,
         app: A,
-        tls: Option<TlsSettings>,
         (shutdown, runtime): (ShutdownWatch, &Handle),
     ) -> JoinHandle<()> {
         // pingora takes a listener over by the text of its address.
@@ -55,11 +53,7 @@ impl Bound {
         let inherited = Arc::new(Mutex::new(inherited));
         let mut service = Service::new(name.to_owned(), app);
         let buffers = L4BufferSettings::new(0, WRITE_BUFFER_BYTES);
-        let listener = ListenerConfig::tcp(text).l4_buffer(buffers);
-        service.add_listener(match tls {
-            Some(settings) => listener.tls(settings),
-            None => listener,
-        });
+        service.add_listener(ListenerConfig::tcp(text).l4_buffer(buffers));
         runtime.spawn(async move { service.start_service(Some(inherited), shutdown, 1).await })
     }
 }

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::assemble::House;
+use super::certified::Certified;
 use crate::clock;
 use crate::facilitator::Question;
 use crate::limit::Shared;
@@ -25,6 +26,7 @@ pub(super) struct Look {
     metrics: Arc<Metrics>,
     now: Arc<ArcSwap<Snapshot>>,
     shared: Option<Arc<Shared>>,
+    certified: Certified,
     start: Start,
     /// The upstreams that the gauges tell of.
     told: HashSet<Box<str>>,
@@ -45,6 +47,7 @@ impl Look {
             metrics: Arc::clone(&house.metrics),
             now: Arc::clone(&house.now),
             shared: house.shared.clone(),
+            certified: house.certified.clone(),
             start: Start::Begun(HashSet::new()),
             told: HashSet::new(),
         }
@@ -81,6 +84,9 @@ impl Look {
         if shared.is_some_and(|shared| shared.counting() == Counting::Alone) {
             troubles.push("limits are counted by this gateway alone: Redis is away".to_owned());
         }
+        // Else the balancer in front would send nobody, and so not the authority that looks whether
+        // the names lead here.
+        troubles.extend(self.certified.troubles());
         // A facilitator that is away must not take down what does not need it. So once everything
         // has been well, its trouble is only told, until nothing can be served any more.
         let routes = now.routes.routes();

@@ -1,6 +1,7 @@
 //! A changed `gateway.toml`, taken over while requests run.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use tokio::time::{Interval, interval};
 
 use super::ServeError;
 use super::assemble::{needs_answers, snapshot, told};
+use super::certified::Certified;
 use super::settling::Settling;
-use super::tls::Certificates;
 use super::upstreams::Upstreams;
 use crate::bounded;
 use crate::clock::Clock;
@@ -30,8 +31,8 @@ pub(super) struct Reloader {
     pub(super) now: Arc<ArcSwap<Snapshot>>,
     pub(super) config: Config,
     pub(super) upstreams: Upstreams,
-    /// Where clients come by TLS.
-    pub(super) certificates: Option<Arc<Certificates>>,
+    /// What clients who come by TLS are shown.
+    pub(super) certified: Certified,
     /// Whoever settles, and says who pays fees.
     pub(super) settling: Settling,
 }
@@ -148,8 +149,11 @@ impl Reloader {
         if needs_answers(&next) && !needs_answers(&self.config) {
             return Err("no route kept answers before, and one does now: restart".to_owned());
         }
-        if next.certificates.is_empty() != self.config.certificates.is_empty() {
+        if next.speaks_tls() != self.config.speaks_tls() {
             return Err("clients come by TLS from now on, or no longer: restart".to_owned());
+        }
+        if without_tls(&next) != without_tls(&self.config) {
+            return Err("`acme.http` changed: restart".to_owned());
         }
         if next.limits.store.as_ref().map(place) != self.config.limits.store.as_ref().map(place) {
             return Err("`limits.store` or its `timeout` changed: restart".to_owned());
@@ -163,11 +167,9 @@ impl Reloader {
         let upstreams = upstreams.map_err(|error| format!("{error}: restart"))?;
         let limiter = self.now.load().limiter.changed(&next.limits);
         let snapshot = snapshot(&next, &upstreams, limiter).map_err(|error| error.to_string())?;
+        self.certified.exchange(&next).map_err(|error| fault::with_causes(&error))?;
         self.settling.reload(settlers, &next);
         self.now.store(Arc::new(snapshot));
-        if let Some(certificates) = &self.certificates {
-            certificates.exchange(&next.certificates);
-        }
         self.upstreams = upstreams;
         self.config = next;
         let (routes, warnings) = (self.config.routes.len(), self.config.warnings.len());
@@ -201,6 +203,11 @@ impl Reloader {
             route.charge.honour(&before.charge, until, now);
         }
     }
+}
+
+/// Where clients come without TLS.
+fn without_tls(config: &Config) -> Option<SocketAddr> {
+    config.acme.as_ref()?.http
 }
 
 /// What is connected to at the start only.

@@ -54,6 +54,8 @@ pub(super) fn tend(
     }
     tasks.spawn(forget(house.payments.ledger().forgetting(house.keep)));
     tasks.spawn(recover(house.payments.clone(), recovery, Arc::clone(&house.metrics)));
+    let (certified, metrics) = (house.certified.clone(), Arc::clone(&house.metrics));
+    tasks.spawn(certified.keep(Clock::System, metrics));
     tasks.spawn(Look::at(house).keep_looking(readiness, stopped));
     Tending(tasks)
 }

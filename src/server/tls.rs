@@ -4,66 +4,90 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::tls::Acceptor;
+use rustls::ServerConfig;
+use rustls::crypto::ring::default_provider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use crate::acme::{self, Challenges, Issued};
 use crate::config::Certificate;
 
 /// The certificates of now, for every connection that begins.
-#[derive(Debug)]
-pub(super) struct Certificates(ArcSwap<ByName>);
+#[derive(Debug, Default)]
+pub(super) struct Certificates {
+    /// Of the configuration's files.
+    files: ArcSwap<ByName>,
+    /// Of an authority.
+    issued: ArcSwap<ByName>,
+    /// What that authority wants to see.
+    challenges: Arc<Challenges>,
+}
 
-/// Certificates by the names that they are for; whoever names none of these is shown the first.
-#[derive(Debug)]
+/// Certificates by the names that they are for, and the first.
+#[derive(Debug, Default)]
 struct ByName {
     names: HashMap<Box<str>, Arc<CertifiedKey>>,
-    first: Arc<CertifiedKey>,
+    first: Option<Arc<CertifiedKey>>,
 }
 
 impl Certificates {
-    /// Nothing where none are configured: connections are not encrypted then.
-    pub(super) fn new(configured: &[Certificate]) -> Option<Arc<Self>> {
-        ByName::new(configured).map(|names| Arc::new(Self(ArcSwap::from_pointee(names))))
-    }
-
-    /// From now on connections begin with these. An empty list changes nothing.
+    /// From now on connections begin with these files.
     pub(super) fn exchange(&self, configured: &[Certificate]) {
-        if let Some(names) = ByName::new(configured) {
-            self.0.store(Arc::new(names));
-        }
+        let each = configured.iter().map(|one| (&one.certified, &*one.names));
+        self.files.store(Arc::new(ByName::new(each)));
     }
 
-    /// What pingora needs to know: these certificates, HTTP/2 for whoever speaks it.
-    pub(super) fn settings(self: &Arc<Self>) -> pingora::Result<TlsSettings> {
-        // The paths are not read where a resolver is.
-        let mut settings = TlsSettings::intermediate("", "")?;
+    /// The same with what an authority has issued, or with nothing of it.
+    pub(super) fn exchange_issued(&self, issued: Option<&Issued>) {
+        let each = issued.into_iter().map(|one| (&one.certified, &*one.names));
+        self.issued.store(Arc::new(ByName::new(each)));
+    }
+
+    /// What an authority is shown that looks whether a name leads here.
+    pub(super) fn challenges(&self) -> &Arc<Challenges> {
+        &self.challenges
+    }
+
+    /// What a listener needs to know: these certificates, HTTP/2 for whoever speaks it.
+    ///
+    /// # Errors
+    /// None with the provider; rustls' own.
+    pub(super) fn acceptor(self: &Arc<Self>) -> Result<Acceptor, rustls::Error> {
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()));
+        let config = config.with_safe_default_protocol_versions()?.with_no_client_auth();
         let resolver = Arc::clone(self);
-        settings.set_cert_resolver(resolver);
-        settings.enable_h2();
-        Ok(settings)
+        let mut config = config.with_cert_resolver(resolver);
+        config.alpn_protocols = [b"h2", &b"http/1.1"[..], acme::ALPN].map(<[u8]>::to_vec).to_vec();
+        Ok(Acceptor::from_server_config(Arc::new(config)))
     }
 }
 
 impl ResolvesServerCert for Certificates {
+    /// Whoever names none of them is shown the first, and refuses it. Without any it is we who
+    /// refuse.
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let now = self.0.load();
-        let named = hello.server_name().and_then(|name| now.named(name));
-        Some(Arc::clone(named.unwrap_or(&now.first)))
+        let name = hello.server_name();
+        if hello.alpn().is_some_and(|offered| offered.eq([acme::ALPN])) {
+            return self.challenges.certificate(name?);
+        }
+        let (files, issued) = (self.files.load(), self.issued.load());
+        let named = name.and_then(|name| files.named(name).or_else(|| issued.named(name)));
+        named.or(files.first.as_ref()).or(issued.first.as_ref()).cloned()
     }
 }
 
 impl ByName {
-    fn new(configured: &[Certificate]) -> Option<Self> {
-        let first = Arc::clone(&configured.first()?.certified);
-        let mut names = HashMap::new();
-        for certificate in configured {
-            for name in &certificate.names {
+    fn new<'a>(each: impl Iterator<Item = (&'a Arc<CertifiedKey>, &'a [Box<str>])>) -> Self {
+        let mut found = Self::default();
+        for (certified, names) in each {
+            found.first.get_or_insert_with(|| Arc::clone(certified));
+            for name in names {
                 // Of two for one name, the one that is written first.
-                names.entry(name.clone()).or_insert_with(|| Arc::clone(&certificate.certified));
+                found.names.entry(name.clone()).or_insert_with(|| Arc::clone(certified));
             }
         }
-        Some(Self { names, first })
+        found
     }
 
     fn named(&self, name: &str) -> Option<&Arc<CertifiedKey>> {

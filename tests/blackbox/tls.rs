@@ -29,7 +29,7 @@ pub async fn start(plan: Plan, certificates: &[(&str, &[&str])]) -> (Gateway, Ve
 }
 
 /// A client that trusts this certificate alone, and finds every name at the gateway.
-fn client(gateway: &Gateway, trusted: &[u8], name: &str, http2: bool) -> Client {
+pub fn client(gateway: &Gateway, trusted: &[u8], name: &str, http2: bool) -> Client {
     let builder = Client::builder()
         .no_proxy()
         .tls_certs_only([Certificate::from_pem(trusted).unwrap()])
@@ -38,7 +38,7 @@ fn client(gateway: &Gateway, trusted: &[u8], name: &str, http2: bool) -> Client 
     builder.build().unwrap()
 }
 
-fn ask(gateway: &Gateway, client: &Client, method: &str, name: &str, path: &str) -> Ask {
+pub fn ask(gateway: &Gateway, client: &Client, method: &str, name: &str, path: &str) -> Ask {
     Ask::new(client, method, &format!("https://{name}:{}{path}", gateway.public.port()))
 }
 

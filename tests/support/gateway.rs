@@ -232,6 +232,7 @@ impl Drop for Gateway {
 /// The addresses in the line that says where it listens.
 fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr, Option<SocketAddr>)> {
     let (public, rest) = line.strip_prefix("tollgate listening on ")?.split_once(", admin ")?;
+    let rest = rest.split_once(", http ").map_or(rest, |(rest, _)| rest);
     let (admin, check) = rest.split_once(", check ").map_or((rest, None), |(a, c)| (a, Some(c)));
     let check = check.map(|text| text.parse().unwrap());
     Some((public.parse().ok()?, admin.parse().ok()?, check))

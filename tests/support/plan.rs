@@ -13,6 +13,7 @@ use super::wallet::PAY_TO;
 
 /// A configuration, section by section. Its simulated chain has a journal, its limits are off.
 pub struct Plan {
+    listen: SocketAddr,
     server: String,
     ledger: Option<String>,
     network: String,
@@ -33,6 +34,7 @@ impl Plan {
     /// The same with the upstream's section written out.
     pub fn to_upstream(section: &str) -> Self {
         Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             server: String::new(),
             ledger: None,
             network: String::new(),
@@ -45,6 +47,12 @@ impl Plan {
         }
         .route("match = \"GET,POST /paid\"", PRICED)
         .route("match = \"GET /free\"", "price = \"free\"")
+    }
+
+    /// Clients come here in place of a free port.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
     }
 
     /// A line more in `[server]`.
@@ -152,6 +160,7 @@ impl Plan {
 
     fn text(&self, dir: &TempDir) -> String {
         let Self {
+            listen,
             server,
             network,
             ledger,
@@ -173,7 +182,7 @@ impl Plan {
         format!(
             r#"
             [server]
-            listen = "127.0.0.1:0"
+            listen = "{listen}"
             admin = "127.0.0.1:0"
             public_url = "{PUBLIC_URL}"
             threads = 1

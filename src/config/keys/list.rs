@@ -68,6 +68,28 @@ pub const KEYS: &[Key] = keys! {
         "key": "path", Required,
             "PEM: its private key";
     }
+    "[acme]" {
+        "domains": "DNS name, or list of names", Required,
+            "for which one certificate is ordered; with this section, `listen` speaks TLS";
+        "terms": "`\"agreed\"`", Required,
+            "consent to the authority's terms";
+        "storage": "path", Required,
+            "folder of the account, the certificate and its key; made where it is not there";
+        "challenge": "`\"tls-alpn-01\"` or `\"http-01\"`", Is("`\"tls-alpn-01\"`"),
+            "how the authority sees that the names lead here: at port 443, or at port 80";
+        "http": "address and port", Nothing,
+            "where requests without TLS come: they are sent to `https`, 308; needed by `http-01`";
+        "contact": "address of e-mail, or list of them", Nothing,
+            "whom the authority may write to; told when the account is made";
+        "directory": "URL", Is("Let's Encrypt's"),
+            "of another authority, or its stage for tests";
+        "ca": "path", Is("whom the system trusts"),
+            "PEM: who alone vouches for the directory's own certificate";
+        "external_account.kid": "text", Nothing,
+            "with the next: the account that you have with the authority, where it asks for one";
+        "external_account.key": "secret", Nothing,
+            "the key that it gave you, in base64url";
+    }
     "[ledger]" {
         "url": "`sqlite://PATH`, `postgres://…` or `memory:`", Required,
             "a file for one gateway, a database for several; memory is for testnets only";

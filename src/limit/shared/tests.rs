@@ -1,5 +1,8 @@
 //! Shared buckets against those of one gateway, in a real Redis, and what is done without it.
 
+#[path = "../../../tests/support/kept.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the tests from outside use it too")]
+mod kept;
 #[path = "../../../tests/support/redis.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the tests from outside use it too")]
 mod server;
