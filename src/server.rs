@@ -3,6 +3,7 @@
 mod assemble;
 mod books;
 mod health;
+mod leave;
 mod listen;
 mod look;
 pub mod online;
@@ -32,19 +33,19 @@ use tokio::sync::{mpsc, oneshot, watch as channel};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::{Config, NetworkSettings};
+use crate::config::{Config, NetworkSettings, Server};
 use crate::dashboard::{Dashboard, Money};
 use crate::fault::Fault;
 use crate::ledger::Ledger;
 use crate::observe::Metrics;
-use crate::payment::Payments;
 use crate::payment::recover::Recovery;
 pub use crate::proxy::admin::RELOAD_HEADER;
 use crate::proxy::admin::{Admin, Readiness};
 use crate::proxy::upstream::TRIES_MAX;
-use crate::proxy::{Bounds, Door, Gateway};
+use crate::proxy::{Bounds, Door, Gateway, Hall};
 use assemble::{House, setting};
 pub use books::books;
+use leave::{Exit, Pace};
 use listen::Bound;
 use reload::{Occasions, Reloader};
 use settling::Settling;
@@ -131,28 +132,31 @@ async fn run(
     let recovered = house.payments.recover(&mut recovery).await?;
     tracing::info!(?recovered, "the ledger has been read");
 
-    let (stop, stopped) = channel::channel(false);
+    let exit = Exit::new();
     let (readiness, ready) = channel::channel(Readiness::Not(vec!["starting".to_owned()]));
-    let tending = tend::tend(&house, recovery, readiness, stopped.clone());
+    let tending = tend::tend(&house, recovery, readiness, exit.told_first());
     let (metrics, payments) = (Arc::clone(&house.metrics), house.payments.clone());
     let addresses = (public.address(), admin.address(), check.as_ref().map(Bound::address));
 
-    let asked = house.check.map(|gateway| door(gateway, &config));
-    let door = door(house.gateway, &config);
+    let clients = |door| Hall::new(door, exit.clients.clone(), exit.leaving());
+    let asked = house.check.map(|gateway| clients(door(gateway, &config)));
+    let door = clients(door(house.gateway, &config));
     let certificates = Certificates::new(&config.certificates);
     let encrypted = certificates.as_ref().map(|certificates| certificates.settings());
     let encrypted =
         encrypted.transpose().map_err(|error| setting("TLS cannot be set up", *error))?;
-    let serving = public.serve("gateway", door, encrypted, (stopped.clone(), traffic));
+    let serving = public.serve("gateway", door, encrypted, (exit.listeners(), traffic));
     let asked = check
         .zip(asked)
-        .map(|(bound, door)| bound.serve("check", door, None, (stopped.clone(), traffic)));
+        .map(|(bound, door)| bound.serve("check", door, None, (exit.listeners(), traffic)));
     let (reloads, requests) = mpsc::channel(1);
     let monies = Arc::new(ArcSwap::from_pointee(monies(&config)));
     let dashboard = dashboard(&config, &monies, payments.ledger());
     let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready, reloads, dashboard));
-    let shown = admin.serve("admin", app, None, (stopped, traffic));
-    let (grace, occasions) = (config.server.grace, Occasions::new(&config, requests)?);
+    let app = Hall::new(app, exit.operators.clone(), exit.leaving());
+    let shown = admin.serve("admin", app, None, (exit.listeners(), traffic));
+    let Server { drain, grace, .. } = config.server;
+    let occasions = Occasions::new(&config, requests)?;
     let (now, upstreams) = (house.now, house.upstreams);
     let (metrics_of, payments_of) = (Arc::clone(&metrics), payments.clone());
     let settling = Settling { payments: payments_of, monies, metrics: metrics_of };
@@ -162,12 +166,11 @@ async fn run(
     let stops = Stops::new(end).map_err(ServeError::Process)?;
     announce(out, addresses).map_err(ServeError::Process)?;
 
-    stops.next().await;
+    let pace = stops.next(drain).await;
     reloading.abort();
-    tracing::info!("stopping: nothing new is accepted, what runs is finished");
-    // Whoever listens for the end may be gone already; then there is nothing to tell.
-    let _ = stop.send(true);
-    finish(&metrics, &payments, grace).await;
+    tracing::info!(?pace, "stopping: what runs is finished, and soon nothing new is accepted");
+    exit.close(pace.drain).await;
+    exit.finish((&metrics, &payments), pace.idle, grace).await;
     serving.abort();
     asked.inspect(JoinHandle::abort);
     shown.abort();
@@ -246,29 +249,19 @@ impl Stops {
         Ok(Self::Signals { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
     }
 
-    async fn next(self) {
+    /// Waits for it. Whoever sits at a terminal does not wait for clients that do nothing.
+    async fn next(self, drain: Duration) -> Pace {
         match self {
             Self::Signals { mut terminate, mut interrupt } => tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+                _ = terminate.recv() => Pace::draining(drain),
+                _ = interrupt.recv() => Pace::HURRIED,
             },
-            // An error says that nobody is left to say it.
-            Self::Told(told) => drop(told.await),
+            Self::Told(told) => {
+                // An error says that nobody is left to say it.
+                drop(told.await);
+                Pace::HURRIED
+            }
         }
-    }
-}
-
-/// Waits for exchanges and settlements that run, at most for the grace period.
-async fn finish(metrics: &Metrics, payments: &Payments, grace: Duration) {
-    let done = async {
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        while metrics.running() > 0 || payments.under_way() > 0 {
-            look.tick().await;
-        }
-    };
-    if tokio::time::timeout(grace, done).await.is_err() {
-        let (exchanges, settlements) = (metrics.running(), payments.under_way());
-        tracing::warn!(exchanges, settlements, "the grace period is over; recovery does the rest");
     }
 }
 
@@ -284,5 +277,4 @@ fn runtime(name: &str, threads: usize) -> Result<Runtime, ServeError> {
 /// One, and one that still runs when it is busy.
 const HOUSE_THREADS: usize = 2;
 const UPSTREAM_POOL: usize = 1_024;
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LAST_WAIT: Duration = Duration::from_secs(1);

@@ -26,6 +26,7 @@ pub mod refusals;
 mod reload;
 mod replay;
 mod risk;
+mod rollout;
 mod screening;
 mod selftest;
 mod senders;

@@ -2,6 +2,7 @@
 
 pub mod asker;
 pub mod authority;
+pub mod balancer;
 pub mod certificate;
 pub mod client;
 pub mod dialect;
@@ -14,6 +15,7 @@ pub mod frames;
 pub mod gateway;
 pub mod ledger;
 pub mod lines;
+pub mod load;
 pub mod plan;
 #[allow(dead_code, reason = "the tests of the ledger use it too")]
 pub mod postgres;

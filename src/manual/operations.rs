@@ -2,9 +2,9 @@
 //!
 //! # Signals
 //!
-//! SIGTERM and SIGINT stop it: listeners close, `/readyz` says `stopping`, exchanges and
-//! settlements that run are finished within `[server] grace`, the ledger is flushed, bundled
-//! workers end.
+//! SIGTERM and SIGINT stop it: `/readyz` says `stopping`, listeners close after `[server] drain`,
+//! exchanges and settlements that run are finished within `[server] grace`, the ledger is flushed,
+//! bundled workers end.
 //!
 //! # A changed configuration
 //! `tollgate reload`, `SIGHUP` and, with `watch = "on"`, the file itself have a running gateway
@@ -319,9 +319,10 @@
 //!
 //! `deploy/kubernetes` and `deploy/helm` hold to what follows; so should manifests of your own.
 //!
-//! SIGTERM closes the listeners at once. A pod is still sent requests until every node has heard
-//! that it leaves, so `preStop` must sleep for some seconds before it (ten there; Kubernetes 1.30
-//! or later), and `terminationGracePeriodSeconds` must be longer than that sleep and `grace`.
+//! SIGTERM closes the listeners after `drain`, which is at once. A pod is still sent requests until
+//! every node has heard that it leaves, so `preStop` must sleep for some seconds before it (ten
+//! there; Kubernetes 1.30 or later), or `drain` be as long, and `terminationGracePeriodSeconds`
+//! must be longer than that sleep, `drain` and `grace`.
 //! Probes come by the admin listener, which must be on `0.0.0.0` for them, and kept from others by
 //! a network policy: it asks for no password. A liveness probe is `/livez`; with `/readyz` an
 //! outage of a database would restart what cannot help it. The image has no shell: look with
@@ -344,7 +345,7 @@
 //!
 //! In the API's own pod the gateway listens on the port that was the API's, and the API on
 //! `127.0.0.1`, which nobody gets around. It must end after the gateway: its `preStop` sleeps for
-//! as long as the gateway's and `grace` together.
+//! as long as the gateway's, `drain` and `grace` together.
 //!
 //! # Beside a proxy that forwards by itself
 //!

@@ -14,8 +14,11 @@ pub const KEYS: &[Key] = keys! {
             "what a 402 calls this gateway; never the client's `Host`";
         "trusted_proxies": "list of address blocks", Is("`[]`"),
             "whose `X-Forwarded-For` is believed";
+        "drain": "time", Is(r#"`"0s"`"#),
+            "how long connections are still accepted after a stop was asked for; `/readyz` says \
+             `stopping` meanwhile";
         "grace": "time", Is(r#"`"30s"`"#),
-            "how long running exchanges may go on after a stop was asked for";
+            "how long running exchanges may go on after that";
         "threads": "number", Is("one per core"),
             "threads of the proxy";
         "access_log": r#"`"on"` or `"off"`"#, Is(r#"`"on"`"#),
