@@ -2,6 +2,8 @@
 
 mod assemble;
 mod books;
+mod doors;
+mod handover;
 mod health;
 mod leave;
 mod listen;
@@ -10,9 +12,12 @@ pub mod online;
 mod reload;
 mod resolve;
 mod settling;
+mod stops;
+mod succeed;
 pub mod supervise;
 mod tend;
 mod tls;
+mod upgrade;
 mod upstreams;
 mod watch;
 
@@ -22,34 +27,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pingora::apps::HttpServerOptions;
-use pingora::apps::http_app::HttpServer;
-use pingora::proxy::HttpProxy;
-use pingora::server::configuration::ServerConf;
 use pingora_runtime::Runtime as Threads;
+use sd_notify::NotifyState;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch as channel};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::config::{Config, NetworkSettings, Server};
 use crate::dashboard::{Dashboard, Money};
-use crate::fault::Fault;
+use crate::fault::{self, Fault};
 use crate::ledger::Ledger;
 use crate::observe::Metrics;
+use crate::payment::Payments;
 use crate::payment::recover::Recovery;
-pub use crate::proxy::admin::RELOAD_HEADER;
-use crate::proxy::admin::{Admin, Readiness};
-use crate::proxy::upstream::TRIES_MAX;
-use crate::proxy::{Bounds, Door, Gateway, Hall};
+use crate::proxy::admin::{Admin, Order, Orders, Readiness};
+pub use crate::proxy::admin::{RELOAD_HEADER, UPGRADE_HEADER};
 use assemble::{House, setting};
 pub use books::books;
+use doors::{Hosts, Listeners};
+pub use handover::Heir;
 use leave::{Exit, Pace};
-use listen::Bound;
 use reload::{Occasions, Reloader};
 use settling::Settling;
+use stops::Stops;
+use succeed::Taking;
+use tend::Tending;
 use tls::Certificates;
+use upgrade::{Successor, Upgrader};
+use upstreams::Workers;
 
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +87,8 @@ pub enum End {
     Told(oneshot::Receiver<()>),
 }
 
-/// Serves until `end`, then finishes what runs within the grace period.
+/// Serves until `end`, or until a successor takes over, then finishes what runs within the grace
+/// period.
 ///
 /// `out` is told once where it listens. Requests run on threads of their own, which share no work:
 /// stealing it costs more than it brings where each piece is some microseconds long. The ledger has
@@ -91,9 +98,28 @@ pub enum End {
 /// # Errors
 /// What keeps it from starting; nothing listens then.
 pub fn serve(config: Config, end: End, out: &mut (impl Write + Send)) -> Result<(), ServeError> {
-    let public = bind(config.server.listen)?;
-    let admin = bind(config.server.admin)?;
-    let check = config.check.map(|check| bind(check.listen)).transpose()?;
+    start(config, (end, None), out)
+}
+
+/// Serves in the place of another gateway, which has started this process.
+///
+/// # Errors
+/// As [`serve`]. The other one has been told, and goes on.
+pub fn take_over(
+    config: Config,
+    mut heir: Heir,
+    out: &mut (impl Write + Send),
+) -> Result<(), ServeError> {
+    let served = start(config, (End::Signal, Some(&mut heir)), out);
+    served.inspect_err(|error| heir.fails(fault::with_causes(error)))
+}
+
+fn start(
+    config: Config,
+    (end, mut heir): (End, Option<&mut Heir>),
+    out: &mut (impl Write + Send),
+) -> Result<(), ServeError> {
+    let listeners = Listeners::bind(&config, heir.as_deref_mut())?;
     let threads = config.server.threads.get();
     let traffic = match end {
         End::Signal => Threads::new_no_steal(threads, "traffic"),
@@ -103,30 +129,28 @@ pub fn serve(config: Config, end: End, out: &mut (impl Write + Send)) -> Result<
     };
     let house = runtime("house", HOUSE_THREADS)?;
     let books = runtime("ledger", 1)?;
+    let taking = heir.map(|heir| Taking::await_turn(heir, &config)).transpose()?;
     let ledger = books.block_on(Ledger::open(&config.ledger))?;
-    let serving = run((config, end), ledger, (public, admin, check), traffic.get_handle(), out);
+    let serving = run((config, end), (ledger, taking), listeners, traffic.get_handle(), out);
     let served = house.block_on(serving);
     traffic.shutdown_timeout(LAST_WAIT);
-    let lost = served.as_ref().map_or(0, |metrics| metrics.finish(LAST_WAIT));
+    let lost = served.as_ref().map_or(0, |(metrics, _)| metrics.finish(LAST_WAIT));
     if lost > 0 {
         tracing::warn!(lost, "standard output is not read: lines of the access log are lost");
     }
     house.shutdown_timeout(LAST_WAIT);
     books.shutdown_timeout(LAST_WAIT);
+    // A successor that waits for the end of this process hears of it here.
     served.map(drop)
-}
-
-fn bind(address: SocketAddr) -> Result<Bound, ServeError> {
-    listen::bind(address).map_err(|error| ServeError::Listen(address, error))
 }
 
 async fn run(
     (mut config, end): (Config, End),
-    ledger: Ledger,
-    (public, admin, check): (Bound, Bound, Option<Bound>),
+    (ledger, taking): (Ledger, Option<Taking<'_>>),
+    listeners: Listeners,
     traffic: &Handle,
     out: &mut (impl Write + Send),
-) -> Result<Arc<Metrics>, ServeError> {
+) -> Result<(Arc<Metrics>, Option<Successor>), ServeError> {
     let house = House::build(&mut config, ledger).await?;
     let mut recovery = Recovery::default();
     let recovered = house.payments.recover(&mut recovery).await?;
@@ -135,50 +159,104 @@ async fn run(
     let exit = Exit::new();
     let (readiness, ready) = channel::channel(Readiness::Not(vec!["starting".to_owned()]));
     let tending = tend::tend(&house, recovery, readiness, exit.told_first());
+    if let Some(taking) = &taking {
+        taking.get_ready(ready.clone()).await?;
+    }
     let (metrics, payments) = (Arc::clone(&house.metrics), house.payments.clone());
-    let addresses = (public.address(), admin.address(), check.as_ref().map(Bound::address));
-
-    let clients = |door| Hall::new(door, exit.clients.clone(), exit.leaving());
-    let asked = house.check.map(|gateway| clients(door(gateway, &config)));
-    let door = clients(door(house.gateway, &config));
+    let (addresses, spares) = (listeners.addresses(), listeners.spares()?);
     let certificates = Certificates::new(&config.certificates);
     let encrypted = certificates.as_ref().map(|certificates| certificates.settings());
     let encrypted =
         encrypted.transpose().map_err(|error| setting("TLS cannot be set up", *error))?;
-    let serving = public.serve("gateway", door, encrypted, (exit.listeners(), traffic));
-    let asked = check
-        .zip(asked)
-        .map(|(bound, door)| bound.serve("check", door, None, (exit.listeners(), traffic)));
-    let (reloads, requests) = mpsc::channel(1);
     let monies = Arc::new(ArcSwap::from_pointee(monies(&config)));
     let dashboard = dashboard(&config, &monies, payments.ledger());
-    let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready, reloads, dashboard));
-    let app = Hall::new(app, exit.operators.clone(), exit.leaving());
-    let shown = admin.serve("admin", app, None, (exit.listeners(), traffic));
+    let (orders, reloads, orders_to_upgrade) = orders(&end);
+    let admin = Admin::new(Arc::clone(&metrics), ready, orders, dashboard);
+    let hosts = Hosts { public: (house.gateway, encrypted), admin, check: house.check };
+    let serving = listeners.serve(hosts, &config, &exit, traffic);
     let Server { drain, grace, .. } = config.server;
-    let occasions = Occasions::new(&config, requests)?;
+    let occasions = Occasions::new(&config, reloads)?;
     let (now, upstreams) = (house.now, house.upstreams);
     let (metrics_of, payments_of) = (Arc::clone(&metrics), payments.clone());
     let settling = Settling { payments: payments_of, monies, metrics: metrics_of };
+    let origin = config.origin.clone();
     let reloader = Reloader { now, config, upstreams, certificates, settling };
     let reloading = tokio::spawn(reloader.keep_reloading(occasions));
     // Whoever reads where it listens may stop it at once.
     let stops = Stops::new(end).map_err(ServeError::Process)?;
     announce(out, addresses).map_err(ServeError::Process)?;
+    match taking {
+        Some(taking) => taking.serves(),
+        None => tell(&[NotifyState::Ready]),
+    }
 
-    let pace = stops.next(drain).await;
+    let mut upgrader = Upgrader { orders: orders_to_upgrade, listeners: spares, origin };
+    let (pace, successor) = tokio::select! {
+        pace = stops.next(drain) => (pace, None),
+        successor = upgrader.next() => (successor.pace(), Some(successor)),
+    };
+    // A listener of which we hold a handle would go on to take connections.
+    drop(upgrader);
     reloading.abort();
-    tracing::info!(?pace, "stopping: what runs is finished, and soon nothing new is accepted");
-    exit.close(pace.drain).await;
-    exit.finish((&metrics, &payments), pace.idle, grace).await;
-    serving.abort();
-    asked.inspect(JoinHandle::abort);
-    shown.abort();
-    tending.abort();
-    payments.ledger().close().await;
-    payments.answers().close().await;
-    house.workers.stop().await;
-    Ok(metrics)
+    let workers = house.workers;
+    let open = Open { exit, serving, tending, metrics, payments, workers, grace };
+    open.leave(pace, successor).await
+}
+
+/// What is open while a gateway serves.
+struct Open {
+    exit: Exit,
+    serving: JoinSet<()>,
+    tending: Tending,
+    metrics: Arc<Metrics>,
+    payments: Payments,
+    workers: Workers,
+    grace: Duration,
+}
+
+impl Open {
+    /// Finishes what runs, closes the books, and leaves the place to a successor, if there is one.
+    async fn leave(
+        self,
+        pace: Pace,
+        mut successor: Option<Successor>,
+    ) -> Result<(Arc<Metrics>, Option<Successor>), ServeError> {
+        let Self { exit, metrics, payments, .. } = self;
+        if successor.is_none() {
+            tell(&[NotifyState::Stopping]);
+        }
+        tracing::info!(?pace, "stopping: what runs is finished, and soon nothing new is accepted");
+        exit.close(pace.listening).await;
+        exit.finish((&metrics, &payments), pace.idle, self.grace).await;
+        drop(self.serving);
+        self.tending.abort();
+        payments.ledger().close().await;
+        payments.answers().close().await;
+        self.workers.stop().await;
+        if let Some(successor) = &mut successor {
+            successor.takes_over().await?;
+            exit.read_to_the_end().await;
+        }
+        Ok((metrics, successor))
+    }
+}
+
+/// What an operator may ask for, and where that arrives.
+fn orders(end: &End) -> (Orders, mpsc::Receiver<Order>, mpsc::Receiver<Order>) {
+    let (reloads, to_reload) = mpsc::channel(1);
+    let (upgrades, to_upgrade) = mpsc::channel(1);
+    let upgrades = match end {
+        End::Signal => Some(upgrades),
+        End::Told(_) => None,
+    };
+    (Orders { reloads, upgrades }, to_reload, to_upgrade)
+}
+
+/// Tells systemd, where that has started us.
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "systemd does not hear us");
+    }
 }
 
 /// The page for operators, if there is one.
@@ -203,27 +281,6 @@ fn monies(config: &Config) -> Vec<Money> {
     config.networks.values().map(money).collect()
 }
 
-/// The proxy, behind its counted door.
-fn door(gateway: Gateway, config: &Config) -> Door {
-    let conf = ServerConf {
-        threads: config.server.threads.get(),
-        max_retries: TRIES_MAX,
-        upstream_keepalive_pool_size: UPSTREAM_POOL,
-        ..ServerConf::default()
-    };
-    let bounds = Bounds {
-        stall_max: config.server.client_timeout,
-        head_bytes_max: gateway.settings.header_bytes_max,
-    };
-    let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
-    let mut options = HttpServerOptions::default();
-    options.h2c = true;
-    options.h2_idle_timeout = Some(config.server.keepalive);
-    proxy.server_options = Some(options);
-    proxy.handle_init_modules();
-    Door::new(proxy, config.server.connections_max.get(), bounds)
-}
-
 /// The one line on standard output before the log: scripts read the ports from it.
 fn announce(
     out: &mut impl Write,
@@ -232,37 +289,6 @@ fn announce(
     let check = check.map(|address| format!(", check {address}")).unwrap_or_default();
     writeln!(out, "tollgate listening on {public}, admin {admin}{check}")?;
     out.flush()
-}
-
-/// What stops it. Signals are caught from the moment this is made.
-enum Stops {
-    Signals { terminate: Signal, interrupt: Signal },
-    Told(oneshot::Receiver<()>),
-}
-
-impl Stops {
-    fn new(end: End) -> std::io::Result<Self> {
-        let (terminate, interrupt) = match end {
-            End::Signal => (SignalKind::terminate(), SignalKind::interrupt()),
-            End::Told(told) => return Ok(Self::Told(told)),
-        };
-        Ok(Self::Signals { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
-    }
-
-    /// Waits for it. Whoever sits at a terminal does not wait for clients that do nothing.
-    async fn next(self, drain: Duration) -> Pace {
-        match self {
-            Self::Signals { mut terminate, mut interrupt } => tokio::select! {
-                _ = terminate.recv() => Pace::draining(drain),
-                _ = interrupt.recv() => Pace::HURRIED,
-            },
-            Self::Told(told) => {
-                // An error says that nobody is left to say it.
-                drop(told.await);
-                Pace::HURRIED
-            }
-        }
-    }
 }
 
 fn runtime(name: &str, threads: usize) -> Result<Runtime, ServeError> {
@@ -276,5 +302,4 @@ fn runtime(name: &str, threads: usize) -> Result<Runtime, ServeError> {
 
 /// One, and one that still runs when it is busy.
 const HOUSE_THREADS: usize = 2;
-const UPSTREAM_POOL: usize = 1_024;
 const LAST_WAIT: Duration = Duration::from_secs(1);

@@ -41,6 +41,7 @@ mod streams;
 pub mod tls;
 mod together;
 mod unpaid;
+mod upgrade;
 mod upstream;
 mod upstream_tls;
 mod usage;

@@ -4,7 +4,8 @@
 //!
 //! SIGTERM and SIGINT stop it: `/readyz` says `stopping`, listeners close after `[server] drain`,
 //! exchanges and settlements that run are finished within `[server] grace`, the ledger is flushed,
-//! bundled workers end.
+//! bundled workers end. `tollgate upgrade` has another process take over: see
+//! [`upgrade`](super::upgrade).
 //!
 //! # A changed configuration
 //! `tollgate reload`, `SIGHUP` and, with `watch = "on"`, the file itself have a running gateway
@@ -16,7 +17,7 @@
 //! Payments for a price of before, or to whom was paid before, are taken for `price_grace` more.
 //! What is read at the start only (`[server]`, `[ledger]`, `[answers]`, `[dashboard]`,
 //! `[facilitators.NAME.chain]` and `.simulated`, `limits.store`, bundled services) refuses the
-//! whole reload when it has changed, and is named: restart.
+//! whole reload when it has changed, and is named: `tollgate upgrade` takes it over.
 //!
 //! A file with a mistake changes nothing. `tollgate reload` prints the mistake and ends with 1, the
 //! log has it too, and `tollgate_configuration_stale` is 1 until a reload succeeds: alert on it,

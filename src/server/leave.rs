@@ -25,19 +25,28 @@ pub(super) struct Exit {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     /// For whoever opens connections.
-    pub(super) drain: Duration,
+    pub(super) listening: Listening,
     /// For whoever has one open on which nothing runs: the next answer on it tells.
     pub(super) idle: Duration,
+}
+
+/// How long new connections are still accepted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Listening {
+    /// So long, whoever comes or not.
+    For(Duration),
+    /// So long, or until nobody is connected.
+    WhileSomebodyIsHere(Duration),
 }
 
 impl Pace {
     /// Nobody is left to be told, or somebody at a terminal waits.
     pub(super) const HURRIED: Self =
-        Self { drain: Duration::ZERO, idle: Duration::ZERO };
+        Self { listening: Listening::For(Duration::ZERO), idle: Duration::ZERO };
 
     /// New connections are taken for so long: whoever sends them needs it to hear of the end.
     pub(super) fn draining(drain: Duration) -> Self {
-        Self { drain, idle: IDLE_WAIT }
+        Self { listening: Listening::For(drain), idle: IDLE_WAIT }
     }
 }
 
@@ -70,9 +79,16 @@ impl Exit {
     }
 
     /// Lets nobody in any more, after those who still come have had their time.
-    pub(super) async fn close(&self, drain: Duration) {
+    pub(super) async fn close(&self, listening: Listening) {
         self.last_answers.send_replace(true);
-        sleep(drain).await;
+        match listening {
+            Listening::For(length) => sleep(length).await,
+            Listening::WhileSomebodyIsHere(length) => {
+                let nobody = until(|| self.clients.count() == 0);
+                // Whoever is still there then is told by the end of the connection.
+                let _ = timeout(length, nobody).await;
+            }
+        }
         self.listeners_close.send_replace(true);
     }
 
@@ -101,7 +117,7 @@ impl Exit {
     }
 
     /// Waits a moment for the last bytes of answers that are given.
-    async fn read_to_the_end(&self) {
+    pub(super) async fn read_to_the_end(&self) {
         let nobody = until(|| self.clients.count() == 0 && self.operators.count() == 0);
         // Who does not read is not waited for.
         let _ = timeout(LAST_BYTES_WAIT, nobody).await;

@@ -10,7 +10,7 @@ use reqwest::Client;
 use super::client::{Ask, client};
 use super::facilitator::Facilitator;
 use super::gateway::Gateway;
-use super::wallet::Wallet;
+use super::wallet::{Payment, Wallet};
 use super::{eventually, together};
 
 /// Clients of one address.
@@ -76,6 +76,12 @@ impl Load {
 
     fn ask(&self, client: &Client, method: &str, path: &str) -> Ask {
         Ask::new(client, method, &format!("http://{}{path}", self.to))
+    }
+
+    /// One payment more, which somebody else has sent.
+    pub fn knows(&self, payment: &Payment, facilitator: &Facilitator) {
+        let transaction = facilitator.moved()[&payment.nonce()].clone();
+        self.paid.borrow_mut().insert(payment.nonce(), transaction);
     }
 
     /// Every receipt is a transfer, every transfer a receipt, each was sent once, and the ledger

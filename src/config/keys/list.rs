@@ -9,7 +9,7 @@ pub const KEYS: &[Key] = keys! {
         "listen": "address and port", Is(r#"`"127.0.0.1:8402"`"#),
             "where clients come; port 0 takes a free one";
         "admin": "address and port", Is(r#"`"127.0.0.1:9402"`"#),
-            "where operators come: `/metrics`, `/livez`, `/readyz`, `/reload`";
+            "where operators come: `/metrics`, `/livez`, `/readyz`, `/reload`, `/upgrade`";
         "public_url": "URL", Is("`listen`, if only this machine reaches it"),
             "what a 402 calls this gateway; never the client's `Host`";
         "trusted_proxies": "list of address blocks", Is("`[]`"),
