@@ -178,7 +178,8 @@ async fn run(
     let occasions = Occasions::new(&config, reloads)?;
     let (now, upstreams) = (house.now, house.upstreams);
     let (metrics_of, payments_of) = (Arc::clone(&metrics), payments.clone());
-    let settling = Settling { payments: payments_of, monies, metrics: metrics_of };
+    let lanes = house.lanes;
+    let settling = Settling { payments: payments_of, monies, metrics: metrics_of, lanes };
     let origin = config.origin.clone();
     let reloader = Reloader { now, config, upstreams, certificates, settling };
     let reloading = tokio::spawn(reloader.keep_reloading(occasions));
