@@ -4,8 +4,8 @@ pub mod check;
 pub mod demo;
 pub mod init;
 pub mod ledger;
+pub mod order;
 pub mod pay;
-pub mod reload;
 mod scratch;
 pub mod selftest;
 #[cfg(feature = "worker")]
@@ -21,7 +21,9 @@ use tracing_subscriber::EnvFilter;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fault::with_causes;
-use crate::server::{self, End};
+use crate::server::{self, End, Heir};
+
+use order::Order;
 
 /// A reverse proxy that puts a price on an existing API.
 ///
@@ -41,6 +43,9 @@ enum Command {
         /// The configuration
         #[arg(default_value = DEFAULT_FILE)]
         config: PathBuf,
+        /// Take over from the gateway that starts this process
+        #[arg(long, hide = true)]
+        take_over: bool,
     },
     /// Validate gateway.toml and show, for each route, what it charges and the 402 it would send
     Check {
@@ -56,7 +61,10 @@ enum Command {
     /// Write a gateway.toml to start from: every operation of an OpenAPI document at one price
     Init(init::Arguments),
     /// Have a running gateway read its configuration again; exit code 1 if it does not take it
-    Reload(reload::Arguments),
+    Reload(order::Arguments),
+    /// Have a running gateway start the program anew and hand over to it, with no request lost;
+    /// exit code 1 if the gateway goes on
+    Upgrade(order::Arguments),
     /// Request a URL and pay for it, whatever x402 server is behind it
     Pay(Box<pay::Arguments>),
     /// Show a paid request from end to end on this machine: no network, no chain, no account
@@ -103,12 +111,13 @@ type Failure = Box<dyn std::error::Error>;
 fn run(command: Command) -> Result<ExitCode, Failure> {
     let mut out = std::io::stdout();
     match command {
-        Command::Serve { config } => match load(&config) {
+        Command::Serve { config, take_over: false } => match load(&config) {
             Ok(config) => {
                 server::serve(config, End::Signal, &mut out).map_err(Failure::from)?;
             }
             Err(wrong) => return Ok(wrong),
         },
+        Command::Serve { config, take_over: true } => return take_over(&config, &mut out),
         Command::Check { config, online } => match load(&config) {
             Ok(config) => {
                 #[cfg(feature = "models")]
@@ -128,16 +137,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
             };
         }
         Command::Init(arguments) => return init::run(&arguments, &mut out).map_err(Failure::from),
-        Command::Reload(reload::Arguments { config, admin }) => {
-            let admin = match admin {
-                Some(admin) => admin,
-                None => match load(&config) {
-                    Ok(config) => config.server.admin,
-                    Err(wrong) => return Ok(wrong),
-                },
-            };
-            return block_on(reload::run(admin, out));
-        }
+        Command::Reload(arguments) => return ordered(Order::Reload, arguments),
+        Command::Upgrade(arguments) => return ordered(Order::Upgrade, arguments),
         Command::Pay(arguments) => return block_on(pay(*arguments)),
         Command::Demo(arguments) => return block_on(demo(arguments)),
         #[cfg(feature = "worker")]
@@ -153,6 +154,34 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         },
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Serves in the place of the gateway that has started this process, and tells it why not.
+fn take_over(config: &Path, out: &mut (impl Write + Send)) -> Result<ExitCode, Failure> {
+    let mut heir = Heir::of_standard_input()?;
+    match Config::load(config) {
+        Ok(config) => server::take_over(config, heir, out)?,
+        Err(errors) => {
+            let errors = errors.to_string();
+            say(&mut std::io::stderr(), errors.trim_end());
+            heir.fails(errors.trim_end().to_owned());
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the running gateway for it.
+fn ordered(order: Order, arguments: order::Arguments) -> Result<ExitCode, Failure> {
+    let order::Arguments { config, admin } = arguments;
+    let admin = match admin {
+        Some(admin) => admin,
+        None => match load(&config) {
+            Ok(config) => config.server.admin,
+            Err(wrong) => return Ok(wrong),
+        },
+    };
+    block_on(order::run(order, admin, std::io::stdout()))
 }
 
 /// The configuration, or the exit code after its mistakes have been shown.

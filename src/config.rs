@@ -172,12 +172,11 @@ impl Config {
         let both = self.read_once.iter().zip(&other.read_once);
         let differs = READ_ONCE.iter().zip(both).filter(|(_, (here, there))| here != there);
         let mut sections: Vec<_> = differs.map(|(section, _)| *section).collect();
-        // What its networks say is told to whoever settles there by itself.
+        // What its networks say is told to whoever stands in for their chain.
         for (name, told) in &self.facilitators {
             let Some(other) = other.facilitators.get(name) else { continue };
             let kind = match told {
-                FacilitatorSettings::Http(_) => continue,
-                FacilitatorSettings::Chain(_) => "facilitators.NAME.chain",
+                FacilitatorSettings::Http(_) | FacilitatorSettings::Chain(_) => continue,
                 FacilitatorSettings::Simulated(_) => "facilitators.NAME.simulated",
             };
             if format!("{told:?}") != format!("{other:?}") && !sections.contains(&kind) {
@@ -292,15 +291,8 @@ fn warn_of_routes(routes: &[Arc<Route>], asks: Option<Range<usize>>, reader: &mu
 }
 
 /// Sections that a reload does not read again.
-const READ_ONCE: [&str; 7] = [
-    "server",
-    "check",
-    "ledger",
-    "answers",
-    "dashboard",
-    "facilitators.NAME.chain",
-    "facilitators.NAME.simulated",
-];
+const READ_ONCE: [&str; 6] =
+    ["server", "check", "ledger", "answers", "dashboard", "facilitators.NAME.simulated"];
 
 fn digests(text: &str) -> [B256; READ_ONCE.len()] {
     let typed: toml::Table = toml::from_str(text).unwrap_or_default();

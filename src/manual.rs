@@ -4,3 +4,4 @@ pub mod decisions;
 pub mod operations;
 pub mod request_path;
 pub mod security;
+pub mod upgrade;

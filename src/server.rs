@@ -3,16 +3,22 @@
 mod assemble;
 mod books;
 mod certified;
+mod doors;
+mod handover;
 mod health;
+mod leave;
 mod listen;
 mod look;
 pub mod online;
 mod reload;
 mod resolve;
 mod settling;
+mod stops;
+mod succeed;
 pub mod supervise;
 mod tend;
 mod tls;
+mod upgrade;
 mod upstreams;
 mod watch;
 
@@ -22,34 +28,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pingora::apps::HttpServerOptions;
-use pingora::apps::http_app::HttpServer;
-use pingora::listeners::tls::Acceptor;
-use pingora::proxy::HttpProxy;
-use pingora::server::configuration::ServerConf;
 use pingora_runtime::Runtime as Threads;
+use sd_notify::NotifyState;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch as channel};
+use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::config::{Config, NetworkSettings};
+use crate::config::{Config, NetworkSettings, Server};
 use crate::dashboard::{Dashboard, Money};
-use crate::fault::Fault;
+use crate::fault::{self, Fault};
 use crate::ledger::Ledger;
 use crate::observe::Metrics;
 use crate::payment::Payments;
 use crate::payment::recover::Recovery;
-pub use crate::proxy::admin::RELOAD_HEADER;
-use crate::proxy::admin::{Admin, Readiness};
-use crate::proxy::upstream::TRIES_MAX;
-use crate::proxy::{Bounds, Door, Gateway, Plain};
+use crate::proxy::Plain;
+use crate::proxy::admin::{Admin, Order, Orders, Readiness};
+pub use crate::proxy::admin::{RELOAD_HEADER, UPGRADE_HEADER};
 use assemble::{House, setting};
 pub use books::books;
 use certified::Certified;
-use listen::Bound;
+use doors::{Hosts, Listeners};
+pub use handover::Heir;
+use leave::{Exit, Pace};
 use reload::{Occasions, Reloader};
 use settling::Settling;
+use stops::Stops;
+use succeed::Taking;
+use tend::Tending;
+use upgrade::{Successor, Upgrader};
+use upstreams::Workers;
 
 /// Why a gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +89,8 @@ pub enum End {
     Told(oneshot::Receiver<()>),
 }
 
-/// Serves until `end`, then finishes what runs within the grace period.
+/// Serves until `end`, or until a successor takes over, then finishes what runs within the grace
+/// period.
 ///
 /// `out` is told once where it listens. Requests run on threads of their own, which share no work:
 /// stealing it costs more than it brings where each piece is some microseconds long. The ledger has
@@ -91,7 +100,28 @@ pub enum End {
 /// # Errors
 /// What keeps it from starting; nothing listens then.
 pub fn serve(config: Config, end: End, out: &mut (impl Write + Send)) -> Result<(), ServeError> {
-    let listeners = Listeners::bind(&config)?;
+    start(config, (end, None), out)
+}
+
+/// Serves in the place of another gateway, which has started this process.
+///
+/// # Errors
+/// As [`serve`]. The other one has been told, and goes on.
+pub fn take_over(
+    config: Config,
+    mut heir: Heir,
+    out: &mut (impl Write + Send),
+) -> Result<(), ServeError> {
+    let served = start(config, (End::Signal, Some(&mut heir)), out);
+    served.inspect_err(|error| heir.fails(fault::with_causes(error)))
+}
+
+fn start(
+    config: Config,
+    (end, mut heir): (End, Option<&mut Heir>),
+    out: &mut (impl Write + Send),
+) -> Result<(), ServeError> {
+    let listeners = Listeners::bind(&config, heir.as_deref_mut())?;
     let threads = config.server.threads.get();
     let traffic = match end {
         End::Signal => Threads::new_no_steal(threads, "traffic"),
@@ -101,113 +131,135 @@ pub fn serve(config: Config, end: End, out: &mut (impl Write + Send)) -> Result<
     };
     let house = runtime("house", HOUSE_THREADS)?;
     let books = runtime("ledger", 1)?;
+    let taking = heir.map(|heir| Taking::await_turn(heir, &config)).transpose()?;
     let ledger = books.block_on(Ledger::open(&config.ledger))?;
-    let serving = run((config, end), ledger, listeners, traffic.get_handle(), out);
+    let serving = run((config, end), (ledger, taking), listeners, traffic.get_handle(), out);
     let served = house.block_on(serving);
     traffic.shutdown_timeout(LAST_WAIT);
-    let lost = served.as_ref().map_or(0, |metrics| metrics.finish(LAST_WAIT));
+    let lost = served.as_ref().map_or(0, |(metrics, _)| metrics.finish(LAST_WAIT));
     if lost > 0 {
         tracing::warn!(lost, "standard output is not read: lines of the access log are lost");
     }
     house.shutdown_timeout(LAST_WAIT);
     books.shutdown_timeout(LAST_WAIT);
+    // A successor that waits for the end of this process hears of it here.
     served.map(drop)
-}
-
-/// Where it listens.
-struct Listeners {
-    public: Bound,
-    admin: Bound,
-    /// For proxies that ask.
-    check: Option<Bound>,
-    /// For whoever comes without TLS, and an authority that looks whether a name leads here.
-    http: Option<Bound>,
-}
-
-impl Listeners {
-    fn bind(config: &Config) -> Result<Self, ServeError> {
-        let bind = |address: SocketAddr| {
-            listen::bind(address).map_err(|error| ServeError::Listen(address, error))
-        };
-        let http = config.acme.as_ref().and_then(|acme| acme.http);
-        Ok(Self {
-            public: bind(config.server.listen)?,
-            admin: bind(config.server.admin)?,
-            check: config.check.map(|check| bind(check.listen)).transpose()?,
-            http: http.map(bind).transpose()?,
-        })
-    }
-
-    /// The one line on standard output before the log: scripts read the ports from it.
-    fn said(&self) -> String {
-        let Self { public, admin, check, http } = self;
-        let more = |name, bound: &Option<Bound>| {
-            bound.as_ref().map(|bound| format!(", {name} {}", bound.address())).unwrap_or_default()
-        };
-        let (public, admin) = (public.address(), admin.address());
-        let (check, http) = (more("check", check), more("http", http));
-        format!("tollgate listening on {public}, admin {admin}{check}{http}")
-    }
 }
 
 async fn run(
     (mut config, end): (Config, End),
-    ledger: Ledger,
+    (ledger, taking): (Ledger, Option<Taking<'_>>),
     listeners: Listeners,
     traffic: &Handle,
     out: &mut (impl Write + Send),
-) -> Result<Arc<Metrics>, ServeError> {
+) -> Result<(Arc<Metrics>, Option<Successor>), ServeError> {
     let house = House::build(&mut config, ledger).await?;
     let mut recovery = Recovery::default();
     let recovered = house.payments.recover(&mut recovery).await?;
     tracing::info!(?recovered, "the ledger has been read");
 
-    let (stop, stopped) = channel::channel(false);
+    let exit = Exit::new();
     let (readiness, ready) = channel::channel(Readiness::Not(vec!["starting".to_owned()]));
-    let tending = tend::tend(&house, recovery, readiness, stopped.clone());
+    let tending = tend::tend(&house, recovery, readiness, exit.told_first());
+    if let Some(taking) = &taking {
+        taking.get_ready(ready.clone()).await?;
+    }
     let (metrics, payments) = (Arc::clone(&house.metrics), house.payments.clone());
-    let said = listeners.said();
-
+    let (said, spares) = (listeners.said(), listeners.spares()?);
     let certified = house.certified;
-    let asked = house.check.map(|gateway| door(gateway, &config, None));
-    let door = door(house.gateway, &config, acceptor(&config, &certified)?);
-    let Listeners { public, admin, check, http } = listeners;
-    let serving = public.serve("gateway", door, (stopped.clone(), traffic));
-    let asked = check
-        .zip(asked)
-        .map(|(bound, door)| bound.serve("check", door, (stopped.clone(), traffic)));
-    let plain = http.map(|bound| {
-        bound.serve("http", without_tls(&certified, &config), (stopped.clone(), traffic))
-    });
-    let (reloads, requests) = mpsc::channel(1);
+    let encrypted = config.speaks_tls().then(|| certified.certificates.acceptor()).transpose();
+    let encrypted = encrypted.map_err(|error| setting("TLS cannot be set up", error))?;
     let monies = Arc::new(ArcSwap::from_pointee(monies(&config)));
     let dashboard = dashboard(&config, &monies, payments.ledger());
-    let app = HttpServer::new_app(Admin::new(Arc::clone(&metrics), ready, reloads, dashboard));
-    let shown = admin.serve("admin", app, (stopped, traffic));
-    let (grace, occasions) = (config.server.grace, Occasions::new(&config, requests)?);
+    let (orders, reloads, orders_to_upgrade) = orders(&end);
+    let admin = Admin::new(Arc::clone(&metrics), ready, orders, dashboard);
+    let public = (house.gateway, encrypted);
+    let hosts = Hosts { public, admin, check: house.check, plain: plain(&certified, &config) };
+    let serving = listeners.serve(hosts, &config, &exit, traffic);
+    let Server { drain, grace, .. } = config.server;
+    let occasions = Occasions::new(&config, reloads)?;
     let (now, upstreams) = (house.now, house.upstreams);
     let (metrics_of, payments_of) = (Arc::clone(&metrics), payments.clone());
-    let settling = Settling { payments: payments_of, monies, metrics: metrics_of };
+    let lanes = house.lanes;
+    let settling = Settling { payments: payments_of, monies, metrics: metrics_of, lanes };
+    let origin = config.origin.clone();
     let reloader = Reloader { now, config, upstreams, certified, settling };
     let reloading = tokio::spawn(reloader.keep_reloading(occasions));
     // Whoever reads where it listens may stop it at once.
     let stops = Stops::new(end).map_err(ServeError::Process)?;
     announce(out, &said).map_err(ServeError::Process)?;
+    match taking {
+        Some(taking) => taking.serves(),
+        None => tell(&[NotifyState::Ready]),
+    }
 
-    stops.next().await;
+    let mut upgrader = Upgrader { orders: orders_to_upgrade, listeners: spares, origin };
+    let (pace, successor) = tokio::select! {
+        pace = stops.next(drain) => (pace, None),
+        successor = upgrader.next() => (successor.pace(), Some(successor)),
+    };
+    // A listener of which we hold a handle would go on to take connections.
+    drop(upgrader);
     reloading.abort();
-    tracing::info!("stopping: nothing new is accepted, what runs is finished");
-    // Whoever listens for the end may be gone already; then there is nothing to tell.
-    let _ = stop.send(true);
-    finish(&metrics, &payments, grace).await;
-    serving.abort();
-    asked.into_iter().chain(plain).for_each(|task| task.abort());
-    shown.abort();
-    tending.abort();
-    payments.ledger().close().await;
-    payments.answers().close().await;
-    house.workers.stop().await;
-    Ok(metrics)
+    let workers = house.workers;
+    let open = Open { exit, serving, tending, metrics, payments, workers, grace };
+    open.leave(pace, successor).await
+}
+
+/// What is open while a gateway serves.
+struct Open {
+    exit: Exit,
+    serving: JoinSet<()>,
+    tending: Tending,
+    metrics: Arc<Metrics>,
+    payments: Payments,
+    workers: Workers,
+    grace: Duration,
+}
+
+impl Open {
+    /// Finishes what runs, closes the books, and leaves the place to a successor, if there is one.
+    async fn leave(
+        self,
+        pace: Pace,
+        mut successor: Option<Successor>,
+    ) -> Result<(Arc<Metrics>, Option<Successor>), ServeError> {
+        let Self { exit, metrics, payments, .. } = self;
+        if successor.is_none() {
+            tell(&[NotifyState::Stopping]);
+        }
+        tracing::info!(?pace, "stopping: what runs is finished, and soon nothing new is accepted");
+        exit.close(pace.listening).await;
+        exit.finish((&metrics, &payments), pace.idle, self.grace).await;
+        drop(self.serving);
+        self.tending.abort();
+        payments.ledger().close().await;
+        payments.answers().close().await;
+        self.workers.stop().await;
+        if let Some(successor) = &mut successor {
+            successor.takes_over().await?;
+            exit.read_to_the_end().await;
+        }
+        Ok((metrics, successor))
+    }
+}
+
+/// What an operator may ask for, and where that arrives.
+fn orders(end: &End) -> (Orders, mpsc::Receiver<Order>, mpsc::Receiver<Order>) {
+    let (reloads, to_reload) = mpsc::channel(1);
+    let (upgrades, to_upgrade) = mpsc::channel(1);
+    let upgrades = match end {
+        End::Signal => Some(upgrades),
+        End::Told(_) => None,
+    };
+    (Orders { reloads, upgrades }, to_reload, to_upgrade)
+}
+
+/// Tells systemd, where that has started us.
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "systemd does not hear us");
+    }
 }
 
 /// The page for operators, if there is one.
@@ -232,87 +284,18 @@ fn monies(config: &Config) -> Vec<Money> {
     config.networks.values().map(money).collect()
 }
 
-/// TLS for clients, where they come by it.
-fn acceptor(config: &Config, certified: &Certified) -> Result<Option<Acceptor>, ServeError> {
-    let acceptor = config.speaks_tls().then(|| certified.certificates.acceptor()).transpose();
-    acceptor.map_err(|error| setting("TLS cannot be set up", error))
-}
-
-/// What answers without TLS, behind a door of its own.
-fn without_tls(certified: &Certified, config: &Config) -> Door<HttpServer<Plain>> {
+/// What answers without TLS, where something does.
+fn plain(certified: &Certified, config: &Config) -> Plain {
     let public_url = config.server.public_url.as_deref().unwrap_or_default();
     let port = public_url.parse::<http::Uri>().ok().and_then(|url| url.port_u16());
     let challenges = Arc::clone(certified.certificates.challenges());
-    let plain = HttpServer::new_app(Plain::new(challenges, certified.settings(), port));
-    Door::new(plain, config.server.connections_max.get(), bounds(config), None)
+    Plain::new(challenges, certified.settings(), port)
 }
 
-/// The proxy, behind its counted door.
-fn door(gateway: Gateway, config: &Config, tls: Option<Acceptor>) -> Door<HttpProxy<Gateway>> {
-    let conf = ServerConf {
-        threads: config.server.threads.get(),
-        max_retries: TRIES_MAX,
-        upstream_keepalive_pool_size: UPSTREAM_POOL,
-        ..ServerConf::default()
-    };
-    let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
-    let mut options = HttpServerOptions::default();
-    options.h2c = true;
-    options.h2_idle_timeout = Some(config.server.keepalive);
-    proxy.server_options = Some(options);
-    proxy.handle_init_modules();
-    Door::new(proxy, config.server.connections_max.get(), bounds(config), tls)
-}
-
-fn bounds(config: &Config) -> Bounds {
-    let head_bytes_max = usize::try_from(config.server.header_bytes_max).unwrap_or(usize::MAX);
-    Bounds { stall_max: config.server.client_timeout, head_bytes_max }
-}
-
+/// The one line on standard output before the log: scripts read the ports from it.
 fn announce(out: &mut impl Write, said: &str) -> std::io::Result<()> {
     writeln!(out, "{said}")?;
     out.flush()
-}
-
-/// What stops it. Signals are caught from the moment this is made.
-enum Stops {
-    Signals { terminate: Signal, interrupt: Signal },
-    Told(oneshot::Receiver<()>),
-}
-
-impl Stops {
-    fn new(end: End) -> std::io::Result<Self> {
-        let (terminate, interrupt) = match end {
-            End::Signal => (SignalKind::terminate(), SignalKind::interrupt()),
-            End::Told(told) => return Ok(Self::Told(told)),
-        };
-        Ok(Self::Signals { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
-    }
-
-    async fn next(self) {
-        match self {
-            Self::Signals { mut terminate, mut interrupt } => tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            },
-            // An error says that nobody is left to say it.
-            Self::Told(told) => drop(told.await),
-        }
-    }
-}
-
-/// Waits for exchanges and settlements that run, at most for the grace period.
-async fn finish(metrics: &Metrics, payments: &Payments, grace: Duration) {
-    let done = async {
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        while metrics.running() > 0 || payments.under_way() > 0 {
-            look.tick().await;
-        }
-    };
-    if tokio::time::timeout(grace, done).await.is_err() {
-        let (exchanges, settlements) = (metrics.running(), payments.under_way());
-        tracing::warn!(exchanges, settlements, "the grace period is over; recovery does the rest");
-    }
 }
 
 fn runtime(name: &str, threads: usize) -> Result<Runtime, ServeError> {
@@ -326,6 +309,4 @@ fn runtime(name: &str, threads: usize) -> Result<Runtime, ServeError> {
 
 /// One, and one that still runs when it is busy.
 const HOUSE_THREADS: usize = 2;
-const UPSTREAM_POOL: usize = 1_024;
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LAST_WAIT: Duration = Duration::from_secs(1);

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tollgate::config::keys::{Default, KEYS};
 use tollgate::metric::Metric;
 use tollgate::observe;
 
@@ -148,6 +149,36 @@ fn every_configuration_passes_the_check() {
     for file in files {
         passes_the_check(&file);
     }
+}
+
+/// What the unit runs is there to be typed, and systemd waits for as long as a gateway may need.
+#[test]
+fn the_unit_of_systemd_fits_the_binary() {
+    let unit = read("deploy/systemd/tollgate.service");
+    let value = |key: &str| {
+        let mut lines = unit.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        lines.next().unwrap_or_else(|| panic!("the unit has no {key}"))
+    };
+    for key in ["ExecStartPre", "ExecStart", "ExecReload"] {
+        let words: Vec<_> = value(key).split(' ').collect();
+        let [program, command, "/etc/tollgate/gateway.toml"] = words[..] else {
+            panic!("{key}={words:?}");
+        };
+        assert_eq!(program, "/usr/local/bin/tollgate");
+        let help = Command::new(env!("CARGO_BIN_EXE_tollgate")).args([command, "--help"]).output();
+        assert!(help.unwrap().status.success(), "{key}: there is no `{command}`");
+    }
+    assert_eq!((value("Type"), value("KillMode")), ("notify", "mixed"));
+    let seconds = |text: &str| text.trim_matches(['`', '"', 's']).parse::<u64>().unwrap();
+    let usual = |name| {
+        let mut keys = KEYS.iter().filter(|key| key.section == "[server]");
+        match keys.find(|key| key.name == name).unwrap().default {
+            Default::Is(value) => seconds(value),
+            other => panic!("{name} is {other:?}"),
+        }
+    };
+    let needed = usual("drain") + usual("grace");
+    assert!(seconds(value("TimeoutStopSec")) >= needed + 5);
 }
 
 /// What is told to ingress-nginx is what nginx was tried with.

@@ -2,6 +2,7 @@
 
 pub mod asker;
 pub mod authority;
+pub mod balancer;
 pub mod certificate;
 pub mod client;
 pub mod dialect;
@@ -15,6 +16,7 @@ pub mod gateway;
 pub mod kept;
 pub mod ledger;
 pub mod lines;
+pub mod load;
 pub mod pebble;
 pub mod plan;
 #[allow(dead_code, reason = "the tests of the ledger use it too")]

@@ -9,6 +9,7 @@ mod head;
 mod job;
 pub mod keys;
 mod lane;
+mod lanes;
 mod number;
 mod payment;
 mod permit;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use alloy::signers::local::PrivateKeySigner;
 use alloy_primitives::{Address, B256, U256};
 use serde_json::json;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 pub use self::approval::{Approved, Lack};
@@ -36,6 +37,7 @@ pub use self::fees::FeeCaps;
 use self::head::Heads;
 use self::job::{Claim, Company, Job, Late};
 use self::lane::Lane;
+pub use self::lanes::Lanes;
 pub use self::payment::Payment;
 pub use self::reader::{Reader, SEARCHES_MAX, Traced};
 use self::rpc::{Ask, Rpc};
@@ -59,6 +61,26 @@ pub struct Settings {
     pub signers: Vec<PrivateKeySigner>,
     /// What is bounded, and how.
     pub bounds: Bounds,
+}
+
+impl Settings {
+    /// Whether they say the same.
+    pub fn are(&self, other: &Self) -> bool {
+        let Self { chain_id, rpc, bounds, .. } = self;
+        let same = (chain_id, rpc, bounds) == (&other.chain_id, &other.rpc, &other.bounds);
+        same && self.addresses().eq(other.addresses())
+    }
+
+    /// Whether a signer of theirs would have another number of places than it has.
+    pub fn move_places(&self, other: &Self) -> bool {
+        let shared = || self.addresses().any(|signer| other.addresses().any(|one| one == signer));
+        let moved = self.bounds.in_flight_max != other.bounds.in_flight_max;
+        self.chain_id == other.chain_id && moved && shared()
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = Address> {
+        self.signers.iter().map(PrivateKeySigner::address)
+    }
 }
 
 /// What is bounded, and how.
@@ -133,9 +155,10 @@ struct Inner {
     bounds: Bounds,
     heads: Arc<Heads>,
     lanes: Vec<Arc<Lane>>,
+    /// Those of the process.
+    all: Lanes,
     reader: Reader,
     again: mpsc::UnboundedSender<Job>,
-    freed: Notify,
     has_multicall: AtomicBool,
     looks_failed: AtomicU32,
     looked: AtomicBool,
@@ -144,25 +167,26 @@ struct Inner {
 }
 
 impl Evm {
-    /// Starts to settle on the current tokio runtime. Nothing is asked yet.
+    /// Starts to settle on the current tokio runtime, with the signers' lanes of `all`. Nothing is
+    /// asked yet.
     ///
     /// # Errors
     /// The HTTP client cannot be built.
-    pub fn start(settings: Settings) -> Result<Self, reqwest::Error> {
+    pub fn start(settings: Settings, all: &Lanes) -> Result<Self, reqwest::Error> {
         let Settings { chain_id, rpc, signers, bounds } = settings;
         let rpc = Arc::new(Rpc::new(rpc, bounds.rpc_timeout, Home::of_chain(chain_id))?);
-        let lane = |signer| Arc::new(Lane::new(signer, chain_id, bounds.in_flight_max));
+        let lane = |signer| all.of(signer, chain_id, bounds.in_flight_max);
         let (jobs, fresh) = mpsc::channel(JOBS_MAX);
         let (again, put_back) = mpsc::unbounded_channel();
         let inner = Arc::new(Inner {
             heads: Arc::new(Heads::new(Arc::clone(&rpc), bounds.poll)),
             reader: Reader::over(Arc::clone(&rpc), bounds.confirmations),
             lanes: signers.into_iter().map(lane).collect(),
+            all: all.clone(),
             rpc,
             chain_id,
             bounds,
             again,
-            freed: Notify::new(),
             has_multicall: AtomicBool::new(true),
             looks_failed: AtomicU32::new(0),
             looked: AtomicBool::new(false),

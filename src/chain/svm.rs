@@ -41,6 +41,15 @@ pub struct Settings {
     pub bounds: Bounds,
 }
 
+impl Settings {
+    /// Whether they say the same.
+    pub fn are(&self, other: &Self) -> bool {
+        let Self { network, rpc, fee_payer, bounds } = self;
+        let same = (network, rpc, bounds) == (&other.network, &other.rpc, &other.bounds);
+        same && fee_payer.address() == other.fee_payer.address()
+    }
+}
+
 /// What is bounded, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {

@@ -87,6 +87,7 @@ pub(super) struct FileServer {
     pub(super) public_url: Option<Text<PublicUrl>>,
     #[serde(default)]
     pub(super) trusted_proxies: Vec<Text<IpNet>>,
+    pub(super) drain: Option<Text<Delay>>,
     pub(super) grace: Option<Text<Delay>>,
     pub(super) threads: Option<NonZeroUsize>,
     pub(super) access_log: Option<Text<Switch>>,

@@ -23,7 +23,9 @@ pub struct Server {
     pub public_url: Option<Box<str>>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// How long running exchanges may go on after a stop was asked for.
+    /// How long connections are still accepted after a stop was asked for.
+    pub drain: Duration,
+    /// How long running exchanges may go on after that.
     pub grace: Duration,
     /// Threads of the proxy.
     pub threads: NonZeroUsize,
@@ -74,6 +76,7 @@ pub(super) fn server(typed: FileServer, scheme: &str, reader: &mut Reader<'_>) -
         admin,
         public_url: named.or_else(|| own_url(listen, scheme)),
         trusted_proxies: reader.take_all(typed.trusted_proxies),
+        drain: reader.take_if(typed.drain).map_or(Duration::ZERO, |Delay(drain)| drain),
         grace: reader.take_if(typed.grace).map_or(GRACE, |Delay(grace)| grace),
         threads: typed.threads.unwrap_or_else(cores),
         access_log: reader.take_if(typed.access_log).unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! Our own signers on a chain, as a facilitator.
 
-pub use crate::chain::evm::{Lack, RpcUrl, RpcUrlError};
+pub use crate::chain::evm::{Lack, Lanes, RpcUrl, RpcUrlError};
 pub use crate::chain::{evm, svm};
 
 use crate::chain::Sought;
@@ -49,6 +49,15 @@ impl Settings {
         }
     }
 
+    /// Whether they say the same.
+    pub fn are(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Evm(one), Self::Evm(other)) => one.are(other),
+            (Self::Svm(one), Self::Svm(other)) => one.are(other),
+            (Self::Evm(_), Self::Svm(_)) | (Self::Svm(_), Self::Evm(_)) => false,
+        }
+    }
+
     /// The nodes, the preferred first.
     pub fn rpc(&self) -> &[RpcUrl] {
         match self {
@@ -59,13 +68,14 @@ impl Settings {
 }
 
 impl Chain {
-    /// Starts to settle on the current tokio runtime. Nothing is asked yet.
+    /// Starts to settle on the current tokio runtime, with lanes of this process for its signers.
+    /// Nothing is asked yet.
     ///
     /// # Errors
     /// The HTTP client cannot be built.
-    pub fn start(settings: Settings) -> Result<Self, reqwest::Error> {
+    pub fn start(settings: Settings, lanes: &Lanes) -> Result<Self, reqwest::Error> {
         Ok(match settings {
-            Settings::Evm(settings) => Self::Evm(Evm::start(settings)?),
+            Settings::Evm(settings) => Self::Evm(Evm::start(settings, lanes)?),
             Settings::Svm(settings) => Self::Svm(Svm::start(settings)?),
         })
     }

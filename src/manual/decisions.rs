@@ -51,7 +51,8 @@
 //! # pingora's `Server` is not used
 //!
 //! Its services are. `Server` parses its own configuration, handles signals its own way and always
-//! sleeps its whole grace period; ours ends when nothing runs any more.
+//! sleeps its whole grace period; ours ends when nothing runs any more. How it hands over to
+//! another process is in [`upgrade`].
 //!
 //! # Path escapes must be upper-case and necessary
 //!
@@ -305,5 +306,6 @@ pub mod hostile;
 pub mod prices;
 pub mod solana;
 pub mod streams;
+pub mod upgrade;
 pub mod usage;
 pub mod worker;

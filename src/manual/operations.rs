@@ -2,21 +2,23 @@
 //!
 //! # Signals
 //!
-//! SIGTERM and SIGINT stop it: listeners close, `/readyz` says `stopping`, exchanges and
-//! settlements that run are finished within `[server] grace`, the ledger is flushed, bundled
-//! workers end.
+//! SIGTERM and SIGINT stop it: `/readyz` says `stopping`, listeners close after `[server] drain`,
+//! exchanges and settlements that run are finished within `[server] grace`, the ledger is flushed,
+//! bundled workers end. `tollgate upgrade` has another process take over: see
+//! [`upgrade`](super::upgrade).
 //!
 //! # A changed configuration
 //! `tollgate reload`, `SIGHUP` and, with `watch = "on"`, the file itself have a running gateway
-//! read `gateway.toml` again: routes, prices, networks, hosted facilitators, upstreams, limits and
+//! read `gateway.toml` again: routes, prices, networks, facilitators, upstreams, limits and
 //! certificates, with their secrets, are exchanged all at once; `watch` looks at the files of
 //! certificates too, so that one that was renewed is shown to connections that begin within
 //! seconds. What runs goes on with what it began with, streams and settlements too; no bucket is
 //! refilled where the rate stays, and no circuit closed of a facilitator that is told the same.
 //! Payments for a price of before, or to whom was paid before, are taken for `price_grace` more.
-//! What is read at the start only (`[server]`, `[ledger]`, `[answers]`, `[dashboard]`,
-//! `[facilitators.NAME.chain]` and `.simulated`, `limits.store`, bundled services) refuses the
-//! whole reload when it has changed, and is named: restart.
+//! Signers of our own that stay go on with their numbers; what one that leaves has sent is followed
+//! to its end. What is read at the start only (`[server]`, `[ledger]`, `[answers]`, `[dashboard]`,
+//! `.simulated`, a signer's `in_flight_max`, `limits.store`, bundled services) refuses the whole
+//! reload when it has changed, and is named: `tollgate upgrade` takes it over.
 //!
 //! A file with a mistake changes nothing. `tollgate reload` prints the mistake and ends with 1, the
 //! log has it too, and `tollgate_configuration_stale` is 1 until a reload succeeds: alert on it,
@@ -331,9 +333,10 @@
 //!
 //! `deploy/kubernetes` and `deploy/helm` hold to what follows; so should manifests of your own.
 //!
-//! SIGTERM closes the listeners at once. A pod is still sent requests until every node has heard
-//! that it leaves, so `preStop` must sleep for some seconds before it (ten there; Kubernetes 1.30
-//! or later), and `terminationGracePeriodSeconds` must be longer than that sleep and `grace`.
+//! SIGTERM closes the listeners after `drain`, which is at once. A pod is still sent requests until
+//! every node has heard that it leaves, so `preStop` must sleep for some seconds before it (ten
+//! there; Kubernetes 1.30 or later), or `drain` be as long, and `terminationGracePeriodSeconds`
+//! must be longer than that sleep, `drain` and `grace`.
 //! Probes come by the admin listener, which must be on `0.0.0.0` for them, and kept from others by
 //! a network policy: it asks for no password. A liveness probe is `/livez`; with `/readyz` an
 //! outage of a database would restart what cannot help it. The image has no shell: look with
@@ -356,7 +359,7 @@
 //!
 //! In the API's own pod the gateway listens on the port that was the API's, and the API on
 //! `127.0.0.1`, which nobody gets around. It must end after the gateway: its `preStop` sleeps for
-//! as long as the gateway's and `grace` together.
+//! as long as the gateway's, `drain` and `grace` together.
 //!
 //! # Beside a proxy that forwards by itself
 //!

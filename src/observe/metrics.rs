@@ -341,6 +341,19 @@ impl Metrics {
         self.purse.with_label_values(&[facilitator, signer]).set(gwei);
     }
 
+    /// A signer is not of the configuration any more.
+    pub fn forget_purse(&self, facilitator: &str, signer: &str) {
+        // One that was never told of is forgotten already.
+        let _ = self.purse.remove_label_values(&[facilitator, signer]);
+    }
+
+    /// A chain is not of the configuration any more.
+    pub fn forget_nodes(&self, facilitator: &str) {
+        for state in ["up", "down"] {
+            let _ = self.nodes.remove_label_values(&[facilitator, state]);
+        }
+    }
+
     /// How many nodes of a chain there are, and how many of them answer.
     pub fn set_nodes(&self, facilitator: &str, nodes: usize, up: usize) {
         for (state, count) in [("up", up), ("down", nodes.saturating_sub(up))] {

@@ -1,5 +1,5 @@
-//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/reload`, `/dashboard`. Not for the
-//! public.
+//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/reload`, `/upgrade`,
+//! `/dashboard`. Not for the public.
 
 use std::sync::Arc;
 
@@ -26,13 +26,22 @@ pub enum Readiness {
 pub struct Admin {
     metrics: Arc<Metrics>,
     readiness: watch::Receiver<Readiness>,
-    reloads: mpsc::Sender<Reload>,
+    orders: Orders,
     dashboard: Option<Dashboard>,
 }
 
-/// An operator asks for the configuration to be read again.
+/// Where an operator's orders go.
 #[derive(Debug)]
-pub struct Reload {
+pub struct Orders {
+    /// To read the configuration again.
+    pub reloads: mpsc::Sender<Order>,
+    /// To start another process, which takes over; nothing where this one is part of another.
+    pub upgrades: Option<mpsc::Sender<Order>>,
+}
+
+/// An operator asks for something to be done.
+#[derive(Debug)]
+pub struct Order {
     /// Is told what was done, or why nothing was.
     pub told: oneshot::Sender<Result<String, String>>,
 }
@@ -42,32 +51,40 @@ impl Admin {
     pub fn new(
         metrics: Arc<Metrics>,
         readiness: watch::Receiver<Readiness>,
-        reloads: mpsc::Sender<Reload>,
+        orders: Orders,
         dashboard: Option<Dashboard>,
     ) -> Self {
-        Self { metrics, readiness, reloads, dashboard }
+        Self { metrics, readiness, orders, dashboard }
     }
 
-    /// Waits for the reload, which is asked for on this machine, with the header that no page of a
-    /// browser can send.
-    async fn reload(&self, method: &str, session: &ServerSession) -> (StatusCode, String) {
-        if method != "POST" {
+    /// Waits for what is asked for on this machine, with the header that no page of a browser can
+    /// send.
+    async fn order(&self, path: &str, session: &ServerSession) -> (StatusCode, String) {
+        let request = session.req_header();
+        if request.method != "POST" {
             return (StatusCode::METHOD_NOT_ALLOWED, "POST only\n".to_owned());
         }
         if !is_from_here(session) {
             return (StatusCode::FORBIDDEN, "ask from the machine it runs on\n".to_owned());
         }
-        if !session.req_header().headers.contains_key(RELOAD_HEADER) {
-            return (StatusCode::FORBIDDEN, format!("send `{RELOAD_HEADER}: yes` with it\n"));
+        let (header, to, done) = match path {
+            UPGRADE => (UPGRADE_HEADER, self.orders.upgrades.as_ref(), "upgraded"),
+            _ => (RELOAD_HEADER, Some(&self.orders.reloads), "reloaded"),
+        };
+        if !request.headers.contains_key(header) {
+            return (StatusCode::FORBIDDEN, format!("send `{header}: yes` with it\n"));
         }
-        let (told, done) = oneshot::channel();
-        // Nobody reloads when the gateway is about to end.
+        let Some(to) = to else {
+            return (StatusCode::CONFLICT, "this gateway is part of another command\n".to_owned());
+        };
+        let (told, answer) = oneshot::channel();
+        // Nobody obeys when the gateway is about to end.
         let ending = || (StatusCode::SERVICE_UNAVAILABLE, "the gateway ends\n".to_owned());
-        if self.reloads.send(Reload { told }).await.is_err() {
+        if to.send(Order { told }).await.is_err() {
             return ending();
         }
-        match done.await {
-            Ok(Ok(what)) => (StatusCode::OK, format!("reloaded: {what}\n")),
+        match answer.await {
+            Ok(Ok(what)) => (StatusCode::OK, format!("{done}: {what}\n")),
             Ok(Err(why)) => (StatusCode::CONFLICT, format!("{why}\n")),
             Err(_) => ending(),
         }
@@ -97,7 +114,7 @@ impl Admin {
             },
             _ => (
                 StatusCode::NOT_FOUND,
-                "here are /metrics, /livez, /readyz and POST /reload\n".to_owned(),
+                "here are /metrics, /livez, /readyz, POST /reload and POST /upgrade\n".to_owned(),
             ),
         }
     }
@@ -122,7 +139,7 @@ impl ServeHttp for Admin {
             return dashboard.answer((path, query), &request.headers, &health).await;
         }
         let (status, text) = match path {
-            "/reload" => self.reload(method, session).await,
+            RELOAD | UPGRADE => self.order(path, session).await,
             _ => self.answer(method, path),
         };
         let mut answer = Response::new(text.into_bytes());
@@ -144,3 +161,7 @@ fn is_from_here(session: &ServerSession) -> bool {
 
 /// A page of another origin may send a simple `POST`, but no header of its own.
 pub const RELOAD_HEADER: &str = "x-tollgate-reload";
+/// The same for an upgrade.
+pub const UPGRADE_HEADER: &str = "x-tollgate-upgrade";
+const RELOAD: &str = "/reload";
+const UPGRADE: &str = "/upgrade";

@@ -14,7 +14,7 @@ use crate::access::Access;
 use crate::clock::{Clock, UnixMillis};
 use crate::config::{Config, FacilitatorSettings, NetworkSettings, Switch};
 use crate::discovery::Discovery;
-use crate::facilitator::chain::{Chain, Reader, evm, svm};
+use crate::facilitator::chain::{Chain, Lanes, Reader, Settings as Own, evm, svm};
 use crate::facilitator::http::{Http, Settings as Hosted};
 use crate::facilitator::simulated::Simulated;
 use crate::facilitator::{Facilitator, Pool};
@@ -45,6 +45,8 @@ pub(super) struct House {
     pub(super) shared: Option<Arc<Shared>>,
     /// What clients who come by TLS are shown.
     pub(super) certified: Certified,
+    /// Of our own signers.
+    pub(super) lanes: Lanes,
 }
 
 impl House {
@@ -58,7 +60,8 @@ impl House {
         let metrics = Arc::new(Metrics::new(log)?);
         let certified = Certified::start(config)?;
         let clock = Clock::System;
-        let facilitators = facilitators(config)?;
+        let lanes = Lanes::default();
+        let facilitators = facilitators(config, &lanes)?;
         let settlers = (facilitators, readers(config)?);
         let answers = answers(config, &ledger, &clock).await?;
         let payments = Payments::with_readers(ledger, settlers, clock.clone()).keeping(answers);
@@ -94,6 +97,7 @@ impl House {
             workers,
             shared,
             certified,
+            lanes,
         })
     }
 }
@@ -164,7 +168,11 @@ pub(super) fn needs_answers(config: &Config) -> bool {
     config.routes.iter().any(needs)
 }
 
-pub(super) fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilitator>, ServeError> {
+/// All that are configured. Our own signers have their lanes among `lanes`.
+pub(super) fn facilitators(
+    config: &Config,
+    lanes: &Lanes,
+) -> Result<HashMap<Arc<str>, Facilitator>, ServeError> {
     let built = config.facilitators.iter().map(|(name, settings)| {
         let facilitator = match settings.clone() {
             FacilitatorSettings::Simulated(settings) => {
@@ -174,15 +182,18 @@ pub(super) fn facilitators(config: &Config) -> Result<HashMap<Arc<str>, Facilita
                 Facilitator::Simulated(Arc::new(simulated))
             }
             FacilitatorSettings::Http(settings) => hosted(settings)?,
-            FacilitatorSettings::Chain(settings) => {
-                let chain = Chain::start(settings)
-                    .map_err(|error| setting("a chain cannot be spoken to", error))?;
-                Facilitator::Chain(Arc::new(chain))
-            }
+            FacilitatorSettings::Chain(settings) => own(settings, lanes)?,
         };
         Ok((Arc::from(&**name), facilitator))
     });
     built.collect()
+}
+
+/// Our own signers.
+pub(super) fn own(settings: Own, lanes: &Lanes) -> Result<Facilitator, ServeError> {
+    let chain = Chain::start(settings, lanes);
+    let chain = chain.map_err(|error| setting("a chain cannot be spoken to", error))?;
+    Ok(Facilitator::Chain(Arc::new(chain)))
 }
 
 /// Somebody else's, spoken to over HTTP.

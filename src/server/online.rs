@@ -10,7 +10,7 @@ use super::ServeError;
 use super::assemble::{facilitators, limits, reader};
 use crate::config::{Config, FacilitatorSettings, NetworkSettings};
 use crate::facilitator::Facilitator;
-use crate::facilitator::chain::{Lack, Reader, RpcUrl, svm};
+use crate::facilitator::chain::{Lack, Lanes, Reader, RpcUrl, svm};
 use crate::facilitator::http::Http;
 use crate::fault::Fault;
 use crate::limit::Store;
@@ -35,7 +35,7 @@ pub enum Online {
 /// # Errors
 /// A facilitator cannot be set up, or `out` cannot be written.
 pub async fn check(config: &Config, out: &mut impl Write) -> Result<Online, ServeError> {
-    let facilitators = facilitators(config)?;
+    let facilitators = facilitators(config, &Lanes::default())?;
     let answers = ask(&facilitators).await;
     let limits = match &config.limits.store {
         Some(store) => Some((store, limits(store)?.connect().await)),

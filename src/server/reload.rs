@@ -24,7 +24,7 @@ use crate::config::{Config, Switch, Watched};
 use crate::fault;
 use crate::limit::{Store, StoreUrl};
 use crate::proxy::Snapshot;
-use crate::proxy::admin::Reload;
+use crate::proxy::admin::Order;
 
 /// What is served, and what it was made from.
 pub(super) struct Reloader {
@@ -40,7 +40,7 @@ pub(super) struct Reloader {
 /// What asks for a reload.
 pub(super) struct Occasions {
     signal: Signal,
-    requests: mpsc::Receiver<Reload>,
+    requests: mpsc::Receiver<Order>,
     watch: Option<Watch>,
 }
 
@@ -58,7 +58,7 @@ impl Occasions {
     /// The signal cannot be listened to.
     pub(super) fn new(
         config: &Config,
-        requests: mpsc::Receiver<Reload>,
+        requests: mpsc::Receiver<Order>,
     ) -> Result<Self, ServeError> {
         let signal = signal(SignalKind::hangup()).map_err(ServeError::Process)?;
         let watched = config.server.watch == Switch::On;
@@ -81,7 +81,7 @@ impl Occasions {
         tokio::select! {
             _ = signal.recv() => None,
             () = changed => None,
-            Some(Reload { told }) = requests.recv() => Some(told),
+            Some(Order { told }) = requests.recv() => Some(told),
         }
     }
 }
@@ -144,19 +144,19 @@ impl Reloader {
         let fixed = self.config.changed_for_good(&next);
         if !fixed.is_empty() {
             let sections = fixed.join("], [");
-            return Err(format!("[{sections}] changed, and is read at the start only: restart"));
+            return Err(format!("[{sections}] changed, and is read at the start only: {UPGRADE}"));
         }
         if needs_answers(&next) && !needs_answers(&self.config) {
-            return Err("no route kept answers before, and one does now: restart".to_owned());
+            return Err(format!("no route kept answers before, and one does now: {UPGRADE}"));
         }
         if next.speaks_tls() != self.config.speaks_tls() {
-            return Err("clients come by TLS from now on, or no longer: restart".to_owned());
+            return Err(format!("clients come by TLS from now on, or no longer: {UPGRADE}"));
         }
         if without_tls(&next) != without_tls(&self.config) {
-            return Err("`acme.http` changed: restart".to_owned());
+            return Err(format!("`acme.http` changed: {UPGRADE}"));
         }
         if next.limits.store.as_ref().map(place) != self.config.limits.store.as_ref().map(place) {
-            return Err("`limits.store` or its `timeout` changed: restart".to_owned());
+            return Err(format!("`limits.store` or its `timeout` changed: {UPGRADE}"));
         }
         let settlers = self.settling.next(&self.config, &next).await;
         let settlers = settlers.map_err(|error| fault::with_causes(&error))?;
@@ -164,7 +164,7 @@ impl Reloader {
         next.routes = told.unwrap_or(next.routes);
         self.honour(&mut next);
         let upstreams = self.upstreams.changed(&next.upstreams).await;
-        let upstreams = upstreams.map_err(|error| format!("{error}: restart"))?;
+        let upstreams = upstreams.map_err(|error| format!("{error}: {UPGRADE}"))?;
         let limiter = self.now.load().limiter.changed(&next.limits);
         let snapshot = snapshot(&next, &upstreams, limiter).map_err(|error| error.to_string())?;
         self.certified.exchange(&next).map_err(|error| fault::with_causes(&error))?;
@@ -214,6 +214,9 @@ fn without_tls(config: &Config) -> Option<SocketAddr> {
 fn place(store: &Store) -> (&StoreUrl, Duration) {
     (&store.url, store.timeout)
 }
+
+/// What takes over everything.
+const UPGRADE: &str = "run `tollgate upgrade`, or restart";
 
 /// Between two looks at who pays fees.
 const TELL_EVERY: Duration = Duration::from_millis(250);

@@ -1,5 +1,4 @@
-//! Who settles after a reload: hosted facilitators and readers of chains come and go, whoever signs
-//! by itself stays.
+//! Who settles after a reload: facilitators, our own signers and readers of chains come and go.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,11 +8,11 @@ use arc_swap::ArcSwap;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::assemble::{hosted, readers};
-use super::{ServeError, monies, watch};
+use super::assemble::{hosted, own, readers};
+use super::{ServeError, monies, tend, watch};
 use crate::config::{Config, FacilitatorSettings};
 use crate::dashboard::Money;
-use crate::facilitator::chain::Reader;
+use crate::facilitator::chain::{Lanes, Reader, Settings as Own};
 use crate::facilitator::{Facilitator, Pool, Question};
 use crate::observe::Metrics;
 use crate::payment::Payments;
@@ -25,6 +24,8 @@ pub(super) struct Settling {
     /// What the dashboard shows.
     pub(super) monies: Arc<ArcSwap<Vec<Money>>>,
     pub(super) metrics: Arc<Metrics>,
+    /// Of our own signers.
+    pub(super) lanes: Lanes,
 }
 
 /// Who settles by another configuration.
@@ -41,9 +42,9 @@ impl Settlers {
 }
 
 impl Settling {
-    /// Those of `next`: hosted ones that are told the same stay, with all that is known of them;
-    /// others are asked what they settle, for [`ASK_MAX`] at most. Whoever signs by itself is the
-    /// same in both.
+    /// Those of `next`: who is told the same stays, with all that is known of it; others are asked
+    /// what they settle, for [`ASK_MAX`] at most. A signer of before goes on with its numbers,
+    /// whoever settles with it. Simulated chains are the same in both.
     ///
     /// # Errors
     /// One cannot be set up.
@@ -59,9 +60,16 @@ impl Settling {
                 (FacilitatorSettings::Http(told), _) => {
                     fresh.insert(Arc::from(&**name), hosted(told.clone())?);
                 }
-                (FacilitatorSettings::Chain(_) | FacilitatorSettings::Simulated(_), _) => {
+                (FacilitatorSettings::Chain(told), Some(FacilitatorSettings::Chain(before)))
+                    if told.are(before) =>
+                {
                     stay.push(&**name);
                 }
+                (FacilitatorSettings::Chain(told), _) => {
+                    places_stay(told, now)?;
+                    fresh.insert(Arc::from(&**name), own(told.clone(), &self.lanes)?);
+                }
+                (FacilitatorSettings::Simulated(_), _) => stay.push(&**name),
             }
         }
         ask(&fresh).await;
@@ -76,7 +84,16 @@ impl Settling {
         self.payments.reload(settlers.pool, settlers.readers);
         let pool = self.payments.pool();
         for member in settlers.fresh.iter().filter_map(|name| pool.member(name).ok()) {
-            tokio::spawn(watch::watch(self.payments.clone(), Arc::clone(member)));
+            let (payments, metrics) = (self.payments.clone(), Arc::clone(&self.metrics));
+            tokio::spawn(watch::watch(payments.clone(), Arc::clone(member)));
+            tokio::spawn(tend::watch_chain(payments, Arc::clone(member), metrics));
+        }
+        for gone in before.members().filter(|member| !pool.has(member)) {
+            let Facilitator::Chain(chain) = gone.facilitator() else { continue };
+            self.metrics.forget_nodes(gone.name());
+            for purse in chain.purses() {
+                self.metrics.forget_purse(gone.name(), &purse.signer.to_string());
+            }
         }
         for gone in
             before.members().filter(|member| !next.facilitators.contains_key(&**member.name()))
@@ -89,14 +106,32 @@ impl Settling {
     }
 }
 
-/// Asks them what they settle. One that does not answer is asked again once it is watched.
+/// A signer keeps its number of places for as long as it has transactions on their way.
+fn places_stay(told: &Own, now: &Config) -> Result<(), ServeError> {
+    let Own::Evm(told) = told else { return Ok(()) };
+    let moves = now.facilitators.values().any(|before| match before {
+        FacilitatorSettings::Chain(Own::Evm(before)) => told.move_places(before),
+        _ => false,
+    });
+    let why = "`in_flight_max` of a signer changed: run `tollgate upgrade`, or restart";
+    if moves { Err(ServeError::Setting(why.into(), None)) } else { Ok(()) }
+}
+
+/// Asks them what they settle, and nodes whether they are there. Who does not answer is asked again
+/// once it is watched.
 async fn ask(fresh: &HashMap<Arc<str>, Facilitator>) {
     let mut asked = JoinSet::new();
     for (name, facilitator) in fresh {
-        let Facilitator::Http(http) = facilitator else { continue };
-        let (name, http) = (Arc::clone(name), Arc::clone(http));
+        let (name, facilitator) = (Arc::clone(name), facilitator.clone());
         asked.spawn(async move {
-            if let Err(fault) = http.refresh().await {
+            let answered = match facilitator {
+                Facilitator::Http(http) => http.refresh().await,
+                Facilitator::Chain(chain) => chain.refresh().await,
+                Facilitator::Simulated(_) => Ok(()),
+                #[cfg(test)]
+                Facilitator::Scripted(_) => Ok(()),
+            };
+            if let Err(fault) = answered {
                 tracing::warn!(facilitator = &*name, %fault, "it does not say what it can");
             }
         });

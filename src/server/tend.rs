@@ -13,8 +13,8 @@ use super::assemble::House;
 use super::look::Look;
 use super::watch;
 use crate::clock::Clock;
-use crate::facilitator::Facilitator;
-use crate::facilitator::chain::{Chain, Purse};
+use crate::facilitator::chain::Purse;
+use crate::facilitator::{Facilitator, Member};
 use crate::ledger::{Forgetting, Round};
 use crate::limit::Sizes;
 use crate::observe::Metrics;
@@ -42,10 +42,8 @@ pub(super) fn tend(
     let mut tasks = JoinSet::new();
     for member in house.payments.pool().members() {
         tasks.spawn(watch::watch(house.payments.clone(), Arc::clone(member)));
-        if let Facilitator::Chain(chain) = member.facilitator() {
-            let (name, chain) = (member.name().to_string(), Arc::clone(chain));
-            tasks.spawn(watch_chain(name, chain, Arc::clone(&house.metrics)));
-        }
+        let (payments, metrics) = (house.payments.clone(), Arc::clone(&house.metrics));
+        tasks.spawn(watch_chain(payments, Arc::clone(member), metrics));
     }
     tasks.spawn(keep_house(Arc::clone(&house.now), Arc::clone(&house.metrics)));
     if let Some(shared) = house.shared.clone() {
@@ -60,8 +58,11 @@ pub(super) fn tend(
     Tending(tasks)
 }
 
-/// Looks at a chain's nodes and at the signers' purses, now and then.
-async fn watch_chain(name: String, chain: Arc<Chain>, metrics: Arc<Metrics>) {
+/// Looks at a chain's nodes and at the signers' purses, now and then, for as long as it is one of
+/// the configuration's.
+pub(super) async fn watch_chain(payments: Payments, member: Arc<Member>, metrics: Arc<Metrics>) {
+    let Facilitator::Chain(chain) = member.facilitator() else { return };
+    let name = &**member.name();
     let mut wait = CHAIN_FIRST;
     loop {
         match chain.refresh().await {
@@ -70,11 +71,14 @@ async fn watch_chain(name: String, chain: Arc<Chain>, metrics: Arc<Metrics>) {
                 tracing::warn!(facilitator = name, %fault, "the chain does not answer");
             }
         }
+        if !payments.pool().has(&member) {
+            return;
+        }
         let (nodes, up) = chain.nodes();
-        metrics.set_nodes(&name, nodes, up);
+        metrics.set_nodes(name, nodes, up);
         for Purse { signer, billionths } in chain.purses() {
             if let Some(billionths) = billionths {
-                metrics.set_purse(&name, &signer.to_string(), billionths);
+                metrics.set_purse(name, &signer.to_string(), billionths);
             }
         }
         sleep(wait).await;

@@ -85,15 +85,44 @@ async fn a_settlement_is_waited_for() {
     assert_eq!(gateway.state(&payment).await, "settled");
 }
 
-/// An idle connection is no work; nobody waits for it.
+/// An idle connection is no work. It stays open for a moment, for its client may just be sending:
+/// that request is served, and its answer says that it was the last.
 #[tokio::test]
-async fn idle_connections_are_not_waited_for() {
+async fn idle_connections_are_waited_for_only_a_moment() {
     let upstream = Server::start().await;
     let mut gateway = Plan::to(upstream.address).server(LONG).start().await;
-    let mut idle = Raw::open(gateway.public).await;
-    idle.send("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    assert_eq!(idle.head().await.unwrap().status, 404);
+    let (mut sends, mut silent) =
+        (Raw::open(gateway.public).await, Raw::open(gateway.public).await);
+    for idle in [&mut sends, &mut silent] {
+        idle.send("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let answer = idle.head().await.unwrap();
+        assert_eq!(answer.status, 404);
+        idle.read(answer.length()).await;
+    }
     gateway.terminate();
+    refuses_connections(&gateway).await;
+    sends.send("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let last = sends.head().await.unwrap();
+    assert!(
+        last.status == 404 && last.head.to_lowercase().contains("connection: close"),
+        "{last:?}"
+    );
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    assert_eq!(silent.rest().await, "");
+}
+
+/// A balancer needs a moment to hear of the end: until then its connections are taken.
+#[tokio::test]
+async fn while_it_drains_it_says_so_and_takes_connections() {
+    let upstream = Server::start().await;
+    let plan = Plan::to(upstream.address).server(LONG).server("drain = \"2s\"");
+    let mut gateway = plan.start().await;
+    gateway.ready().await;
+    gateway.terminate();
+    let stopping = async || (gateway.admin("/readyz").await.0 == 503).then_some(());
+    eventually("not ready", stopping).await;
+    let late = gateway.ask_alone("GET", "/nothing").send().await;
+    assert_eq!((late.status, late.header("connection")), (404, "close"));
     assert_eq!(gateway.ended().await.code(), Some(0));
 }
 

@@ -148,12 +148,13 @@ def fits(things, thing, pod, container, config):
     for listens, port in listeners:
         if listens != f"0.0.0.0:{ports.get(port)}":
             wrong(what, f"{port} is {listens}, and its port {ports.get(port)}")
-    grace = int(re.fullmatch(r"(\d+)s", server.get("grace", "30s"))[1])
-    needed = pre_stop(container) + grace + LEDGER_CLOSES_SECONDS
+    lengths = server.get("drain", "0s"), server.get("grace", "30s")
+    stops = sum(int(re.fullmatch(r"(\d+)s", length)[1]) for length in lengths)
+    needed = pre_stop(container) + stops + LEDGER_CLOSES_SECONDS
     if pod["terminationGracePeriodSeconds"] < needed:
         wrong(what, f"killed before {needed} seconds are over")
     for other in pod["containers"]:
-        if other is not container and pre_stop(other) < pre_stop(container) + grace:
+        if other is not container and pre_stop(other) < pre_stop(container) + stops:
             wrong(what, f"{other['name']} ends before the gateway")
     alone(things, thing, pod, container, config)
 

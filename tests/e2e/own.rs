@@ -1,5 +1,6 @@
 //! The gateway settles with its own signer on a real EVM node.
 
+use std::cell::{Cell, RefCell};
 use std::fs;
 
 use alloy::sol_types::{SolCall, SolValue};
@@ -8,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tollgate::x402::Authorization;
 
-use super::chain::{Chain, FACTORY, SIGNER_KEY, Transfer, deployment};
+use super::chain::{Chain, FACILITATOR_KEY, FACTORY, SIGNER_KEY, Transfer, deployment};
 use super::sdk::CLIENTS;
 use crate::support::client::Answer;
 use crate::support::facilitator::{Facilitator, Habit};
@@ -97,6 +98,57 @@ async fn twenty_at_once_share_transactions_and_one_that_fails_harms_no_other() {
     transactions.sort();
     transactions.dedup();
     assert!(transactions.len() <= 5, "{} transactions", transactions.len());
+}
+
+/// Signers come, go and come back, and nodes too, while payments are under way: none fails, and no
+/// number is used for two transactions or for none.
+#[tokio::test]
+async fn a_reload_takes_other_signers_under_load() {
+    let wallets: Vec<Wallet> = (1..=4).map(Wallet::new).collect();
+    let payers: Vec<Address> = wallets.iter().map(Wallet::address).collect();
+    let (chain, upstream) = (Chain::start_alone(&payers).await, Upstream::start().await);
+    let gateway = gateway(&upstream, &[chain.url()], "").await;
+    fs::write(gateway.dir().join("other.key"), FACILITATOR_KEY).unwrap();
+    chain.mine_by_hand().await;
+    chain.ask("evm_setIntervalMining", serde_json::json!([1])).await;
+    let (over, paid) = (Cell::new(false), RefCell::new(Vec::new()));
+    let pays = async |wallet: &Wallet| {
+        while !over.get() {
+            let named = transaction(&pay(&gateway, &wallet.pays()).await);
+            paid.borrow_mut().push(named);
+        }
+    };
+    let one = format!("signer = {{ file = \"{KEY_FILE}\" }}");
+    let other = "signer = { file = \"other.key\" }";
+    let both = format!("{one}, signers = [{{ file = \"other.key\" }}]");
+    let reloads = async {
+        let mut now = one.clone();
+        for next in [&*both, other, &one, other, &format!("{one}, replace_after = \"7s\"")] {
+            let before = paid.borrow().len();
+            eventually("payments", async || (paid.borrow().len() >= before + 4).then_some(()))
+                .await;
+            let (status, said) = gateway.reloaded(|text| text.replace(&now, next)).await;
+            assert_eq!(status, 200, "{said}");
+            next.clone_into(&mut now);
+        }
+        let before = paid.borrow().len();
+        eventually("payments", async || (paid.borrow().len() >= before + 4).then_some(())).await;
+        over.set(true);
+    };
+    tokio::join!(together(wallets.iter().map(pays)), reloads);
+    let paid = paid.into_inner();
+    assert_eq!(chain.balance(PAY_TO).await, U256::from(paid.len() as u64 * PRICE));
+    assert!(gateway.ledger().await.values().all(|line| line.state() == "settled"));
+    let said = gateway.said();
+    for wrong in ["another program uses", "a lost nonce", "a batch was not sent"] {
+        assert!(!said.contains(wrong), "{said}");
+    }
+    // One that is not of the configuration any more is not looked after.
+    let purses = async || {
+        let page = gateway.admin("/metrics").await.1;
+        page.lines().filter(|line| line.starts_with("tollgate_signer_balance_gwei{")).count()
+    };
+    eventually("the purse of one signer", async || (purses().await == 1).then_some(())).await;
 }
 
 #[tokio::test]

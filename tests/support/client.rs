@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderMap;
-use reqwest::{Body, Client, RequestBuilder, Response, redirect};
+use reqwest::{Body, Client, ClientBuilder, RequestBuilder, Response, redirect};
 use serde_json::Value;
 
 use super::wallet::Payment;
@@ -13,6 +13,15 @@ use super::{PATIENCE, in_time};
 
 /// A client that does nothing by itself: no redirects, no proxy, no retries.
 pub fn client() -> Client {
+    builder().build().unwrap()
+}
+
+/// The same by HTTP/2 in the clear.
+pub fn client_of_http2() -> Client {
+    builder().http2_prior_knowledge().build().unwrap()
+}
+
+fn builder() -> ClientBuilder {
     // Another test may have been first, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
@@ -21,8 +30,6 @@ pub fn client() -> Client {
         .retry(reqwest::retry::never())
         .timeout(PATIENCE)
         .connect_timeout(Duration::from_secs(10))
-        .build()
-        .unwrap()
 }
 
 /// A request that has not been sent.

@@ -29,6 +29,8 @@ pub struct Facilitator {
 pub enum Habit {
     /// Says yes; a settlement moves the money.
     Honest,
+    /// The same, so long after the money has moved.
+    Slow(Duration),
     /// Says this and moves nothing.
     Says(u16, String),
     /// Moves the money and says this.
@@ -64,6 +66,7 @@ pub const SETTLER: &str = "0xFAC11174700123456789012345678901234aBCDe";
 /// What becomes of a question.
 enum Deed {
     Reply(Reply),
+    Late(Reply, Duration),
     Wait,
     Pour(Pour),
 }
@@ -103,6 +106,10 @@ impl Facilitator {
             while let Some(call) = server.next().await {
                 match shared.lock().unwrap().deed(&call.seen) {
                     Deed::Reply(reply) => drop(tokio::spawn(call.answer(reply))),
+                    Deed::Late(reply, pause) => drop(tokio::spawn(async move {
+                        tokio::time::sleep(pause).await;
+                        call.answer(reply).await;
+                    })),
                     // Nobody waits for it when the test is over.
                     Deed::Wait => drop(to_wait.send(call)),
                     Deed::Pour(pour) => drop(tokio::spawn(poured(call, pour))),
@@ -188,6 +195,7 @@ impl Books {
         };
         match habit {
             Habit::Honest => Deed::Reply(self.honestly(seen)),
+            Habit::Slow(pause) => Deed::Late(self.honestly(seen), pause),
             Habit::Says(status, text) => Deed::Reply(reply(status, &text)),
             Habit::MovesAndSays(status, text) => {
                 self.moves(&question(seen));

@@ -17,6 +17,8 @@ use super::lines::Lines;
 /// A running gateway; killed when dropped, and then what it said is shown if the test has failed.
 pub struct Gateway {
     child: Child,
+    /// The processes that took over from it, one from the other.
+    heirs: Vec<Pid>,
     /// For clients.
     pub public: SocketAddr,
     /// For operators.
@@ -37,7 +39,12 @@ impl Gateway {
 
     /// The same from another place of the binary.
     pub async fn start_as(binary: &Path, dir: Rc<TempDir>) -> Self {
-        let mut child = Command::new(binary)
+        Self::start_with(&mut Command::new(binary), dir).await
+    }
+
+    /// The same with an environment.
+    pub async fn start_with(command: &mut Command, dir: Rc<TempDir>) -> Self {
+        let mut child = command
             .arg("serve")
             .arg(dir.path().join(FILE))
             .current_dir(dir.path())
@@ -52,7 +59,8 @@ impl Gateway {
         let Some((public, admin, check)) = listening else {
             panic!("it did not start:\n{}", errors.text());
         };
-        Self { child, public, admin, check, out, errors, client: client::client(), dir }
+        let client = client::client();
+        Self { child, heirs: Vec::new(), public, admin, check, out, errors, client, dir }
     }
 
     /// A request to it.
@@ -116,9 +124,10 @@ impl Gateway {
         self.dir().join(FILE)
     }
 
-    /// Process id.
+    /// Process id, of the last that took over.
     pub fn pid(&self) -> Pid {
-        Pid::from_raw(self.child.id().try_into().unwrap())
+        let first = || Pid::from_raw(self.child.id().try_into().unwrap());
+        self.heirs.last().copied().unwrap_or_else(first)
     }
 
     /// The most memory that the process has had so far.
@@ -166,6 +175,20 @@ impl Gateway {
         (answer.status, answer.text())
     }
 
+    /// Has it start another process that takes over: the status and what it says.
+    pub async fn upgraded(&mut self) -> (u16, String) {
+        let url = format!("http://{}/upgrade", self.admin);
+        let ask = Ask::new(&client::client(), "POST", &url).header("x-tollgate-upgrade", "yes");
+        let answer = ask.send().await;
+        let said = answer.text();
+        if let Some((pid, _)) =
+            said.strip_prefix("upgraded: process ").and_then(|rest| rest.split_once(' '))
+        {
+            self.heirs.push(Pid::from_raw(pid.parse().unwrap()));
+        }
+        (answer.status, said)
+    }
+
     /// Changes the file of its configuration.
     pub fn rewritten(&self, change: impl FnOnce(String) -> String) {
         let text = std::fs::read_to_string(self.file()).unwrap();
@@ -189,6 +212,7 @@ impl Gateway {
 
     /// Ends it as a power cut would.
     pub async fn killed(mut self) {
+        self.kill();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         // A killed process is gone once its output is closed, its sockets and locks with it.
@@ -210,11 +234,16 @@ impl Gateway {
         kill(self.pid(), Signal::SIGTERM).unwrap();
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it has ended by itself, and all that took over from it.
     pub async fn ended(&mut self) -> ExitStatus {
-        let status = eventually("its end", async || self.child.try_wait().unwrap()).await;
+        let status = self.first_ended().await;
         self.out.ended().await;
         status
+    }
+
+    /// Waits until the process that was started first has ended by itself.
+    pub async fn first_ended(&mut self) -> ExitStatus {
+        eventually("its end", async || self.child.try_wait().unwrap()).await
     }
 }
 
@@ -223,6 +252,9 @@ impl Drop for Gateway {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        for heir in &self.heirs {
+            let _ = kill(*heir, Signal::SIGKILL);
+        }
         if std::thread::panicking() {
             eprintln!("--- tollgate said\n{}\n---", self.said());
         }

@@ -54,7 +54,7 @@ impl Inner {
     /// A signer with room for one more transaction: the one with most room, a poor one last.
     async fn free_lane(&self) -> (Arc<Lane>, OwnedSemaphorePermit) {
         loop {
-            let freed = self.freed.notified();
+            let freed = self.all.room().notified();
             tokio::pin!(freed);
             freed.as_mut().enable();
             let best = self.lanes.iter().max_by_key(|lane| {
@@ -136,7 +136,7 @@ impl Inner {
         }
         if jobs.is_empty() {
             drop(place);
-            return self.freed.notify_one();
+            return self.all.freed();
         }
         let call = call_for(&jobs.iter().map(|job| &job.payment).collect::<Vec<_>>());
         let gas = gas_limit(&call, gas, jobs.len());
@@ -157,7 +157,7 @@ impl Inner {
                 }
             }
         }
-        self.freed.notify_one();
+        self.all.freed();
     }
 
     fn turn_away(&self, batch: Vec<Job>, fault: &Fault, place: OwnedSemaphorePermit) {
@@ -165,7 +165,7 @@ impl Inner {
             job.end(Outcome::NotSent(same(fault)));
         }
         drop(place);
-        self.freed.notify_one();
+        self.all.freed();
     }
 
     /// Makes the calls of a batch in order without sending them. Those that would fail are ended,

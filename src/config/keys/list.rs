@@ -9,13 +9,16 @@ pub const KEYS: &[Key] = keys! {
         "listen": "address and port", Is(r#"`"127.0.0.1:8402"`"#),
             "where clients come; port 0 takes a free one";
         "admin": "address and port", Is(r#"`"127.0.0.1:9402"`"#),
-            "where operators come: `/metrics`, `/livez`, `/readyz`, `/reload`";
+            "where operators come: `/metrics`, `/livez`, `/readyz`, `/reload`, `/upgrade`";
         "public_url": "URL", Is("`listen`, if only this machine reaches it"),
             "what a 402 calls this gateway; never the client's `Host`";
         "trusted_proxies": "list of address blocks", Is("`[]`"),
             "whose `X-Forwarded-For` is believed";
+        "drain": "time", Is(r#"`"0s"`"#),
+            "how long connections are still accepted after a stop was asked for; `/readyz` says \
+             `stopping` meanwhile";
         "grace": "time", Is(r#"`"30s"`"#),
-            "how long running exchanges may go on after a stop was asked for";
+            "how long running exchanges may go on after that";
         "threads": "number", Is("one per core"),
             "threads of the proxy";
         "access_log": r#"`"on"` or `"off"`"#, Is(r#"`"on"`"#),

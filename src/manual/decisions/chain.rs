@@ -83,6 +83,13 @@
 //! its faults, and now and then not their order. With reorganizations deeper than `confirmations`
 //! the chain may take back what was served: the checks excuse just those payments.
 //!
+//! # A signer has one lane in a process, whoever settles with it
+//!
+//! A reload may add signers, take some away, give one to another facilitator or send it to other
+//! nodes, while transactions of before still wait for their block. Two counters of one signer's
+//! numbers would give the same number twice, so the counter belongs to chain and address, and
+//! lives for as long as anything of it is on its way. Who settled before ends what it has.
+//!
 //! # Both ways to move an asset are one authorization with two forms
 //!
 //! Payer, payee, amount, window and number are in both; only who is told differs, so that is the

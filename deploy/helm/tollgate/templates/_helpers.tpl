@@ -62,13 +62,18 @@ capabilities:
 {{- if hasKey (include "tollgate.toml" . | fromJson) "check" }}yes{{ end }}
 {{- end }}
 
-{{- /* `[server] grace` in seconds, as gateway.toml has it. */}}
-{{- define "tollgate.grace" -}}
-{{- $grace := dig "server" "grace" "30s" (include "tollgate.toml" . | fromJson) }}
-{{- if not (regexMatch `^[0-9]+ *s$` $grace) }}
-{{- fail "write `grace` in whole seconds, such as \"30s\": the pod's own grace period follows it" }}
+{{- /* `[server] drain` and `grace` together in seconds, as gateway.toml has them. */}}
+{{- define "tollgate.stops" -}}
+{{- $server := dig "server" dict (include "tollgate.toml" . | fromJson) }}
+{{- $seconds := 0 }}
+{{- range $key, $usual := dict "drain" "0s" "grace" "30s" }}
+{{- $length := dig $key $usual $server }}
+{{- if not (regexMatch `^[0-9]+ *s$` $length) }}
+{{- fail (printf "write `%s` in whole seconds, such as \"30s\": the pod's own grace period follows it" $key) }}
 {{- end }}
-{{- regexFind `^[0-9]+` $grace }}
+{{- $seconds = add $seconds (regexFind `^[0-9]+` $length) }}
+{{- end }}
+{{- $seconds }}
 {{- end }}
 
 {{- /* What would go wrong later is said now. */}}

@@ -13,7 +13,7 @@ use super::*;
 use crate::chain::evm::abi::{ProbeResult, Token};
 use crate::chain::evm::payment::tests::payment;
 use crate::chain::evm::receipt::tests::sought;
-use crate::chain::evm::{Bounds, Evm, FeeCaps, Settings};
+use crate::chain::evm::{Bounds, Evm, FeeCaps, Lanes, Settings};
 use crate::chain::rpc::socket::{heard, say};
 use crate::fault::Reach;
 
@@ -96,7 +96,8 @@ impl Script {
         });
         let signers = vec![PrivateKeySigner::from_bytes(&B256::repeat_byte(0x43)).unwrap()];
         let settings = Settings { chain_id: 84532, rpc: vec![url], signers, bounds: BOUNDS };
-        let outcome = Evm::start(settings).unwrap().settle(payment(1), sought(1)).await;
+        let outcome =
+            Evm::start(settings, &Lanes::default()).unwrap().settle(payment(1), sought(1)).await;
         assert!(script.lock().probes.is_empty());
         outcome
     }

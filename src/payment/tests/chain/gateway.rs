@@ -14,7 +14,7 @@ use crate::chain::evm::tests::{Chance, Line, Power, Shared, url};
 use crate::clock::{Clock, steady};
 use crate::facilitator::Facilitator;
 use crate::facilitator::chain::evm::{Bounds, FeeCaps, Settings};
-use crate::facilitator::chain::{Chain, Settings as OfAnyKind};
+use crate::facilitator::chain::{Chain, Lanes, Settings as OfAnyKind};
 use crate::ledger::Holder;
 use crate::ledger::tests::simulated::Books;
 use crate::payment::Payments;
@@ -91,7 +91,7 @@ fn chain((number, facilitator): (usize, usize), site: &Site, power: &Arc<Power>)
         signers: vec![signer],
         bounds: Bounds { confirmations: site.confirmations, ..BOUNDS },
     };
-    Chain::start(OfAnyKind::Evm(settings)).unwrap()
+    Chain::start(OfAnyKind::Evm(settings), &Lanes::default()).unwrap()
 }
 
 async fn recover(payments: Payments) {
