@@ -1,5 +1,7 @@
 //! The only place that reads a clock; everyone else is handed the time.
 
+pub mod date;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -33,6 +35,12 @@ impl UnixMillis {
     pub fn plus(self, length: Duration) -> Self {
         let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(millis))
+    }
+
+    /// This moment minus a length of time, held at the near end of the scale.
+    pub fn minus(self, length: Duration) -> Self {
+        let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis))
     }
 }
 
