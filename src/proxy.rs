@@ -20,6 +20,7 @@ pub mod probe;
 mod record;
 mod seek;
 mod settle;
+mod sign_in;
 pub mod upstream;
 mod weigh;
 

@@ -35,6 +35,7 @@ mod several;
 mod shapes;
 mod shared;
 mod shutdown;
+mod sign_in;
 mod solana;
 mod streams;
 pub mod tls;

@@ -302,6 +302,7 @@ pub mod dashboard;
 pub mod discovery;
 pub mod hostile;
 pub mod prices;
+pub mod sign_in;
 pub mod solana;
 pub mod streams;
 pub mod usage;

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, interval};
 
 use super::ServeError;
-use super::assemble::{needs_answers, snapshot, told};
+use super::assemble::{lets_in, needs_answers, snapshot, told};
 use super::settling::Settling;
 use super::tls::Certificates;
 use super::upstreams::Upstreams;
@@ -147,6 +147,9 @@ impl Reloader {
         }
         if needs_answers(&next) && !needs_answers(&self.config) {
             return Err("no route kept answers before, and one does now: restart".to_owned());
+        }
+        if lets_in(&next) && !lets_in(&self.config) {
+            return Err("no route had `sign_in` before, and one does now: restart".to_owned());
         }
         if next.certificates.is_empty() != self.config.certificates.is_empty() {
             return Err("clients come by TLS from now on, or no longer: restart".to_owned());
