@@ -1,5 +1,7 @@
 //! The only place that reads a clock; everyone else is handed the time.
 
+pub mod date;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -39,6 +41,12 @@ impl UnixMillis {
     pub fn since(self, earlier: Self) -> Duration {
         let millis = self.0.saturating_sub(earlier.0);
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+
+    /// This moment minus a length of time, held at the near end of the scale.
+    pub fn minus(self, length: Duration) -> Self {
+        let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis))
     }
 }
 

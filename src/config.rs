@@ -30,6 +30,7 @@ mod rehearsal;
 mod routes;
 mod server;
 mod servers;
+mod sign_in;
 mod text;
 mod transfer;
 mod units;
@@ -236,10 +237,11 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let facilitators = facilitators::facilitators(facilitators, &networks, reader);
     let mut limits = limits::limits(limits, classes, reader);
     let upstreams = upstreams::upstreams(upstreams, reader);
+    let keep = reader.take_if(ledger.keep).unwrap_or_default();
     let public_url = server.public_url.as_deref();
     let (networks_of, upstreams_of, is_asked) = (&networks, &upstreams, asks.is_some());
     let around =
-        Around { public_url, networks_of, upstreams_of, answers, refusals, free, is_asked };
+        Around { public_url, networks_of, upstreams_of, answers, refusals, free, keep, is_asked };
     let routes = routes::routes(routes, &around, reader);
     let mut facilitators = facilitators;
     facilitators::want_upto(&mut facilitators, &routes);
@@ -249,7 +251,6 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let bypasses = bypass::bypasses(typed.bypass, &routes, reader);
     let block = Arc::new(block::block(typed.block, reader));
     limits.free = limits::free(&routes);
-    let keep = reader.take_if(ledger.keep).unwrap_or_default();
     let ledger = ledger_for(&networks, ledger.url, reader);
     reader.warn_of_unused();
     warn_of_routes(&routes, asks, reader);

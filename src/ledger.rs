@@ -3,6 +3,7 @@
 pub mod answers;
 mod entry;
 mod forget;
+mod index;
 mod lines;
 mod memory;
 mod postgres;
@@ -16,6 +17,7 @@ mod step;
 pub(crate) mod tests;
 mod url;
 mod walk;
+mod wanted;
 mod writer;
 
 use std::sync::Arc;
@@ -31,6 +33,7 @@ use sqlite::Sqlite;
 pub use step::{Misstep, State, StateError, Step, TRANSACTION_LEN_MAX};
 pub use url::{LedgerUrl, LedgerUrlError, PostgresUrl};
 pub use walk::{Filter, Walk};
+pub use wanted::Wanted;
 
 use crate::clock::UnixMillis;
 use crate::fault::{Fault, Retry, Side};
@@ -228,6 +231,24 @@ impl Ledger {
         }
     }
 
+    /// Whether somebody has paid for something, and the money has moved. Looks at all payments of
+    /// that payer where [`Ledger::index_settled`] was never called.
+    ///
+    /// # Errors
+    /// Ledger, later: it cannot be read.
+    ///
+    /// # Cancel safety
+    /// Nothing changes.
+    pub async fn has_paid(&self, wanted: &Wanted<'_>) -> Result<bool, Fault> {
+        match &self.store {
+            Store::Sqlite(sqlite) => sqlite.readers.has_paid(wanted).await,
+            Store::Postgres(postgres) => postgres.readers.has_paid(wanted).await,
+            Store::Memory(memory) => Ok(memory.has_paid(wanted)),
+            #[cfg(test)]
+            Store::Simulated(opened) => Ok(opened.books.has_paid(wanted)),
+        }
+    }
+
     /// Where the payment of an entry stood before, oldest first, as far as it is kept: some forty
     /// changes. A ledger in memory keeps nothing.
     ///
@@ -288,14 +309,18 @@ impl Ledger {
 
     /// Whoever forgets payments some time after their end. One is enough for each gateway.
     pub fn forgetting(&self, keep: Keep) -> Forgetting {
-        let place = match &self.store {
+        Forgetting::new(self.place(), keep)
+    }
+
+    /// Where its payments lie, for whoever writes there besides the writer.
+    fn place(&self) -> forget::Place {
+        match &self.store {
             Store::Sqlite(sqlite) => sqlite.place(),
             Store::Postgres(postgres) => postgres.place(),
             Store::Memory(_) => forget::Place::Nowhere,
             #[cfg(test)]
             Store::Simulated(_) => forget::Place::Nowhere,
-        };
-        Forgetting::new(place, keep)
+        }
     }
 
     /// Writes what was handed in, then lets go of the file or the connection, for every handle.

@@ -36,13 +36,16 @@ pub struct Observed<'a> {
     pub client: IpAddr,
     /// HTTP status that was sent; 0: none.
     pub status: u16,
-    /// `free`, `bypass`, `free_first`, `paid`, `at_risk`, `released`, `again`, `client_gone`, or
-    /// the code of a refusal.
+    /// `free`, `bypass`, `free_first`, `signed_in`, `paid`, `at_risk`, `released`, `again`,
+    /// `client_gone`, or the code of a refusal.
     pub outcome: &'a str,
     /// As whom it need not be paid for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bypass: Option<&'a str>,
-    /// The protocol's reason for a refused payment.
+    /// The wallet that was let in for what it has paid a while ago.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_in: Option<Account>,
+    /// The protocol's reason for a refused payment or sign-in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
     /// The payment, if one was proven.

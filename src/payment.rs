@@ -15,6 +15,7 @@ pub mod reserve;
 pub mod risk;
 mod sender;
 pub mod settle;
+pub mod sign_in;
 mod used;
 pub mod verify;
 
@@ -42,6 +43,7 @@ use risk::Risks;
 pub use sender::ClientTag;
 use sender::Sender;
 pub use settle::{Settled, Unsettled};
+pub use sign_in::{Entrance, NotLetIn, SIGN_IN_HEADER, Said, SignedIn, signs_in};
 pub use used::Taken;
 pub use verify::{Unverified, Verified};
 

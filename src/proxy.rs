@@ -22,6 +22,7 @@ pub mod probe;
 mod record;
 mod seek;
 mod settle;
+mod sign_in;
 pub mod upstream;
 mod weigh;
 

@@ -6,7 +6,7 @@ mod words;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::x402::ErrorReason;
+use crate::x402::{ErrorReason, SignInReason};
 
 pub use self::shape::{Shape, Told};
 
@@ -62,6 +62,8 @@ pub enum Refusal {
     PaymentIdMissing,
     /// The payment was read and is not good.
     PaymentInvalid(ErrorReason),
+    /// A wallet wants to be let in for what it has paid before, and is not.
+    SignInInvalid(SignInReason),
     /// The same payment is being served right now.
     PaymentInUse,
     /// The same payment has bought an answer before.
@@ -215,6 +217,7 @@ impl Refusal {
             Self::PaymentIdMalformed => row(400, "payment_id_malformed", No, Money::No),
             Self::PaymentIdMissing => row(400, "payment_id_required", No, Money::No),
             Self::PaymentInvalid(_) => row(402, "payment_invalid", No, Money::No),
+            Self::SignInInvalid(_) => row(402, "sign_in_invalid", No, Money::No),
             Self::PaymentInUse => row(409, "payment_in_use", Yes, Money::No),
             Self::PaymentUsed { .. } => row(409, "payment_used", No, Money::Yes),
             Self::PaymentIdUsed => row(409, "payment_id_used", No, Money::No),
@@ -248,6 +251,7 @@ impl Refusal {
             | Self::PaymentIdMalformed
             | Self::PaymentIdMissing
             | Self::PaymentInvalid(_)
+            | Self::SignInInvalid(_)
             | Self::PaymentInUse
             | Self::PaymentUsed { .. }
             | Self::PaymentIdUsed
@@ -298,6 +302,7 @@ pub fn every() -> Vec<Refusal> {
         Refusal::PaymentIdMissing,
         Refusal::PaymentMissing,
         Refusal::PaymentInvalid(reason),
+        Refusal::SignInInvalid(SignInReason::NotPaid),
         Refusal::SettlementRejected(reason),
         Refusal::NotTrusted,
         Refusal::AddressBlocked,

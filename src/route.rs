@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::clock::UnixMillis;
 use crate::limit::Rate;
 use crate::x402::extensions::Catalogued;
+use crate::x402::sign_in::offer::Fresh;
 use crate::x402::{Account, AtomicAmount, Identifying, Offer, Resource};
 
 pub mod asker;
@@ -222,6 +223,8 @@ pub struct Declared {
     pub identifying: Identifying,
     /// How to call the route, for catalogues: the extension `bazaar`.
     pub bazaar: Option<Value>,
+    /// How long a wallet that has paid is let in again by its signature; nothing: it is not.
+    pub sign_in: Option<Duration>,
 }
 
 /// The first way to pay, for a person to read. Source: PROTOCOL §9.
@@ -285,6 +288,8 @@ pub struct Honoured {
 pub struct Challenge {
     /// Value of `PAYMENT-REQUIRED`: base64 of the version 2 object.
     pub header: Bytes,
+    /// What each answer has for itself in it, where it has something.
+    pub fresh: Option<Fresh>,
     /// The version 1 object.
     pub body: Bytes,
 }

@@ -18,6 +18,7 @@ pub mod payload;
 pub mod permit2;
 pub mod reason;
 pub mod requirements;
+pub mod sign_in;
 pub mod signed;
 pub mod svm;
 
@@ -34,5 +35,6 @@ pub use requirements::{
     AssetTransferMethod, PaymentRequired, PaymentRequiredV1, PaymentRequirements,
     PaymentRequirementsV1, Resource,
 };
+pub use sign_in::{SignIn, SignInReason};
 pub use signed::Signed;
 pub use svm::SvmPayment;

@@ -37,6 +37,7 @@ mod several;
 mod shapes;
 mod shared;
 mod shutdown;
+mod sign_in;
 mod solana;
 mod streams;
 pub mod tls;

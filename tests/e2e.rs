@@ -16,6 +16,7 @@ mod paywall;
 mod permit2;
 mod process;
 mod sdk;
+mod sign_in;
 mod solana;
 mod storm;
 mod tokens;

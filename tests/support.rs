@@ -24,6 +24,7 @@ pub mod postgres;
 pub mod raw;
 pub mod redis;
 pub mod server;
+pub mod sign_in;
 pub mod solana;
 pub mod upstream;
 pub mod wallet;

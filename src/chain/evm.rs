@@ -21,6 +21,7 @@ mod settler;
 #[cfg(test)]
 pub(crate) mod tests;
 mod verify;
+mod wallet;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -151,11 +151,12 @@ fn not_forwarded(typed: &mut FileRoute, reader: &mut Reader<'_>) {
     }
 }
 
-/// Where a price and what looks at a request stand.
+/// Where a price stands, what looks at a request, and what lets a wallet in.
 pub(super) struct Places {
     pub(super) price: Range<usize>,
     pub(super) rules: Vec<Range<usize>>,
     pub(super) openapi: Option<Range<usize>>,
+    pub(super) sign_in: Option<Range<usize>>,
 }
 
 impl Places {
@@ -164,6 +165,7 @@ impl Places {
             price: typed.price.span.clone(),
             rules: typed.price_rules.iter().map(Spanned::span).collect(),
             openapi: typed.openapi.as_ref().map(Spanned::span),
+            sign_in: typed.sign_in.as_ref().map(|text| text.span.clone()),
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::route::{
 };
 use crate::x402::{AssetTransferMethod, PaymentRequired, PaymentRequiredV1, encoding};
 
+use super::sign_in::lets_in;
 use super::{Check, Config, FacilitatorSettings};
 
 /// Writes what each route charges, where it goes and the 402 it would send, and then the warnings.
@@ -252,6 +253,11 @@ fn the_rest(config: &Config, route: &Route, out: &mut impl Write) -> io::Result<
     if let Some(rate) = route.free {
         row(out, "free first", &format!("{rate} by address"))?;
     }
+    if let Some(within) = lets_in(route) {
+        let paths = if route.pattern.path.is_fixed() { "" } else { ", to all of its paths" };
+        let within = shown(within);
+        row(out, "sign in", &format!("a wallet that has paid, for {within} after that{paths}"))?;
+    }
     if route.refusals == Shape::Assistant {
         row(out, "refusals", "as the published assistant API")?;
     }
@@ -379,6 +385,8 @@ fn size(bytes: u64) -> String {
 /// In the largest unit that says it whole.
 fn shown(length: Duration) -> String {
     match length.as_millis() {
+        millis if millis % 86_400_000 == 0 => format!("{}d", millis / 86_400_000),
+        millis if millis % 3_600_000 == 0 => format!("{}h", millis / 3_600_000),
         millis if millis % 60_000 == 0 => format!("{}m", millis / 60_000),
         millis if millis % 1_000 == 0 => format!("{}s", millis / 1_000),
         millis => format!("{millis}ms"),
@@ -426,6 +434,7 @@ mod tests {
         price = "$0.05"
         networks = ["base-sepolia"]
         class = "ai"
+        sign_in = "24h"
         body = { types = ["image/png"], max = "2MB" }
         timeout = "1500ms"
         [[routes]]
@@ -466,6 +475,7 @@ mod tests {
             "    pay to   0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
             "    by       dev: simulated, no real money",
             "  limit      ai: 60/min by payer",
+            "  sign in    a wallet that has paid, for 1d after that",
             "  body       image/png; at most 2MB",
             "  upstream   api: https://api.example.com:443, answers within 1500ms",
             "    header   authorization: … (env KEY)",
@@ -495,6 +505,9 @@ mod tests {
 
     #[test]
     fn lengths_of_time_are_short() {
+        for (millis, text) in [(86_400_000, "1d"), (7_200_000, "2h")] {
+            assert_eq!(shown(Duration::from_millis(millis)), text);
+        }
         for (millis, text) in [(60_000, "1m"), (90_000, "90s"), (1_500, "1500ms")] {
             assert_eq!(shown(Duration::from_millis(millis)), text);
         }

@@ -37,6 +37,7 @@ use super::bypass::RouteName;
 use super::check::Mode;
 use super::prices::{FilePrice, FileRule};
 use super::server::Switch;
+use super::sign_in::SignIn;
 use super::text::{OneOrMany, Text};
 use super::transfer::GasSponsoring;
 use super::units::{Delay, Dollars, Size, Timeout};
@@ -277,6 +278,7 @@ pub(super) struct FileRoute {
     pub(super) risk: Option<Text<Dollars>>,
     pub(super) keep_answer: Option<Text<KeepAnswer>>,
     pub(super) payment_identifier: Option<Text<Identify>>,
+    pub(super) sign_in: Option<Text<SignIn>>,
     pub(super) refusals: Option<Text<Shape>>,
     pub(super) openapi: Option<Spanned<PathBuf>>,
     pub(super) discovery: Option<Text<Switch>>,

@@ -131,6 +131,8 @@ impl Mistake {
             Self::BodyReadFirst => {
                 "write max = \"64KiB\" or less, or let other paths have other prices"
             }
+            Self::SignInToMore(_) => "give each of them a route of its own, or remove it",
+            Self::SignInForgotten => "write a shorter time, or a longer one there",
             Self::ListLine { .. } => "write one to a line; what follows `#` is not read",
             Self::NoTime => "write \"2s\", or another length of time, instead",
             Self::AddressChecksum => {

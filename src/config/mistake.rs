@@ -123,6 +123,12 @@ pub enum Mistake {
     /// A body that may be longer than what is read before its price is known.
     #[error("a body that a rule or a document looks at is read first, up to 64KiB of it")]
     BodyReadFirst,
+    /// A wallet would be let in to more than it has paid for.
+    #[error("`sign_in` lets a wallet in for one price and one method, and this route has {0}")]
+    SignInToMore(&'static str),
+    /// A wallet would be let in for a payment that is not known any more.
+    #[error("a payment is forgotten before that, as `ledger.keep` says")]
+    SignInForgotten,
     /// A length of time in which nothing can happen.
     #[error("no time at all")]
     NoTime,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use toml::Spanned;
 
 use crate::discovery::bazaar;
+use crate::ledger::Keep;
 use crate::limit::Rate;
 use crate::route::tariff::BODY_BYTES_MAX;
 use crate::route::upstream::Upstream;
@@ -27,6 +28,7 @@ use super::networks::NetworkSettings;
 use super::prices::Cost;
 use super::pricing::Pricing;
 use super::reader::{Kind, Reader};
+use super::sign_in::{self, SignIn};
 use super::text::Text;
 use super::units::Size;
 use super::words::{MediaType, Name, Settle};
@@ -47,6 +49,8 @@ pub(super) struct Around<'a> {
     pub(super) is_asked: bool,
     /// What is free of a priced route, where it does not say.
     pub(super) free: Option<Rate>,
+    /// How long payments are kept.
+    pub(super) keep: Keep,
 }
 
 /// Reads all routes.
@@ -64,6 +68,7 @@ pub(super) fn routes(
         let named = typed.name.as_ref().map(|name| name.span.clone());
         let places = Places::of(&typed);
         let Some(route) = around.route(typed, place, reader) else { continue };
+        sign_in::sound(&route, places.sign_in.clone(), around.keep, reader);
         without_body(&route, places, reader);
         let taken = spans.insert(route.name.clone(), pattern).is_some();
         match named {
@@ -109,6 +114,7 @@ impl<'a> Around<'a> {
         let kept = behind.as_ref().map_or(self.answers, |behind| behind.keeps(self.answers));
         let kept = typed.keep_answer.map_or(kept, |keep| kept.keep(keep, reader));
         let identifying = kept.identifying(typed.payment_identifier, reader);
+        let sign_in = reader.take_if(typed.sign_in).map(|SignIn(within)| within);
         let refusals = reader.take_if(typed.refusals).unwrap_or(self.refusals);
         let upstream = behind.as_ref().and_then(|behind| self.upstream(behind));
         let answer_timeout = timeout.or_else(|| behind.as_ref()?.answer_timeout(upstream));
@@ -129,7 +135,7 @@ impl<'a> Around<'a> {
                     path: &pattern.path,
                     answer_timeout: answer_timeout?,
                     risk,
-                    declared: Declared { identifying, bazaar },
+                    declared: Declared { identifying, bazaar, sign_in },
                     http: upstream.map(|upstream| upstream.http).unwrap_or_default(),
                     refusals,
                 };
@@ -137,8 +143,7 @@ impl<'a> Around<'a> {
                 (settled_last(charge, of_priced, reader), contract)
             }
         };
-        let reads = Reads::of(contract.as_ref());
-        read_first(&charge, reads, (&mut body, body_max), reader);
+        read_first(&charge, Reads::of(contract.as_ref()), (&mut body, body_max), reader);
         Some(Route {
             name: name.unwrap_or_else(|| pattern.to_string().into()),
             description: typed.description,
@@ -238,7 +243,7 @@ fn settled_last(charge: Charge, of_priced: OfPriced, reader: &mut Reader<'_>) ->
 }
 
 /// What only a priced route has, by key: where it stands.
-type OfPriced = [(&'static str, Option<Range<usize>>); 9];
+type OfPriced = [(&'static str, Option<Range<usize>>); 10];
 
 fn of_priced(typed: &FileRoute) -> OfPriced {
     [
@@ -249,6 +254,7 @@ fn of_priced(typed: &FileRoute) -> OfPriced {
         ("settle", typed.settle.as_ref().map(|text| text.span.clone())),
         ("risk", typed.risk.as_ref().map(|text| text.span.clone())),
         ("payment_identifier", typed.payment_identifier.as_ref().map(|text| text.span.clone())),
+        ("sign_in", typed.sign_in.as_ref().map(|text| text.span.clone())),
         ("price_rules", typed.price_rules.first().map(Spanned::span)),
         ("openapi", typed.openapi.as_ref().map(Spanned::span)),
     ]

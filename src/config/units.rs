@@ -196,7 +196,7 @@ impl Written for Rate {
 }
 
 /// Splits `300ms` into its number and its unit, with or without a space between.
-fn split_unit(text: &str) -> Option<(u64, &str)> {
+pub(super) fn split_unit(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit())?;
     let (count, unit) = text.split_at_checked(end)?;
     Some((count.parse().ok()?, unit.trim_start()))

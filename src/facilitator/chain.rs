@@ -9,6 +9,7 @@ use crate::chain::svm::Svm;
 use crate::clock::UnixMillis;
 use crate::fault::Fault;
 use crate::x402::SvmPayment;
+use crate::x402::sign_in::ByContract;
 use crate::x402::{Account, ErrorReason, Network};
 
 use super::{Order, Outcome, Trace, Verdict};
@@ -146,6 +147,20 @@ impl Chain {
         }
     }
 
+    /// Whether a contract takes a signature for its own. None does on Solana.
+    ///
+    /// # Errors
+    /// No node answers.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn is_signed(&self, asked: &ByContract) -> Result<bool, Fault> {
+        match self {
+            Self::Evm(evm) => evm.is_signed(asked).await,
+            Self::Svm(_) => Ok(false),
+        }
+    }
+
     /// Looks at every node and every signer's purse. To be called now and then.
     ///
     /// # Errors
@@ -219,6 +234,20 @@ impl Reader {
             tracing::warn!(%fault, "the chain does not tell whether a payer has enough");
             false
         })
+    }
+
+    /// As [`Chain::is_signed`].
+    ///
+    /// # Errors
+    /// No node answers.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn is_signed(&self, asked: &ByContract) -> Result<bool, Fault> {
+        match self {
+            Self::Evm(reader) => reader.is_signed(asked).await,
+            Self::Svm(_) => Ok(false),
+        }
     }
 
     /// What is found of a payment that another facilitator settles.

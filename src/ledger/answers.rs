@@ -9,6 +9,7 @@ mod names;
 mod record;
 mod room;
 mod rows;
+mod sign_ins;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use keeper::{Keeper, Op};
 pub use names::{Bound, Named};
 pub use record::{Answer, Counted, Line, Missing, Outcome};
 use room::Room;
+pub use sign_ins::Seen;
 use store::Store;
 
 use super::{ExchangeId, Ledger, LedgerUrl};

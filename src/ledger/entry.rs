@@ -38,6 +38,11 @@ impl ExchangeId {
 }
 
 impl ExchangeId {
+    /// The number.
+    pub const fn number(self) -> u128 {
+        self.0
+    }
+
     /// As it is kept where bytes are.
     pub(super) const fn bytes(self) -> [u8; 16] {
         self.0.to_be_bytes()

@@ -45,6 +45,23 @@ macro_rules! of_key {
 }
 pub(super) use of_key;
 
+/// The statement of [`Line::HAS_PAID`]. Its condition is the index's, where there is one.
+macro_rules! has_paid {
+    (text) => {
+        has_paid!("$1")
+    };
+    (bytes) => {
+        has_paid!("unhex(substr($1, 3))")
+    };
+    ($payer:literal) => {
+        concat!(
+            "SELECT changed_at FROM payments WHERE state = 'settled' AND payer = ",
+            $payer,
+            " AND route = $2 AND changed_at >= $3 AND ($4 = '' OR network = $4) LIMIT 1"
+        )
+    };
+}
+
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What is bound for a payment in [`Line::GET`] and [`Line::PAST`], in order.
@@ -68,6 +85,9 @@ pub(super) trait Line {
     const GET: &'static str;
     /// Reads where a payment stood before.
     const PAST: &'static str;
+    /// Reads whether an account has paid for a route since a moment, on a network or, where that
+    /// is empty, on any.
+    const HAS_PAID: &'static str;
     /// Reads a page of lines, newest claim first, each with its number.
     const PAGE: &'static str;
 
@@ -81,6 +101,7 @@ macro_rules! line {
         impl Line for $row {
             const GET: &'static str = concat!(select!($form, ""), of_key!($form));
             const PAST: &'static str = concat!("SELECT past", of_key!($form));
+            const HAS_PAID: &'static str = has_paid!($form);
             const PAGE: &'static str = select!(
                 $form,
                 ", serial FROM payments WHERE serial < $1 ORDER BY serial DESC LIMIT $2"

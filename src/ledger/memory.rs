@@ -6,7 +6,7 @@ use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Claim, Claimed, Entry, ExchangeId, Holder, Mark, Misstep, Step, Unfinished};
+use super::{Claim, Claimed, Entry, ExchangeId, Holder, Mark, Misstep, Step, Unfinished, Wanted};
 use crate::clock::UnixMillis;
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::PaymentIdentity;
@@ -60,6 +60,11 @@ impl Memory {
 
     pub(super) fn get(&self, identity: &PaymentIdentity) -> Option<Entry> {
         self.shard(identity).entries.get(identity).map(|line| line.entry.clone())
+    }
+
+    pub(super) fn has_paid(&self, wanted: &Wanted<'_>) -> bool {
+        let paid = |line: &Box<Line>| wanted.is(&line.entry);
+        self.shards.iter().any(|shard| open(shard).entries.values().any(paid))
     }
 
     /// Entries before a mark, newest claim first.

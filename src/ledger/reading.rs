@@ -4,10 +4,10 @@ use sqlx::encode::Encode;
 use sqlx::{Database, Error, Executor, IntoArguments, Pool, Type};
 
 use super::lines::{self, BoxError, Line, key};
-use super::{Entry, Mark, Past};
+use super::{Entry, Mark, Past, Wanted};
 use crate::digest::Digest;
 use crate::fault::{Fault, Retry, Side};
-use crate::x402::PaymentIdentity;
+use crate::x402::{Network, PaymentIdentity};
 
 /// Connections that read.
 #[derive(Debug)]
@@ -48,6 +48,15 @@ where
         let text = found.as_ref().map(|row| row.optional(0)).transpose();
         let text = text.map_err(cannot_read)?.flatten();
         Ok(text.map(|text| lines::past(text, entry.exchange)).unwrap_or_default())
+    }
+
+    pub(super) async fn has_paid(&self, wanted: &Wanted<'_>) -> Result<bool, Fault> {
+        let Wanted { payer, route, since, network } = wanted;
+        let network = network.map_or("", Network::as_str).to_owned();
+        let query = sqlx::query(D::Row::HAS_PAID).bind(format!("{payer:#x}"));
+        let query = query.bind((*route).to_owned()).bind(since.millis()).bind(network);
+        let found = query.fetch_optional(&self.0).await.map_err(cannot_read)?;
+        Ok(found.is_some())
     }
 
     /// Lines before a mark, newest claim first.

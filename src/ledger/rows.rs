@@ -121,6 +121,7 @@ fn find(from: &Connection, identity: &PaymentIdentity) -> Result<Option<Entry>, 
 impl Line for Row<'_> {
     const GET: &'static str = SqliteRow::GET;
     const PAST: &'static str = SqliteRow::PAST;
+    const HAS_PAID: &'static str = SqliteRow::HAS_PAID;
     const PAGE: &'static str = SqliteRow::PAGE;
 
     fn text(&self, column: usize) -> Result<&str, ReadError> {

@@ -6,6 +6,7 @@ mod model;
 #[path = "../../tests/support/postgres.rs"]
 pub(crate) mod postgres;
 pub(crate) mod simulated;
+mod wanted;
 
 use std::future::poll_fn;
 use std::path::Path;

@@ -304,6 +304,7 @@ pub mod dashboard;
 pub mod discovery;
 pub mod hostile;
 pub mod prices;
+pub mod sign_in;
 pub mod solana;
 pub mod streams;
 pub mod upgrade;

@@ -176,6 +176,7 @@ mod tests {
             status: 200,
             outcome: "free",
             bypass: None,
+            signed_in: None,
             reason: None,
             payment: None,
             total: Duration::ZERO,

@@ -19,7 +19,7 @@ use crate::facilitator::pool::RETRY_AFTER;
 use crate::limit::{ClientKey, client_address};
 use crate::payment::{
     Given, Presented, Proven, Reserved, Returning, SignedBy, Standing, Unverified, is_brought,
-    present,
+    present, signs_in,
 };
 use crate::refusal::Refusal;
 use crate::route::{Charge, Route, SettleMoment, Tariff, Terms};
@@ -85,6 +85,14 @@ impl Gateway {
             _ if self.may_pass(session, exchange, &route) => {
                 self.screen(session, &route).map(|()| Admitted::Forward)
             }
+            Charge::Exact(terms) if wants_in(session, terms) => {
+                // In a box: other requests have no room for it.
+                match Box::pin(self.sign_in(session, exchange, (&route, terms))).await {
+                    // What is told with the terms needs some.
+                    Err(Refusal::SignInInvalid(_)) if terms.offers.is_empty() => Err(unpaid(terms)),
+                    signed_in => signed_in.map(|()| Admitted::Forward),
+                }
+            }
             Charge::Exact(_) | Charge::ByRequest(_) => match self
                 .charge(session, exchange, &route)
                 .await
@@ -135,7 +143,7 @@ impl Gateway {
     }
 
     /// The body's declared type and length, before any money is looked at.
-    fn screen(&self, session: &Session, route: &Route) -> Result<(), Refusal> {
+    pub(super) fn screen(&self, session: &Session, route: &Route) -> Result<(), Refusal> {
         let headers = &session.req_header().headers;
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let length = text(header::CONTENT_LENGTH).and_then(|digits| digits.parse().ok());
@@ -369,6 +377,11 @@ impl Gateway {
         }
         unverified.refusal()
     }
+}
+
+/// Whether a request is one of a wallet that signs in, where that may let it in.
+fn wants_in(session: &Session, terms: &Terms) -> bool {
+    terms.declared.sign_in.is_some() && signs_in(&session.req_header().headers)
 }
 
 /// What a request without payment is told: the terms, once there is a way to pay.

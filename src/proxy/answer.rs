@@ -1,9 +1,8 @@
 //! The only place that writes answers of our own: refusals, the 402, documents, CORS preflights.
 
 mod carried;
+mod described;
 mod drain;
-
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::response::Parts;
@@ -13,12 +12,16 @@ use pingora::proxy::Session;
 use serde::Serialize;
 
 pub(super) use self::carried::{CARRIED, carried, give, unpacked};
+use self::described::describe;
 use self::drain::{Drained, drain_after, drain_before};
 use super::inspect::{self, Reader};
+use crate::clock::{UnixMillis, date};
 use crate::discovery::{Page, paywall};
-use crate::payment::{Given, Receipt, receipt};
+use crate::ledger::ExchangeId;
+use crate::payment::{Given, Receipt, sign_in};
 use crate::refusal::{Consumed, Refusal, Retriable, Shape, Told};
 use crate::route::{CanonicalPath, Challenge, Instructions, Terms};
+use crate::x402::sign_in::offer::Asking;
 
 /// The body of every refusal. A 402's begins with it and goes on with version 1's terms.
 #[derive(Serialize)]
@@ -50,6 +53,20 @@ pub(super) struct Asked<'a> {
     pub(super) shape: Shape,
     /// Who reads the answer.
     pub(super) reader: Reader,
+    /// In which exchange.
+    pub(super) exchange: ExchangeId,
+    /// When that began.
+    pub(super) began: UnixMillis,
+}
+
+impl Asked<'_> {
+    /// What a 402 has for itself, for whoever signs in. Without random numbers it is the exchange's
+    /// own, which is no other's either.
+    fn asking(&self) -> Asking {
+        let nonce = ExchangeId::random().unwrap_or(self.exchange).number();
+        let expires = self.began.plus(sign_in::LIFETIME);
+        Asking { nonce, issued_at: date::stamp(self.began), expires_at: date::stamp(expires) }
+    }
 }
 
 /// Answers with a refusal, and reads what the client still sends, within bounds, so that it gets
@@ -84,7 +101,12 @@ fn ready(refusal: &Refusal, asked: Asked<'_>) -> Option<(Parts, Bytes)> {
         Reader::Browser => &terms.ready_page,
     };
     let answer = ready.get_or_init(|| Box::new(composed(refusal, asked, path)));
-    Some((**answer).clone().into_parts())
+    let (mut head, body) = (**answer).clone().into_parts();
+    if terms.challenge.fresh.is_some() {
+        let header = terms.challenge.header_for(|| asked.asking());
+        head.headers.insert(PAYMENT_REQUIRED, bytes_value(header));
+    }
+    Some((head, body))
 }
 
 /// The whole answer to a request at `path`.
@@ -110,7 +132,7 @@ fn composed(refusal: &Refusal, asked: Asked<'_>, path: &[u8]) -> http::Response<
         guard(head);
     }
     if let Some(challenge) = challenge {
-        head.insert(PAYMENT_REQUIRED, bytes_value(challenge.header));
+        head.insert(PAYMENT_REQUIRED, bytes_value(challenge.header_for(|| asked.asking())));
     }
     describe(head, &refused);
     answer
@@ -305,7 +327,7 @@ fn body(refused: &Refused<'_>, challenge: Option<&Challenge>) -> Bytes {
             Consumed::No => Some(false),
             Consumed::Unknown => None,
         },
-        reason: refused.refusal.reason().map(|reason| reason.code()),
+        reason: refused.refusal.reason_code(),
         transaction: refused.refusal.transaction(),
         instructions: challenge.and(refused.terms).and_then(|terms| terms.instructions.as_ref()),
     };
@@ -319,52 +341,10 @@ fn body(refused: &Refused<'_>, challenge: Option<&Challenge>) -> Bytes {
     json.into()
 }
 
-/// Headers that belong to one refusal or another.
-fn describe(head: &mut HeaderMap, refused: &Refused<'_>) {
-    let refusal = refused.refusal;
-    let mut put = |name: HeaderName, value: &str| {
-        // All of them are ASCII that we wrote ourselves.
-        if let Ok(value) = HeaderValue::from_str(value) {
-            head.insert(name, value);
-        }
-    };
-    if let Some(wait) = refusal.retry_after() {
-        put(header::RETRY_AFTER, &seconds_up(wait).to_string());
-    }
-    if refused.told.status == StatusCode::UNAUTHORIZED.as_u16() {
-        put(header::WWW_AUTHENTICATE, SCHEME);
-    }
-    match refusal {
-        Refusal::MethodNotAllowed { allow } => put(header::ALLOW, allow),
-        Refusal::RateLimited { told, .. } => {
-            put(RATE_LIMIT, &told.state);
-            put(RATE_LIMIT_POLICY, &told.policy);
-        }
-        Refusal::PaymentInvalid(reason) | Refusal::SettlementRejected(reason) => {
-            let network = first_network(refused.terms);
-            if let Ok(value) = receipt::failure(*reason, network) {
-                put(HeaderName::from_static(receipt::V2_HEADER), &value);
-                put(HeaderName::from_static(receipt::V1_HEADER), &value);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn first_network(terms: Option<&Terms>) -> &str {
-    let first = terms.and_then(|terms| terms.offers.first());
-    first.map_or("", |by| by.offer.requirements.network.as_str())
-}
-
 async fn send(session: &mut Session, head: ResponseHeader, body: Bytes) -> pingora::Result<()> {
     let no_body = session.req_header().method == http::Method::HEAD;
     session.write_response_header(Box::new(head), no_body).await?;
     if no_body { Ok(()) } else { session.write_response_body(Some(body), true).await }
-}
-
-/// Whole seconds, rounded up, at least one: nobody is told to come back too early.
-fn seconds_up(wait: Duration) -> u64 {
-    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 /// Whether a header is one that an upstream may not send on our behalf.
@@ -374,13 +354,11 @@ pub(super) fn strip_upstream(head: &mut ResponseHeader) {
     }
 }
 
-/// What a 401 must name: how to prove oneself. Its terms are in the other header.
-const SCHEME: &str = "x402";
 /// Says of an answer that it was given before.
 const AGAIN_HEADER: &str = "Idempotent-Replayed";
 
 const ALLOW_HEADERS_BYTES_MAX: usize = 1024;
-const ALLOWED_HEADERS: &str = "Content-Type, PAYMENT-SIGNATURE, X-PAYMENT, \
+const ALLOWED_HEADERS: &str = "Content-Type, PAYMENT-SIGNATURE, X-PAYMENT, SIGN-IN-WITH-X, \
      Access-Control-Expose-Headers";
 /// Headers that let scripts of any origin read an answer and its payment headers.
 const FOR_BROWSERS: [(HeaderName, HeaderValue); 2] = [
@@ -394,5 +372,3 @@ const FOR_BROWSERS: [(HeaderName, HeaderValue); 2] = [
     ),
 ];
 const PAYMENT_REQUIRED: HeaderName = HeaderName::from_static("payment-required");
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");

@@ -9,7 +9,7 @@ use super::exchange::Exchange;
 use super::inspect::{self, Reader};
 use super::{Gateway, answer};
 use crate::ledger::answers::Giver;
-use crate::payment::{PAYMENT_HEADERS, Receipt};
+use crate::payment::{PAYMENT_HEADERS, Receipt, SIGN_IN_HEADER};
 use crate::refusal::Refusal;
 use crate::route::{Asker, Route, Verb};
 
@@ -112,7 +112,10 @@ impl Gateway {
     async fn let_pass(&self, exchange: &mut Exchange) -> Result<Vec<Receipt>, Refusal> {
         let priced = exchange.route.as_ref().is_none_or(|route| route.charge.is_priced());
         let Some(mut prepaid) = exchange.take_prepaid() else {
-            let for_nothing = !priced || exchange.bypass.is_some() || exchange.is_free_first();
+            let for_nothing = !priced
+                || exchange.bypass.is_some()
+                || exchange.is_free_first()
+                || exchange.signed_in().is_some();
             return if for_nothing { Ok(Vec::new()) } else { Err(Refusal::Internal) };
         };
         let receipts = std::mem::take(&mut prepaid.receipts);
@@ -222,7 +225,7 @@ fn not_a_clients(headers: &HeaderMap, asker: Asker) -> Result<(), Refusal> {
     let fits = |name: &HeaderName| match name.as_str() {
         "x-tollgate-key" => true,
         "x-original-url" => asker == Asker::Nginx,
-        _ => PAYMENT_HEADERS.contains(name),
+        _ => PAYMENT_HEADERS.contains(name) || *name == SIGN_IN_HEADER,
     };
     match inspect::ours_alone(headers).into_iter().find(|name| !fits(name)) {
         None => Ok(()),

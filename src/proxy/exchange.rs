@@ -14,7 +14,7 @@ use crate::clock::{self, UnixMillis};
 use crate::discovery::Paywall;
 use crate::ledger::{Entry, ExchangeId};
 use crate::observe::Stages;
-use crate::payment::{Prepaid, Presented, Settled, Verified};
+use crate::payment::{Prepaid, Presented, Settled, SignedIn, Verified};
 use crate::refusal::Refusal;
 use crate::route::{Route, Tier, Usage, Verb};
 use crate::x402::{Account, AtomicAmount, Network};
@@ -89,6 +89,8 @@ enum Stage {
     Unpaid,
     /// Nothing will be: so much is free for everybody.
     FreeFirst,
+    /// Nothing will be: it was paid for a while ago.
+    SignedIn(Box<SignedIn>),
     /// Held and verified; dropping it releases.
     Held(Box<Verified>),
     /// The money moved, and the answer is still to come; dropping it leaves it owed.
@@ -112,6 +114,8 @@ pub enum Served {
     Bypass,
     /// On a priced route, as one of the requests that are free for everybody.
     FreeFirst,
+    /// On a priced route, to a wallet that has paid for it a while ago.
+    SignedIn,
     /// For money.
     Paid,
     /// For money that was still to move.
@@ -173,7 +177,15 @@ impl Exchange {
             ]
         });
         let free = self.is_free_first().then(|| ("X-Tollgate-Free", "first".to_owned()));
-        id.into_iter().chain(paid.into_iter().flatten()).chain(free)
+        let signed_in = self.signed_in().map(|SignedIn { payer, network }| {
+            [
+                ("X-Tollgate-Payer", payer.to_string()),
+                ("X-Tollgate-Network", network.to_string()),
+                ("X-Tollgate-Free", "signed-in".to_owned()),
+            ]
+        });
+        let paid = paid.into_iter().flatten();
+        id.into_iter().chain(paid).chain(free).chain(signed_in.into_iter().flatten())
     }
 
     /// What a refusal needs to know of it.
@@ -184,7 +196,8 @@ impl Exchange {
             Paywall::Page => reader,
             Paywall::Off => Reader::Program,
         };
-        Asked { terms, reader, shape: route.map_or(self.now.refusals, |route| route.refusals) }
+        let shape = route.map_or(self.now.refusals, |route| route.refusals);
+        Asked { terms, reader, shape, exchange: self.id, began: self.began }
     }
 
     /// Keeps a verified payment until the upstream has answered.
@@ -253,6 +266,17 @@ impl Exchange {
         matches!(self.stage, Stage::FreeFirst)
     }
 
+    /// It was paid for a while ago. Nothing is held then.
+    pub fn sign_in(&mut self, signed_in: SignedIn) {
+        self.stage = Stage::SignedIn(Box::new(signed_in));
+    }
+
+    /// The wallet that has paid for it a while ago, if one has.
+    pub fn signed_in(&self) -> Option<&SignedIn> {
+        let Stage::SignedIn(signed_in) = &self.stage else { return None };
+        Some(signed_in)
+    }
+
     /// Whether a payment is held.
     pub fn holds(&self) -> bool {
         matches!(self.stage, Stage::Held(_))
@@ -288,6 +312,7 @@ impl Exchange {
             Stage::Unpaid if self.bypass.is_some() => Served::Bypass,
             Stage::Unpaid => Served::Free,
             Stage::FreeFirst => Served::FreeFirst,
+            Stage::SignedIn(_) => Served::SignedIn,
             Stage::Held(_) | Stage::Over => Served::Released,
             Stage::Settled | Stage::Prepaid(_) => Served::Paid,
             Stage::AtRisk => Served::AtRisk,
@@ -303,6 +328,7 @@ impl Served {
             Self::Free => "free",
             Self::Bypass => "bypass",
             Self::FreeFirst => "free_first",
+            Self::SignedIn => "signed_in",
             Self::Paid => "paid",
             Self::AtRisk => "at_risk",
             Self::Released => "released",

@@ -163,8 +163,9 @@ const JUDGED: [&str; 7] = [
     "x-forwarded-proto",
 ];
 
-const OURS: [(&str, Extent); 11] = [
+const OURS: [(&str, Extent); 12] = [
     ("settlement-overrides", Extent::Whole),
+    ("sign-in-with-x", Extent::Whole),
     ("payment-signature", Extent::Whole),
     ("payment-required", Extent::Whole),
     ("payment-response", Extent::Whole),

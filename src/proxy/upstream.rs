@@ -102,9 +102,10 @@ impl Target {
         match self.backends.balance() {
             Balance::RoundRobin | Balance::LeastConnections => 0,
             Balance::HashIp => client(),
-            Balance::HashPayer => match &exchange.paid {
-                Some(paid) => hash_of(&paid.payer),
-                None => client(),
+            Balance::HashPayer => match (&exchange.paid, exchange.signed_in()) {
+                (Some(paid), _) => hash_of(&paid.payer),
+                (None, Some(wallet)) => hash_of(&wallet.payer),
+                (None, None) => client(),
             },
         }
     }

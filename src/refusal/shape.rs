@@ -38,7 +38,9 @@ impl Refusal {
         match shape {
             Shape::X402 => told(status, code),
             Shape::Assistant => match self {
-                Self::PaymentMissing | Self::SettlementRejected(_) => told(402, "payment_required"),
+                Self::PaymentMissing | Self::SettlementRejected(_) | Self::SignInInvalid(_) => {
+                    told(402, "payment_required")
+                }
                 Self::PaymentInvalid(_) | Self::PaymentMalformed(_) => told(401, "unauthorized"),
                 Self::RequestMalformed(_)
                 | Self::PathNotCanonical

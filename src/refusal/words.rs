@@ -33,6 +33,7 @@ impl Refusal {
             Self::PaymentIdMalformed => PaymentIdError.to_string(),
             Self::PaymentIdMissing => "this route wants a `payment-identifier`".to_owned(),
             Self::PaymentInvalid(reason) => format!("the payment is not good: {}", reason.code()),
+            Self::SignInInvalid(reason) => format!("{}; or pay", reason.message()),
             Self::PaymentInUse => "this payment is being served right now".to_owned(),
             Self::PaymentUsed { answer, .. } => answer.message().to_owned(),
             Self::PaymentIdUsed => "this identifier stands for another request".to_owned(),
@@ -100,6 +101,7 @@ impl Refusal {
             | Self::PaymentIdMalformed
             | Self::PaymentIdMissing
             | Self::PaymentInvalid(_)
+            | Self::SignInInvalid(_)
             | Self::PaymentUsed { .. }
             | Self::PaymentIdUsed
             | Self::SettlementRejected(_)
@@ -126,6 +128,14 @@ impl Refusal {
         match self {
             Self::PaymentInvalid(reason) | Self::SettlementRejected(reason) => Some(*reason),
             _ => None,
+        }
+    }
+
+    /// Its code, or that of a refused sign-in.
+    pub fn reason_code(&self) -> Option<&'static str> {
+        match self {
+            Self::SignInInvalid(reason) => Some(reason.code()),
+            _ => self.reason().map(ErrorReason::code),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::pattern::PathPattern;
 use super::{Challenge, Declared, FeePayer, FeePayers, Honoured, OfferedBy, ResourceUrl, Terms};
 use crate::clock::UnixMillis;
 use crate::x402::extensions::{Catalogued, Extensions, GasSponsoring};
+use crate::x402::sign_in::offer::{Asking, Fresh, declared as sign_in};
 use crate::x402::{
     AtomicAmount, Network, Offer, PaymentRequired, PaymentRequiredV1, PaymentRequirementsV1,
     Pubkey, Resource, Version, encoding,
@@ -56,7 +57,8 @@ impl Challenge {
         if offers.is_empty() {
             return Err(ChallengeError::NoOffers);
         }
-        let header = encoding::encode_json(&PaymentRequired {
+        let networks = offers.iter().map(|offer| &offer.requirements.network);
+        let json = serde_json::to_string(&PaymentRequired {
             x402_version: Version::V2,
             error: error.into(),
             resource: resource.clone(),
@@ -67,8 +69,10 @@ impl Challenge {
                     .find_map(|offer| offer.evm()?.approvals.map(|_| GasSponsoring)),
                 payment_identifier: declared.identifying.declared(),
                 bazaar: declared.bazaar.clone(),
+                sign_in: declared.sign_in.map(|_| sign_in(&resource.url, networks)),
             },
         })?;
+        let header = encoding::encode(json.as_bytes());
         if header.len() > HEADER_BYTES_MAX {
             if declared.bazaar.is_some() {
                 let shorter = Declared { bazaar: None, ..*declared };
@@ -81,7 +85,18 @@ impl Challenge {
             error: error.into(),
             accepts: in_v1(resource, offers),
         })?;
-        Ok(Self { header: header.into(), body: body.into() })
+        let fresh = declared.sign_in.and_then(|_| Fresh::of(&json));
+        Ok(Self { header: header.into(), fresh, body: body.into() })
+    }
+}
+
+impl Challenge {
+    /// The value of `PAYMENT-REQUIRED` in one answer. `asking` is asked for what it has for itself.
+    pub fn header_for(&self, asking: impl FnOnce() -> Asking) -> Bytes {
+        match &self.fresh {
+            Some(fresh) => fresh.written(&self.header, &asking()),
+            None => self.header.clone(),
+        }
     }
 }
 
@@ -124,7 +139,11 @@ impl Terms {
             wanted: offers,
             honoured: Vec::new(),
             declared,
-            challenge: Challenge { header: Bytes::new(), body: Bytes::from_static(b"{}") },
+            challenge: Challenge {
+                header: Bytes::new(),
+                fresh: None,
+                body: Bytes::from_static(b"{}"),
+            },
             instructions: None,
             url,
             ready: OnceLock::new(),

@@ -64,6 +64,9 @@ impl House {
         let facilitators = facilitators(config, &lanes)?;
         let settlers = (facilitators, readers(config)?);
         let answers = answers(config, &ledger, &clock).await?;
+        if lets_in(config) {
+            ledger.index_settled().await?;
+        }
         let payments = Payments::with_readers(ledger, settlers, clock.clone()).keeping(answers);
         let (upstreams, workers) = Upstreams::start(&config.upstreams).await?;
         let shared = shared(config).await?;
@@ -151,7 +154,8 @@ pub(super) fn snapshot(
     })
 }
 
-/// Where answers are kept, if some route keeps any or owes one.
+/// Where answers are kept and sign-ins remembered, if some route keeps any, owes one, or lets
+/// wallets in.
 async fn answers(config: &Config, ledger: &Ledger, clock: &Clock) -> Result<Answers, Fault> {
     if !needs_answers(config) {
         return Ok(Answers::off());
@@ -159,13 +163,19 @@ async fn answers(config: &Config, ledger: &Ledger, clock: &Clock) -> Result<Answ
     Answers::open(&config.ledger, ledger, config.answers.bounds, clock.clone()).await
 }
 
-/// Whether some route keeps an answer or may owe one.
+/// Whether some route keeps an answer, may owe one, or lets wallets in by their signature.
 pub(super) fn needs_answers(config: &Config) -> bool {
     let needs = |route: &Arc<Route>| {
         let early = route.settle == SettleMoment::BeforeUpstream;
         route.charge.is_priced() && (early || route.keep_bytes_max.is_some())
     };
-    config.routes.iter().any(needs)
+    lets_in(config) || config.routes.iter().any(needs)
+}
+
+/// Whether some route lets wallets in by their signature.
+pub(super) fn lets_in(config: &Config) -> bool {
+    let mut terms = config.routes.iter().flat_map(|route| route.charge.all());
+    terms.any(|terms| terms.declared.sign_in.is_some())
 }
 
 /// All that are configured. Our own signers have their lanes among `lanes`.

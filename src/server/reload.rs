@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, interval};
 
 use super::ServeError;
-use super::assemble::{needs_answers, snapshot, told};
+use super::assemble::{lets_in, needs_answers, snapshot, told};
 use super::certified::Certified;
 use super::settling::Settling;
 use super::upstreams::Upstreams;
@@ -148,6 +148,9 @@ impl Reloader {
         }
         if needs_answers(&next) && !needs_answers(&self.config) {
             return Err(format!("no route kept answers before, and one does now: {UPGRADE}"));
+        }
+        if lets_in(&next) && !lets_in(&self.config) {
+            return Err(format!("no route had `sign_in` before, and one does now: {UPGRADE}"));
         }
         if next.speaks_tls() != self.config.speaks_tls() {
             return Err(format!("clients come by TLS from now on, or no longer: {UPGRADE}"));

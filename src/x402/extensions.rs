@@ -19,6 +19,9 @@ pub struct Extensions {
     /// How what is paid for is called, for catalogues of paid APIs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bazaar: Option<Value>,
+    /// What a wallet that has paid lately signs to be let in again.
+    #[serde(default, rename = "sign-in-with-x", skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<Value>,
 }
 
 /// What whoever settles may tell a catalogue of paid APIs: what was paid for, and how it is called.
@@ -38,8 +41,9 @@ pub struct GasSponsoring;
 
 impl Extensions {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { eip2612_gas_sponsoring, payment_identifier, bazaar } = self;
-        eip2612_gas_sponsoring.is_none() && payment_identifier.is_none() && bazaar.is_none()
+        let Self { eip2612_gas_sponsoring, payment_identifier, bazaar, sign_in } = self;
+        let none = [payment_identifier, bazaar, sign_in].into_iter().all(Option::is_none);
+        eip2612_gas_sponsoring.is_none() && none
     }
 }
 

@@ -16,7 +16,7 @@ use crate::support::wallet::Wallet;
 type Row = (&'static str, u16, bool, Option<bool>, bool);
 
 /// The promises that clients rely on, written down a second time on purpose.
-const ROWS: [Row; 32] = [
+const ROWS: [Row; 33] = [
     ("bad_request", 400, false, Some(false), false),
     ("path_not_canonical", 400, false, Some(false), false),
     ("payment_malformed", 400, false, Some(false), false),
@@ -25,6 +25,7 @@ const ROWS: [Row; 32] = [
     ("payment_id_required", 400, false, Some(false), false),
     ("payment_required", 402, true, Some(false), false),
     ("payment_invalid", 402, false, Some(false), false),
+    ("sign_in_invalid", 402, false, Some(false), false),
     ("settlement_rejected", 402, false, Some(false), false),
     ("not_trusted", 403, false, Some(false), false),
     ("address_blocked", 403, false, Some(false), false),
@@ -119,6 +120,7 @@ fn every_refusal_is_provoked_by_a_test_or_excused() {
         include_str!("blocked.rs"),
         include_str!("names.rs"),
         include_str!("prepaid.rs"),
+        include_str!("sign_in.rs"),
         include_str!("usage.rs"),
     ];
     let source = sources.concat();

@@ -68,6 +68,10 @@ pub(super) const CLIENTS: [Client; 5] = [
     Client::new("pypi-httpx-v1", PYTHON_V1, "clients/py_httpx_v1.py", Version::V1, 0x55),
 ];
 
+/// The first of them, which signs in where it can.
+pub(super) const SIGNS_IN: Client =
+    Client::new("npm-sign-in", NODE, "clients/ts_fetch_sign_in.mjs", Version::V2, 0x12);
+
 /// The one written in Go, which `tests/run` compiles where its module can be had.
 const GO: [Client; 2] = [
     Client::program("go-v2", "go/evm", Version::V2, 0x66),
@@ -104,6 +108,16 @@ impl Client {
     /// The same, with the extension `payment-identifier`.
     pub(super) const fn naming(self, payment_id: &'static str) -> Self {
         Self { payment_id: Some(payment_id), ..self }
+    }
+
+    /// The same with another wallet.
+    pub(super) const fn with_key(self, key: u8) -> Self {
+        Self { key, ..self }
+    }
+
+    /// Of which byte its wallet's key is made.
+    pub(super) const fn number(self) -> u8 {
+        self.key
     }
 
     pub(super) fn payer(self) -> Address {

@@ -14,7 +14,7 @@ use tollgate::config::Config;
 use tollgate::limit::client_address;
 use tollgate::route::{CanonicalPath, CanonicalQuery};
 use tollgate::x402::payload::OutgoingPayload;
-use tollgate::x402::{Form, PaymentPayload, Signed, encoding};
+use tollgate::x402::{Form, PaymentPayload, SignIn, Signed, encoding};
 
 use crate::support::dice::{Dice, rounds};
 use crate::wire;
@@ -99,6 +99,29 @@ fn payments_are_refused_or_read_in_one_way() {
     }
     assert!(read > rounds(500), "only {read} were read: the changes are too wild");
     assert!(proven > 0, "nothing was proven");
+}
+
+/// A wallet is proven for the text that it has signed and no other.
+#[test]
+fn sign_ins_are_refused_or_prove_what_was_signed() {
+    let mut dice = Dice::new();
+    let text = include_str!("../vectors/sign_ins.json");
+    let samples: Vec<Sample> = serde_json::from_str(text).unwrap();
+    let (mut read, mut proven) = (0, 0);
+    for round in 0..rounds(4_000) {
+        let good = samples[dice.below(samples.len())].value.as_bytes();
+        let mut json = encoding::decode(good).unwrap();
+        dice.mutate(&mut json, &JSON_WORDS);
+        let Ok(sign_in) = SignIn::read(encoding::encode(&json).as_bytes()) else { continue };
+        read += 1;
+        // Recovering is slow: some of them.
+        if round % 4 == 0 && sign_in.prove().is_ok() {
+            let told = || format!("SEED={} round {round}: {}", dice.seed(), hex::encode(&json));
+            assert_eq!(sign_in.message(), SignIn::read(good).unwrap().message(), "{}", told());
+            proven += 1;
+        }
+    }
+    assert!(read > rounds(100) && proven > 0, "{read} were read, {proven} proven");
 }
 
 /// Nor does anything that is no text of ours at all.

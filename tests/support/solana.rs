@@ -1,11 +1,11 @@
 //! A payer on Solana: it pays what a 402 offers there, well or badly as the test says.
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Value, json};
 use tollgate::x402::svm::build::{Draft, signed};
 use tollgate::x402::svm::programs::TOKEN;
 use tollgate::x402::svm::wire::Message;
-use tollgate::x402::svm::{Pubkey, SvmDue, SvmExtra};
+use tollgate::x402::svm::{Pubkey, SvmDue, SvmExtra, signature_text};
 use tollgate::x402::{AtomicAmount, encoding};
 
 use super::dialect::{Base64, Keys, write};
@@ -42,6 +42,11 @@ impl Payer {
 
     pub fn address(&self) -> String {
         Pubkey::new_from_array(self.0.verifying_key().to_bytes()).to_string()
+    }
+
+    /// Its signature under a text, in base58.
+    pub fn says(&self, text: &str) -> String {
+        signature_text(&self.0.sign(text.as_bytes()).to_bytes())
     }
 
     /// Pays an offer, as a 402 of version 2 has it.

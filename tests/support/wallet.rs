@@ -85,6 +85,11 @@ impl Wallet {
         self.0.address()
     }
 
+    /// Its signature under a text, as a wallet shows it to a person. Source: EIP-191.
+    pub fn says(&self, text: &str) -> String {
+        hex::encode_prefixed(self.0.sign_message_sync(text.as_bytes()).unwrap().as_bytes())
+    }
+
     /// A good payment with a nonce of its own.
     pub fn pays(&self) -> Payment {
         self.signs(|_| {})
@@ -230,9 +235,7 @@ impl Payment {
 
     /// The other signature that the same key has over the same hash.
     pub fn high_s(mut self) -> Self {
-        let s = U256::from_be_slice(&self.signed.signature[32..64]);
-        self.signed.signature[32..64].copy_from_slice(&(ORDER - s).to_be_bytes::<32>());
-        self.signed.signature[64] ^= 27 ^ 28;
+        high_s(&mut self.signed.signature);
         self
     }
 
@@ -281,6 +284,13 @@ impl Payment {
     fn payload(&self) -> Value {
         serde_json::to_value(OutgoingExact::from(&self.signed)).unwrap()
     }
+}
+
+/// Makes of a signature the other one of the same key over the same hash.
+pub fn high_s(signature: &mut [u8]) {
+    let s = U256::from_be_slice(&signature[32..64]);
+    signature[32..64].copy_from_slice(&(ORDER - s).to_be_bytes::<32>());
+    signature[64] ^= 27 ^ 28;
 }
 
 /// Seconds since 1970.

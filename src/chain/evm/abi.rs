@@ -17,6 +17,11 @@ alloy::sol! {
             external view returns (bool);
     }
 
+    /// Of ERC-1271.
+    interface Wallet {
+        function isValidSignature(bytes32 hash, bytes signature) external view returns (bytes4);
+    }
+
     interface ByKey {
         function transferWithAuthorization(
             address from, address to, uint256 value, uint256 validAfter, uint256 validBefore,

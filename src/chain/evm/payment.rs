@@ -241,6 +241,14 @@ fn approval(approval: &Approval) -> Option<Eip2612Permit> {
     }
 }
 
+/// What a contract itself is asked about.
+pub(super) fn unwrapped(signature: &[u8]) -> Bytes {
+    match by_contract(signature) {
+        Proof::Contract { signature, .. } => signature,
+        Proof::Key { .. } => Bytes::new(),
+    }
+}
+
 fn by_contract(signature: &[u8]) -> Proof {
     let unwrapped = signature
         .strip_suffix(WRAPPED_SUFFIX.as_slice())

@@ -1,6 +1,6 @@
 //! One payment as a line: for people, for scripts, for spreadsheets.
 
-use super::dates::stamp;
+use crate::clock::date::stamp;
 use crate::config::Config;
 use crate::ledger::Entry;
 use crate::x402::{Account, AtomicAmount, Network};

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use alloy_primitives::B256;
 
-use super::dates::stamp;
 use super::{Failure, line};
+use crate::clock::date::stamp;
 use crate::config::Config;
 use crate::ledger::{Entry, ExchangeId, Filter, Ledger, Past, Walk};
 use crate::x402::{Account, PaymentIdentity};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use super::dates::day;
 use super::line::{csv_line, in_decimals};
 use super::{Failure, Format};
+use crate::clock::date::day;
 use crate::config::Config;
 use crate::ledger::{Entry, Filter, Ledger, State, Walk};
 use crate::x402::{Account, AtomicAmount, Network};

@@ -354,6 +354,9 @@ pub const KEYS: &[Key] = keys! {
         "payment_identifier": r#"`"optional"`, `"required"` or `"off"`"#,
             Is(r#"`"optional"` where answers are kept"#),
             "whether a client may name what it buys, and pays once for what has one name";
+        "sign_in": "time, up to a year", Nothing,
+            "how long a wallet that has paid is let in again by `sign-in-with-x`; with one price \
+             and one method";
         "refusals": r#"`"x402"` or `"assistant"`"#, Is("`defaults.refusals`"),
             "in whose words it refuses: the protocol's, or those of the published assistant API";
         "openapi": "path", Nothing,

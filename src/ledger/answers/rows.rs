@@ -64,7 +64,7 @@ pub(super) const FORGET: &str = "DELETE FROM answers WHERE serial <= $1 RETURNIN
 pub(super) const PAGE_LEN: u64 = 256;
 
 /// Forgets what is too old, table by table, and debts that are paid and whose answer is kept.
-pub(super) const EXPIRE: [&str; 4] = [
+pub(super) const EXPIRE: [&str; 5] = [
     "DELETE FROM answers WHERE serial IN (SELECT serial FROM answers
         WHERE expires_at <= {now} LIMIT 256 {skip})",
     "DELETE FROM debts WHERE (payer, nonce, asset, network) IN (
@@ -76,6 +76,8 @@ pub(super) const EXPIRE: [&str; 4] = [
             AND answers.nonce = debts.nonce AND answers.asset = debts.asset
             AND answers.network = debts.network) LIMIT 256 {skip})",
     "DELETE FROM names WHERE (payer, id) IN (SELECT payer, id FROM names
+        WHERE expires_at <= {now} LIMIT 256 {skip})",
+    "DELETE FROM sign_ins WHERE id IN (SELECT id FROM sign_ins
         WHERE expires_at <= {now} LIMIT 256 {skip})",
 ];
 

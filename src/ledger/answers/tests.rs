@@ -2,6 +2,7 @@
 
 mod debts;
 mod names;
+mod sign_ins;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -70,9 +71,13 @@ impl Place {
             return;
         }
         let mut connection = postgres::connect(&self.url.to_string()).await;
-        for column in
-            ["answers.expires_at", "debts.expires_at", "debts.busy_until", "names.expires_at"]
-        {
+        for column in [
+            "answers.expires_at",
+            "debts.expires_at",
+            "debts.busy_until",
+            "names.expires_at",
+            "sign_ins.expires_at",
+        ] {
             let (table, column) = column.split_once('.').unwrap();
             let sql = format!("UPDATE {table} SET {column} = {column} - {}", time.as_millis());
             connection.execute(AssertSqlSafe(sql)).await.unwrap();

@@ -12,7 +12,7 @@ use crate::chain::evm::tests::{Act, Chance, Power};
 use crate::fault::{Fault, Retry, Side};
 use crate::ledger::memory::Memory;
 use crate::ledger::queue::{Advancing, Claiming, Op, Ops, Queue, queue};
-use crate::ledger::{Claimed, Entry, Holder, Ledger, Mark, Store, Unfinished};
+use crate::ledger::{Claimed, Entry, Holder, Ledger, Mark, Store, Unfinished, Wanted};
 use crate::x402::PaymentIdentity;
 
 /// What is written, and by whom.
@@ -52,6 +52,10 @@ impl Books {
         tokio::spawn(async move { books.write(ops, instance, &power).await });
         let books = Arc::clone(self);
         (Ledger { store: Store::Simulated(Opened { queue, books }) }, instance)
+    }
+
+    pub(in crate::ledger) fn has_paid(&self, wanted: &Wanted<'_>) -> bool {
+        self.memory.has_paid(wanted)
     }
 
     /// From now on nothing goes wrong.

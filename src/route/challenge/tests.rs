@@ -57,7 +57,7 @@ fn offered(network: &str) -> OfferedBy {
 }
 
 fn declared(identifying: Identifying) -> Declared {
-    Declared { identifying, bazaar: None }
+    Declared { identifying, bazaar: None, sign_in: None }
 }
 
 fn terms(pattern: &str, networks: &[&str]) -> Terms {

@@ -169,7 +169,7 @@ fn json_says_so_and_is_neither_packed_nor_in_another_alphabet() {
 
 /// Terms that no request can be told, told apart by their resource.
 fn terms(name: &str) -> Terms {
-    let challenge = super::super::Challenge { header: "".into(), body: "".into() };
+    let challenge = super::super::Challenge { header: "".into(), fresh: None, body: "".into() };
     Terms {
         resource: crate::x402::Resource {
             url: name.into(),
@@ -178,7 +178,7 @@ fn terms(name: &str) -> Terms {
         },
         wanted: Vec::new(),
         offers: Vec::new(),
-        declared: Declared { identifying: Identifying::Off, bazaar: None },
+        declared: Declared { identifying: Identifying::Off, bazaar: None, sign_in: None },
         honoured: Vec::new(),
         challenge,
         instructions: None,
