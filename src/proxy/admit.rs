@@ -18,8 +18,8 @@ use crate::facilitator::Away;
 use crate::facilitator::pool::RETRY_AFTER;
 use crate::limit::{ClientKey, client_address};
 use crate::payment::{
-    Given, Presented, Proven, Reserved, Returning, SignedBy, Standing, Unverified, is_brought,
-    present,
+    Given, Presented, Proven, Reserved, Returning, SignedBy, Standing, Unverified, Verified,
+    is_brought, present,
 };
 use crate::refusal::Refusal;
 use crate::route::{Charge, Route, SettleMoment, Tariff, Terms};
@@ -174,27 +174,8 @@ impl Gateway {
             self.hold_against(session, exchange, contract).await?;
         }
         let began = clock::steady();
-        let proven = match self.prove(presented, &counted, route).await {
-            Err(refusal @ Refusal::PaymentInvalid(_)) => {
-                return Err(self.back_or(session, exchange, &counted, refusal).await);
-            }
-            other => other?,
-        };
-        exchange.paid = Some(Box::new(Paid::of(proven.presented())));
-        let (payer, signed_by) = (proven.presented().payer(), proven.signed_by());
-        self.turn_away(session, exchange, payer, &counted).await?;
-        let reserved = self.claim(proven, exchange, route, &counted).await?;
-        let verified = match self.payments.verify(reserved).await {
-            Ok(verified) => verified,
-            Err(unverified) => {
-                return Err(self.unverified(exchange, &counted, &unverified).await.into());
-            }
-        };
-        // Before the chain had said so, anyone could have named this payer.
-        if signed_by == SignedBy::Contract {
-            counted.class(route, payer).await?;
-            self.identify(verified.reserved(), exchange, route, &counted).await?;
-        }
+        let verified = self.verified(session, exchange, (presented, route), &counted).await?;
+        exchange.stages.verify = Some(began.elapsed());
         match route.settle {
             SettleMoment::AfterUpstream => exchange.hold(verified),
             // In a box: it is rare, and every request would have room for it otherwise.
@@ -204,10 +185,41 @@ impl Gateway {
         }
         exchange.keeping =
             route.keep_bytes_max.map(|_| Box::new(Keeping::of(session.req_header())));
-        exchange.stages.verify = Some(began.elapsed());
         // A client that leaves an HTTP/1 exchange now does not stop it: it is served and settled.
         session.set_abort_on_close(false);
         Ok(())
+    }
+
+    /// Proves a payment, claims it, and asks whether it would settle.
+    async fn verified(
+        &self,
+        session: &Session,
+        exchange: &mut Exchange,
+        (presented, route): (Result<Presented, Refusal>, &Route),
+        counted: &Counted,
+    ) -> Result<Verified, Declined> {
+        let proven = match self.prove(presented, counted, route).await {
+            Err(refusal @ Refusal::PaymentInvalid(_)) => {
+                return Err(self.back_or(session, exchange, counted, refusal).await);
+            }
+            other => other?,
+        };
+        exchange.paid = Some(Box::new(Paid::of(proven.presented())));
+        let (payer, signed_by) = (proven.presented().payer(), proven.signed_by());
+        self.turn_away(session, exchange, payer, counted).await?;
+        let reserved = self.claim(proven, exchange, route, counted).await?;
+        let verified = match self.payments.verify(reserved).await {
+            Ok(verified) => verified,
+            Err(unverified) => {
+                return Err(self.unverified(exchange, counted, &unverified).await.into());
+            }
+        };
+        // Before the chain had said so, anyone could have named this payer.
+        if signed_by == SignedBy::Contract {
+            counted.class(route, payer).await?;
+            self.identify(verified.reserved(), exchange, route, counted).await?;
+        }
+        Ok(verified)
     }
 
     /// Lets nobody on whose payments are not taken. What was bought before is still the payer's.
