@@ -30,6 +30,7 @@ mod routes;
 mod server;
 mod servers;
 mod text;
+mod traces;
 mod transfer;
 mod units;
 mod upstreams;
@@ -50,6 +51,7 @@ use crate::digest::Digest;
 use crate::discovery::About;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit;
+use crate::observe::traces::Settings as TraceSettings;
 use crate::route::upstream::Upstream;
 use crate::route::{Route, Shape};
 use crate::x402::network::Worth;
@@ -92,6 +94,8 @@ pub struct Config {
     pub refusals: Shape,
     /// What agents find.
     pub discovery: About,
+    /// Which traces there are and where they go, if there are any.
+    pub traces: Option<TraceSettings>,
     /// Of the token that shows operators the dashboard, if there is one.
     pub dashboard: Option<Digest>,
     /// Where money moves, by name.
@@ -208,6 +212,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let answers = answers::answers(answers, reader);
     let discovery = discovery::discovery(typed.discovery, reader);
     let dashboard = dashboard::dashboard(typed.dashboard, reader);
+    let traced = typed.traces;
     let refusals = reader.take_if(defaults.refusals).unwrap_or_default();
     let free = defaults.free.and_then(|free| limits::of_clients(free, reader));
     let facilitators = reader.sections(Kind::Facilitator, facilitators);
@@ -219,6 +224,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let listen = server.listen.as_ref().map(|listen| listen.span.clone());
     let certificates = certificates::certificates(certificates, reader);
     let server = server::server(server, &certificates, reader);
+    let traces = traces::traces(traced, &server, !certificates.is_empty(), reader);
     let asks = typed.check.as_ref().map(|check| check.listen.span.clone());
     let check = check::check(typed.check, &server, reader);
     let networks = networks::networks(networks, &moved_by(&facilitators), reader);
@@ -254,6 +260,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
         answers,
         refusals,
         discovery,
+        traces,
         dashboard,
         networks: whole(networks)?,
         facilitators: whole(facilitators)?,
@@ -279,11 +286,12 @@ fn warn_of_routes(routes: &[Arc<Route>], asks: Option<Range<usize>>, reader: &mu
 }
 
 /// Sections that a reload does not read again.
-const READ_ONCE: [&str; 7] = [
+const READ_ONCE: [&str; 8] = [
     "server",
     "check",
     "ledger",
     "answers",
+    "traces",
     "dashboard",
     "facilitators.NAME.chain",
     "facilitators.NAME.simulated",

@@ -126,7 +126,7 @@ async fn run(
     traffic: &Handle,
     out: &mut (impl Write + Send),
 ) -> Result<Arc<Metrics>, ServeError> {
-    let house = House::build(&mut config, ledger).await?;
+    let mut house = House::build(&mut config, ledger).await?;
     let mut recovery = Recovery::default();
     let recovered = house.payments.recover(&mut recovery).await?;
     tracing::info!(?recovered, "the ledger has been read");
@@ -135,6 +135,8 @@ async fn run(
     let (readiness, ready) = channel::channel(Readiness::Not(vec!["starting".to_owned()]));
     let tending = tend::tend(&house, recovery, readiness, stopped.clone());
     let (metrics, payments) = (Arc::clone(&house.metrics), house.payments.clone());
+    let exporter = house.exporter.take();
+    let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(metrics.spans())));
     let addresses = (public.address(), admin.address(), check.as_ref().map(Bound::address));
 
     let asked = house.check.map(|gateway| door(gateway, &config));
@@ -168,6 +170,7 @@ async fn run(
     // Whoever listens for the end may be gone already; then there is nothing to tell.
     let _ = stop.send(true);
     finish(&metrics, &payments, grace).await;
+    flush(&metrics, exporting).await;
     serving.abort();
     asked.inspect(JoinHandle::abort);
     shown.abort();
@@ -272,6 +275,16 @@ async fn finish(metrics: &Metrics, payments: &Payments, grace: Duration) {
     }
 }
 
+/// Sends what is left of the traces, if it is taken soon.
+async fn flush(metrics: &Metrics, exporting: Option<JoinHandle<()>>) {
+    let Some(mut exporting) = exporting else { return };
+    metrics.close_traces();
+    if tokio::time::timeout(FLUSH_MAX, &mut exporting).await.is_err() {
+        exporting.abort();
+        tracing::warn!("the collector is too slow: the last spans of traces are lost");
+    }
+}
+
 fn runtime(name: &str, threads: usize) -> Result<Runtime, ServeError> {
     Builder::new_multi_thread()
         .worker_threads(threads)
@@ -285,4 +298,6 @@ fn runtime(name: &str, threads: usize) -> Result<Runtime, ServeError> {
 const HOUSE_THREADS: usize = 2;
 const UPSTREAM_POOL: usize = 1_024;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// For the last spans of traces.
+const FLUSH_MAX: Duration = Duration::from_secs(3);
 const LAST_WAIT: Duration = Duration::from_secs(1);

@@ -39,6 +39,7 @@ mod solana;
 mod streams;
 pub mod tls;
 mod together;
+mod traces;
 mod unpaid;
 mod upstream;
 mod upstream_tls;

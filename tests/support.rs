@@ -4,6 +4,7 @@ pub mod asker;
 pub mod authority;
 pub mod certificate;
 pub mod client;
+pub mod collector;
 pub mod dialect;
 pub mod dice;
 #[cfg(feature = "worker")]

@@ -305,7 +305,7 @@ impl Written for Identify {
 }
 
 /// Reads an absolute URL of the web.
-fn web_uri(text: &str) -> Result<Uri, Mistake> {
+pub(super) fn web_uri(text: &str) -> Result<Uri, Mistake> {
     // Before an `@` there is a password.
     let shown = if text.contains('@') { "it, a user in it," } else { text };
     let wrong = || Mistake::not("a URL", shown, "one such as \"https://example.com\"");

@@ -304,5 +304,6 @@ pub mod hostile;
 pub mod prices;
 pub mod solana;
 pub mod streams;
+pub mod traces;
 pub mod usage;
 pub mod worker;

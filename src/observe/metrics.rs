@@ -7,6 +7,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use super::traces::{Behind, SPANS, Spans, Traces};
 use super::{AccessLog, Observed, access::Written};
 use crate::fault::Side;
 use crate::ledger::answers::Counted;
@@ -116,7 +117,7 @@ const ANSWERS_BYTES: Metric = Metric {
 };
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 20] = [
+pub const METRICS: [Metric; 21] = [
     EXCHANGES,
     SETTLED,
     LOST,
@@ -135,15 +136,17 @@ pub const METRICS: [Metric; 20] = [
     RELOADS,
     STALE,
     DROPPED,
+    SPANS,
     ANSWERS,
     ANSWERS_BYTES,
 ];
 
-/// The counters and the access log of one process.
+/// The counters, the access log and the traces of one process.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     log: AccessLog,
+    traces: Option<Traces>,
     exchanges: IntCounterVec,
     settled: IntCounterVec,
     lost: IntCounterVec,
@@ -162,6 +165,7 @@ pub struct Metrics {
     reloads: IntCounterVec,
     stale: IntGauge,
     dropped: IntCounter,
+    spans: Spans,
     answers: IntCounterVec,
     answers_bytes: IntGauge,
 }
@@ -171,7 +175,7 @@ impl Metrics {
     ///
     /// # Errors
     /// None with the names above; prometheus' own.
-    pub fn new(log: AccessLog) -> Result<Self, prometheus::Error> {
+    pub fn new(log: AccessLog, traces: Option<Traces>) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let stages = kept(&registry, HistogramVec::new(buckets(), STAGES.labels)?)?;
         Ok(Self {
@@ -193,10 +197,12 @@ impl Metrics {
             reloads: kept(&registry, IntCounterVec::new(RELOADS.opts(), RELOADS.labels)?)?,
             stale: kept(&registry, IntGauge::with_opts(STALE.opts())?)?,
             dropped: kept(&registry, IntCounter::with_opts(DROPPED.opts())?)?,
+            spans: Spans::new(&registry, traces.is_some())?,
             answers: kept(&registry, IntCounterVec::new(ANSWERS.opts(), ANSWERS.labels)?)?,
             answers_bytes: kept(&registry, IntGauge::with_opts(ANSWERS_BYTES.opts())?)?,
             registry,
             log,
+            traces,
         })
     }
 
@@ -224,6 +230,9 @@ impl Metrics {
         if self.log.write(observed) == Written::Dropped {
             self.dropped.inc();
         }
+        if let Some((traces, trace)) = self.traces.as_ref().zip(observed.trace) {
+            self.spans.dropped(traces.ended(trace, observed));
+        }
         // Last: who waits for the end of all exchanges finds their lines queued.
         self.running.dec();
     }
@@ -232,6 +241,28 @@ impl Metrics {
     /// How many are not.
     pub fn finish(&self, patience: Duration) -> u64 {
         self.log.finish(patience)
+    }
+
+    /// What begins traces, where there are any.
+    pub fn traces(&self) -> Option<&Traces> {
+        self.traces.as_ref()
+    }
+
+    /// What counts their spans.
+    pub fn spans(&self) -> Spans {
+        self.spans.clone()
+    }
+
+    /// Nothing more comes for the traces: what is left is sent at once.
+    pub fn close_traces(&self) {
+        self.traces.iter().for_each(Traces::close);
+    }
+
+    /// A settlement behind its answer has ended: with this transaction, or for this reason.
+    pub fn settled_behind(&self, behind: Option<&Behind>, outcome: Result<&str, &'static str>) {
+        if let Some((traces, behind)) = self.traces.as_ref().zip(behind) {
+            self.spans.dropped(traces.settled(behind, outcome));
+        }
     }
 
     /// Money has moved.

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, header};
 use pingora::proxy::Session;
 
 use super::count::Counted;
+use super::declined::Declined;
 use super::exchange::{Exchange, Paid};
 use super::keeping::Keeping;
 use super::seek::{Sought, find};
@@ -17,9 +18,10 @@ use crate::discovery::Page;
 use crate::facilitator::Away;
 use crate::facilitator::pool::RETRY_AFTER;
 use crate::limit::{ClientKey, client_address};
+use crate::observe::Step;
 use crate::payment::{
-    Given, Presented, Proven, Reserved, Returning, SignedBy, Standing, Unverified, Verified,
-    is_brought, present,
+    Given, Presented, Proven, Reserved, SignedBy, Standing, Unverified, Verified, is_brought,
+    present,
 };
 use crate::refusal::Refusal;
 use crate::route::{Charge, Route, SettleMoment, Tariff, Terms};
@@ -39,21 +41,6 @@ pub(super) enum Admitted {
     Page(Page),
     /// Answer it with what its payment has bought before.
     Again(Given),
-}
-
-/// Why a request is not forwarded for its payment.
-#[derive(Debug)]
-pub(super) enum Declined {
-    /// It is refused.
-    Refused(Refusal),
-    /// Its payment has been here before.
-    Back(Box<Returning>),
-}
-
-impl From<Refusal> for Declined {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
 }
 
 impl Gateway {
@@ -174,7 +161,9 @@ impl Gateway {
             self.hold_against(session, exchange, contract).await?;
         }
         let began = clock::steady();
-        let verified = self.verified(session, exchange, (presented, route), &counted).await?;
+        let verified = self.verified(session, exchange, (presented, route), &counted).await;
+        exchange.took(Step::Verify, Some(began), verified.as_ref().err().and_then(Declined::code));
+        let verified = verified?;
         exchange.stages.verify = Some(began.elapsed());
         match route.settle {
             SettleMoment::AfterUpstream => exchange.hold(verified),
@@ -331,10 +320,14 @@ impl Gateway {
     ) -> Result<Reserved, Declined> {
         let now = self.clock.now();
         let route = exchange.route.as_ref().map_or("", |route| &route.name);
-        match self.payments.reserve(proven, exchange.id, route, now).await {
+        let began = exchange.begins();
+        let reserved = self.payments.reserve(proven, exchange.id, route, now).await;
+        let reserved = match reserved {
             Ok(reserved) => Ok(reserved),
             Err(standing) => Err(self.stands(standing, exchange, counted).await),
-        }
+        };
+        exchange.took(Step::Reserve, began, reserved.as_ref().err().and_then(Declined::code));
+        reserved
     }
 
     /// Binds a payment's name to it, once its payer is proven. One whose name is another's is let
