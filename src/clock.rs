@@ -82,6 +82,17 @@ impl Clock {
             Self::Steady(from, since) => from.plus(steady().saturating_duration_since(*since)),
         }
     }
+
+    /// The time of day in nanoseconds since the epoch, for what is shorter than a millisecond.
+    pub fn nanos(&self) -> u64 {
+        match self {
+            Self::System => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+            }
+            other => u64::try_from(other.now().millis()).unwrap_or(0).saturating_mul(1_000_000),
+        }
+    }
 }
 
 /// A moment of the machine's steady clock, for measuring lengths of time. It stands still where a

@@ -32,6 +32,7 @@ mod server;
 mod servers;
 mod sign_in;
 mod text;
+mod traces;
 mod transfer;
 mod units;
 mod upstreams;
@@ -53,6 +54,7 @@ use crate::digest::Digest;
 use crate::discovery::About;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit;
+use crate::observe::traces::Settings as TraceSettings;
 use crate::route::upstream::Upstream;
 use crate::route::{Route, Shape};
 use crate::x402::network::Worth;
@@ -97,6 +99,8 @@ pub struct Config {
     pub refusals: Shape,
     /// What agents find.
     pub discovery: About,
+    /// Which traces there are and where they go, if there are any.
+    pub traces: Option<TraceSettings>,
     /// Of the token that shows operators the dashboard, if there is one.
     pub dashboard: Option<Digest>,
     /// Where money moves, by name.
@@ -217,6 +221,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let answers = answers::answers(answers, reader);
     let discovery = discovery::discovery(typed.discovery, reader);
     let dashboard = dashboard::dashboard(typed.dashboard, reader);
+    let traced = typed.traces;
     let refusals = reader.take_if(defaults.refusals).unwrap_or_default();
     let free = defaults.free.and_then(|free| limits::of_clients(free, reader));
     let facilitators = reader.sections(Kind::Facilitator, facilitators);
@@ -227,8 +232,9 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
 
     let listen = server.listen.as_ref().map(|listen| listen.span.clone());
     let certificates = certificates::certificates(certificates, reader);
-    let scheme = if certificates.is_empty() && acme.is_none() { "http" } else { "https" };
-    let server = server::server(server, scheme, reader);
+    let speaks_tls = !certificates.is_empty() || acme.is_some();
+    let server = server::server(server, if speaks_tls { "https" } else { "http" }, reader);
+    let traces = traces::traces(traced, &server, speaks_tls, reader);
     let asks = typed.check.as_ref().map(|check| check.listen.span.clone());
     let check = check::check(typed.check, &server, reader);
     let taken = [server.listen, server.admin, check.map_or(server.admin, |check| check.listen)];
@@ -267,6 +273,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
         answers,
         refusals,
         discovery,
+        traces,
         dashboard,
         networks: whole(networks)?,
         facilitators: whole(facilitators)?,
@@ -292,8 +299,8 @@ fn warn_of_routes(routes: &[Arc<Route>], asks: Option<Range<usize>>, reader: &mu
 }
 
 /// Sections that a reload does not read again.
-const READ_ONCE: [&str; 6] =
-    ["server", "check", "ledger", "answers", "dashboard", "facilitators.NAME.simulated"];
+const READ_ONCE: [&str; 7] =
+    ["server", "check", "ledger", "answers", "traces", "dashboard", "facilitators.NAME.simulated"];
 
 fn digests(text: &str) -> [B256; READ_ONCE.len()] {
     let typed: toml::Table = toml::from_str(text).unwrap_or_default();

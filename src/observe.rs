@@ -3,18 +3,22 @@
 pub mod access;
 pub mod certificates;
 pub mod metrics;
+mod rows;
+pub mod traces;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::clock::UnixMillis;
 use crate::ledger::ExchangeId;
+use crate::route::Pattern;
 use crate::x402::Account;
 
 pub use access::AccessLog;
 pub use metrics::{METRICS, Metrics};
+pub use traces::{Step, Trace};
 
 /// One finished exchange, as it is logged. Holds no secret and no payment header.
 #[derive(Debug, Serialize)]
@@ -25,6 +29,10 @@ pub struct Observed<'a> {
     /// Its id, which the upstream and the ledger know too.
     #[serde(serialize_with = "text")]
     pub exchange: ExchangeId,
+    /// The trace that it is a part of.
+    #[serde(serialize_with = "trace_id", rename = "trace_id")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<&'a Trace>,
     /// HTTP method.
     pub method: &'a str,
     /// Path without query, cut at [`PATH_CHARS_MAX`].
@@ -32,6 +40,15 @@ pub struct Observed<'a> {
     /// Name of the route; absent when none was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<&'a str>,
+    /// What the route is for.
+    #[serde(skip)]
+    pub pattern: Option<&'a Pattern>,
+    /// Version of HTTP that its client speaks.
+    #[serde(skip)]
+    pub http: &'static str,
+    /// Where it went.
+    #[serde(skip)]
+    pub upstream: Option<ObservedUpstream<'a>>,
     /// Who asked, as far as proxies can be trusted.
     pub client: IpAddr,
     /// HTTP status that was sent; 0: none.
@@ -45,6 +62,9 @@ pub struct Observed<'a> {
     /// The wallet that was let in for what it has paid a while ago.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signed_in: Option<Account>,
+    /// The code of what was refused, if something was.
+    #[serde(skip)]
+    pub refusal: Option<&'static str>,
     /// The protocol's reason for a refused payment or sign-in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
@@ -72,6 +92,9 @@ pub struct ObservedPayment<'a> {
     pub payer: Account,
     /// CAIP-2 network.
     pub network: &'a str,
+    /// What is paid in.
+    #[serde(skip)]
+    pub asset: Account,
     /// Atomic units.
     pub amount: u128,
     /// Hash of the transfer, once there is one.
@@ -80,6 +103,19 @@ pub struct ObservedPayment<'a> {
     /// Whether the money has moved in this exchange.
     #[serde(skip)]
     pub moved: bool,
+}
+
+/// The backend that a finished exchange was handed to last.
+#[derive(Clone, Copy, Debug)]
+pub struct ObservedUpstream<'a> {
+    /// Of its upstream.
+    pub name: &'a str,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// What it is called.
+    pub authority: &'a str,
+    /// Whether it is spoken to by TLS.
+    pub is_https: bool,
 }
 
 /// How long the stages took.
@@ -121,6 +157,16 @@ fn text<S: serde::Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
+}
+
+fn trace_id<S: serde::Serializer>(
+    trace: &Option<&Trace>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match trace {
+        Some(trace) => serializer.collect_str(&trace.id()),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn micros<S: serde::Serializer>(length: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -7,6 +7,7 @@ mod answer;
 pub mod backends;
 mod check;
 mod count;
+mod declined;
 mod door;
 pub mod exchange;
 mod hall;
@@ -23,6 +24,7 @@ mod record;
 mod seek;
 mod settle;
 mod sign_in;
+mod trace;
 pub mod upstream;
 mod weigh;
 
@@ -135,6 +137,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> pingora::Result<bool> {
+        self.follow(session, exchange);
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(self.settings.keepalive_seconds));
         }
@@ -234,7 +237,7 @@ impl ProxyHttp for Gateway {
         if head.status.is_informational() && head.status != http::StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
         }
-        exchange.stages.upstream = exchange.tries.since().map(|then| then.elapsed());
+        exchange.answered(head.status.as_u16());
         if head.status == http::StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
             exchange.fault = Some("it switched protocols, which nobody asked for".into());
             return Err(self.stop(exchange, Refusal::UpstreamUnavailable));
@@ -364,6 +367,7 @@ impl Gateway {
             // Where it ends is in doubt: nothing behind it is read as another request.
             session.set_keepalive(None);
         }
+        exchange.broke_off(refusal.row().code);
         let reader = Reader::of(session.req_header());
         let answered = answer::refuse(session, &refusal, exchange.asked(reader)).await;
         exchange.refusal = Some(refusal);

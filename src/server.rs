@@ -32,7 +32,7 @@ use pingora_runtime::Runtime as Threads;
 use sd_notify::NotifyState;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, oneshot, watch as channel};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Clock;
 use crate::config::{Config, NetworkSettings, Server};
@@ -153,7 +153,7 @@ async fn run(
     traffic: &Handle,
     out: &mut (impl Write + Send),
 ) -> Result<(Arc<Metrics>, Option<Successor>), ServeError> {
-    let house = House::build(&mut config, ledger).await?;
+    let mut house = House::build(&mut config, ledger).await?;
     let mut recovery = Recovery::default();
     let recovered = house.payments.recover(&mut recovery).await?;
     tracing::info!(?recovered, "the ledger has been read");
@@ -165,6 +165,8 @@ async fn run(
         taking.get_ready(ready.clone()).await?;
     }
     let (metrics, payments) = (Arc::clone(&house.metrics), house.payments.clone());
+    let exporter = house.exporter.take();
+    let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(metrics.spans())));
     let (said, spares) = (listeners.said(), listeners.spares()?);
     let certified = house.certified;
     let encrypted = config.speaks_tls().then(|| certified.certificates.acceptor()).transpose();
@@ -202,7 +204,7 @@ async fn run(
     drop(upgrader);
     reloading.abort();
     let workers = house.workers;
-    let open = Open { exit, serving, tending, metrics, payments, workers, grace };
+    let open = Open { exit, serving, tending, metrics, payments, workers, exporting, grace };
     open.leave(pace, successor).await
 }
 
@@ -214,6 +216,7 @@ struct Open {
     metrics: Arc<Metrics>,
     payments: Payments,
     workers: Workers,
+    exporting: Option<JoinHandle<()>>,
     grace: Duration,
 }
 
@@ -231,6 +234,7 @@ impl Open {
         tracing::info!(?pace, "stopping: what runs is finished, and soon nothing new is accepted");
         exit.close(pace.listening).await;
         exit.finish((&metrics, &payments), pace.idle, self.grace).await;
+        leave::flush(&metrics, self.exporting).await;
         drop(self.serving);
         self.tending.abort();
         payments.ledger().close().await;

@@ -42,6 +42,7 @@ mod solana;
 mod streams;
 pub mod tls;
 mod together;
+mod traces;
 mod unpaid;
 mod upgrade;
 mod upstream;

@@ -5,6 +5,7 @@ pub mod authority;
 pub mod balancer;
 pub mod certificate;
 pub mod client;
+pub mod collector;
 pub mod dialect;
 pub mod dice;
 #[cfg(feature = "worker")]

@@ -13,6 +13,7 @@ use crate::facilitator::chain::{self, RpcUrl, evm, svm};
 use crate::facilitator::http::Auth;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate, Store};
+use crate::observe::traces;
 use crate::route::upstream::{
     Balance, Bundled, Health, Http, Kind, Origin, Servers, Upstream, Work,
 };
@@ -88,6 +89,9 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
         let page = format!("http://{}{}", server.admin, crate::dashboard::PATH);
         row(out, "dashboard", &page)?;
     }
+    if let Some(traces) = &config.traces {
+        the_traces(traces, out)?;
+    }
     row(out, "ledger", &format!("{}; {}", config.ledger, kept(config)))?;
     let limit =
         |rate: Option<_>| rate.map_or("off".to_owned(), |rate: Rate| format!("{rate} by address"));
@@ -114,6 +118,20 @@ fn the_authority(acme: &acme::Settings, out: &mut impl Write) -> io::Result<()> 
     row(out, "  kept in", &format!("{}{}", acme.storage.display(), account.unwrap_or_default()))?;
     let Some(http) = acme.http else { return Ok(()) };
     row(out, "no TLS", &format!("{http}: sent to https"))
+}
+
+/// Where traces go, and which.
+fn the_traces(traces: &traces::Settings, out: &mut impl Write) -> io::Result<()> {
+    let traces::Settings { url, headers, sample, trusted_parents, service, .. } = traces;
+    row(out, "traces", &format!("{sample} to {url}, as {service}"))?;
+    for (name, secret) in headers {
+        row(out, "  header", &format!("{name}: … ({})", secret.source()))?;
+    }
+    if !trusted_parents.is_empty() {
+        let parents = listed(trusted_parents.iter().map(ToString::to_string));
+        row(out, "  kept as", &format!("said by {parents}"))?;
+    }
+    Ok(())
 }
 
 /// What agents find, and what a route hides from them.
@@ -410,6 +428,11 @@ mod tests {
         pay_to = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
         facilitator = "dev"
         [facilitators.dev.simulated]
+        [traces]
+        endpoint = "https://collector.example/otlp/"
+        headers = { x-key = { env = "KEY" } }
+        sample = "2.5%"
+        trusted_parents = ["10.0.0.0/8"]
         [limits.class]
         ai = { rate = "60/min", by = "payer" }
         [upstreams.api]
@@ -469,6 +492,9 @@ mod tests {
         let said = checked();
         for line in [
             "  limits     unpaid requests 30/min by address; refused payments 30/min by address",
+            "  traces     2.5% to https://collector.example/otlp/v1/traces, as tollgate",
+            "    header   x-key: … (env KEY)",
+            "    kept as  said by 10.0.0.0/8",
             "POST /v1/images",
             "  price      $0.05 on base-sepolia (eip155:84532)",
             "    asset    USDC 0x036CbD53842c5426634e7929541eC2318f3dCF7e",
@@ -491,7 +517,7 @@ mod tests {
              waiting, answers within 1m",
             "  upstream   several: http://a:80, http://[::1]:9000 (hash-ip), answers within 1m",
             "    health   GET /healthz within 2s, every 5s",
-            "warning: gateway.toml:13:20: no route uses upstream `old`",
+            "warning: gateway.toml:18:20: no route uses upstream `old`",
             "5 routes, 1 warning, no mistakes",
         ] {
             assert!(said.lines().any(|said| said == line), "{line}\n---\n{said}");

@@ -22,6 +22,7 @@ use crate::digest::Digest;
 use crate::discovery::Serve;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::{Keep, LedgerUrl};
+use crate::observe::traces::Sample;
 use crate::route::{Asker, Pattern, Shape};
 use crate::x402::AssetTransferMethod;
 use crate::x402::network::Worth;
@@ -62,6 +63,7 @@ pub(super) struct FileConfig {
     pub(super) defaults: FileDefaults,
     #[serde(default)]
     pub(super) discovery: FileDiscovery,
+    pub(super) traces: Option<FileTraces>,
     #[serde(default)]
     pub(super) dashboard: FileDashboard,
     #[serde(default)]
@@ -160,6 +162,18 @@ pub(super) struct FileDiscovery {
     pub(super) title: Option<Box<str>>,
     #[serde(default)]
     pub(super) description: Box<str>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileTraces {
+    pub(super) endpoint: Text<WebUrl>,
+    #[serde(default)]
+    pub(super) headers: Sections<Spanned<FileSecret>>,
+    pub(super) sample: Option<Text<Sample>>,
+    #[serde(default)]
+    pub(super) trusted_parents: Vec<Text<IpNet>>,
+    pub(super) service: Option<Text<Name>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -25,7 +25,7 @@ impl Config {
     /// ledger is a new file, each facilitator a simulated chain on which everybody is rich, every
     /// upstream is the stage's, without the headers that it is sent. It listens on free ports of
     /// this machine without TLS, believes no proxy there and is asked by none, lets nobody pass
-    /// free, turns nobody away, and counts for itself.
+    /// free, turns nobody away, counts for itself, and is followed by nobody.
     pub fn rehearsed(mut self, stage: &Stage<'_>) -> Self {
         let here = |net: &ipnet::IpNet| LOOPBACK.iter().any(|address| net.contains(address));
         self.server.listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -45,6 +45,7 @@ impl Config {
             Arc::make_mut(route).free = None;
         }
         self.dashboard = None;
+        self.traces = None;
         self.ledger = LedgerUrl::Sqlite(stage.folder.join("ledger.db"));
         for (place, settings) in self.facilitators.values_mut().enumerate() {
             let journal = Some(stage.folder.join(format!("chain-{place}")));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::ledger::Keep;
 use crate::limit::Rate;
+use crate::observe::traces::Sample;
 use crate::x402::{AmountError, AtomicAmount};
 
 use super::mistake::Mistake;
@@ -158,6 +159,17 @@ impl Written for Megabytes {
     }
 }
 
+impl Written for Sample {
+    const EXPECTED: &'static str = "a part in quotes such as \"10%\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        let percent = text.strip_suffix('%').map(str::trim_end).unwrap_or_default();
+        let part = AtomicAmount::from_decimal(percent, PERCENT_DECIMALS).ok();
+        let part = part.and_then(|part| Self::of(u32::try_from(part.units()).ok()?));
+        part.ok_or_else(|| Mistake::not("a part of all traces", text, "\"10%\" or \"0.5%\""))
+    }
+}
+
 /// A price of gas in wei.
 pub(super) struct Gwei(pub(super) u128);
 
@@ -217,6 +229,8 @@ const DECIMALS_MAX: u8 = 18;
 /// A hundred years.
 const DAYS_MAX: u64 = 36_500;
 const GWEI_DECIMALS: u8 = 9;
+/// Of a percent, down to a millionth of a whole.
+const PERCENT_DECIMALS: u8 = 4;
 const LENGTH_MILLIS_MAX: u64 = 24 * 3_600_000;
 
 #[cfg(test)]

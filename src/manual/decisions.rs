@@ -307,6 +307,7 @@ pub mod prices;
 pub mod sign_in;
 pub mod solana;
 pub mod streams;
+pub mod traces;
 pub mod upgrade;
 pub mod usage;
 pub mod worker;

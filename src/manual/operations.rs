@@ -16,9 +16,9 @@
 //! refilled where the rate stays, and no circuit closed of a facilitator that is told the same.
 //! Payments for a price of before, or to whom was paid before, are taken for `price_grace` more.
 //! Signers of our own that stay go on with their numbers; what one that leaves has sent is followed
-//! to its end. What is read at the start only (`[server]`, `[ledger]`, `[answers]`, `[dashboard]`,
-//! `.simulated`, a signer's `in_flight_max`, `limits.store`, bundled services) refuses the whole
-//! reload when it has changed, and is named: `tollgate upgrade` takes it over.
+//! to its end. What is read at the start only (`[server]`, `[ledger]`, `[answers]`, `[traces]`,
+//! `[dashboard]`, `.simulated`, a signer's `in_flight_max`, `limits.store`, bundled services)
+//! refuses the whole reload when it has changed, and is named: `tollgate upgrade` takes it over.
 //!
 //! A file with a mistake changes nothing. `tollgate reload` prints the mistake and ends with 1, the
 //! log has it too, and `tollgate_configuration_stale` is 1 until a reload succeeds: alert on it,
@@ -187,6 +187,15 @@
 //! `tollgate_log_lines_dropped_total` grows when standard output is not read fast enough, and with
 //! each line once it is closed. Requests are never delayed for the log. At its end a gateway waits
 //! a second for the lines of its last exchanges to be read; a warning says how many were not.
+//!
+//! # Traces
+//!
+//! With `[traces]` each exchange is a span of a trace, with spans for `verify`, `reserve` in it,
+//! the upstream and `settle`; the log has its `trace_id`. `tollgate_spans_total` grows by
+//! `outcome="dropped"` when the collector does not take them: it is away for longer than four
+//! tries, says no, or is too slow for what comes (2048 exchanges wait). Requests never wait for it.
+//! The log says why when it begins, and when it is over. Too many: lower `sample`. At its end a
+//! gateway sends what is left, for 3 seconds at most.
 //!
 //! # The ledger in SQLite
 //!

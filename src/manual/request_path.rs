@@ -27,7 +27,7 @@
 //! | settle | `payment/settle.rs` | `Verified` → `Settled`, on the final 2xx head only |
 //! | again | `payment/again.rs` | a settled payment that comes back → the answer it has bought |
 //! | receipt | `payment/receipt.rs` | `Settled` → `PAYMENT-RESPONSE` |
-//! | log | `observe.rs` | one line, the counters |
+//! | log | `observe.rs` | one line, the counters, the spans of its trace |
 //!
 //! A proxy that forwards by itself asks at `[check]` (`proxy/check.rs`): the original request takes
 //! the place of the question, goes the same way as far as `verify`, is settled, and 200 is what

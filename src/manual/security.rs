@@ -13,6 +13,7 @@
 //! - A client: nothing. Every byte, its address, its patience and its payment are judged.
 //! - Whoever reads the chain: nothing. A payment is not theirs because they have seen it.
 //! - A proxy in `trusted_proxies`: the last entry of `X-Forwarded-For`, and not what stands before.
+//! - A caller in `trusted_parents`: whether its trace is kept. Of all others only the trace's id.
 //! - A proxy that asks at `[check]`, from `trusted_proxies`: which request it is about to forward,
 //!   in the headers of its own kind. Not what its client put beside them.
 //! - A facilitator: that it moves what was signed, or says that it did not. What it says after
@@ -21,6 +22,7 @@
 //!   that it is on the right chain, not that it answers.
 //! - An upstream: its answer, which it is paid for. Not headers in our name, and no protocol that
 //!   nobody asked for.
+//! - A collector of traces: nothing. It may be away, slow, or say what it likes.
 //! - An image: nothing. It is decoded by a process that has no keys.
 //! - The operator: the configuration, the machine and the disk. A mistake stops the start.
 //!
@@ -142,4 +144,6 @@
 //!   `silence_is_not_waited_for`, `answers_that_nobody_takes_are_not_gathered`
 //! - `tests/hostile/walks.rs`: `ten_million_clients_fit_into_bounded_memory`,
 //!   `one_client_is_one_however_its_address_is_written`, `a_walk_through_payers_is_one_clients`
+//! - `tests/blackbox/traces.rs`: `a_flag_is_believed_of_whom_is_named_and_of_nobody_else`,
+//!   `a_collector_that_hangs_is_waited_for_by_nobody`
 //! - `tests/worker/hostile.rs`: `metadata_that_unfolds_without_end_takes_no_memory`

@@ -7,149 +7,28 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use super::certificates::{self, Certificates};
+use super::certificates::Certificates;
+pub use super::rows::METRICS;
+use super::rows::{
+    ANSWERS, ANSWERS_BYTES, BACKENDS, CIRCUIT, DROPPED, EXCHANGES, FAULTS, LIMITER, LOST, NODES,
+    PURSE, RELOADS, RUNNING, SETTLED, SHARED, STAGES, STALE, UNKNOWN, UNREAD, UPSTREAM,
+};
+use super::traces::{Behind, Spans, Traces};
 use super::{AccessLog, Observed, access::Written};
 use crate::fault::Side;
 use crate::ledger::answers::Counted;
 use crate::limit::shared::Counting;
-use crate::metric::{Metric, kept};
+use crate::metric::kept;
 use crate::x402::AtomicAmount;
 
-const EXCHANGES: Metric = Metric {
-    name: "tollgate_exchanges_total",
-    labels: &["route", "outcome"],
-    help: "Finished exchanges by route and outcome",
-};
-const SETTLED: Metric = Metric {
-    name: "tollgate_settled_amount_total",
-    labels: &["route", "network"],
-    help: "Money settled, in atomic units of the asset",
-};
-const LOST: Metric = Metric {
-    name: "tollgate_lost_amount_total",
-    labels: &["route", "network"],
-    help: "Money of answers given before their payment, which did not settle, in atomic units",
-};
-const UNREAD: Metric = Metric {
-    name: "tollgate_usage_unread_total",
-    labels: &["route", "reason"],
-    help: "Whole answers, priced by usage, that do not say how much was used, by why",
-};
-const STAGES: Metric = Metric {
-    name: "tollgate_stage_seconds",
-    labels: &["stage"],
-    help: "Time in each stage of paid exchanges",
-};
-const RUNNING: Metric = Metric {
-    name: "tollgate_exchanges_running",
-    labels: &[],
-    help: "Exchanges that have begun and are not over",
-};
-const FAULTS: Metric = Metric {
-    name: "tollgate_faults_total",
-    labels: &["side"],
-    help: "What broke, by whose side it is on",
-};
-const UNKNOWN: Metric = Metric {
-    name: "tollgate_payments_unknown",
-    labels: &[],
-    help: "Payments whose outcome is not known",
-};
-const LIMITER: Metric = Metric {
-    name: "tollgate_limiter_keys",
-    labels: &["table"],
-    help: "Clients and payers that the limiter remembers",
-};
-const SHARED: Metric = Metric {
-    name: "tollgate_limits_shared",
-    labels: &["store"],
-    help: "1 while gateways count limits together in `redis`, 0 while each counts for itself",
-};
-const UPSTREAM: Metric = Metric {
-    name: "tollgate_upstream_up",
-    labels: &["upstream"],
-    help: "1 while an upstream has a backend that can be asked",
-};
-const BACKENDS: Metric = Metric {
-    name: "tollgate_upstream_backends",
-    labels: &["upstream", "state"],
-    help: "Backends of an upstream: up, resting (no connection of late), failed (by their check)",
-};
-const CIRCUIT: Metric = Metric {
-    name: "tollgate_facilitator_circuit",
-    labels: &["facilitator", "question"],
-    help: "0 while a facilitator is asked, 1 while one question tries it, 2 while it is not asked",
-};
-const PURSE: Metric = Metric {
-    name: "tollgate_signer_balance_gwei",
-    labels: &["facilitator", "signer"],
-    help: "What a signer has left for gas, in 10^9 wei; on Solana in lamports",
-};
-const NODES: Metric = Metric {
-    name: "tollgate_chain_nodes",
-    labels: &["facilitator", "state"],
-    help: "Nodes of a chain that answer (up) and that do not (down)",
-};
-const RELOADS: Metric = Metric {
-    name: "tollgate_reloads_total",
-    labels: &["outcome"],
-    help: "Reloads of the configuration: `done`, or `refused` for what was wrong with it",
-};
-const STALE: Metric = Metric {
-    name: "tollgate_configuration_stale",
-    labels: &[],
-    help: "1 while the last reload was refused, and what is served is not what the file says",
-};
-const DROPPED: Metric = Metric {
-    name: "tollgate_log_lines_dropped_total",
-    labels: &[],
-    help: "Log lines lost because they were not read fast enough, or not any more",
-};
-const ANSWERS: Metric = Metric {
-    name: "tollgate_answers_total",
-    labels: &["outcome"],
-    help: "Paid answers by what became of their copy: `whole` is kept",
-};
-const ANSWERS_BYTES: Metric = Metric {
-    name: "tollgate_answers_bytes",
-    labels: &[],
-    help: "Bytes of paid answers that are kept now",
-};
-
-/// Every metric of `/metrics`.
-pub const METRICS: [Metric; 23] = [
-    EXCHANGES,
-    SETTLED,
-    LOST,
-    UNREAD,
-    STAGES,
-    RUNNING,
-    FAULTS,
-    UNKNOWN,
-    LIMITER,
-    SHARED,
-    UPSTREAM,
-    BACKENDS,
-    CIRCUIT,
-    PURSE,
-    NODES,
-    RELOADS,
-    STALE,
-    certificates::ENDS,
-    certificates::DUE,
-    certificates::ORDERS,
-    DROPPED,
-    ANSWERS,
-    ANSWERS_BYTES,
-];
-
-/// The counters and the access log of one process.
+/// The counters, the access log and the traces of one process.
 #[derive(Debug)]
 pub struct Metrics {
     /// What an authority issues.
     pub certificates: Certificates,
     registry: Registry,
     log: AccessLog,
+    traces: Option<Traces>,
     exchanges: IntCounterVec,
     settled: IntCounterVec,
     lost: IntCounterVec,
@@ -168,6 +47,7 @@ pub struct Metrics {
     reloads: IntCounterVec,
     stale: IntGauge,
     dropped: IntCounter,
+    spans: Spans,
     answers: IntCounterVec,
     answers_bytes: IntGauge,
 }
@@ -177,7 +57,7 @@ impl Metrics {
     ///
     /// # Errors
     /// None with the names above; prometheus' own.
-    pub fn new(log: AccessLog) -> Result<Self, prometheus::Error> {
+    pub fn new(log: AccessLog, traces: Option<Traces>) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let stages = kept(&registry, HistogramVec::new(buckets(), STAGES.labels)?)?;
         Ok(Self {
@@ -200,10 +80,12 @@ impl Metrics {
             reloads: kept(&registry, IntCounterVec::new(RELOADS.opts(), RELOADS.labels)?)?,
             stale: kept(&registry, IntGauge::with_opts(STALE.opts())?)?,
             dropped: kept(&registry, IntCounter::with_opts(DROPPED.opts())?)?,
+            spans: Spans::new(&registry, traces.is_some())?,
             answers: kept(&registry, IntCounterVec::new(ANSWERS.opts(), ANSWERS.labels)?)?,
             answers_bytes: kept(&registry, IntGauge::with_opts(ANSWERS_BYTES.opts())?)?,
             registry,
             log,
+            traces,
         })
     }
 
@@ -231,6 +113,9 @@ impl Metrics {
         if self.log.write(observed) == Written::Dropped {
             self.dropped.inc();
         }
+        if let Some((traces, trace)) = self.traces.as_ref().zip(observed.trace) {
+            self.spans.dropped(traces.ended(trace, observed));
+        }
         // Last: who waits for the end of all exchanges finds their lines queued.
         self.running.dec();
     }
@@ -239,6 +124,28 @@ impl Metrics {
     /// How many are not.
     pub fn finish(&self, patience: Duration) -> u64 {
         self.log.finish(patience)
+    }
+
+    /// What begins traces, where there are any.
+    pub fn traces(&self) -> Option<&Traces> {
+        self.traces.as_ref()
+    }
+
+    /// What counts their spans.
+    pub fn spans(&self) -> Spans {
+        self.spans.clone()
+    }
+
+    /// Nothing more comes for the traces: what is left is sent at once.
+    pub fn close_traces(&self) {
+        self.traces.iter().for_each(Traces::close);
+    }
+
+    /// A settlement behind its answer has ended: with this transaction, or for this reason.
+    pub fn settled_behind(&self, behind: Option<&Behind>, outcome: Result<&str, &'static str>) {
+        if let Some((traces, behind)) = self.traces.as_ref().zip(behind) {
+            self.spans.dropped(traces.settled(behind, outcome));
+        }
     }
 
     /// Money has moved.

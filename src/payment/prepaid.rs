@@ -8,6 +8,7 @@ use crate::clock::UnixMillis;
 use crate::fault::Fault;
 use crate::ledger::answers::{Answers, Copying, Found, Giver, Owed, Turn};
 use crate::ledger::{Claimant, ExchangeId};
+use crate::refusal::Refusal;
 use crate::x402::PaymentIdentity;
 
 /// A payment whose money has moved and whose answer is still to come.
@@ -45,6 +46,16 @@ pub enum Unprepaid {
     Fault(Fault),
     /// The settlement failed.
     Unsettled(Unsettled),
+}
+
+impl Unprepaid {
+    /// The code of what the client is told.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Fault(_) => Refusal::LedgerUnavailable.row().code,
+            Self::Unsettled(unsettled) => unsettled.code(),
+        }
+    }
 }
 
 impl Payments {

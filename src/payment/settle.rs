@@ -283,6 +283,11 @@ impl Settled {
 }
 
 impl Unsettled {
+    /// The code of what the client is told.
+    pub fn code(&self) -> &'static str {
+        self.refusal().row().code
+    }
+
     /// How the client is told.
     pub fn refusal(&self) -> Refusal {
         match self {

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, header};
 use pingora::proxy::Session;
 
 use super::count::Counted;
+use super::declined::Declined;
 use super::exchange::{Exchange, Paid};
 use super::keeping::Keeping;
 use super::seek::{Sought, find};
@@ -17,8 +18,9 @@ use crate::discovery::Page;
 use crate::facilitator::Away;
 use crate::facilitator::pool::RETRY_AFTER;
 use crate::limit::{ClientKey, client_address};
+use crate::observe::Step;
 use crate::payment::{
-    Given, Presented, Proven, Reserved, Returning, SignedBy, Standing, Unverified, is_brought,
+    Given, Presented, Proven, Reserved, SignedBy, Standing, Unverified, Verified, is_brought,
     present, signs_in,
 };
 use crate::refusal::Refusal;
@@ -39,21 +41,6 @@ pub(super) enum Admitted {
     Page(Page),
     /// Answer it with what its payment has bought before.
     Again(Given),
-}
-
-/// Why a request is not forwarded for its payment.
-#[derive(Debug)]
-pub(super) enum Declined {
-    /// It is refused.
-    Refused(Refusal),
-    /// Its payment has been here before.
-    Back(Box<Returning>),
-}
-
-impl From<Refusal> for Declined {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
 }
 
 impl Gateway {
@@ -182,27 +169,10 @@ impl Gateway {
             self.hold_against(session, exchange, contract).await?;
         }
         let began = clock::steady();
-        let proven = match self.prove(presented, &counted, route).await {
-            Err(refusal @ Refusal::PaymentInvalid(_)) => {
-                return Err(self.back_or(session, exchange, &counted, refusal).await);
-            }
-            other => other?,
-        };
-        exchange.paid = Some(Box::new(Paid::of(proven.presented())));
-        let (payer, signed_by) = (proven.presented().payer(), proven.signed_by());
-        self.turn_away(session, exchange, payer, &counted).await?;
-        let reserved = self.claim(proven, exchange, route, &counted).await?;
-        let verified = match self.payments.verify(reserved).await {
-            Ok(verified) => verified,
-            Err(unverified) => {
-                return Err(self.unverified(exchange, &counted, &unverified).await.into());
-            }
-        };
-        // Before the chain had said so, anyone could have named this payer.
-        if signed_by == SignedBy::Contract {
-            counted.class(route, payer).await?;
-            self.identify(verified.reserved(), exchange, route, &counted).await?;
-        }
+        let verified = self.verified(session, exchange, (presented, route), &counted).await;
+        exchange.took(Step::Verify, Some(began), verified.as_ref().err().and_then(Declined::code));
+        let verified = verified?;
+        exchange.stages.verify = Some(began.elapsed());
         match route.settle {
             SettleMoment::AfterUpstream => exchange.hold(verified),
             // In a box: it is rare, and every request would have room for it otherwise.
@@ -212,10 +182,41 @@ impl Gateway {
         }
         exchange.keeping =
             route.keep_bytes_max.map(|_| Box::new(Keeping::of(session.req_header())));
-        exchange.stages.verify = Some(began.elapsed());
         // A client that leaves an HTTP/1 exchange now does not stop it: it is served and settled.
         session.set_abort_on_close(false);
         Ok(())
+    }
+
+    /// Proves a payment, claims it, and asks whether it would settle.
+    async fn verified(
+        &self,
+        session: &Session,
+        exchange: &mut Exchange,
+        (presented, route): (Result<Presented, Refusal>, &Route),
+        counted: &Counted,
+    ) -> Result<Verified, Declined> {
+        let proven = match self.prove(presented, counted, route).await {
+            Err(refusal @ Refusal::PaymentInvalid(_)) => {
+                return Err(self.back_or(session, exchange, counted, refusal).await);
+            }
+            other => other?,
+        };
+        exchange.paid = Some(Box::new(Paid::of(proven.presented())));
+        let (payer, signed_by) = (proven.presented().payer(), proven.signed_by());
+        self.turn_away(session, exchange, payer, counted).await?;
+        let reserved = self.claim(proven, exchange, route, counted).await?;
+        let verified = match self.payments.verify(reserved).await {
+            Ok(verified) => verified,
+            Err(unverified) => {
+                return Err(self.unverified(exchange, counted, &unverified).await.into());
+            }
+        };
+        // Before the chain had said so, anyone could have named this payer.
+        if signed_by == SignedBy::Contract {
+            counted.class(route, payer).await?;
+            self.identify(verified.reserved(), exchange, route, counted).await?;
+        }
+        Ok(verified)
     }
 
     /// Lets nobody on whose payments are not taken. What was bought before is still the payer's.
@@ -327,10 +328,14 @@ impl Gateway {
     ) -> Result<Reserved, Declined> {
         let now = self.clock.now();
         let route = exchange.route.as_ref().map_or("", |route| &route.name);
-        match self.payments.reserve(proven, exchange.id, route, now).await {
+        let began = exchange.begins();
+        let reserved = self.payments.reserve(proven, exchange.id, route, now).await;
+        let reserved = match reserved {
             Ok(reserved) => Ok(reserved),
             Err(standing) => Err(self.stands(standing, exchange, counted).await),
-        }
+        };
+        exchange.took(Step::Reserve, began, reserved.as_ref().err().and_then(Declined::code));
+        reserved
     }
 
     /// Binds a payment's name to it, once its payer is proven. One whose name is another's is let

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use pingora::proxy::Session;
 
-use super::admit::{Admitted, Declined};
+use super::admit::Admitted;
 use super::count::Counted;
+use super::declined::Declined;
 use super::exchange::{Exchange, Moved, Paid};
 use super::keeping::{Keeping, Unread, digest_of};
 use super::settle::time_for;

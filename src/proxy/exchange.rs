@@ -13,7 +13,7 @@ use super::upstream::Target;
 use crate::clock::{self, UnixMillis};
 use crate::discovery::Paywall;
 use crate::ledger::{Entry, ExchangeId};
-use crate::observe::Stages;
+use crate::observe::{Stages, Trace};
 use crate::payment::{Prepaid, Presented, Settled, SignedIn, Verified};
 use crate::refusal::Refusal;
 use crate::route::{Route, Tier, Usage, Verb};
@@ -24,6 +24,8 @@ use crate::x402::{Account, AtomicAmount, Network};
 pub struct Exchange {
     /// Its id.
     pub id: ExchangeId,
+    /// The trace that it is a part of, where there are any.
+    pub trace: Option<Box<Trace>>,
     /// What was served when it began.
     pub now: Arc<Snapshot>,
     /// When it began.
@@ -66,6 +68,8 @@ pub struct Paid {
     pub payer: Account,
     /// CAIP-2 network.
     pub network: Network,
+    /// What is paid in.
+    pub asset: Account,
     /// Atomic units.
     pub amount: AtomicAmount,
     /// Hash of the transfer, once there is one.
@@ -131,6 +135,7 @@ impl Exchange {
     pub fn begin(id: ExchangeId, began: UnixMillis, now: Arc<Snapshot>) -> Self {
         Self {
             id,
+            trace: None,
             now,
             began,
             started: clock::steady(),
@@ -343,6 +348,7 @@ impl Paid {
         Self {
             payer: entry.identity.payer,
             network: entry.identity.network.clone(),
+            asset: entry.asset,
             amount: entry.amount,
             transaction: entry.transaction.clone(),
         }
@@ -354,6 +360,7 @@ impl Paid {
         Self {
             payer: presented.payer(),
             network: requirements.network.clone(),
+            asset: requirements.asset,
             amount: requirements.amount,
             transaction: None,
         }

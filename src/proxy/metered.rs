@@ -18,7 +18,7 @@ use super::exchange::Exchange;
 use super::settle::{answered_well, keeps, put_receipts, timed};
 use super::{CLIENT_LEFT, Gateway, answer, inspect};
 use crate::clock;
-use crate::payment::{Risk, Taken, Verified};
+use crate::payment::{Risk, Taken, Unsettled, Verified};
 use crate::refusal::Refusal;
 use crate::route::Usage;
 use crate::route::usage::{Form, Meter, Overridden, Unread};
@@ -127,7 +127,7 @@ impl Gateway {
         let mut head = head_for(session, &wire.head, Some(body.len()))?;
         let copying = self.copying(exchange, &head, |max| self.payments.copy(&verified, max));
         let taken = self.payments.settle_used(verified, used).await;
-        exchange.stages.settle = Some(began.elapsed());
+        exchange.settling(began, taken.as_ref().err().map(Unsettled::code));
         let receipts = match taken {
             Ok(Taken::Some(settled)) => {
                 exchange.used(settled.amount());

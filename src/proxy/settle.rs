@@ -36,7 +36,7 @@ impl Gateway {
             return put_receipts(head, Vec::new());
         }
         let settled = self.payments.settle(*verified).await;
-        exchange.stages.settle = Some(began.elapsed());
+        exchange.settling(began, settled.as_ref().err().map(Unsettled::code));
         match settled {
             Ok(settled) => {
                 exchange.settled(&settled);
@@ -70,10 +70,14 @@ impl Gateway {
             return;
         };
         let (metrics, counted) = (Arc::clone(&self.metrics), Counted::of(exchange));
+        let behind = exchange.begins().and_then(|now| exchange.trace.as_ref()?.behind(now));
         let id = exchange.id;
         tokio::spawn(async move {
             let (route, network, amount) = (&*route.name, paid.network.as_str(), paid.amount);
-            match settling.await {
+            let settled = settling.await;
+            let outcome = settled.as_ref().map(Settled::transaction);
+            metrics.settled_behind(behind.as_ref(), outcome.map_err(Unsettled::code));
+            match settled {
                 Ok(_) => {
                     metrics.settled(route, network, amount);
                     counted.earned().await;
@@ -118,7 +122,7 @@ impl Gateway {
     ) -> Result<(), Refusal> {
         let began = clock::steady();
         let prepaid = self.payments.prepay(verified, time_for(route)).await;
-        exchange.stages.settle = Some(began.elapsed());
+        exchange.settling(began, prepaid.as_ref().err().map(Unprepaid::code));
         match prepaid {
             Ok(prepaid) => {
                 Counted::of(exchange).earned().await;

@@ -127,6 +127,7 @@ impl Target {
         if let Some(client) = exchange.client {
             request.append_header("X-Forwarded-For", client.to_string())?;
         }
+        exchange.hand_on(request)?;
         for (name, value) in exchange.told() {
             request.insert_header(name, value)?;
         }
@@ -147,6 +148,7 @@ impl Gateway {
         let found = exchange.target().cloned().zip(exchange.route.as_ref());
         let Some((target, route)) = found else { return Err(Refusal::UpstreamAway) };
         let (key, answer_timeout) = (target.key(exchange), route.answer_timeout);
+        exchange.asks();
         match exchange.tries.next(&target.backends, key, clock::steady()) {
             Some(backend) => Ok(target.peer(backend, answer_timeout)),
             None => Err(Refusal::UpstreamAway),

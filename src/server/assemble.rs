@@ -22,6 +22,7 @@ use crate::fault::Fault;
 use crate::ledger::answers::Answers;
 use crate::ledger::{Keep, Ledger};
 use crate::limit::{Limiter, Shared, Store, whole_seconds};
+use crate::observe::traces::{Exporter, Traces};
 use crate::observe::{AccessLog, Metrics};
 use crate::payment::Payments;
 use crate::proxy::{Gateway, Ids, Settings, Side, Snapshot};
@@ -41,6 +42,8 @@ pub(super) struct House {
     pub(super) now: Arc<ArcSwap<Snapshot>>,
     pub(super) upstreams: Upstreams,
     pub(super) workers: Workers,
+    /// What sends the spans of traces, where there are any.
+    pub(super) exporter: Option<Exporter>,
     /// Limits in common with other gateways.
     pub(super) shared: Option<Arc<Shared>>,
     /// What clients who come by TLS are shown.
@@ -57,7 +60,8 @@ impl House {
         } else {
             AccessLog::Off
         };
-        let metrics = Arc::new(Metrics::new(log)?);
+        let (traces, exporter) = traces(config)?.unzip();
+        let metrics = Arc::new(Metrics::new(log, traces)?);
         let certified = Certified::start(config)?;
         let clock = Clock::System;
         let lanes = Lanes::default();
@@ -98,11 +102,18 @@ impl House {
             now,
             upstreams,
             workers,
+            exporter,
             shared,
             certified,
             lanes,
         })
     }
+}
+
+/// Who follows exchanges and who sends what comes of it, if that is wanted.
+fn traces(config: &Config) -> Result<Option<(Traces, Exporter)>, ServeError> {
+    let traces = config.traces.as_ref().map(Traces::new).transpose();
+    traces.map_err(|error| setting("traces cannot be sent", error))
 }
 
 /// The limits that are shared with other gateways, if any are. It starts without them.

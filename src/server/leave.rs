@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pingora::server::ShutdownWatch;
 use tokio::sync::watch as channel;
+use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
 
 use crate::observe::Metrics;
@@ -134,6 +135,18 @@ async fn until(so: impl Fn() -> bool) {
 
 /// Clients that send anything within this learn from its answer that their connection ends. The
 /// others' is closed while they are silent, as after `keepalive`.
+/// Sends what is left of the traces, if it is taken soon.
+pub(super) async fn flush(metrics: &Metrics, exporting: Option<JoinHandle<()>>) {
+    let Some(mut exporting) = exporting else { return };
+    metrics.close_traces();
+    if timeout(FLUSH_MAX, &mut exporting).await.is_err() {
+        exporting.abort();
+        tracing::warn!("the collector is too slow: the last spans of traces are lost");
+    }
+}
+
+/// For the last spans of traces.
+const FLUSH_MAX: Duration = Duration::from_secs(3);
 const IDLE_WAIT: Duration = Duration::from_secs(5);
 const LAST_BYTES_WAIT: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);

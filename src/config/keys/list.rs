@@ -126,6 +126,19 @@ pub const KEYS: &[Key] = keys! {
         "description": "text", Is(r#"`""`"#),
             "what it is, in a few sentences";
     }
+    "[traces]" {
+        "endpoint": "URL", Required,
+            "a collector of OpenTelemetry, by OTLP over HTTP; `/v1/traces` is put behind it";
+        "headers.NAME": "secret", Nothing,
+            "sent with each batch";
+        "sample": "percent", Is(r#"`"100%"`"#),
+            "how many traces are kept; the ids of the others go on all the same";
+        "trusted_parents": "list of address blocks", Is("`[]`"),
+            "callers whose `traceparent` says in place of `sample` whether a trace is kept: they \
+             write it anew or take it off";
+        "service": "name", Is(r#"`"tollgate"`"#),
+            "what the gateway is called in them";
+    }
     "[dashboard]" {
         "token": "secret", Nothing,
             "16 characters or more: who knows it sees the money at `/dashboard` of `admin`";

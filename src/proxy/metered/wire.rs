@@ -69,7 +69,7 @@ impl Gateway {
                 None => return Err(Refusal::UpstreamUnavailable),
             }
         };
-        exchange.stages.upstream = exchange.tries.since().map(|then| then.elapsed());
+        exchange.answered(head.status.as_u16());
         Ok(Wire { http, head })
     }
 
