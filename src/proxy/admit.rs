@@ -80,10 +80,7 @@ impl Gateway {
                     signed_in => signed_in.map(|()| Admitted::Forward),
                 }
             }
-            Charge::Exact(_) | Charge::ByRequest(_) => match self
-                .charge(session, exchange, &route)
-                .await
-            {
+            _ => match self.charge(session, exchange, &route).await {
                 Ok(()) => Ok(Admitted::Forward),
                 Err(Declined::Refused(refusal)) => Err(refusal),
                 Err(Declined::Back(returning)) => self.again(session, exchange, *returning).await,
