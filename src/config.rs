@@ -217,30 +217,28 @@ impl Config {
 fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Config> {
     let FileConfig { server, certificates, acme, ledger, answers, .. } = typed;
     let (defaults, networks, facilitators) = (typed.defaults, typed.networks, typed.facilitators);
-    let (limits, upstreams, routes) = (typed.limits, typed.upstreams, typed.routes);
+    let (mut limits, upstreams, routes) = (typed.limits, typed.upstreams, typed.routes);
     let answers = answers::answers(answers, reader);
     let discovery = discovery::discovery(typed.discovery, reader);
     let dashboard = dashboard::dashboard(typed.dashboard, reader);
-    let traced = typed.traces;
     let refusals = reader.take_if(defaults.refusals).unwrap_or_default();
     let free = defaults.free.and_then(|free| limits::of_clients(free, reader));
     let facilitators = reader.sections(Kind::Facilitator, facilitators);
     let networks = reader.sections(Kind::Network, networks);
     let upstreams = reader.sections(Kind::Upstream, upstreams);
-    let mut limits = limits;
     let classes = reader.sections(Kind::Class, std::mem::take(&mut limits.class));
 
     let listen = server.listen.as_ref().map(|listen| listen.span.clone());
     let certificates = certificates::certificates(certificates, reader);
     let speaks_tls = !certificates.is_empty() || acme.is_some();
     let server = server::server(server, if speaks_tls { "https" } else { "http" }, reader);
-    let traces = traces::traces(traced, &server, speaks_tls, reader);
+    let traces = traces::traces(typed.traces, &server, speaks_tls, reader);
     let asks = typed.check.as_ref().map(|check| check.listen.span.clone());
     let check = check::check(typed.check, &server, reader);
     let taken = [server.listen, server.admin, check.map_or(server.admin, |check| check.listen)];
     let acme = acme::acme(acme, &certificates, &taken, reader);
     let networks = networks::networks(networks, &moved_by(&facilitators), reader);
-    let facilitators = facilitators::facilitators(facilitators, &networks, reader);
+    let mut facilitators = facilitators::facilitators(facilitators, &networks, reader);
     let mut limits = limits::limits(limits, classes, reader);
     let upstreams = upstreams::upstreams(upstreams, reader);
     let keep = reader.take_if(ledger.keep).unwrap_or_default();
@@ -249,7 +247,6 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let around =
         Around { public_url, networks_of, upstreams_of, answers, refusals, free, keep, is_asked };
     let routes = routes::routes(routes, &around, reader);
-    let mut facilitators = facilitators;
     facilitators::want_upto(&mut facilitators, &routes);
     if public_url.is_none() && routes.iter().any(|route| route.charge.is_priced()) {
         reader.wrong(listen.unwrap_or_default(), Mistake::NoPublicUrl);

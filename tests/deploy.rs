@@ -27,8 +27,6 @@ const WITHOUT_ALERT: &[(&str, &str)] = &[
         "`/readyz` tells of it; what goes wrong there is in Health",
     ),
     ("Our own fee payer on Solana", "its balance is looked after by the alert of Our own signers"),
-    ("Beside a proxy that forwards by itself", "its refusals and faults are counted as any"),
-    ("Running it in Kubernetes", "what to set up; what goes wrong there is in Health"),
 ];
 
 fn root() -> PathBuf {

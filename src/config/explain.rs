@@ -1,5 +1,7 @@
 //! Says what a configuration means, route by route, down to the 402.
 
+mod beside;
+
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -7,13 +9,11 @@ use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::acme::{self, Challenge as Proof};
 use crate::discovery::{LLMS, OPENAPI, Serve, WELL_KNOWN};
 use crate::facilitator::chain::{self, RpcUrl, evm, svm};
 use crate::facilitator::http::Auth;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::limit::{By, Rate, Store};
-use crate::observe::traces;
 use crate::route::upstream::{
     Balance, Bundled, Health, Http, Kind, Origin, Servers, Upstream, Work,
 };
@@ -23,6 +23,7 @@ use crate::route::{
 };
 use crate::x402::{AssetTransferMethod, PaymentRequired, PaymentRequiredV1, encoding};
 
+use self::beside::{the_authority, the_traces};
 use super::sign_in::lets_in;
 use super::{Check, Config, FacilitatorSettings};
 
@@ -103,35 +104,6 @@ fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
         count => format!("while it is away each of {count} gateways has its part"),
     };
     row(out, "  shared", &format!("in {url}; {parts}"))
-}
-
-/// What would be ordered, and how the authority sees that the names lead here.
-fn the_authority(acme: &acme::Settings, out: &mut impl Write) -> io::Result<()> {
-    row(out, "TLS", &listed(acme.names.iter().map(ToString::to_string)))?;
-    row(out, "  issued by", &acme.directory)?;
-    let seen = match acme.challenge {
-        Proof::TlsAlpn01 => "port 443 of each name leads to `listen`",
-        Proof::Http01 => "port 80 of each name leads to `http`",
-    };
-    row(out, "  if", &format!("{seen} ({})", acme.challenge.name()))?;
-    let account = acme.external.as_ref().map(|one| format!("; external account {}", one.kid));
-    row(out, "  kept in", &format!("{}{}", acme.storage.display(), account.unwrap_or_default()))?;
-    let Some(http) = acme.http else { return Ok(()) };
-    row(out, "no TLS", &format!("{http}: sent to https"))
-}
-
-/// Where traces go, and which.
-fn the_traces(traces: &traces::Settings, out: &mut impl Write) -> io::Result<()> {
-    let traces::Settings { url, headers, sample, trusted_parents, service, .. } = traces;
-    row(out, "traces", &format!("{sample} to {url}, as {service}"))?;
-    for (name, secret) in headers {
-        row(out, "  header", &format!("{name}: … ({})", secret.source()))?;
-    }
-    if !trusted_parents.is_empty() {
-        let parents = listed(trusted_parents.iter().map(ToString::to_string));
-        row(out, "  kept as", &format!("said by {parents}"))?;
-    }
-    Ok(())
 }
 
 /// What agents find, and what a route hides from them.

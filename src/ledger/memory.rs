@@ -63,8 +63,8 @@ impl Memory {
     }
 
     pub(super) fn has_paid(&self, wanted: &Wanted<'_>) -> bool {
-        let paid = |line: &Box<Line>| wanted.is(&line.entry);
-        self.shards.iter().any(|shard| open(shard).entries.values().any(paid))
+        let has = |shard| open(shard).entries.values().any(|line| wanted.is(&line.entry));
+        self.shards.iter().any(has)
     }
 
     /// Entries before a mark, newest claim first.

@@ -40,8 +40,9 @@ async fn nothing_is_lost_or_doubled_and_nothing_grows_whoever_dies() {
     };
     let ((), (), watch) =
         tokio::join!(async { drop(load.await) }, hands::kills(&house), Watch::over(&house),);
+    eprintln!("\n{watch}");
     let books = books::of(&house).await;
-    eprintln!("\n{}\n{watch}\n{books}", house.tally.borrow().table());
+    eprintln!("{}\n{books}", house.tally.borrow().table());
     house.is_at_rest().await;
     watch.is_flat();
     books.agree();

@@ -15,8 +15,7 @@ pub const KEYS: &[Key] = keys! {
         "trusted_proxies": "list of address blocks", Is("`[]`"),
             "whose `X-Forwarded-For` is believed";
         "drain": "time", Is(r#"`"0s"`"#),
-            "how long connections are still accepted after a stop was asked for; `/readyz` says \
-             `stopping` meanwhile";
+            "how long connections are accepted after a stop; `/readyz` says `stopping` meanwhile";
         "grace": "time", Is(r#"`"30s"`"#),
             "how long running exchanges may go on after that";
         "threads": "number", Is("one per core"),
@@ -200,8 +199,7 @@ pub const KEYS: &[Key] = keys! {
         "batch.max": "number, 1 to 64", Is("`50`"),
             "settlements in one transaction; not on Solana";
         "gas.max": "number", Is("`500000`, Solana `100000`"),
-            "gas for one payment, on Solana lamports for its transaction; one that needs more is \
-             refused";
+            "gas for one payment, on Solana lamports for its transaction; more is refused";
         "gas.fee_max": "price of gas",
             Is("Base `\"5gwei\"`, Polygon `\"2000gwei\"`, else `\"200gwei\"`"),
             "the most that is offered for gas, its last ninth only to free a nonce that is held \
@@ -218,8 +216,7 @@ pub const KEYS: &[Key] = keys! {
         "settle_timeout": "time", Is(r#"`"60s"`"#),
             "a settlement; after it the outcome is unknown until the chain tells";
         "replace_after": "time", Is(r#"`"15s"`, Solana `"2s"`"#),
-            "a transaction in no block by then is sent again, for an eighth more; on Solana as it \
-             is";
+            "in no block by then, it is sent again, for an eighth more; on Solana as it is";
         "poll": "time", Is(r#"`"250ms"`, Solana `"400ms"`"#),
             "between two looks for a block, while there is something to wait for";
     }
@@ -267,8 +264,7 @@ pub const KEYS: &[Key] = keys! {
         "timeout": "time", Is(r#"`"50ms"`"#),
             "how long it may take to answer before each gateway counts for itself";
         "replicas": "number", Is("`1`"),
-            "how many gateways there are: each takes its part of every limit while it counts for \
-             itself";
+            "how many gateways there are: each takes its part of a limit while it counts alone";
     }
     "[limits.class]" {
         "NAME.rate": "rate", Required,
@@ -278,8 +274,7 @@ pub const KEYS: &[Key] = keys! {
     }
     "[upstreams.NAME]" {
         "url": "URL without a path", Nothing,
-            "the API behind the gateway; this, `urls` or `bundled`. Each address of its name is a \
-             backend";
+            "the API; this, `urls` or `bundled`. Each address of its name is a backend";
         "urls": "list of the same, up to 16", Nothing,
             "several servers that give the same answers";
         "bundled": r#"`"background-removal"`"#, Nothing,
@@ -368,8 +363,7 @@ pub const KEYS: &[Key] = keys! {
             Is(r#"`"optional"` where answers are kept"#),
             "whether a client may name what it buys, and pays once for what has one name";
         "sign_in": "time, up to a year", Nothing,
-            "how long a wallet that has paid is let in again by `sign-in-with-x`; with one price \
-             and one method";
+            "how long who has paid is let in again by `sign-in-with-x`; one price, one method";
         "refusals": r#"`"x402"` or `"assistant"`"#, Is("`defaults.refusals`"),
             "in whose words it refuses: the protocol's, or those of the published assistant API";
         "openapi": "path", Nothing,

@@ -52,7 +52,7 @@ fn another_text_or_another_wallet_is_not_proven() {
             assert_eq!(read.prove(), Err(SignInReason::Signature), "{signature}");
         }
     }
-    let other = "0x00000000000000000000000000000000000Ca5e0";
+    let other = "0x00000000000000000000000000000000000CA5E0";
     let read = changed(0, |json| json["address"] = other.into()).unwrap();
     assert_eq!(read.prove(), Err(SignInReason::Signature));
     let asked = read.by_contract().unwrap();
@@ -83,9 +83,12 @@ fn an_address_is_read_in_any_case_and_signed_with_its_checksum() {
     assert_eq!(changed(0, lower).unwrap().prove(), Ok(()));
 }
 
+/// What somebody writes into a header that was good.
+type Mistake = fn(&mut Value);
+
 #[test]
 fn what_is_none_is_told_apart() {
-    let rows: [(fn(&mut Value), SignInReason); 9] = [
+    let rows: [(Mistake, SignInReason); 9] = [
         (|json| json["version"] = "2".into(), SignInReason::Malformed),
         (|json| json["type"] = "ed25519".into(), SignInReason::Malformed),
         (|json| json["type"] = "eip1271".into(), SignInReason::Malformed),

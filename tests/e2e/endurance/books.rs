@@ -7,11 +7,12 @@ use alloy_primitives::U256;
 use serde_json::json;
 use sqlx::Row as _;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use super::clients;
 use super::house::House;
 use crate::support::wallet::{PAY_TO, PRICE};
-use crate::support::{eventually, in_time, postgres};
+use crate::support::{PATIENCE, eventually, postgres};
 
 pub(super) struct Books {
     /// By nonce, with their transactions.
@@ -74,7 +75,9 @@ async fn compared(house: &House) -> (bool, String) {
     let gateway = house.gateway.lock().await;
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command.args(["ledger", "reconcile"]).arg(gateway.as_ref().unwrap().file());
-    let output = in_time("the comparison", command.output()).await.unwrap();
+    // It asks the chain about each payment.
+    let output = timeout(house.length + PATIENCE, command.output()).await;
+    let output = output.expect("the comparison takes longer than the payments did").unwrap();
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
