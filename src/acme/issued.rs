@@ -40,7 +40,7 @@ impl Issued {
     /// Reads a key and a chain, both in PEM and in one text.
     ///
     /// # Errors
-    /// See [`Unreadable`].
+    /// It is none, or not whole, or does not say how long it is good.
     pub fn read(pem: &[u8]) -> Result<Self, Unreadable> {
         let chain = certificate::chain(pem)?;
         let names = certificate::names(&chain)?;
