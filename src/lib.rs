@@ -26,6 +26,7 @@
 //! | [`metric`] | one row of what is counted |
 //! | [`acme`] | certificates that an authority issues by itself |
 //! | [`certificate`] | a certificate and its key, which belong together |
+//! | [`outgoing`] | the HTTP client of whatever the gateway asks |
 //! | [`bounded`] | files that an operator names, within a bound |
 //! | [`digest`] | SHA-256, compared in constant time |
 //! | [`clock`] | the only clock |
@@ -50,6 +51,7 @@ pub mod limit;
 pub mod manual;
 pub mod metric;
 pub mod observe;
+pub mod outgoing;
 pub mod payment;
 pub mod proxy;
 pub mod refusal;

@@ -10,9 +10,10 @@ use bytes::{Bytes, BytesMut};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Request, StatusCode};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
-use reqwest::{Body, Certificate, Client, redirect, retry};
+use reqwest::{Body, Certificate, Client};
 
 use super::Settings;
+use crate::outgoing;
 
 /// A client for one order.
 #[derive(Clone)]
@@ -26,13 +27,7 @@ impl Asking {
     /// # Errors
     /// What vouches for the directory cannot be used, or the process has no TLS provider.
     pub(super) fn new(settings: &Settings) -> Result<Self, reqwest::Error> {
-        let builder = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .retry(retry::never())
-            .https_only(true)
-            .timeout(TIMEOUT);
+        let builder = outgoing::client().https_only(true).timeout(TIMEOUT);
         let authorities = settings.authorities.iter();
         let authorities = authorities.map(|der| Certificate::from_der(der));
         let authorities = authorities.collect::<Result<Vec<_>, _>>()?;

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, redirect, retry};
 use serde_json::Value;
 
 #[cfg(test)]
@@ -21,6 +20,7 @@ pub use self::url::{RpcUrl, RpcUrlError};
 use crate::chain::fault;
 use crate::clock::steady;
 use crate::fault::{Fault, Retry, Side};
+use crate::outgoing;
 
 /// The nodes of one chain. None is asked anything before it has said that it is on that chain:
 /// where the same contracts stand at the same places, another chain's word would be believed.
@@ -93,12 +93,7 @@ impl Rpc {
         timeout: Duration,
         home: Home,
     ) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .retry(retry::never())
+        let client = outgoing::client()
             .connect_timeout(CONNECT_TIMEOUT_MAX.min(timeout))
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tcp_keepalive(IDLE_TIMEOUT)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ::http::header::{AUTHORIZATION, RETRY_AFTER};
 use ::http::{HeaderMap, Method, StatusCode};
 use bytes::Bytes;
-use reqwest::{Client, Response, Url, redirect, retry};
+use reqwest::{Client, Response, Url};
 use tokio::sync::Semaphore;
 use tokio::time;
 
@@ -13,6 +13,7 @@ use super::SettingsError;
 use super::auth::Auth;
 use crate::clock::Clock;
 use crate::fault::{Fault, Retry, Side};
+use crate::outgoing;
 
 /// What all addresses of a facilitator have in common.
 pub(super) struct Shared {
@@ -63,20 +64,12 @@ impl Unanswered {
 }
 
 /// The client that all endpoints of a facilitator share, and its pool of connections.
-///
-/// It follows no redirect, uses no proxy of the environment, and repeats nothing by itself: a
-/// second `/settle` could be refused as used, although the first one moved the money.
 pub(super) fn client(
     headers: HeaderMap,
     timeout_shortest: Duration,
 ) -> Result<Client, SettingsError> {
-    Client::builder()
-        .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
+    outgoing::client()
         .default_headers(headers)
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .referer(false)
-        .retry(retry::never())
         .connect_timeout(CONNECT_TIMEOUT_MAX.min(timeout_shortest / CONNECT_SHARE))
         .pool_idle_timeout(IDLE_TIMEOUT)
         .http2_keep_alive_interval(KEEP_ALIVE)

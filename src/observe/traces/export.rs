@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
-use reqwest::{Client, Response, Url, redirect, retry};
+use reqwest::{Client, Response, Url};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until};
 
@@ -21,6 +21,7 @@ use super::span::text;
 use super::{Settings, Spans};
 use crate::clock;
 use crate::fault::with_causes;
+use crate::outgoing;
 
 /// Sends the spans of exchanges that are over.
 #[derive(Debug)]
@@ -88,13 +89,8 @@ impl Exporter {
         let mut headers: HeaderMap =
             named.map(|(name, secret)| (name.clone(), secret.value().clone())).collect();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        let client = Client::builder()
-            .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
+        let client = outgoing::client()
             .default_headers(headers)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .retry(retry::never())
             .timeout(POST_TIMEOUT)
             .build()
             .map_err(TracesError::Client)?;
