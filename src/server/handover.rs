@@ -150,8 +150,8 @@ impl Line {
     }
 }
 
-/// Clients', operators', and one for proxies that ask.
-const LISTENERS_MAX: usize = 3;
+/// Clients', operators', one for proxies that ask, and one without TLS.
+const LISTENERS_MAX: usize = 4;
 const GIVEN_BYTES_MAX: usize = 4 * 1024;
 /// A configuration's mistakes are told with it.
 const WORDS_BYTES_MAX: u64 = 64 * 1024;

@@ -6,17 +6,19 @@ use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::net::UnixDatagram;
+use reqwest::Response;
+use tokio::net::{TcpStream, UnixDatagram};
 
 use super::refusals::refused;
+use crate::support::client::{Ask, client};
 use crate::support::facilitator::{Facilitator, Habit};
 use crate::support::gateway::Gateway;
 use crate::support::load::Load;
 use crate::support::plan::Plan;
 use crate::support::redis::Redis;
-use crate::support::server::{Reply, Server};
+use crate::support::server::{Reply, Server, Streaming};
 use crate::support::upstream::Upstream;
-use crate::support::wallet::Wallet;
+use crate::support::wallet::{Payment, Wallet};
 use crate::support::{eventually, in_time, postgres};
 
 /// Longer than any test waits.
@@ -29,6 +31,16 @@ fn stream_of(upstream: &Server) -> String {
         "[upstreams.slow]\nurl = \"http://{address}\"\n\n[[routes]]\nmatch = \"GET /stream\"\n\
          upstream = \"slow\"\nprice = \"$0.05\"\nnetworks = [\"base-sepolia\"]\n"
     )
+}
+
+/// Somebody pays for the stream, and hears its beginning.
+async fn listens(gateway: &Gateway, slow: &mut Server) -> (Payment, Response, Streaming) {
+    let bought = Wallet::new(9).pays();
+    let open = gateway.ask("GET", "/stream").pays(&bought).open();
+    let begin = async { slow.call().await.stream(Reply::new(200)).await };
+    let (answer, mut stream) = tokio::join!(open, begin);
+    stream.send("one ").await;
+    (bought, answer, stream)
 }
 
 async fn settles_slowly() -> Facilitator {
@@ -51,11 +63,7 @@ async fn under_load_nothing_is_lost_where_both_may_serve() {
         .start()
         .await;
     gateway.ready().await;
-    let bought = Wallet::new(9).pays();
-    let open = gateway.ask("GET", "/stream").pays(&bought).open();
-    let begin = async { slow.call().await.stream(Reply::new(200)).await };
-    let (answer, mut stream) = tokio::join!(open, begin);
-    stream.send("one ").await;
+    let (bought, answer, mut stream) = listens(&gateway, &mut slow).await;
     let load = Load::on(gateway.public);
     let upgrades = async {
         for upgrade in 1..=3 {
@@ -90,11 +98,7 @@ async fn under_load_nothing_is_lost_where_one_begins_after_the_other() {
         .start()
         .await;
     gateway.ready().await;
-    let bought = Wallet::new(9).pays();
-    let open = gateway.ask("GET", "/stream").pays(&bought).open();
-    let begin = async { slow.call().await.stream(Reply::new(200)).await };
-    let (answer, mut stream) = tokio::join!(open, begin);
-    stream.send("one ").await;
+    let (bought, answer, mut stream) = listens(&gateway, &mut slow).await;
     let (load, admin) = (Load::on(gateway.public), gateway.admin);
     let upgrades = async {
         load.goes_on_for(40).await;
@@ -123,8 +127,7 @@ async fn under_load_nothing_is_lost_where_one_begins_after_the_other() {
 async fn stopping(admin: std::net::SocketAddr) {
     let url = format!("http://{admin}/readyz");
     eventually("it says that it stops", async || {
-        let client = crate::support::client::client();
-        let ask = crate::support::client::Ask::new(&client, "GET", &url).try_send().await;
+        let ask = Ask::new(&client(), "GET", &url).try_send().await;
         ask.ok().filter(|answer| answer.text() == "stopping\n").map(drop)
     })
     .await;
@@ -151,6 +154,31 @@ async fn what_a_reload_refuses_is_taken_over_and_the_books_go_on() {
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(again.header("payment-response"), first.header("payment-response"));
     assert_eq!(gateway.first_ended().await.code(), Some(0));
+}
+
+/// All four that there may be.
+#[tokio::test]
+async fn every_listener_is_handed_over() {
+    let upstream = Upstream::start().await;
+    let acme = "[acme]\ndomains = \"api.example.com\"\nterms = \"agreed\"\nstorage = \"acme\"\n\
+                directory = \"https://127.0.0.1:9\"\nhttp = \"127.0.0.1:0\"";
+    let mut gateway = Plan::to(upstream.address).asked_by("nginx").section(acme).start().await;
+    let said = gateway.said();
+    let http = said.split_once(", http ").unwrap().1.lines().next().unwrap();
+    let (check, clients) = (gateway.check.unwrap(), client());
+    let answers = async || {
+        let without_tls = Ask::new(&clients, "GET", &format!("http://{http}/free")).send().await;
+        let asked = Ask::new(&clients, "GET", &format!("http://{check}/ask")).send().await;
+        (without_tls.status, without_tls.header("location").to_owned(), asked.status)
+    };
+    let before = answers().await;
+    assert_eq!((before.0, &*before.1), (308, "https://api.example.com/free"));
+    let (status, said) = gateway.upgraded().await;
+    assert_eq!(status, 200, "{said}");
+    assert_eq!(gateway.first_ended().await.code(), Some(0));
+    assert_eq!(answers().await, before);
+    assert!(TcpStream::connect(gateway.public).await.is_ok());
+    gateway.ready().await;
 }
 
 #[tokio::test]
