@@ -29,6 +29,7 @@ pub mod upstream;
 mod weigh;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -387,6 +388,11 @@ impl Gateway {
         self.metrics.fault(fault.side());
         exchange.fault = Some(fault.to_string().into());
     }
+}
+
+/// Who is at the other end of a connection; IPv4 within IPv6 is IPv4.
+fn peer(session: &Session) -> Option<IpAddr> {
+    session.client_addr()?.as_inet().map(|address| address.ip().to_canonical())
 }
 
 /// What the log says of an answer that was read to its end for nobody.

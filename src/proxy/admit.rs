@@ -12,7 +12,8 @@ use super::exchange::{Exchange, Paid};
 use super::keeping::Keeping;
 use super::seek::{Sought, find};
 use super::settle::time_for;
-use super::{Gateway, inspect};
+use super::sign_in::wants_in;
+use super::{Gateway, inspect, peer};
 use crate::clock;
 use crate::discovery::Page;
 use crate::facilitator::Away;
@@ -21,7 +22,7 @@ use crate::limit::{ClientKey, client_address};
 use crate::observe::Step;
 use crate::payment::{
     Given, Presented, Proven, Reserved, SignedBy, Standing, Unverified, Verified, is_brought,
-    present, signs_in,
+    present,
 };
 use crate::refusal::Refusal;
 use crate::route::{Charge, Route, SettleMoment, Tariff, Terms};
@@ -80,7 +81,10 @@ impl Gateway {
                     signed_in => signed_in.map(|()| Admitted::Forward),
                 }
             }
-            _ => match self.charge(session, exchange, &route).await {
+            Charge::Exact(_) | Charge::ByRequest(_) => match self
+                .charge(session, exchange, &route)
+                .await
+            {
                 Ok(()) => Ok(Admitted::Forward),
                 Err(Declined::Refused(refusal)) => Err(refusal),
                 Err(Declined::Back(returning)) => self.again(session, exchange, *returning).await,
@@ -90,10 +94,9 @@ impl Gateway {
 
     /// From where a request comes, as far as proxies are believed.
     pub(super) fn client(&self, session: &Session) -> IpAddr {
-        let peer = session.client_addr().and_then(|address| address.as_inet());
-        let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), std::net::SocketAddr::ip);
+        let peer = peer(session).unwrap_or(IpAddr::from([0, 0, 0, 0]));
         if self.settings.trusted_proxies.is_empty() {
-            return peer.to_canonical();
+            return peer;
         }
         let forwarded = session.req_header().headers.get_all("x-forwarded-for");
         // A value that is not text ends the walk: nothing left of it can be believed.
@@ -379,11 +382,6 @@ impl Gateway {
         }
         unverified.refusal()
     }
-}
-
-/// Whether a request is one of a wallet that signs in, where that may let it in.
-fn wants_in(session: &Session, terms: &Terms) -> bool {
-    terms.declared.sign_in.is_some() && signs_in(&session.req_header().headers)
 }
 
 /// What a request without payment is told: the terms, once there is a way to pay.

@@ -7,7 +7,7 @@ use pingora::proxy::Session;
 use super::admit::Admitted;
 use super::exchange::Exchange;
 use super::inspect::{self, Reader};
-use super::{Gateway, answer};
+use super::{Gateway, answer, peer};
 use crate::ledger::answers::Giver;
 use crate::payment::{PAYMENT_HEADERS, Receipt, SIGN_IN_HEADER};
 use crate::refusal::Refusal;
@@ -81,10 +81,8 @@ impl Gateway {
     }
 
     fn is_trusted(&self, session: &Session) -> bool {
-        let peer = session.client_addr().and_then(|address| address.as_inet());
-        let peer = peer.map(|address| address.ip().to_canonical());
         let blocks = &self.settings.trusted_proxies;
-        peer.is_some_and(|peer| blocks.iter().any(|block| block.contains(&peer)))
+        peer(session).is_some_and(|peer| blocks.iter().any(|block| block.contains(&peer)))
     }
 
     /// Puts the original request in the place of the one that came, and judges it as any other.
@@ -112,10 +110,7 @@ impl Gateway {
     async fn let_pass(&self, exchange: &mut Exchange) -> Result<Vec<Receipt>, Refusal> {
         let priced = exchange.route.as_ref().is_none_or(|route| route.charge.is_priced());
         let Some(mut prepaid) = exchange.take_prepaid() else {
-            let for_nothing = !priced
-                || exchange.bypass.is_some()
-                || exchange.is_free_first()
-                || exchange.signed_in().is_some();
+            let for_nothing = !priced || exchange.bypass.is_some() || exchange.is_given();
             return if for_nothing { Ok(Vec::new()) } else { Err(Refusal::Internal) };
         };
         let receipts = std::mem::take(&mut prepaid.receipts);

@@ -267,13 +267,19 @@ impl Exchange {
     }
 
     /// Whether it is.
-    pub fn is_free_first(&self) -> bool {
+    fn is_free_first(&self) -> bool {
         matches!(self.stage, Stage::FreeFirst)
     }
 
     /// It was paid for a while ago. Nothing is held then.
     pub fn sign_in(&mut self, signed_in: SignedIn) {
         self.stage = Stage::SignedIn(Box::new(signed_in));
+    }
+
+    /// Whether nobody pays for it although it has a price: it is free at first, or was paid for a
+    /// while ago.
+    pub fn is_given(&self) -> bool {
+        matches!(self.stage, Stage::FreeFirst | Stage::SignedIn(_))
     }
 
     /// The wallet that has paid for it a while ago, if one has.

@@ -218,9 +218,7 @@ pub(super) fn passes(exchange: &Exchange, head: &mut ResponseHeader) -> pingora:
     match exchange.bypass {
         Some(_) => head.insert_header(header::CACHE_CONTROL, "no-store"),
         // Pages that can read the 402 can read this.
-        None if exchange.is_free_first() || exchange.signed_in().is_some() => {
-            put_receipts(head, Vec::new())
-        }
+        None if exchange.is_given() => put_receipts(head, Vec::new()),
         None => Ok(()),
     }
 }

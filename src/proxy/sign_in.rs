@@ -6,10 +6,15 @@ use super::count::Counted;
 use super::exchange::Exchange;
 use super::{Gateway, inspect};
 use crate::facilitator::pool::RETRY_AFTER;
-use crate::payment::{Entrance, NotLetIn, Said, SignedBy};
+use crate::payment::{Entrance, NotLetIn, Said, SignedBy, signs_in};
 use crate::refusal::Refusal;
 use crate::route::{CanonicalPath, Route, Terms};
 use crate::x402::SignInReason;
+
+/// Whether a request is one of a wallet that signs in, where that may let it in.
+pub(super) fn wants_in(session: &Session, terms: &Terms) -> bool {
+    terms.declared.sign_in.is_some() && signs_in(&session.req_header().headers)
+}
 
 impl Gateway {
     /// Lets a wallet in, in the class of its paid requests, or says why not. What is counted is

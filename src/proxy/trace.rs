@@ -6,8 +6,8 @@ use std::time::Instant;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
-use super::Gateway;
 use super::exchange::Exchange;
+use super::{Gateway, peer};
 use crate::clock;
 use crate::observe::Step;
 use crate::observe::traces::{TRACE_PARENT, TRACE_STATE};
@@ -16,8 +16,7 @@ impl Gateway {
     /// Goes on with the trace of a request, or begins one, where there are any.
     pub(super) fn follow(&self, session: &Session, exchange: &mut Exchange) {
         let Some(traces) = self.metrics.traces() else { return };
-        let peer = session.client_addr().and_then(|address| address.as_inet());
-        let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
+        let peer = peer(session).unwrap_or(IpAddr::from([0, 0, 0, 0]));
         let headers = &session.req_header().headers;
         exchange.trace = traces.begin(headers, peer, (exchange.started, &self.clock));
     }
