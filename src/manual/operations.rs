@@ -267,8 +267,8 @@
 //! A wallet that signs in (`sign_in` on a route) is `signed_in` there, and the log names it under
 //! the same word. The upstream sees `X-Tollgate-Free: signed-in` and who it is. Who is refused is
 //! told why in `reason`. To shut one wallet out, put it into `[block] payers`; to shut all out,
-//! take `sign_in` off and reload; the first `sign_in` of a gateway takes a restart, which indexes
-//! its ledger. A route that gets another `name` knows none of its payers.
+//! take `sign_in` off and reload; the first `sign_in` of a gateway takes `tollgate upgrade` or a
+//! restart, which indexes its ledger. A route that gets another `name` knows none of its payers.
 //!
 //! # Looking into the ledger
 //!

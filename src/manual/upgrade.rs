@@ -47,6 +47,8 @@
 //! from nothing, and prices of before, for which `price_grace` would take payments, are forgotten.
 //! Counters begin at 0 as after a restart, and the last exchanges of the one before are in its log
 //! only. A bundled worker is started beside the old one, so for a moment there are two.
+//! A certificate that is being ordered then is ordered again: its authority may have been answered
+//! by the other one.
 //! `ledger.url = "memory:"` cannot be handed over. Process 1 of a container refuses, because a
 //! container ends with its first process; so does one whose first process is a small init that
 //! waits for the gateway. Start another container.

@@ -17,7 +17,7 @@ pub(super) struct Exit {
     last_answers: channel::Sender<bool>,
     listeners_close: channel::Sender<bool>,
     idle_close: channel::Sender<bool>,
-    /// Clients, and proxies that ask.
+    /// Clients, by TLS or not, and proxies that ask.
     pub(super) clients: Present,
     pub(super) operators: Present,
 }
@@ -133,8 +133,6 @@ async fn until(so: impl Fn() -> bool) {
     }
 }
 
-/// Clients that send anything within this learn from its answer that their connection ends. The
-/// others' is closed while they are silent, as after `keepalive`.
 /// Sends what is left of the traces, if it is taken soon.
 pub(super) async fn flush(metrics: &Metrics, exporting: Option<JoinHandle<()>>) {
     let Some(mut exporting) = exporting else { return };
@@ -147,6 +145,8 @@ pub(super) async fn flush(metrics: &Metrics, exporting: Option<JoinHandle<()>>) 
 
 /// For the last spans of traces.
 const FLUSH_MAX: Duration = Duration::from_secs(3);
+/// Clients that send anything within this learn from its answer that their connection ends. The
+/// others' is closed while they are silent, as after `keepalive`.
 const IDLE_WAIT: Duration = Duration::from_secs(5);
 const LAST_BYTES_WAIT: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
