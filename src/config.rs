@@ -243,9 +243,10 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     let upstreams = upstreams::upstreams(upstreams, reader);
     let keep = reader.take_if(ledger.keep).unwrap_or_default();
     let public_url = server.public_url.as_deref();
-    let (networks_of, upstreams_of, is_asked) = (&networks, &upstreams, asks.is_some());
+    let (networks_of, upstreams_of) = (&networks, &upstreams);
+    let asked_by = check::asked_by(check, asks.as_ref());
     let around =
-        Around { public_url, networks_of, upstreams_of, answers, refusals, free, keep, is_asked };
+        Around { public_url, networks_of, upstreams_of, answers, refusals, free, keep, asked_by };
     let routes = routes::routes(routes, &around, reader);
     facilitators::want_upto(&mut facilitators, &routes);
     if public_url.is_none() && routes.iter().any(|route| route.charge.is_priced()) {

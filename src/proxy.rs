@@ -20,6 +20,7 @@ mod pace;
 mod patient;
 mod plain;
 pub mod probe;
+mod process;
 mod record;
 mod seek;
 mod settle;
@@ -36,7 +37,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use ipnet::IpNet;
 use pingora::connectors::http::Connector;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -138,7 +139,9 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> pingora::Result<bool> {
-        self.follow(session, exchange);
+        if self.settings.side != Side::Processor {
+            self.follow(session, exchange);
+        }
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(self.settings.keepalive_seconds));
         }
@@ -147,8 +150,14 @@ impl ProxyHttp for Gateway {
         }
         session.set_read_timeout(Some(self.settings.client_timeout));
         session.set_write_timeout(Some(self.settings.client_timeout));
-        if let Side::Asker(asker) = self.settings.side {
-            return self.check(session, exchange, asker).await.map(|()| true);
+        match self.settings.side {
+            Side::Clients => {}
+            Side::Asker(asker) => {
+                return self.check(session, exchange, asker).await.map(|()| true);
+            }
+            Side::Processor => {
+                return Box::pin(self.process(session, exchange)).await.map(|()| true);
+            }
         }
         match self.admit(session, exchange).await {
             Ok(Admitted::Forward) => match exchange.take_metered() {
@@ -156,8 +165,14 @@ impl ProxyHttp for Gateway {
                 Some(held) => Box::pin(self.metered(session, exchange, held)).await?,
                 None => return Ok(false),
             },
-            Ok(Admitted::Preflight { allow }) => answer::preflight(session, &allow).await?,
-            Ok(Admitted::Page(page)) => answer::page(session, &page).await?,
+            Ok(Admitted::Preflight { allow }) => {
+                let ours = answer::preflight(&session.req_header().headers, &allow)?;
+                answer::give_ours(session, ours).await?;
+            }
+            Ok(Admitted::Page(page)) => {
+                let ours = answer::page(&session.req_header().headers, &page)?;
+                answer::give_ours(session, ours).await?;
+            }
             Ok(Admitted::Again(given)) => {
                 exchange.again();
                 answer::again(session, &given).await?;
@@ -243,21 +258,7 @@ impl ProxyHttp for Gateway {
             exchange.fault = Some("it switched protocols, which nobody asked for".into());
             return Err(self.stop(exchange, Refusal::UpstreamUnavailable));
         }
-        if let Some(prepaid) = exchange.take_prepaid() {
-            self.serve(session, exchange, prepaid, head).await?;
-            return settle::timed(head, exchange);
-        }
-        let Some(verified) = exchange.take_held() else {
-            return settle::passes(exchange, head);
-        };
-        if !settle::answered_well(head) {
-            // Dropped: released. The upstream's own answer goes to the client as it is.
-            drop(verified);
-            head.insert_header(header::CACHE_CONTROL, "no-store")?;
-            return answer::allow_browsers(head);
-        }
-        self.settle(session, exchange, verified, head).await?;
-        settle::timed(head, exchange)
+        self.conclude(session, exchange, head).await
     }
 
     fn response_body_filter(

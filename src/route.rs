@@ -26,7 +26,7 @@ mod trie;
 pub mod upstream;
 pub mod usage;
 
-pub use asker::Asker;
+pub use asker::{AskedBy, Asker};
 pub use challenge::ChallengeError;
 pub use contract::{Contract, Document, DocumentError};
 pub use method::{Methods, Verb};

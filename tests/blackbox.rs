@@ -23,6 +23,7 @@ mod paths;
 mod permit2;
 mod prepaid;
 mod prices;
+mod processor;
 pub mod refusals;
 mod reload;
 mod replay;

@@ -46,18 +46,27 @@ fn the_shipped_file_is_good() {
 /// What an operator loses where somebody else forwards is said before the start.
 #[test]
 fn what_a_proxy_asks_about_is_explained() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/good-check.toml");
-    let config = Config::load(&path).unwrap();
-    let mut out = Vec::new();
-    config.explain(&mut out).unwrap();
-    let said = String::from_utf8(out).unwrap();
-    for line in [
+    let forwarded = "  forwarded  by the proxy that asks; the body is not seen here";
+    let once = [
         "  asked      127.0.0.1:8403, by nginx",
-        "  forwarded  by the proxy that asks; the body is not seen here",
+        forwarded,
         "  settled    before it is forwarded: an API that fails is paid all the same,",
         "             and whoever comes back with the payment gets 409, no answer is kept",
-    ] {
-        assert!(said.lines().any(|said| said == line), "{line}\n---\n{said}");
+    ];
+    let twice = [
+        "  asked      127.0.0.1:8403, by envoy-ext-proc",
+        forwarded,
+        "  answers    within 5s, as the proxy tells of them; none is kept",
+    ];
+    for (file, lines) in [("good-check.toml", &once[..]), ("good-ext-proc.toml", &twice)] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config").join(file);
+        let config = Config::load(&path).unwrap();
+        let mut out = Vec::new();
+        config.explain(&mut out).unwrap();
+        let said = String::from_utf8(out).unwrap();
+        for line in lines {
+            assert!(said.lines().any(|said| said == *line), "{line}\n---\n{said}");
+        }
     }
 }
 

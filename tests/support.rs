@@ -22,6 +22,7 @@ pub mod pebble;
 pub mod plan;
 #[allow(dead_code, reason = "the tests of the ledger use it too")]
 pub mod postgres;
+pub mod processor;
 pub mod raw;
 pub mod redis;
 pub mod server;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::route::upstream::Upstream;
-use crate::route::{Asker, Charge, Contract, Route, SettleMoment, When};
+use crate::route::{AskedBy, Charge, Contract, Route, SettleMoment, When};
 
 use super::answers::Answers;
 use super::file::{FileCheck, FileRoute};
@@ -22,7 +22,7 @@ pub struct Check {
     /// For proxies, and nobody else.
     pub listen: SocketAddr,
     /// Which kind of proxy.
-    pub asked_by: Asker,
+    pub asked_by: AskedBy,
 }
 
 /// Who forwards what a route lets through.
@@ -40,7 +40,7 @@ pub(super) enum Behind {
     /// To this upstream.
     Upstream(Box<str>),
     /// Back to the proxy that asks.
-    Asker,
+    Asker(AskedBy),
 }
 
 impl Behind {
@@ -48,18 +48,19 @@ impl Behind {
     pub(super) fn of(
         typed: &mut FileRoute,
         place: Range<usize>,
-        is_asked: bool,
+        asked_by: Option<AskedBy>,
         reader: &mut Reader<'_>,
     ) -> Option<Self> {
         let span = typed.mode.as_ref().map(|mode| mode.span.clone());
         let mode = typed.mode.take().map_or(Some(Mode::Forward), |mode| reader.take(mode));
         match mode? {
             Mode::Check => {
-                not_forwarded(typed, reader);
-                if !is_asked {
+                if asked_by.is_none() {
                     reader.wrong(span.unwrap_or_default(), Mistake::NoCheck);
                 }
-                Some(Self::Asker)
+                let by = asked_by.unwrap_or(AskedBy::ExtProc);
+                not_forwarded(typed, by, reader);
+                Some(Self::Asker(by))
             }
             Mode::Forward => match typed.upstream.take() {
                 Some(upstream) => reader.refer(Kind::Upstream, upstream).map(Self::Upstream),
@@ -75,7 +76,7 @@ impl Behind {
     pub(super) fn upstream(&self) -> Option<&str> {
         match self {
             Self::Upstream(name) => Some(name),
-            Self::Asker => None,
+            Self::Asker(_) => None,
         }
     }
 
@@ -83,7 +84,7 @@ impl Behind {
     pub(super) fn into_upstream(self) -> Option<Box<str>> {
         match self {
             Self::Upstream(name) => Some(name),
-            Self::Asker => None,
+            Self::Asker(_) => None,
         }
     }
 
@@ -91,7 +92,7 @@ impl Behind {
     pub(super) fn answer_timeout(&self, upstream: Option<&Upstream>) -> Option<Duration> {
         match self {
             Self::Upstream(_) => upstream.map(|upstream| upstream.answer_timeout),
-            Self::Asker => Some(ANSWER_TIMEOUT),
+            Self::Asker(_) => Some(ANSWER_TIMEOUT),
         }
     }
 
@@ -99,15 +100,15 @@ impl Behind {
     pub(super) fn keeps(&self, answers: Answers) -> Answers {
         match self {
             Self::Upstream(_) => answers,
-            Self::Asker => Answers { bytes_max: None, ..answers },
+            Self::Asker(_) => Answers { bytes_max: None, ..answers },
         }
     }
 
     /// When money moves: whoever only asks does not come back to say how it went.
     pub(super) fn settles(&self, typed: Option<SettleMoment>) -> SettleMoment {
         match self {
-            Self::Upstream(_) => typed.unwrap_or_default(),
-            Self::Asker => SettleMoment::BeforeUpstream,
+            Self::Asker(AskedBy::Once(_)) => SettleMoment::BeforeUpstream,
+            Self::Asker(AskedBy::ExtProc) | Self::Upstream(_) => typed.unwrap_or_default(),
         }
     }
 }
@@ -132,18 +133,28 @@ pub(super) fn check(
     Some(Check { listen, asked_by })
 }
 
+/// Which proxy asks. A section that is broken takes every key of routes, so that those are not told
+/// of as mistakes too.
+pub(super) fn asked_by(check: Option<Check>, section: Option<&Range<usize>>) -> Option<AskedBy> {
+    check.map(|check| check.asked_by).or(section.map(|_| AskedBy::ExtProc))
+}
+
 /// Takes off a route what means nothing where somebody else forwards.
-fn not_forwarded(typed: &mut FileRoute, reader: &mut Reader<'_>) {
-    let found = [
+fn not_forwarded(typed: &mut FileRoute, by: AskedBy, reader: &mut Reader<'_>) {
+    let never = [
         ("upstream", typed.upstream.take().map(|text| text.span)),
         ("body", typed.body.take().map(|body| body.span())),
-        ("timeout", typed.timeout.take().map(|text| text.span)),
-        ("settle", typed.settle.take().map(|text| text.span)),
-        ("risk", typed.risk.take().map(|text| text.span)),
         ("keep_answer", typed.keep_answer.take().map(|text| text.span)),
         ("payment_identifier", typed.payment_identifier.take().map(|text| text.span)),
     ];
-    for (key, span) in found {
+    let of_answers = (by != AskedBy::ExtProc).then(|| {
+        [
+            ("timeout", typed.timeout.take().map(|text| text.span)),
+            ("settle", typed.settle.take().map(|text| text.span)),
+            ("risk", typed.risk.take().map(|text| text.span)),
+        ]
+    });
+    for (key, span) in never.into_iter().chain(of_answers.into_iter().flatten()) {
         if let Some(span) = span {
             let beside = "beside `mode = \"check\"`";
             reader.wrong(span, Mistake::Meaningless { key, beside });
@@ -204,8 +215,9 @@ impl Written for Mode {
     }
 }
 
-impl Written for Asker {
-    const EXPECTED: &'static str = "\"nginx\", \"traefik\", \"caddy\" or \"envoy\"";
+impl Written for AskedBy {
+    const EXPECTED: &'static str =
+        "\"nginx\", \"traefik\", \"caddy\", \"envoy\" or \"envoy-ext-proc\"";
 
     fn read(text: &str) -> Result<Self, Mistake> {
         let names = Self::ALL.into_iter().map(Self::name);

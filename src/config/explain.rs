@@ -19,7 +19,8 @@ use crate::route::upstream::{
 };
 use crate::route::usage::Missing;
 use crate::route::{
-    BodyRules, CanonicalPath, Challenge, Charge, Found, Route, RouteTable, Shape, Terms, Tier,
+    AskedBy, BodyRules, CanonicalPath, Challenge, Charge, Found, Route, RouteTable, Shape, Terms,
+    Tier,
 };
 use crate::x402::{AssetTransferMethod, PaymentRequired, PaymentRequiredV1, encoding};
 
@@ -251,7 +252,7 @@ fn the_rest(config: &Config, route: &Route, out: &mut impl Write) -> io::Result<
     if route.refusals == Shape::Assistant {
         row(out, "refusals", "as the published assistant API")?;
     }
-    let Some(name) = &route.upstream else { return asked_about(route, out) };
+    let Some(name) = &route.upstream else { return asked_about(config, route, out) };
     row(out, "body", &body(&route.body, config.server.body_bytes_max))?;
     let Some(upstream) = config.upstreams.get(name) else { return Ok(()) };
     let (place, wait) = (place(upstream), shown(route.answer_timeout));
@@ -266,9 +267,15 @@ fn the_rest(config: &Config, route: &Route, out: &mut impl Write) -> io::Result<
 }
 
 /// What somebody else forwards, and what is lost by that.
-fn asked_about(route: &Route, out: &mut impl Write) -> io::Result<()> {
+fn asked_about(config: &Config, route: &Route, out: &mut impl Write) -> io::Result<()> {
     row(out, "forwarded", "by the proxy that asks; the body is not seen here")?;
-    if route.charge.is_priced() {
+    if !route.charge.is_priced() {
+        return Ok(());
+    }
+    if config.check.is_some_and(|check| check.asked_by == AskedBy::ExtProc) {
+        let wait = shown(route.answer_timeout);
+        row(out, "answers", &format!("within {wait}, as the proxy tells of them; none is kept"))?;
+    } else {
         row(out, "settled", "before it is forwarded: an API that fails is paid all the same,")?;
         row(out, "", "and whoever comes back with the payment gets 409, no answer is kept")?;
     }

@@ -23,7 +23,7 @@ use crate::discovery::Serve;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::{Keep, LedgerUrl};
 use crate::observe::traces::Sample;
-use crate::route::{Asker, Pattern, Shape};
+use crate::route::{AskedBy, Pattern, Shape};
 use crate::x402::AssetTransferMethod;
 use crate::x402::network::Worth;
 
@@ -107,7 +107,7 @@ pub(super) struct FileServer {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileCheck {
     pub(super) listen: Text<SocketAddr>,
-    pub(super) asked_by: Text<Asker>,
+    pub(super) asked_by: Text<AskedBy>,
 }
 
 #[derive(Deserialize)]

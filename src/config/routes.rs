@@ -12,8 +12,8 @@ use crate::limit::Rate;
 use crate::route::tariff::BODY_BYTES_MAX;
 use crate::route::upstream::Upstream;
 use crate::route::{
-    BodyRules, Charge, Contract, Declared, Listing, Pattern, Route, RouteTable, SettleMoment,
-    Shape, Terms,
+    AskedBy, BodyRules, Charge, Contract, Declared, Listing, Pattern, Route, RouteTable,
+    SettleMoment, Shape, Terms,
 };
 use crate::x402::Resource;
 
@@ -45,8 +45,8 @@ pub(super) struct Around<'a> {
     pub(super) answers: Answers,
     /// In whose words is refused, where a route does not say.
     pub(super) refusals: Shape,
-    /// Whether a proxy asks somewhere.
-    pub(super) is_asked: bool,
+    /// Which proxy asks, if one does.
+    pub(super) asked_by: Option<AskedBy>,
     /// What is free of a priced route, where it does not say.
     pub(super) free: Option<Rate>,
     /// How long payments are kept.
@@ -98,7 +98,7 @@ impl<'a> Around<'a> {
         place: Range<usize>,
         reader: &mut Reader<'_>,
     ) -> Option<Route> {
-        let behind = Behind::of(&mut typed, place, self.is_asked, reader);
+        let behind = Behind::of(&mut typed, place, self.asked_by, reader);
         let of_priced = of_priced(&typed);
         let risk_span = typed.risk.as_ref().map(|risk| risk.span.clone());
         let pattern = reader.take(typed.r#match);

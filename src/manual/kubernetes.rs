@@ -45,5 +45,9 @@
 //!
 //! In the log such a line has the method and path that were asked about, and as status what the
 //! proxy was told: for nginx 401 in place of every refusal, whose name is the outcome, and then a
-//! line for `/answer`, which it fetches. When the gateway is away, nothing passes: nginx and
-//! Traefik answer 500, Caddy 502, Envoy 403; so take two replicas and PostgreSQL.
+//! line for `/answer`, which it fetches. Of `ext_proc` it is what the client gets, as anywhere;
+//! `message_timeout` there is Envoy's patience with a settlement, 200 ms if nothing is said. Where
+//! every exchange ends as `client_gone`, Envoy does not tell of answers, and nobody has paid for
+//! them: `response_header_mode` must be `SEND`, on each of its routes. When the gateway is away,
+//! nothing passes: nginx and Traefik answer 500, Caddy 502, Envoy 403, by `ext_proc` 500; so take
+//! two replicas and PostgreSQL.

@@ -11,7 +11,6 @@ use super::declined::Declined;
 use super::exchange::{Exchange, Paid};
 use super::keeping::Keeping;
 use super::seek::{Sought, find};
-use super::settle::time_for;
 use super::sign_in::wants_in;
 use super::{Gateway, inspect, peer};
 use crate::clock;
@@ -347,7 +346,7 @@ impl Gateway {
         route: &Route,
         counted: &Counted,
     ) -> Result<(), Declined> {
-        match self.payments.identify(reserved, time_for(route), self.clock.now()).await {
+        match self.payments.identify(reserved, self.time_for(route), self.clock.now()).await {
             Ok(()) => Ok(()),
             Err(standing) => Err(self.stands(standing, exchange, counted).await),
         }

@@ -10,7 +10,6 @@ use super::count::Counted;
 use super::declined::Declined;
 use super::exchange::{Exchange, Moved, Paid};
 use super::keeping::{Keeping, Unread, digest_of};
-use super::settle::time_for;
 use super::{Gateway, answer};
 use crate::ledger::State;
 use crate::limit::ClientKey;
@@ -120,7 +119,7 @@ impl Gateway {
                 Err(fault) => Err(self.withheld(exchange, returning.unavailable(Some(fault)))),
             };
         }
-        let owed = self.payments.collect(returning, time_for(&route), now).await;
+        let owed = self.payments.collect(returning, self.time_for(&route), now).await;
         owed.map_err(|withheld| self.withheld(exchange, withheld))
     }
 

@@ -79,17 +79,26 @@ pub(super) async fn refuse(
     refusal: &Refusal,
     asked: Asked<'_>,
 ) -> pingora::Result<()> {
-    let (head, body) = match ready(refusal, asked) {
-        Some(ready) => ready,
-        None => composed(refusal, asked, inspect::target(session.req_header()).0).into_parts(),
-    };
-    let head = ResponseHeader::from(head);
+    let (head, body) = refused(session, refusal, asked);
     let drained = drain_before(session).await;
     send(session, head, body).await?;
     if drained == Drained::NotYet {
         drain_after(session).await;
     }
     Ok(())
+}
+
+/// The answer to a request that is refused.
+pub(super) fn refused(
+    session: &Session,
+    refusal: &Refusal,
+    asked: Asked<'_>,
+) -> (ResponseHeader, Bytes) {
+    let (head, body) = match ready(refusal, asked) {
+        Some(ready) => ready,
+        None => composed(refusal, asked, inspect::target(session.req_header()).0).into_parts(),
+    };
+    (ResponseHeader::from(head), body)
 }
 
 /// The one refusal that is the same for everyone: nothing was paid on a route with one URL.
@@ -241,18 +250,33 @@ pub(super) async fn whole(
     head: ResponseHeader,
     body: Bytes,
 ) -> pingora::Result<()> {
-    if head.status == StatusCode::NO_CONTENT {
+    if matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return session.write_response_header(Box::new(head), true).await;
     }
     send(session, head, body).await
 }
 
-/// Answers a CORS preflight: no payment, and the payment headers allowed.
+/// Answers whoever is not refused and not forwarded either.
 ///
 /// # Errors
 /// The client is gone.
-pub(super) async fn preflight(session: &mut Session, allow: &str) -> pingora::Result<()> {
-    let asked = session.req_header().headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+pub(super) async fn give_ours(
+    session: &mut Session,
+    (head, body): (ResponseHeader, Bytes),
+) -> pingora::Result<()> {
+    let _ = drain_before(session).await;
+    whole(session, head, body).await
+}
+
+/// The answer to a CORS preflight: no payment, and the payment headers allowed.
+///
+/// # Errors
+/// None with these values; pingora's own.
+pub(super) fn preflight(
+    headers: &HeaderMap,
+    allow: &str,
+) -> pingora::Result<(ResponseHeader, Bytes)> {
+    let asked = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let mut head = ResponseHeader::build(204, Some(8))?;
     head.insert_header(header::ALLOW, allow)?;
     head.insert_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")?;
@@ -263,16 +287,15 @@ pub(super) async fn preflight(session: &mut Session, allow: &str) -> pingora::Re
     head.insert_header(header::ACCESS_CONTROL_ALLOW_HEADERS, headers)?;
     head.insert_header(header::ACCESS_CONTROL_MAX_AGE, "600")?;
     head.insert_header(header::VARY, "Access-Control-Request-Headers")?;
-    let _ = drain_before(session).await;
-    session.write_response_header(Box::new(head), true).await
+    Ok((head, Bytes::new()))
 }
 
-/// Answers with a document for agents, or says that the client has it.
+/// A document for agents, or that the client has it.
 ///
 /// # Errors
-/// The client is gone.
-pub(super) async fn page(session: &mut Session, page: &Page) -> pingora::Result<()> {
-    let known = session.req_header().headers.get_all(header::IF_NONE_MATCH).iter();
+/// None with these values; pingora's own.
+pub(super) fn page(headers: &HeaderMap, page: &Page) -> pingora::Result<(ResponseHeader, Bytes)> {
+    let known = headers.get_all(header::IF_NONE_MATCH).iter();
     let known = known.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
     let tag = |text: &str| *text.trim().trim_start_matches("W/") == *page.etag;
     let unchanged = known.into_iter().any(tag);
@@ -281,12 +304,11 @@ pub(super) async fn page(session: &mut Session, page: &Page) -> pingora::Result<
     head.insert_header(header::CACHE_CONTROL, "public, max-age=60")?;
     head.insert_header(header::CONTENT_TYPE, page.media_type)?;
     allow_browsers(&mut head)?;
-    let _ = drain_before(session).await;
     if unchanged {
-        return session.write_response_header(Box::new(head), true).await;
+        return Ok((head, Bytes::new()));
     }
     head.insert_header(header::CONTENT_LENGTH, page.body.len())?;
-    send(session, head, page.body.clone()).await
+    Ok((head, page.body.clone()))
 }
 
 /// Lets scripts of any origin read an answer and its payment headers.

@@ -5,13 +5,13 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use super::admit::Admitted;
-use super::exchange::Exchange;
+use super::exchange::{AskedAbout, Exchange};
 use super::inspect::{self, Reader};
 use super::{Gateway, answer, peer};
 use crate::ledger::answers::Giver;
 use crate::payment::{PAYMENT_HEADERS, Receipt, SIGN_IN_HEADER};
 use crate::refusal::Refusal;
-use crate::route::{Asker, Route, Verb};
+use crate::route::{AskedBy, Asker, Route, Verb};
 
 /// Who comes to a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,17 @@ pub enum Side {
     Clients,
     /// A proxy that asks whether it may forward.
     Asker(Asker),
+    /// Envoy, which tells of a request and of its answer, and lets both be changed.
+    Processor,
+}
+
+impl From<AskedBy> for Side {
+    fn from(asked_by: AskedBy) -> Self {
+        match asked_by {
+            AskedBy::Once(asker) => Self::Asker(asker),
+            AskedBy::ExtProc => Self::Processor,
+        }
+    }
 }
 
 impl Side {
@@ -28,7 +39,15 @@ impl Side {
     pub(super) fn has(self, route: &Route) -> bool {
         match self {
             Self::Clients => route.upstream.is_some(),
-            Self::Asker(_) => route.upstream.is_none(),
+            Self::Asker(_) | Self::Processor => route.upstream.is_none(),
+        }
+    }
+
+    /// Whether what is answered here reaches the client as it is, whatever its status.
+    pub(super) fn answers_clients(self) -> bool {
+        match self {
+            Self::Clients | Self::Processor => true,
+            Self::Asker(_) => false,
         }
     }
 }
@@ -50,10 +69,7 @@ impl Gateway {
     ) -> pingora::Result<()> {
         let carries = asker == Asker::Nginx;
         if !self.is_trusted(session) {
-            exchange.client = Some(self.client(session));
-            exchange.fault =
-                Some("asked by an address that `trusted_proxies` does not have".into());
-            return self.refuse(session, exchange, Refusal::NotTrusted).await;
+            return self.not_trusted(session, exchange).await;
         }
         if carries && inspect::target(session.req_header()).0 == CARRIED_PATH {
             return self.give_carried(session, exchange).await;
@@ -80,7 +96,21 @@ impl Gateway {
         answered
     }
 
-    fn is_trusted(&self, session: &Session) -> bool {
+    /// Refuses what somebody asks who may not.
+    ///
+    /// # Errors
+    /// Nobody is there to hear it.
+    pub(super) async fn not_trusted(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> pingora::Result<()> {
+        exchange.client = Some(self.client(session));
+        exchange.fault = Some("asked by an address that `trusted_proxies` does not have".into());
+        self.refuse(session, exchange, Refusal::NotTrusted).await
+    }
+
+    pub(super) fn is_trusted(&self, session: &Session) -> bool {
         let blocks = &self.settings.trusted_proxies;
         peer(session).is_some_and(|peer| blocks.iter().any(|block| block.contains(&peer)))
     }
@@ -95,7 +125,8 @@ impl Gateway {
         exchange.client = Some(self.client(session));
         not_a_clients(&session.req_header().headers, asker)?;
         Original::of(session.req_header(), asker)?.put(session)?;
-        exchange.original = Verb::of(&session.req_header().method);
+        let verb = Verb::of(&session.req_header().method);
+        exchange.original = Some(AskedAbout { verb, status: None });
         match self.admit(session, exchange).await? {
             Admitted::Forward => self.let_pass(exchange).await,
             // 2xx would let it pass, and what the service behind says to it costs nothing there.

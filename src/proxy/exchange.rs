@@ -34,8 +34,8 @@ pub struct Exchange {
     pub started: Instant,
     /// Who asks.
     pub client: Option<IpAddr>,
-    /// The method that a proxy asks about; nothing: no proxy asks.
-    pub original: Option<Verb>,
+    /// What a proxy asks about; nothing: no proxy asks.
+    pub original: Option<AskedAbout>,
     /// The route that was found.
     pub route: Option<Arc<Route>>,
     /// As whom it need not be paid for.
@@ -59,6 +59,15 @@ pub struct Exchange {
     /// Whether its money has moved in it.
     pub moved: Moved,
     stage: Stage,
+}
+
+/// A request that a proxy asks about, for the log.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedAbout {
+    /// Its method, if it is one that is forwarded.
+    pub verb: Option<Verb>,
+    /// The status of what its client gets, 0 while there is none; nothing: of what the proxy gets.
+    pub status: Option<u16>,
 }
 
 /// Who pays how much, for headers and the log.

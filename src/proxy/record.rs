@@ -14,7 +14,9 @@ impl Gateway {
         let request = session.req_header();
         let path = String::from_utf8_lossy(inspect::target(request).0);
         let end = path.char_indices().nth(PATH_CHARS_MAX).map_or(path.len(), |(at, _)| at);
-        let status = session.response_written().map_or(0, |head| head.status.as_u16());
+        let told = exchange.original.and_then(|original| original.status);
+        let written = || session.response_written().map_or(0, |head| head.status.as_u16());
+        let status = told.unwrap_or_else(written);
         let payment = exchange.paid.as_ref().map(|paid| ObservedPayment {
             payer: paid.payer,
             network: paid.network.as_str(),
@@ -32,7 +34,7 @@ impl Gateway {
             began: exchange.began,
             exchange: exchange.id,
             trace: exchange.trace.as_deref(),
-            method: match exchange.original {
+            method: match exchange.original.and_then(|original| original.verb) {
                 Some(verb) => verb.name(),
                 None => request.method.as_str(),
             },

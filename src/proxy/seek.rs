@@ -30,7 +30,7 @@ pub(super) fn find(session: &Session, now: &Snapshot, side: Side) -> Result<Soug
     if query.is_some_and(|query| !query.iter().all(u8::is_ascii_graphic)) {
         return Err(Refusal::RequestMalformed("the query has bytes that must be escaped".into()));
     }
-    let pages = (side == Side::Clients).then_some(&now.discovery);
+    let pages = side.answers_clients().then_some(&now.discovery);
     if let Some(page) = pages.and_then(|pages| pages.always(path.as_str())) {
         return give(page, &request.method);
     }

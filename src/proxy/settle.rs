@@ -10,7 +10,7 @@ use pingora::proxy::Session;
 
 use super::count::Counted;
 use super::exchange::{Exchange, Moved};
-use super::{Gateway, answer};
+use super::{Gateway, Side, answer};
 use crate::clock;
 use crate::facilitator::Away;
 use crate::ledger::answers::{Copying, Giver};
@@ -19,8 +19,36 @@ use crate::refusal::Refusal;
 use crate::route::Route;
 
 impl Gateway {
+    /// Does with money what this head of the final answer is worth, and tells its payer.
+    ///
+    /// # Errors
+    /// The refusal to answer with stands in `exchange`.
+    ///
+    /// # Cancel safety
+    /// A settlement that has begun goes on.
+    pub(super) async fn conclude(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        head: &mut ResponseHeader,
+    ) -> pingora::Result<()> {
+        if let Some(prepaid) = exchange.take_prepaid() {
+            self.serve(session, exchange, prepaid, head).await?;
+            return timed(head, exchange);
+        }
+        let Some(verified) = exchange.take_held() else { return passes(exchange, head) };
+        if !answered_well(head) {
+            // Dropped: released. The upstream's own answer goes to the client as it is.
+            drop(verified);
+            head.insert_header(header::CACHE_CONTROL, "no-store")?;
+            return answer::allow_browsers(head);
+        }
+        self.settle(session, exchange, verified, head).await?;
+        timed(head, exchange)
+    }
+
     /// Settles a held payment and puts the receipt on the answer.
-    pub(super) async fn settle(
+    async fn settle(
         &self,
         session: &mut Session,
         exchange: &mut Exchange,
@@ -121,7 +149,7 @@ impl Gateway {
         verified: Verified,
     ) -> Result<(), Refusal> {
         let began = clock::steady();
-        let prepaid = self.payments.prepay(verified, time_for(route)).await;
+        let prepaid = self.payments.prepay(verified, self.time_for(route)).await;
         exchange.settling(began, prepaid.as_ref().err().map(Unprepaid::code));
         match prepaid {
             Ok(prepaid) => {
@@ -138,7 +166,7 @@ impl Gateway {
     }
 
     /// Gives the answer that was paid for before, if this head is one; else it is still owed.
-    pub(super) async fn serve(
+    async fn serve(
         &self,
         session: &mut Session,
         exchange: &mut Exchange,
@@ -168,6 +196,15 @@ impl Gateway {
         put_receipts(head, receipts)
     }
 
+    /// How long an exchange of this route may be about to give an answer that is owed. To a proxy
+    /// that asks once, the answer is one word.
+    pub(super) fn time_for(&self, route: &Route) -> Duration {
+        match self.settings.side {
+            Side::Asker(_) => route.answer_timeout,
+            Side::Clients | Side::Processor => route.answer_timeout.saturating_add(OWED_MARGIN),
+        }
+    }
+
     pub(super) async fn unsettled(
         &self,
         exchange: &mut Exchange,
@@ -184,15 +221,6 @@ impl Gateway {
             }
         }
         unsettled.refusal()
-    }
-}
-
-/// How long an exchange of this route may be about to give an answer that is owed. Where a proxy
-/// asks, there is no upload, and the answer is one word.
-pub(super) fn time_for(route: &Route) -> Duration {
-    match route.upstream {
-        Some(_) => route.answer_timeout.saturating_add(OWED_MARGIN),
-        None => route.answer_timeout,
     }
 }
 
@@ -214,7 +242,7 @@ pub(super) fn keeps(
 }
 
 /// Lets an answer go for nothing. One that others pay for is for whoever asked, and no cache's.
-pub(super) fn passes(exchange: &Exchange, head: &mut ResponseHeader) -> pingora::Result<()> {
+fn passes(exchange: &Exchange, head: &mut ResponseHeader) -> pingora::Result<()> {
     match exchange.bypass {
         Some(_) => head.insert_header(header::CACHE_CONTROL, "no-store"),
         // Pages that can read the 402 can read this.

@@ -110,14 +110,12 @@ impl Target {
         }
     }
 
-    /// Makes a client's request into ours: proofs of payment off, who paid on.
+    /// Makes a client's request into ours, for the backend that it goes to.
     ///
     /// # Errors
     /// None with the values used here; pingora's own.
     pub fn prepare(&self, request: &mut RequestHeader, exchange: &Exchange) -> pingora::Result<()> {
-        for name in inspect::ours_alone(&request.headers) {
-            request.remove_header(&name);
-        }
+        introduce(request, exchange)?;
         if let Some(host) = request.headers.get(header::HOST).cloned() {
             request.insert_header("X-Forwarded-Host", host)?;
         }
@@ -127,15 +125,23 @@ impl Target {
         if let Some(client) = exchange.client {
             request.append_header("X-Forwarded-For", client.to_string())?;
         }
-        exchange.hand_on(request)?;
-        for (name, value) in exchange.told() {
-            request.insert_header(name, value)?;
-        }
         for (name, value) in &self.headers {
             request.insert_header(name.clone(), value.clone())?;
         }
         Ok(())
     }
+}
+
+/// Takes proofs of payment off a request, and says who has paid.
+///
+/// # Errors
+/// None with the values used here; pingora's own.
+pub(super) fn introduce(request: &mut RequestHeader, exchange: &Exchange) -> pingora::Result<()> {
+    for name in inspect::ours_alone(&request.headers) {
+        request.remove_header(&name);
+    }
+    exchange.hand_on(request)?;
+    exchange.told().try_for_each(|(name, value)| request.insert_header(name, value))
 }
 
 impl Gateway {

@@ -90,7 +90,7 @@ impl House {
                 wires: Connector::new(None),
             })
         };
-        let check = config.check.map(|check| gateway(Side::Asker(check.asked_by))).transpose()?;
+        let check = config.check.map(|check| gateway(check.asked_by.into())).transpose()?;
         let gateway = gateway(Side::Clients)?;
         let keep = config.keep;
         Ok(Self {

@@ -15,6 +15,7 @@ use super::{install, own};
 use crate::blackbox::refusals::refused;
 use crate::support::client::{self, Ask};
 use crate::support::eventually;
+use crate::support::facilitator::{Facilitator, Habit};
 use crate::support::gateway::{FILE, Gateway};
 use crate::support::plan::{JOURNAL, LEDGER};
 use crate::support::raw::exchange;
@@ -29,11 +30,15 @@ struct Kind {
     example: &'static str,
 }
 
-const KINDS: [Kind; 3] = [
+const KINDS: [Kind; 4] = [
     Kind { name: "nginx", example: "nginx.conf" },
     Kind { name: "caddy", example: "Caddyfile" },
     Kind { name: "envoy", example: "envoy.yaml" },
+    Kind { name: EXT_PROC, example: "envoy-ext-proc.yaml" },
 ];
+
+/// Envoy where it tells of answers too.
+const EXT_PROC: &str = "envoy-ext-proc";
 
 /// A running proxy; killed when dropped.
 struct Proxy {
@@ -46,12 +51,14 @@ impl Proxy {
     async fn start(kind: Kind, gateway: &Gateway, api: SocketAddr) -> Self {
         let address = free();
         let mut text = example(kind.example);
-        for (usual, other) in [
+        // Where all is told of, the documents for agents are too.
+        let pages = (kind.name != EXT_PROC).then_some(("127.0.0.1:8402", gateway.public));
+        let usual = [
             ("127.0.0.1:8080", address),
             ("127.0.0.1:9000", api),
             ("127.0.0.1:8403", gateway.check.unwrap()),
-            ("127.0.0.1:8402", gateway.public),
-        ] {
+        ];
+        for (usual, other) in usual.into_iter().chain(pages) {
             let usual: SocketAddr = usual.parse().unwrap();
             let whole = |address: SocketAddr| address.to_string();
             let any_host = |address: SocketAddr| format!("http://:{} ", address.port());
@@ -265,12 +272,17 @@ async fn a_proxy_that_asks_forwards_what_is_paid_for_once() {
         refused(&again, "payment_used");
         assert_eq!(gateway.transfers().len(), 1);
 
-        // What the API says of a request is its own affair, and paid for.
+        // What the API says of a request is its own affair, and paid for where nobody tells of it.
         for status in ["401", "402", "404", "500"] {
             let payment = Wallet::new(1).pays();
             let ask = proxy.ask("POST", "/v1/answer").pays(&payment).header("x-status", status);
             let failed = ask.send().await;
             assert_eq!((failed.status.to_string(), &*failed.text()), (status.into(), "no"));
+            if kind.name == EXT_PROC {
+                assert!(!failed.headers.contains_key("payment-response"));
+                gateway.comes_to(&payment, "released").await;
+                continue;
+            }
             assert_eq!(failed.object("payment-response")["success"], true, "{}", kind.name);
             assert_eq!(gateway.state(&payment).await, "settled");
         }
@@ -327,11 +339,31 @@ async fn clients_of_a_proxy_that_asks_get_around_nothing() {
             format!("GET /_tollgate/answer HTTP/1.1\r\nX-Tollgate-Answer: a\r\n{host}"),
         ] {
             if let Some((status, text)) = exchange(proxy.address, &request).await {
-                assert!(status >= 400, "{} {request}\n{text}", kind.name);
+                // A preflight is answered for the API where it does not pass.
+                let preflight = kind.name == EXT_PROC && status == 204;
+                assert!(status >= 400 || preflight, "{} {request}\n{text}", kind.name);
             }
         }
         assert!(api.seen().is_empty(), "{} {:?}", kind.name, api.seen());
     }
+}
+
+/// Where Envoy tells of the answer, a settlement that fails takes its place.
+#[tokio::test]
+async fn an_answer_that_is_not_paid_for_does_not_get_out() {
+    let kind = KINDS.into_iter().find(|kind| kind.name == EXT_PROC).unwrap();
+    let (api, facilitator) = (api().await, Facilitator::start().await);
+    let section = format!("http = {{ url = \"{}\" }}", facilitator.url());
+    let gateway = gateway(kind, &section).await;
+    let proxy = Proxy::start(kind, &gateway, api.address).await;
+    let no =
+        r#"{"success":false,"errorReason":"insufficient_funds","transaction":"","network":""}"#;
+    facilitator.on_settle(Habit::Says(200, no.to_owned()));
+    let payment = Wallet::new(1).pays();
+    let unpaid = proxy.ask("POST", "/v1/answer").pays(&payment).body("{}").send().await;
+    refused(&unpaid, "settlement_rejected");
+    assert_eq!(api.taken().len(), 1);
+    gateway.logged("it", |line| line["outcome"] == "settlement_rejected").await;
 }
 
 /// Where nobody answers what is asked, nothing is forwarded.

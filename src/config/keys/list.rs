@@ -41,8 +41,8 @@ pub const KEYS: &[Key] = keys! {
     "[check]" {
         "listen": "address and port", Required,
             "where a proxy asks before it forwards what routes with `mode = \"check\"` are for";
-        "asked_by": "`\"nginx\"`, `\"traefik\"`, `\"caddy\"` or `\"envoy\"`", Required,
-            "which one: each names the original request in its own headers";
+        "asked_by": r#"`"nginx"`, `"traefik"`, `"caddy"`, `"envoy"`, `"envoy-ext-proc"`"#, Required,
+            "which one: each names requests in its own way, and the last tells of answers too";
     }
     "[[bypass]]" {
         "name": "name", Required,

@@ -72,4 +72,26 @@
 //! Go program in no package here, and a quarter of an hour to compile: its words are those of its
 //! source, and tests send them. It hands no header of ours to its client, so there are no receipts,
 //! and waits thirty seconds. HAProxy has no way to ask without scripts: there tollgate is the
-//! server that HAProxy forwards to. `ext_proc`, which would see the answer, was left out.
+//! server that HAProxy forwards to.
+//!
+//! # Envoy's `ext_proc` is an exchange like any other
+//!
+//! Envoy opens a stream of gRPC for each exchange, tells of the request's head, waits, forwards,
+//! tells of the answer's head, waits, and hands it on. That is all that money needs: the request is
+//! admitted by the code that admits every other, and the head of the answer is concluded by the
+//! code that settles behind an upstream of ours. What differs stands between: what we would do to a
+//! head is told as changes. So `settle`, `risk` and `timeout` mean there what they mean elsewhere,
+//! a browser gets its page, a preflight and the documents for agents are answered, and what a
+//! client may not say is taken off instead of refused.
+//!
+//! The stream is one of pingora's HTTP/2, on the listener `[check]`: the messages that are said
+//! here are a page of `prost`, and gRPC is five bytes before each of them. `tonic` would have
+//! brought a second server of HTTP/2 and its own listeners, the crates with all of Envoy's messages
+//! minutes of compiling.
+//!
+//! Bodies go past us. One that Envoy is told to send is refused with what to change
+//! (`processing_mode`), and so is `observability_mode`, where nothing waits: the stream ends with
+//! an error, and Envoy, which lets nothing pass on an error by default, answers 500. It is not
+//! possible to see from here that somebody has set `failure_mode_allow`. A stream that breaks
+//! before the answer is told of releases the payment: Envoy tells of answers of its own, 503 and
+//! 504, too.
