@@ -72,4 +72,5 @@
 //! Go program in no package here, and a quarter of an hour to compile: its words are those of its
 //! source, and tests send them. It hands no header of ours to its client, so there are no receipts,
 //! and waits thirty seconds. HAProxy has no way to ask without scripts: there tollgate is the
-//! server that HAProxy forwards to. `ext_proc`, which would see the answer, was left out.
+//! server that it forwards to, and the tests run that example too. `ext_proc`, which would see the
+//! answer, was left out.
