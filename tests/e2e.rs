@@ -7,6 +7,7 @@ mod cutouts;
 mod dashboard;
 mod endurance;
 mod grpc;
+mod haproxy;
 mod ingress;
 mod install;
 mod openapi;

@@ -51,3 +51,12 @@
 //! them: `response_header_mode` must be `SEND`, on each of its routes. When the gateway is away,
 //! nothing passes: nginx and Traefik answer 500, Caddy 502, Envoy 403, by `ext_proc` 500; so take
 //! two replicas and PostgreSQL.
+//!
+//! # Behind a proxy that only forwards
+//!
+//! HAProxy cannot ask: it forwards to the gateway, which forwards to the API, as
+//! `deploy/examples/haproxy.cfg` has it. `trusted_proxies` names where it connects from, and it
+//! must write `X-Forwarded-For` anew. Its `timeout server` is longer than `verify_timeout`, the
+//! route's `timeout` and `settle_timeout` together: who is cut off there has paid, and gets the
+//! kept answer with the same payment. It looks at `/readyz` of the admin listener, and `drain` is
+//! longer than it takes to see a change there. Without a gateway that is ready it answers 503.

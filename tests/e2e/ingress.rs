@@ -41,9 +41,9 @@ const KINDS: [Kind; 4] = [
 const EXT_PROC: &str = "envoy-ext-proc";
 
 /// A running proxy; killed when dropped.
-struct Proxy {
+pub(super) struct Proxy {
     child: Child,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
 }
 
 impl Proxy {
@@ -72,21 +72,25 @@ impl Proxy {
         }
         let dir = gateway.dir();
         fs::write(dir.join(kind.example), kind.whole(text)).unwrap();
-        let mut command = kind.command(dir);
+        Self::run(kind.command(dir), address, dir).await
+    }
+
+    /// Starts a program in this folder, and waits until it listens there.
+    pub(super) async fn run(mut command: Command, address: SocketAddr, dir: &Path) -> Self {
         let log = fs::File::create(dir.join("proxy.log")).unwrap();
         command.current_dir(dir).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let mut proxy = Self { child: command.spawn().unwrap(), address };
         eventually("it listens", async || {
             let ended = proxy.child.try_wait().unwrap();
             let said = || fs::read_to_string(dir.join("proxy.log")).unwrap();
-            assert!(ended.is_none(), "{} did not start:\n{}", kind.name, said());
+            assert!(ended.is_none(), "{command:?} did not start:\n{}", said());
             TcpStream::connect(address).await.ok()
         })
         .await;
         proxy
     }
 
-    fn ask(&self, method: &str, target: &str) -> Ask {
+    pub(super) fn ask(&self, method: &str, target: &str) -> Ask {
         Ask::new(&client::client(), method, &self.url(target))
     }
 
@@ -144,12 +148,12 @@ http {
 ";
 
 /// A program of the system, or where `tests/run` has put it.
-fn program(name: &str, usual: &str) -> PathBuf {
+pub(super) fn program(name: &str, usual: &str) -> PathBuf {
     if Path::new(usual).exists() { usual.into() } else { install::file(&format!("bin/{name}")) }
 }
 
 /// A port that nobody had a moment ago: these proxies do not say which one they have taken.
-fn free() -> SocketAddr {
+pub(super) fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -191,7 +195,7 @@ async fn gateway(kind: Kind, facilitator: &str) -> Gateway {
 const SIMULATED: &str = "simulated = { journal = \"JOURNAL\" }";
 
 /// An API that answers as its path says.
-async fn api() -> Upstream {
+pub(super) async fn api() -> Upstream {
     let said = |seen: &Seen| header(seen, "x-status");
     Upstream::answering(move |seen| match said(seen) {
         Some(status) => Reply::new(status.parse().unwrap()).body("no"),
@@ -201,7 +205,7 @@ async fn api() -> Upstream {
 }
 
 /// The value of a header, if it is there; never twice.
-fn header(seen: &Seen, wanted: &str) -> Option<String> {
+pub(super) fn header(seen: &Seen, wanted: &str) -> Option<String> {
     let mut found = seen.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
     let first = found.next().map(|(_, value)| value.clone());
     assert!(found.next().is_none(), "{wanted} twice");
@@ -209,7 +213,7 @@ fn header(seen: &Seen, wanted: &str) -> Option<String> {
 }
 
 /// Lets a published client pay through the proxy, and gives back the transaction.
-async fn buys(client: Client, gateway: &Gateway, proxy: &Proxy) -> String {
+pub(super) async fn buys(client: Client, gateway: &Gateway, proxy: &Proxy) -> String {
     let (question, out) = (gateway.dir().join("question"), gateway.dir().join(client.name));
     fs::write(&question, "{}").unwrap();
     let answer = client.post(&proxy.url("/v1/answer"), &question, "application/json", &out).await;

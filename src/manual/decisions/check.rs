@@ -72,7 +72,7 @@
 //! Go program in no package here, and a quarter of an hour to compile: its words are those of its
 //! source, and tests send them. It hands no header of ours to its client, so there are no receipts,
 //! and waits thirty seconds. HAProxy has no way to ask without scripts: there tollgate is the
-//! server that HAProxy forwards to.
+//! server that it forwards to, and the tests run that example too.
 //!
 //! # Envoy's `ext_proc` is an exchange like any other
 //!
