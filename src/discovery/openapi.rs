@@ -5,7 +5,7 @@ mod answers;
 mod gather;
 mod operation;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ use self::answers::Answers;
 use self::gather::Gathered;
 use super::{HOW_TO_PAY, Told};
 use crate::route::pattern::{End, PathPattern, Segment};
-use crate::route::{Methods, Route, Verb, same_shape};
+use crate::route::{Methods, Route, Verb, shape};
 
 /// The document. Source: OpenAPI 3.1.
 pub(super) fn document(told: Told<'_>) -> Value {
@@ -88,27 +88,28 @@ fn template(route: &Route, own: Option<&str>) -> String {
 
 /// The paths so far. Two that differ only in the names of their parts are one.
 #[derive(Default)]
-struct Paths(Vec<(String, Map<String, Value>)>);
+struct Paths {
+    written: Vec<(String, Map<String, Value>)>,
+    /// Where each shape stands among them.
+    known: HashMap<String, usize>,
+}
 
 impl Paths {
     /// How a path is written, and its operations.
     fn at(&mut self, template: &str) -> (String, &mut Map<String, Value>) {
-        let at = match self.0.iter().position(|(known, _)| same_shape(known, template)) {
-            Some(at) => at,
-            None => {
-                self.0.push((template.to_owned(), Map::new()));
-                self.0.len() - 1
-            }
-        };
+        let at = *self.known.entry(shape(template)).or_insert_with(|| {
+            self.written.push((template.to_owned(), Map::new()));
+            self.written.len() - 1
+        });
         #[expect(clippy::indexing_slicing, reason = "it was found or pushed just now")]
-        let (known, item) = &mut self.0[at];
+        let (known, item) = &mut self.written[at];
         (known.clone(), item)
     }
 
     /// No two operations have one id.
     fn into_value(mut self) -> Value {
         let mut seen: BTreeSet<String> = BTreeSet::new();
-        for operation in self.0.iter_mut().flat_map(|(_, item)| item.values_mut()) {
+        for operation in self.written.iter_mut().flat_map(|(_, item)| item.values_mut()) {
             let id = operation.get("operationId").and_then(Value::as_str).map(str::to_owned);
             if let (Some(id), Value::Object(operation)) = (id, operation)
                 && !seen.insert(id)
@@ -116,7 +117,7 @@ impl Paths {
                 operation.remove("operationId");
             }
         }
-        let paths = self.0.into_iter().map(|(path, item)| (path, Value::Object(item)));
+        let paths = self.written.into_iter().map(|(path, item)| (path, Value::Object(item)));
         Value::Object(paths.collect())
     }
 }

@@ -294,6 +294,12 @@ pub fn same_shape(one: &str, other: &str) -> bool {
         && one.split('/').zip(other.split('/')).all(alike)
 }
 
+/// A path as it is written, without the names of its parameters: what [`same_shape`] compares.
+pub fn shape(path: &str) -> String {
+    let bare = |part| if str::starts_with(part, '{') { "{}" } else { part };
+    path.split('/').map(bare).collect::<Vec<_>>().join("/")
+}
+
 /// Bytes of a pattern.
 pub const PATTERN_BYTES_MAX: usize = 1024;
 

@@ -95,3 +95,12 @@ fn a_fixed_path_has_no_parameters() {
     assert!(fixed("/a/b/") && fixed("GET /"));
     assert!(!fixed("/a/{b}") && !fixed("/a/*"));
 }
+
+#[test]
+fn paths_have_one_shape_when_they_differ_in_names_alone() {
+    let paths = ["/a/{b}", "/a/{c}", "/a/b", "/a/{b}/", "/{a}/{b}", "/a", ""];
+    for (one, other) in paths.iter().flat_map(|one| paths.map(|other| (one, other))) {
+        assert_eq!(same_shape(one, other), shape(one) == shape(other), "{one} {other}");
+    }
+    assert_eq!(shape("/a/{b}"), "/a/{}");
+}
