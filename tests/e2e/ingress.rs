@@ -1,5 +1,7 @@
-//! nginx, Caddy and Envoy forward by themselves and ask the gateway before they do, as the examples
-//! of `deploy/` have them.
+//! nginx, Caddy, Envoy and Traefik forward by themselves and ask the gateway before they do, as the
+//! examples of `deploy/` have them.
+
+mod traefik;
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -26,14 +28,20 @@ use crate::support::wallet::{PAY_TO, Wallet};
 #[derive(Clone, Copy)]
 struct Kind {
     name: &'static str,
-    example: &'static str,
+    /// The file that it is started with first.
+    examples: &'static [&'static str],
 }
 
 const KINDS: [Kind; 3] = [
-    Kind { name: "nginx", example: "nginx.conf" },
-    Kind { name: "caddy", example: "Caddyfile" },
-    Kind { name: "envoy", example: "envoy.yaml" },
+    Kind { name: "nginx", examples: &["nginx.conf"] },
+    Kind { name: "caddy", examples: &["Caddyfile"] },
+    Kind { name: "envoy", examples: &["envoy.yaml"] },
 ];
+
+/// All that could be had.
+fn kinds() -> impl Iterator<Item = Kind> {
+    KINDS.into_iter().chain(traefik::found())
+}
 
 /// A running proxy; killed when dropped.
 pub(super) struct Proxy {
@@ -45,7 +53,7 @@ impl Proxy {
     /// The example on a free port, before this gateway and this API. Nothing else is changed.
     async fn start(kind: Kind, gateway: &Gateway, api: SocketAddr) -> Self {
         let address = free();
-        let mut text = example(kind.example);
+        let mut texts: Vec<_> = kind.examples.iter().map(|name| example(name)).collect();
         for (usual, other) in [
             ("127.0.0.1:8080", address),
             ("127.0.0.1:9000", api),
@@ -57,15 +65,23 @@ impl Proxy {
             let any_host = |address: SocketAddr| format!("http://:{} ", address.port());
             let port = |address: SocketAddr| format!("port_value: {} ", address.port());
             let spellings = [&whole as &dyn Fn(_) -> _, &any_host, &port];
-            let found = spellings.iter().any(|spelled| text.contains(&spelled(usual)));
-            assert!(found, "{} has no {usual}", kind.example);
-            for spelled in spellings {
-                text = text.replace(&spelled(usual), &spelled(other));
+            let has = |text: &String| spellings.iter().any(|one| text.contains(&one(usual)));
+            assert!(texts.iter().any(has), "{} has no {usual}", kind.name);
+            for text in &mut texts {
+                for spelled in spellings {
+                    *text = text.replace(&spelled(usual), &spelled(other));
+                }
             }
         }
         let dir = gateway.dir();
-        fs::write(dir.join(kind.example), kind.whole(text)).unwrap();
-        Self::run(kind.command(dir), address, dir).await
+        for (name, text) in kind.examples.iter().zip(texts) {
+            fs::write(dir.join(name), kind.whole(text)).unwrap();
+        }
+        let proxy = Self::run(kind.command(dir), address, dir).await;
+        if kind.name == "traefik" {
+            traefik::is_configured(&proxy).await;
+        }
+        proxy
     }
 
     /// Starts a program in this folder, and waits until it listens there.
@@ -104,16 +120,18 @@ impl Kind {
         let mut command = match self.name {
             "nginx" => Command::new(program("nginx", "/usr/sbin/nginx")),
             "caddy" => Command::new(program("caddy", "/usr/bin/caddy")),
+            "traefik" => traefik::command(),
             _ => Command::new(install::file(ENVOY)),
         };
         match self.name {
             // One process, which is the one that is killed.
             "nginx" => command.arg("-p").arg(dir).args(["-c", "main.conf"]),
             "caddy" => {
-                command.args(["run", "--adapter", "caddyfile", "--config"]).arg(self.example)
+                command.args(["run", "--adapter", "caddyfile", "--config"]).arg(self.examples[0])
             }
+            "traefik" => command.arg("--configFile").arg(self.examples[0]),
             _ => command
-                .args(["-c", self.example, "--concurrency", "1", "-l", "warning"])
+                .args(["-c", self.examples[0], "--concurrency", "1", "-l", "warning"])
                 .args(["--disable-hot-restart"]),
         };
         command.env("HOME", dir);
@@ -187,12 +205,19 @@ async fn gateway(kind: Kind, facilitator: &str) -> Gateway {
 
 const SIMULATED: &str = "simulated = { journal = \"JOURNAL\" }";
 
-/// An API that answers as its path says.
+/// An API that answers as it is told, with a receipt if it was given one.
 pub(super) async fn api() -> Upstream {
     let said = |seen: &Seen| header(seen, "x-status");
-    Upstream::answering(move |seen| match said(seen) {
-        Some(status) => Reply::new(status.parse().unwrap()).body("no"),
-        None => Reply::new(200).header("content-type", "text/plain").body("served"),
+    Upstream::answering(move |seen| {
+        let reply = match said(seen) {
+            Some(status) => Reply::new(status.parse().unwrap()).body("no"),
+            None => Reply::new(200).header("content-type", "text/plain").body("served"),
+        };
+        let receipts = RECEIPTS.map(|name| (name, header(seen, name)));
+        receipts.into_iter().fold(reply, |reply, (name, receipt)| match receipt {
+            Some(receipt) => reply.header(name, &receipt),
+            None => reply,
+        })
     })
     .await
 }
@@ -219,7 +244,7 @@ pub(super) async fn buys(client: Client, gateway: &Gateway, proxy: &Proxy) -> St
 async fn published_clients_pay_through_a_proxy_that_asks() {
     let chain = Chain::start(&CLIENTS.map(Client::payer)).await;
     let facilitator = format!("http = {{ url = \"http://{}\" }}", chain.facilitator());
-    for kind in KINDS {
+    for kind in kinds() {
         let api = api().await;
         let gateway = gateway(kind, &facilitator).await;
         gateway.ready().await;
@@ -240,13 +265,15 @@ async fn published_clients_pay_through_a_proxy_that_asks() {
             for proof in ["payment-signature", "x-payment", "x-tollgate-answer"] {
                 assert_eq!(header(proof), None, "{} {proof}", kind.name);
             }
+            let told = RECEIPTS.iter().any(|name| header(name).is_some());
+            assert_eq!(told, kind.name == "traefik");
         }
     }
 }
 
 #[tokio::test]
 async fn a_proxy_that_asks_forwards_what_is_paid_for_once() {
-    for kind in KINDS {
+    for kind in kinds() {
         let api = api().await;
         let gateway = gateway(kind, SIMULATED).await;
         let proxy = Proxy::start(kind, &gateway, api.address).await;
@@ -294,7 +321,7 @@ async fn a_proxy_that_asks_forwards_what_is_paid_for_once() {
 /// Whatever a client says of its request, it gets what the request line asks for.
 #[tokio::test]
 async fn clients_of_a_proxy_that_asks_get_around_nothing() {
-    for kind in KINDS {
+    for kind in kinds() {
         let api = api().await;
         let gateway = gateway(kind, SIMULATED).await;
         let proxy = Proxy::start(kind, &gateway, api.address).await;
@@ -330,6 +357,9 @@ async fn clients_of_a_proxy_that_asks_get_around_nothing() {
             format!("GET /_tollgate/ask HTTP/1.1\r\n{host}"),
             format!("GET /_tollgate/answer HTTP/1.1\r\nX-Tollgate-Answer: a\r\n{host}"),
         ] {
+            if kind.name == "traefik" && traefik::cleans(&request) {
+                continue;
+            }
             if let Some((status, text)) = exchange(proxy.address, &request).await {
                 assert!(status >= 400, "{} {request}\n{text}", kind.name);
             }
@@ -341,7 +371,7 @@ async fn clients_of_a_proxy_that_asks_get_around_nothing() {
 /// Where nobody answers what is asked, nothing is forwarded.
 #[tokio::test]
 async fn without_a_gateway_a_proxy_that_asks_forwards_nothing() {
-    for kind in KINDS {
+    for kind in kinds() {
         let api = api().await;
         let mut gateway = gateway(kind, SIMULATED).await;
         let proxy = Proxy::start(kind, &gateway, api.address).await;
@@ -355,4 +385,5 @@ async fn without_a_gateway_a_proxy_that_asks_forwards_nothing() {
     }
 }
 
+const RECEIPTS: [&str; 2] = ["payment-response", "x-payment-response"];
 const ENVOY: &str = ".venv-envoy/bin/envoy";
