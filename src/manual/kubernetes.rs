@@ -41,7 +41,7 @@
 //! must write the headers that name the request anew and never hand its client's on (Traefik:
 //! `trustForwardHeader` stays off). Its own patience must be longer than a settlement takes: what
 //! it does not wait for is settled all the same, and the payer has paid for nothing. Traefik waits
-//! 30 s and cannot be told otherwise.
+//! 30 s and cannot be told otherwise: `settle_timeout` and `verify_timeout` together must be less.
 //!
 //! In the log such a line has the method and path that were asked about, and as status what the
 //! proxy was told: for nginx 401 in place of every refusal, whose name is the outcome, and then a

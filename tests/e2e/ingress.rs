@@ -1,5 +1,8 @@
-//! nginx, Caddy and Envoy forward by themselves and ask the gateway before they do, as the examples
-//! of `deploy/` have them.
+//! nginx, Caddy, Envoy and Traefik forward by themselves and ask the gateway before they do, as the
+//! examples of `deploy/` have them.
+
+mod ext_proc;
+mod traefik;
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -9,13 +12,13 @@ use std::rc::Rc;
 
 use tokio::net::TcpStream;
 
+use self::ext_proc::EXT_PROC;
 use super::chain::Chain;
 use super::sdk::{CLIENTS, Client};
 use super::{install, own};
 use crate::blackbox::refusals::refused;
 use crate::support::client::{self, Ask};
 use crate::support::eventually;
-use crate::support::facilitator::{Facilitator, Habit};
 use crate::support::gateway::{FILE, Gateway};
 use crate::support::plan::{JOURNAL, LEDGER};
 use crate::support::raw::exchange;
@@ -27,18 +30,21 @@ use crate::support::wallet::{PAY_TO, Wallet};
 #[derive(Clone, Copy)]
 struct Kind {
     name: &'static str,
-    example: &'static str,
+    /// The file that it is started with first.
+    examples: &'static [&'static str],
 }
 
 const KINDS: [Kind; 4] = [
-    Kind { name: "nginx", example: "nginx.conf" },
-    Kind { name: "caddy", example: "Caddyfile" },
-    Kind { name: "envoy", example: "envoy.yaml" },
-    Kind { name: EXT_PROC, example: "envoy-ext-proc.yaml" },
+    Kind { name: "nginx", examples: &["nginx.conf"] },
+    Kind { name: "caddy", examples: &["Caddyfile"] },
+    Kind { name: "envoy", examples: &["envoy.yaml"] },
+    Kind { name: EXT_PROC, examples: &["envoy-ext-proc.yaml"] },
 ];
 
-/// Envoy where it tells of answers too.
-const EXT_PROC: &str = "envoy-ext-proc";
+/// All that could be had.
+fn kinds() -> impl Iterator<Item = Kind> {
+    KINDS.into_iter().chain(traefik::found())
+}
 
 /// A running proxy; killed when dropped.
 pub(super) struct Proxy {
@@ -50,7 +56,7 @@ impl Proxy {
     /// The example on a free port, before this gateway and this API. Nothing else is changed.
     async fn start(kind: Kind, gateway: &Gateway, api: SocketAddr) -> Self {
         let address = free();
-        let mut text = example(kind.example);
+        let mut texts: Vec<_> = kind.examples.iter().map(|name| example(name)).collect();
         // Where all is told of, the documents for agents are too.
         let pages = (kind.name != EXT_PROC).then_some(("127.0.0.1:8402", gateway.public));
         let usual = [
@@ -64,15 +70,23 @@ impl Proxy {
             let any_host = |address: SocketAddr| format!("http://:{} ", address.port());
             let port = |address: SocketAddr| format!("port_value: {} ", address.port());
             let spellings = [&whole as &dyn Fn(_) -> _, &any_host, &port];
-            let found = spellings.iter().any(|spelled| text.contains(&spelled(usual)));
-            assert!(found, "{} has no {usual}", kind.example);
-            for spelled in spellings {
-                text = text.replace(&spelled(usual), &spelled(other));
+            let has = |text: &String| spellings.iter().any(|one| text.contains(&one(usual)));
+            assert!(texts.iter().any(has), "{} has no {usual}", kind.name);
+            for text in &mut texts {
+                for spelled in spellings {
+                    *text = text.replace(&spelled(usual), &spelled(other));
+                }
             }
         }
         let dir = gateway.dir();
-        fs::write(dir.join(kind.example), kind.whole(text)).unwrap();
-        Self::run(kind.command(dir), address, dir).await
+        for (name, text) in kind.examples.iter().zip(texts) {
+            fs::write(dir.join(name), kind.whole(text)).unwrap();
+        }
+        let proxy = Self::run(kind.command(dir), address, dir).await;
+        if kind.name == "traefik" {
+            traefik::is_configured(&proxy).await;
+        }
+        proxy
     }
 
     /// Starts a program in this folder, and waits until it listens there.
@@ -111,16 +125,18 @@ impl Kind {
         let mut command = match self.name {
             "nginx" => Command::new(program("nginx", "/usr/sbin/nginx")),
             "caddy" => Command::new(program("caddy", "/usr/bin/caddy")),
+            "traefik" => traefik::command(),
             _ => Command::new(install::file(ENVOY)),
         };
         match self.name {
             // One process, which is the one that is killed.
             "nginx" => command.arg("-p").arg(dir).args(["-c", "main.conf"]),
             "caddy" => {
-                command.args(["run", "--adapter", "caddyfile", "--config"]).arg(self.example)
+                command.args(["run", "--adapter", "caddyfile", "--config"]).arg(self.examples[0])
             }
+            "traefik" => command.arg("--configFile").arg(self.examples[0]),
             _ => command
-                .args(["-c", self.example, "--concurrency", "1", "-l", "warning"])
+                .args(["-c", self.examples[0], "--concurrency", "1", "-l", "warning"])
                 .args(["--disable-hot-restart"]),
         };
         command.env("HOME", dir);
@@ -129,10 +145,7 @@ impl Kind {
 
     /// The example with what every file of its kind has.
     fn whole(self, text: String) -> String {
-        match self.name {
-            "caddy" => format!("{{\n\tadmin off\n}}\n{text}"),
-            _ => text,
-        }
+        if self.name == "caddy" { format!("{{\n\tadmin off\n}}\n{text}") } else { text }
     }
 }
 
@@ -194,12 +207,19 @@ async fn gateway(kind: Kind, facilitator: &str) -> Gateway {
 
 const SIMULATED: &str = "simulated = { journal = \"JOURNAL\" }";
 
-/// An API that answers as its path says.
+/// An API that answers as it is told, with a receipt if it was given one.
 pub(super) async fn api() -> Upstream {
     let said = |seen: &Seen| header(seen, "x-status");
-    Upstream::answering(move |seen| match said(seen) {
-        Some(status) => Reply::new(status.parse().unwrap()).body("no"),
-        None => Reply::new(200).header("content-type", "text/plain").body("served"),
+    Upstream::answering(move |seen| {
+        let reply = match said(seen) {
+            Some(status) => Reply::new(status.parse().unwrap()).body("no"),
+            None => Reply::new(200).header("content-type", "text/plain").body("served"),
+        };
+        let receipts = RECEIPTS.map(|name| (name, header(seen, name)));
+        receipts.into_iter().fold(reply, |reply, (name, receipt)| match receipt {
+            Some(receipt) => reply.header(name, &receipt),
+            None => reply,
+        })
     })
     .await
 }
@@ -226,7 +246,7 @@ pub(super) async fn buys(client: Client, gateway: &Gateway, proxy: &Proxy) -> St
 async fn published_clients_pay_through_a_proxy_that_asks() {
     let chain = Chain::start(&CLIENTS.map(Client::payer)).await;
     let facilitator = format!("http = {{ url = \"http://{}\" }}", chain.facilitator());
-    for kind in KINDS {
+    for kind in kinds() {
         let api = api().await;
         let gateway = gateway(kind, &facilitator).await;
         gateway.ready().await;
@@ -247,13 +267,15 @@ async fn published_clients_pay_through_a_proxy_that_asks() {
             for proof in ["payment-signature", "x-payment", "x-tollgate-answer"] {
                 assert_eq!(header(proof), None, "{} {proof}", kind.name);
             }
+            let told = RECEIPTS.iter().any(|name| header(name).is_some());
+            assert_eq!(told, kind.name == "traefik");
         }
     }
 }
 
 #[tokio::test]
 async fn a_proxy_that_asks_forwards_what_is_paid_for_once() {
-    for kind in KINDS {
+    for kind in kinds() {
         let api = api().await;
         let gateway = gateway(kind, SIMULATED).await;
         let proxy = Proxy::start(kind, &gateway, api.address).await;
@@ -306,7 +328,7 @@ async fn a_proxy_that_asks_forwards_what_is_paid_for_once() {
 /// Whatever a client says of its request, it gets what the request line asks for.
 #[tokio::test]
 async fn clients_of_a_proxy_that_asks_get_around_nothing() {
-    for kind in KINDS {
+    for kind in kinds() {
         let api = api().await;
         let gateway = gateway(kind, SIMULATED).await;
         let proxy = Proxy::start(kind, &gateway, api.address).await;
@@ -342,6 +364,9 @@ async fn clients_of_a_proxy_that_asks_get_around_nothing() {
             format!("GET /_tollgate/ask HTTP/1.1\r\n{host}"),
             format!("GET /_tollgate/answer HTTP/1.1\r\nX-Tollgate-Answer: a\r\n{host}"),
         ] {
+            if kind.name == "traefik" && traefik::cleans(&request) {
+                continue;
+            }
             if let Some((status, text)) = exchange(proxy.address, &request).await {
                 // A preflight is answered for the API where it does not pass.
                 let preflight = kind.name == EXT_PROC && status == 204;
@@ -352,28 +377,10 @@ async fn clients_of_a_proxy_that_asks_get_around_nothing() {
     }
 }
 
-/// Where Envoy tells of the answer, a settlement that fails takes its place.
-#[tokio::test]
-async fn an_answer_that_is_not_paid_for_does_not_get_out() {
-    let kind = KINDS.into_iter().find(|kind| kind.name == EXT_PROC).unwrap();
-    let (api, facilitator) = (api().await, Facilitator::start().await);
-    let section = format!("http = {{ url = \"{}\" }}", facilitator.url());
-    let gateway = gateway(kind, &section).await;
-    let proxy = Proxy::start(kind, &gateway, api.address).await;
-    let no =
-        r#"{"success":false,"errorReason":"insufficient_funds","transaction":"","network":""}"#;
-    facilitator.on_settle(Habit::Says(200, no.to_owned()));
-    let payment = Wallet::new(1).pays();
-    let unpaid = proxy.ask("POST", "/v1/answer").pays(&payment).body("{}").send().await;
-    refused(&unpaid, "settlement_rejected");
-    assert_eq!(api.taken().len(), 1);
-    gateway.logged("it", |line| line["outcome"] == "settlement_rejected").await;
-}
-
 /// Where nobody answers what is asked, nothing is forwarded.
 #[tokio::test]
 async fn without_a_gateway_a_proxy_that_asks_forwards_nothing() {
-    for kind in KINDS {
+    for kind in kinds() {
         let api = api().await;
         let mut gateway = gateway(kind, SIMULATED).await;
         let proxy = Proxy::start(kind, &gateway, api.address).await;
@@ -387,4 +394,5 @@ async fn without_a_gateway_a_proxy_that_asks_forwards_nothing() {
     }
 }
 
+const RECEIPTS: [&str; 2] = ["payment-response", "x-payment-response"];
 const ENVOY: &str = ".venv-envoy/bin/envoy";
