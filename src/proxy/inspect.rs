@@ -111,8 +111,8 @@ pub(super) fn end_to_end(headers: &HeaderMap) -> Vec<(&HeaderName, &HeaderValue)
 
 /// Names that a client may not send on: proofs of payment, what only we may say, and what some
 /// servers read another path or method from than the one that was priced. A server behind us may
-/// read `_` as `-`, so both are one here; and what stands beside a header that we judge or write
-/// ourselves goes no further either.
+/// read `_` as `-`, and PHP reads `.` as `_`, so whatever is no letter and no digit is one here; and
+/// what stands beside a header that we judge or write ourselves goes no further either.
 pub(super) fn ours_alone(headers: &HeaderMap) -> Vec<HeaderName> {
     let ours = |name: &&HeaderName| is_ours(name.as_str()) || is_twin(name.as_str());
     headers.keys().filter(ours).cloned().collect()
@@ -123,7 +123,8 @@ fn is_twin(name: &str) -> bool {
         name.len() == one.len()
             && name.bytes().zip(one.bytes()).all(|(byte, want)| same(byte, want))
     };
-    name.contains('_') && JUDGED.iter().any(|one| twin_of(one))
+    let odd = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'-';
+    name.bytes().any(odd) && JUDGED.iter().any(|one| twin_of(one))
 }
 
 fn is_ours(name: &str) -> bool {
@@ -143,7 +144,7 @@ fn is_ours(name: &str) -> bool {
 }
 
 fn same(byte: u8, want: u8) -> bool {
-    let folded = if byte == b'_' { b'-' } else { byte };
+    let folded = if byte.is_ascii_alphanumeric() { byte } else { b'-' };
     folded == want
 }
 
@@ -330,7 +331,14 @@ mod tests {
 
     #[test]
     fn nothing_stands_beside_what_is_judged() {
-        for name in ["content_length", "transfer_encoding", "x-forwarded_for", "x_forwarded_for"] {
+        for name in [
+            "content_length",
+            "transfer_encoding",
+            "x-forwarded_for",
+            "x_forwarded_for",
+            "content.length",
+            "x.forwarded-for",
+        ] {
             assert!(is_twin(name), "{name}");
         }
         for name in
@@ -348,6 +356,8 @@ mod tests {
             "payment_signature",
             "x-tollgate-payer",
             "x_tollgate_payer",
+            "x.tollgate.payer",
+            "x-tollgate~payer",
             "x-original-url",
             "x_rewrite_url",
             "x-http-method-override",
