@@ -147,7 +147,7 @@ impl ProxyHttp for Gateway {
         session.set_read_timeout(Some(self.settings.client_timeout));
         session.set_write_timeout(Some(self.settings.client_timeout));
         if let Side::Asker(asker) = self.settings.side {
-            return self.check(session, exchange, asker).await.map(|()| true);
+            return Box::pin(self.check(session, exchange, asker)).await.map(|()| true);
         }
         match self.admit(session, exchange).await {
             Ok(Admitted::Forward) => match exchange.take_metered() {

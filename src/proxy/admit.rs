@@ -15,13 +15,11 @@ use super::settle::time_for;
 use super::{Gateway, inspect};
 use crate::clock;
 use crate::discovery::Page;
-use crate::facilitator::Away;
 use crate::facilitator::pool::RETRY_AFTER;
 use crate::limit::{ClientKey, client_address};
 use crate::observe::Step;
 use crate::payment::{
-    Given, Presented, Proven, Reserved, SignedBy, Standing, Unverified, Verified, is_brought,
-    present, signs_in,
+    Given, Presented, Proven, Reserved, SignedBy, Verified, is_brought, present, signs_in,
 };
 use crate::refusal::Refusal;
 use crate::route::{Charge, Route, SettleMoment, Tariff, Terms};
@@ -83,7 +81,9 @@ impl Gateway {
             _ => match self.charge(session, exchange, &route).await {
                 Ok(()) => Ok(Admitted::Forward),
                 Err(Declined::Refused(refusal)) => Err(refusal),
-                Err(Declined::Back(returning)) => self.again(session, exchange, *returning).await,
+                Err(Declined::Back(returning)) => {
+                    Box::pin(self.again(session, exchange, *returning)).await
+                }
             },
         }
     }
@@ -134,6 +134,8 @@ impl Gateway {
         route.body.screen(text(header::CONTENT_TYPE), length)
     }
 
+    /// What is done for some requests only is in boxes: all others would have room for it, and
+    /// copy that.
     async fn charge(
         &self,
         session: &mut Session,
@@ -147,7 +149,7 @@ impl Gateway {
             return Ok(());
         }
         if let Charge::ByRequest(tariff) = &route.charge {
-            self.tier(session, exchange, (route, tariff), &counted).await?;
+            Box::pin(self.tier(session, exchange, (route, tariff), &counted)).await?;
         }
         let Some(terms) = route.charge.terms(exchange.tier) else { return Ok(()) };
         let headers = &session.req_header().headers;
@@ -159,14 +161,15 @@ impl Gateway {
             other => other,
         };
         if !exchange.can_be_served() {
-            return Err(self.while_away(session, exchange, presented, &counted).await);
+            return Err(Box::pin(self.while_away(session, exchange, presented, &counted)).await);
         }
         self.screen(session, route)?;
         if let Some(contract) = &route.contract {
-            self.hold_against(session, exchange, contract).await?;
+            Box::pin(self.hold_against(session, exchange, contract)).await?;
         }
         let began = clock::steady();
-        let verified = self.verified(session, exchange, (presented, route), &counted).await;
+        let verified = self.verified(session, exchange, (presented, route), &counted);
+        let verified = Box::pin(verified).await;
         exchange.took(Step::Verify, Some(began), verified.as_ref().err().and_then(Declined::code));
         let verified = verified?;
         exchange.stages.verify = Some(began.elapsed());
@@ -348,36 +351,6 @@ impl Gateway {
             Ok(()) => Ok(()),
             Err(standing) => Err(self.stands(standing, exchange, counted).await),
         }
-    }
-
-    async fn stands(
-        &self,
-        standing: Standing,
-        exchange: &mut Exchange,
-        counted: &Counted,
-    ) -> Declined {
-        match standing {
-            Standing::Taken(returning) => return Declined::Back(returning),
-            Standing::Fault(ref fault) | Standing::Away(Away { ref fault, .. }) => {
-                self.broke(exchange, fault);
-            }
-            // Well signed and too late: refused like any other, so it counts as one.
-            Standing::TooLate => counted.was_refused().await,
-        }
-        standing.refusal().into()
-    }
-
-    async fn unverified(
-        &self,
-        exchange: &mut Exchange,
-        counted: &Counted,
-        unverified: &Unverified,
-    ) -> Refusal {
-        match unverified {
-            Unverified::Bad(_) => counted.was_refused().await,
-            Unverified::Away(Away { fault, .. }) => self.broke(exchange, fault),
-        }
-        unverified.refusal()
     }
 }
 
