@@ -5,6 +5,7 @@ mod entry;
 mod forget;
 mod index;
 mod lines;
+mod mail;
 mod memory;
 mod postgres;
 mod queue;

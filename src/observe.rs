@@ -6,6 +6,7 @@ pub mod metrics;
 mod rows;
 pub mod traces;
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -140,12 +141,15 @@ impl Stages {
     pub fn server_timing(&self) -> String {
         let stages =
             [("verify", self.verify), ("upstream", self.upstream), ("settle", self.settle)];
-        let shown = stages.into_iter().filter_map(|(name, length)| {
-            let length = length?;
+        let mut text = String::new();
+        for (name, length) in stages {
+            let Some(length) = length else { continue };
             let (millis, micros) = (length.as_millis(), length.subsec_micros() % 1_000);
-            Some(format!("{name};dur={millis}.{micros:03}"))
-        });
-        shown.collect::<Vec<_>>().join(", ")
+            let comma = if text.is_empty() { "" } else { ", " };
+            // A string takes everything.
+            let _ = write!(text, "{comma}{name};dur={millis}.{micros:03}");
+        }
+        text
     }
 }
 

@@ -153,7 +153,7 @@ impl ProxyHttp for Gateway {
         match self.settings.side {
             Side::Clients => {}
             Side::Asker(asker) => {
-                return self.check(session, exchange, asker).await.map(|()| true);
+                return Box::pin(self.check(session, exchange, asker)).await.map(|()| true);
             }
             Side::Processor => {
                 return Box::pin(self.process(session, exchange)).await.map(|()| true);

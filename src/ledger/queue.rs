@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
+use super::mail::{Answer, answer};
 use super::{Claim, Claimed, ExchangeId, Step};
 use crate::clock::UnixMillis;
 use crate::fault::{Fault, Retry, Side};
@@ -52,7 +53,7 @@ pub(super) enum Op {
 pub(super) struct Claiming {
     pub(super) claim: Claim,
     pub(super) now: UnixMillis,
-    pub(super) answer: oneshot::Sender<Result<Claimed, Fault>>,
+    pub(super) answer: Answer<Claimed>,
 }
 
 /// A step and who waits for it; nobody does for a release from a drop.
@@ -62,7 +63,7 @@ pub(super) struct Advancing {
     pub(super) exchange: ExchangeId,
     pub(super) step: Step,
     pub(super) now: UnixMillis,
-    pub(super) answer: Option<oneshot::Sender<Result<(), Fault>>>,
+    pub(super) answer: Option<Answer<()>>,
 }
 
 /// A queue and its two ends.
@@ -83,7 +84,7 @@ impl Queue {
     pub(super) async fn claim(&self, claim: Claim, now: UnixMillis) -> Result<Claimed, Fault> {
         let (identity, exchange) = (claim.identity.clone(), claim.exchange);
         let mut unread = Unread { queue: self, claim: Some((identity, exchange, now)) };
-        let (answer, answered) = oneshot::channel();
+        let (answer, answered) = answer();
         let op = Op::Claim(Claiming { claim, now, answer });
         let claimed = self.put_and_wait(op, answered).await?;
         unread.claim = None;
@@ -104,7 +105,7 @@ impl Queue {
         step: Step,
         now: UnixMillis,
     ) -> Result<(), Fault> {
-        let (answer, answered) = oneshot::channel();
+        let (answer, answered) = answer();
         let answer = Some(answer);
         let op = Op::Advance(Advancing { identity, exchange, step, now, answer });
         self.put_and_wait(op, answered).await

@@ -5,6 +5,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
+use super::mail::Mail;
 use super::queue::{Advancing, Claiming, Op};
 use super::{Claimed, Misstep};
 use crate::fault::{Fault, Retry, Side};
@@ -55,19 +56,18 @@ impl Round {
 
     /// Tells everyone who still waits what the ledger said. It is on the disk by now.
     pub(super) fn answer(self, outcome: Outcome) {
+        let mut mail = Mail::default();
         for (op, claimed) in self.claims.into_iter().zip(outcome.claims) {
-            // Who does not wait any more has queued a release.
-            let _gone = op.answer.send(Ok(claimed));
+            mail.put(op.answer, Ok(claimed));
         }
         for (op, result) in self.advances.into_iter().zip(outcome.advances) {
             match op.answer {
-                Some(answer) => {
-                    let _gone = answer.send(result.map_err(Fault::from));
-                }
+                Some(answer) => mail.put(answer, result.map_err(Fault::from)),
                 // A drop after the payment has gone on, or a claim that was never written.
                 None => tracing::trace!(exchange = %op.exchange, ?result, "released"),
             }
         }
+        mail.send();
     }
 
     /// Tells everyone who still waits that nothing was written, and gives back the releases that
@@ -82,14 +82,12 @@ impl Round {
                 .caused_by(Arc::clone(error))
         };
         for op in self.claims {
-            let _gone = op.answer.send(Err(fault()));
+            op.answer.give(Err(fault()));
         }
         let mut late = Vec::new();
         for op in self.advances {
             match op.answer {
-                Some(answer) => {
-                    let _gone = answer.send(Err(fault()));
-                }
+                Some(answer) => answer.give(Err(fault())),
                 None if retry == Retry::Later => late.push(Op::Advance(op)),
                 None => {}
             }

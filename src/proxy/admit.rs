@@ -15,14 +15,10 @@ use super::sign_in::wants_in;
 use super::{Gateway, inspect, peer};
 use crate::clock;
 use crate::discovery::Page;
-use crate::facilitator::Away;
 use crate::facilitator::pool::RETRY_AFTER;
 use crate::limit::{ClientKey, client_address};
 use crate::observe::Step;
-use crate::payment::{
-    Given, Presented, Proven, Reserved, SignedBy, Standing, Unverified, Verified, is_brought,
-    present,
-};
+use crate::payment::{Given, Presented, Proven, Reserved, SignedBy, Verified, is_brought, present};
 use crate::refusal::Refusal;
 use crate::route::{Charge, Route, SettleMoment, Tariff, Terms};
 use crate::x402::Account;
@@ -80,14 +76,15 @@ impl Gateway {
                     signed_in => signed_in.map(|()| Admitted::Forward),
                 }
             }
-            Charge::Exact(_) | Charge::ByRequest(_) => match self
-                .charge(session, exchange, &route)
-                .await
-            {
-                Ok(()) => Ok(Admitted::Forward),
-                Err(Declined::Refused(refusal)) => Err(refusal),
-                Err(Declined::Back(returning)) => self.again(session, exchange, *returning).await,
-            },
+            Charge::Exact(_) | Charge::ByRequest(_) => {
+                match self.charge(session, exchange, &route).await {
+                    Ok(()) => Ok(Admitted::Forward),
+                    Err(Declined::Refused(refusal)) => Err(refusal),
+                    Err(Declined::Back(returning)) => {
+                        Box::pin(self.again(session, exchange, *returning)).await
+                    }
+                }
+            }
         }
     }
 
@@ -136,6 +133,8 @@ impl Gateway {
         route.body.screen(text(header::CONTENT_TYPE), length)
     }
 
+    /// What is done for some requests only is in boxes: all others would have room for it, and
+    /// copy that.
     async fn charge(
         &self,
         session: &mut Session,
@@ -149,7 +148,7 @@ impl Gateway {
             return Ok(());
         }
         if let Charge::ByRequest(tariff) = &route.charge {
-            self.tier(session, exchange, (route, tariff), &counted).await?;
+            Box::pin(self.tier(session, exchange, (route, tariff), &counted)).await?;
         }
         let Some(terms) = route.charge.terms(exchange.tier) else { return Ok(()) };
         let headers = &session.req_header().headers;
@@ -161,14 +160,15 @@ impl Gateway {
             other => other,
         };
         if !exchange.can_be_served() {
-            return Err(self.while_away(session, exchange, presented, &counted).await);
+            return Err(Box::pin(self.while_away(session, exchange, presented, &counted)).await);
         }
         self.screen(session, route)?;
         if let Some(contract) = &route.contract {
-            self.hold_against(session, exchange, contract).await?;
+            Box::pin(self.hold_against(session, exchange, contract)).await?;
         }
         let began = clock::steady();
-        let verified = self.verified(session, exchange, (presented, route), &counted).await;
+        let verified = self.verified(session, exchange, (presented, route), &counted);
+        let verified = Box::pin(verified).await;
         exchange.took(Step::Verify, Some(began), verified.as_ref().err().and_then(Declined::code));
         let verified = verified?;
         exchange.stages.verify = Some(began.elapsed());
@@ -350,36 +350,6 @@ impl Gateway {
             Ok(()) => Ok(()),
             Err(standing) => Err(self.stands(standing, exchange, counted).await),
         }
-    }
-
-    async fn stands(
-        &self,
-        standing: Standing,
-        exchange: &mut Exchange,
-        counted: &Counted,
-    ) -> Declined {
-        match standing {
-            Standing::Taken(returning) => return Declined::Back(returning),
-            Standing::Fault(ref fault) | Standing::Away(Away { ref fault, .. }) => {
-                self.broke(exchange, fault);
-            }
-            // Well signed and too late: refused like any other, so it counts as one.
-            Standing::TooLate => counted.was_refused().await,
-        }
-        standing.refusal().into()
-    }
-
-    async fn unverified(
-        &self,
-        exchange: &mut Exchange,
-        counted: &Counted,
-        unverified: &Unverified,
-    ) -> Refusal {
-        match unverified {
-            Unverified::Bad(_) => counted.was_refused().await,
-            Unverified::Away(Away { fault, .. }) => self.broke(exchange, fault),
-        }
-        unverified.refusal()
     }
 }
 

@@ -31,7 +31,8 @@ impl Gateway {
         let headers = &session.req_header().headers;
         let looked =
             self.payments.look_back(headers, now.routes.assets(), ClientKey::from(counted).into());
-        match looked.await {
+        // In a box: it is rare, and every payment would have room for it otherwise.
+        match Box::pin(looked).await {
             Ok(Some(returning)) => {
                 // It was good once: no reason to count it as refused.
                 counted.was_good().await;

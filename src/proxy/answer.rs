@@ -134,9 +134,7 @@ fn composed(refusal: &Refusal, asked: Asked<'_>, path: &[u8]) -> http::Response<
     head.insert(header::CONTENT_LENGTH, length);
     head.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     head.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    for (name, value) in FOR_BROWSERS {
-        head.insert(name, value);
-    }
+    head.extend(FOR_BROWSERS.iter().cloned());
     if page.is_some() {
         guard(head);
     }
@@ -316,7 +314,10 @@ pub(super) fn page(headers: &HeaderMap, page: &Page) -> pingora::Result<(Respons
 /// # Errors
 /// None with these values; pingora's own.
 pub(super) fn allow_browsers(head: &mut ResponseHeader) -> pingora::Result<()> {
-    FOR_BROWSERS.into_iter().try_for_each(|(name, value)| head.insert_header(name, value))
+    let insert = |(name, value): &'static (HeaderName, HeaderValue)| {
+        head.insert_header(name.as_str(), value.clone())
+    };
+    FOR_BROWSERS.iter().try_for_each(insert)
 }
 
 /// A header value from bytes that we encoded ourselves.
@@ -383,7 +384,7 @@ const ALLOW_HEADERS_BYTES_MAX: usize = 1024;
 const ALLOWED_HEADERS: &str = "Content-Type, PAYMENT-SIGNATURE, X-PAYMENT, SIGN-IN-WITH-X, \
      Access-Control-Expose-Headers";
 /// Headers that let scripts of any origin read an answer and its payment headers.
-const FOR_BROWSERS: [(HeaderName, HeaderValue); 2] = [
+static FOR_BROWSERS: [(HeaderName, HeaderValue); 2] = [
     (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
     (
         header::ACCESS_CONTROL_EXPOSE_HEADERS,

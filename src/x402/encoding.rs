@@ -16,8 +16,12 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 /// # Errors
 /// A byte that is in neither alphabet, or a length that no input has.
 pub fn decode(text: &[u8]) -> Result<Vec<u8>, DecodeError> {
-    let url_safe = text.iter().any(|byte| matches!(byte, b'-' | b'_'));
-    if url_safe { URL_SAFE.decode(text) } else { STANDARD.decode(text) }
+    // Most clients write the standard one, so nobody looks for the other's letters before.
+    let is_url_safe = || text.iter().any(|byte| matches!(byte, b'-' | b'_'));
+    STANDARD.decode(text).or_else(|error| match is_url_safe() {
+        true => URL_SAFE.decode(text),
+        false => Err(error),
+    })
 }
 
 /// Writes base64 in the standard alphabet with padding.

@@ -113,7 +113,7 @@ impl Books {
         let fault = || Fault::new(Side::Ledger, Retry::Later, "as the dice say");
         match op {
             Op::Claim(Claiming { answer, .. }) if fails => {
-                (None, Box::new(move || drop(answer.send(Err(fault())))))
+                (None, Box::new(move || answer.give(Err(fault()))))
             }
             Op::Claim(Claiming { claim, now, answer }) => {
                 let identity = claim.identity.clone();
@@ -121,16 +121,15 @@ impl Books {
                 if let Ok(Claimed::Ours) = claimed {
                     self.holders.lock().insert(identity, instance);
                 }
-                (None, Box::new(move || drop(answer.send(claimed))))
+                (None, Box::new(move || answer.give(claimed)))
             }
             Op::Advance(Advancing { answer: Some(answer), .. }) if fails => {
-                (None, Box::new(move || drop(answer.send(Err(fault())))))
+                (None, Box::new(move || answer.give(Err(fault()))))
             }
             Op::Advance(op) if fails => (Some(Op::Advance(op)), Box::new(|| {})),
             Op::Advance(Advancing { identity, exchange, step, now, answer }) => {
                 let done = self.memory.advance(&identity, exchange, &step, now);
-                let answer =
-                    answer.map(|answer| move || drop(answer.send(done.map_err(Fault::from))));
+                let answer = answer.map(|answer| move || answer.give(done.map_err(Fault::from)));
                 (None, answer.map_or(Box::new(|| {}), |answer| Box::new(answer)))
             }
             Op::Close => (None, Box::new(|| {})),

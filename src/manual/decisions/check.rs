@@ -72,8 +72,8 @@
 //! Traefik is in no package and long to compile: `tests/run traefik` does it, and without it its
 //! rows are skipped and say so. It is 3.6.12: of 3.7 a part is missing in what Go's registry has.
 //! Three things are its own. It hands its client no header of a 2xx, only cookies, so the API is
-//! told the receipt and may answer with it. It cleans a path before it asks (`//a` is `/a`), and
-//! forwards what it has asked about. It waits thirty seconds and no longer.
+//! told the receipt and may answer with it. It cleans a path before it asks (`//a` and `/%61` are
+//! `/a`), and forwards what it has asked about. It waits thirty seconds and no longer.
 //!
 //! HAProxy has no way to ask without scripts: there tollgate is the server that it forwards to,
 //! and the tests run that example too.
