@@ -111,8 +111,8 @@ pub(super) fn end_to_end(headers: &HeaderMap) -> Vec<(&HeaderName, &HeaderValue)
 
 /// Names that a client may not send on: proofs of payment, what only we may say, and what some
 /// servers read another path or method from than the one that was priced. A server behind us may
-/// read `_` as `-`, and PHP reads `.` as `_`, so whatever is no letter and no digit is one here; and
-/// what stands beside a header that we judge or write ourselves goes no further either.
+/// read `_` as `-`, and PHP reads `.` as `_`, so whatever is no letter and no digit is one here;
+/// and what stands beside a header that we judge or write ourselves goes no further either.
 pub(super) fn ours_alone(headers: &HeaderMap) -> Vec<HeaderName> {
     let ours = |name: &&HeaderName| is_ours(name.as_str()) || is_twin(name.as_str());
     headers.keys().filter(ours).cloned().collect()

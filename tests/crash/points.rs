@@ -152,7 +152,7 @@ async fn after_the_money_has_moved_and_before_anybody_says_so() {
 #[tokio::test]
 async fn before_the_outcome_is_written() {
     let mut upstream = Server::start().await;
-    let slow = "simulated = { journal = \"JOURNAL\", delay = { settle = \"1s\" } }";
+    let slow = "simulated = { journal = \"JOURNAL\", delay = { settle = \"3s\" } }";
     let gateway = Plan::to(upstream.address).facilitator(slow).start().await;
     let payment = Wallet::new(1).pays();
     let mut raw = asks(&gateway, &payment).await;

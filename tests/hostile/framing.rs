@@ -219,7 +219,8 @@ async fn what_stands_between_and_behind_chunks_is_not_forwarded() {
     }
 }
 
-/// Some servers read `_` as `-`, PHP reads `.` so too: nothing stands beside what was judged, or what we say ourselves.
+/// Some servers read `_` as `-`, PHP reads `.` so too: nothing stands beside what was judged, or
+/// what we say ourselves.
 #[tokio::test]
 async fn a_second_spelling_of_a_header_goes_no_further() {
     let upstream = Upstream::start().await;
