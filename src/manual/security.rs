@@ -15,7 +15,8 @@
 //! - A proxy in `trusted_proxies`: the last entry of `X-Forwarded-For`, and not what stands before.
 //! - A caller in `trusted_parents`: whether its trace is kept. Of all others only the trace's id.
 //! - A proxy that asks at `[check]`, from `trusted_proxies`: which request it is about to forward,
-//!   in the headers of its own kind. Not what its client put beside them.
+//!   in the headers of its own kind. Not what its client put beside them. Envoy that tells of
+//!   answers (`ext_proc`): the status of the answer too, on which money moves.
 //! - A facilitator: that it moves what was signed, or says that it did not. What it says after
 //!   that is held against the chain where one can be read. Not its redirects, lengths and pace.
 //! - A node of a chain: blocks as deep as the network's setting says. Not its height alone, not
@@ -75,6 +76,8 @@
 //! - `tests/hostile/asked.rs`: `clients_name_no_other_request`,
 //!   `a_proxys_client_names_no_other_request`, `a_proxys_client_does_not_speak_for_the_gateway`,
 //!   `a_host_is_no_part_of_a_path`, `an_answer_that_was_not_ours_lets_nothing_pass`
+//! - `tests/blackbox/processor.rs`: `what_is_not_told_in_order_ends_the_exchange`,
+//!   `strangers_and_other_calls_are_refused`
 //! - `tests/e2e/ingress.rs`: `clients_of_a_proxy_that_asks_get_around_nothing`,
 //!   `without_a_gateway_a_proxy_that_asks_forwards_nothing`
 //! - `src/route/path/tests.rs`: `no_upstream_reads_an_accepted_path_in_another_way`
@@ -90,6 +93,7 @@
 //! - `tests/blackbox/senders.rs`: `a_kept_answer_is_given_where_it_was_bought_from`
 //! - `tests/blackbox/names.rs`: `of_twenty_at_once_one_is_charged_and_all_are_served`
 //! - `tests/blackbox/check.rs`: `one_payment_lets_one_request_pass`, `of_many_at_once_one_passes`
+//! - `tests/blackbox/processor.rs`: `of_many_at_once_one_passes`
 //! - `tests/hostile/fuzz.rs`: `payments_are_refused_or_read_in_one_way`
 //!
 //! **No answer, no charge.**
@@ -97,6 +101,8 @@
 //! - `tests/blackbox/upstream.rs`: `a_500_of_the_upstream_costs_nothing`,
 //!   `an_upstream_that_hangs_up_without_an_answer_costs_nothing`,
 //!   `a_grpc_error_behind_a_200_costs_nothing`
+//! - `tests/blackbox/processor.rs`: `an_api_that_fails_is_not_paid`,
+//!   `who_leaves_before_the_answer_has_not_paid`
 //! - `tests/hostile/pipelined.rs`: `a_101_that_nobody_asked_for_is_no_answer`
 //! - `tests/hostile/slow.rs`: `a_body_that_stops_ends_the_exchange_and_lets_the_payment_go`
 //! - `tests/hostile/facilitators.rs`:
@@ -106,6 +112,7 @@
 //! says otherwise.
 //!
 //! - `tests/blackbox/refusals.rs`: `settlement_rejected`
+//! - `tests/blackbox/processor.rs`: `a_settlement_that_fails_takes_the_place_of_the_answer`
 //! - `tests/blackbox/upstream.rs`: `early_hints_settle_nothing`,
 //!   `an_upgrade_is_paid_for_and_goes_on`
 //! - `tests/blackbox/hang_ups.rs`: `while_the_upstream_works`

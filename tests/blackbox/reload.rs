@@ -231,9 +231,13 @@ async fn the_command_says_what_became_of_it() {
     assert_eq!(nobody.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("no gateway answers"));
 
-    let url = format!("http://{}/reload", gateway.admin);
-    let client = crate::support::client::client();
-    let ask = crate::support::client::Ask::new(&client, "POST", &url).send().await;
-    assert_eq!(ask.status, 403, "a page of a browser could send this");
-    assert_eq!(gateway.admin("/reload").await.0, 405);
+    for path in ["/reload", "/upgrade"] {
+        let url = format!("http://{}{path}", gateway.admin);
+        let client = crate::support::client::client();
+        let ask = || crate::support::client::Ask::new(&client, "POST", &url);
+        assert_eq!(ask().send().await.status, 403, "a page of a browser could send this");
+        let other = ask().header("x-tollgate-other", "yes").send().await;
+        assert_eq!(other.status, 403, "{path}");
+        assert_eq!(gateway.admin(path).await.0, 405);
+    }
 }
