@@ -41,7 +41,8 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Door<A> {
         // No place: the connection is dropped, which closes it. A queue would only hide it.
         let _place = self.places.try_acquire().ok()?;
         let connection = match &self.tls {
-            Some(tls) => encrypted(tls, connection, self.bounds.stall_max).await?,
+            // In a box: a connection would have room for its handshake for as long as it is open.
+            Some(tls) => Box::pin(encrypted(tls, connection, self.bounds.stall_max)).await?,
             None => connection,
         };
         let patient = Patient::new(connection, self.bounds);
@@ -71,5 +72,29 @@ async fn encrypted(tls: &Acceptor, connection: Stream, wait_max: Duration) -> Op
             None
         }
         Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    #[async_trait]
+    impl ServerApp for Nobody {
+        async fn process_new(self: &Arc<Self>, _: Stream, _: &ShutdownWatch) -> Option<Stream> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_door_takes_little_of_each_connection() {
+        let bounds = Bounds { stall_max: Duration::from_secs(1), head_bytes_max: 1_024 };
+        let door = Arc::new(Door::new(Nobody, 1, bounds, None));
+        let (_, shutdown) = tokio::sync::watch::channel(false);
+        let (here, _there) = tokio::io::duplex(1);
+        let open = door.process_new(Box::new(here), &shutdown);
+        assert!(size_of_val(&*open) <= 1_024, "{}", size_of_val(&*open));
     }
 }
