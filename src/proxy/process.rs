@@ -19,9 +19,9 @@ use crate::clock;
 use crate::refusal::Refusal;
 use crate::route::Verb;
 
-use self::headers::{changes, head_of, request_of};
-use self::messages::HttpHeaders;
-use self::talk::{Broken, Code, Talk};
+use self::headers::{head_of, instead, on, request_of};
+use self::messages::{HttpHeaders, To};
+use self::talk::{Broken, Code, Talk, say};
 
 impl Gateway {
     /// Carries out an exchange that Envoy tells of.
@@ -39,8 +39,9 @@ impl Gateway {
         if !self.is_trusted(session) {
             return self.not_trusted(session, exchange).await;
         }
+        // Until a request can be read, it comes from whoever tells of it.
+        exchange.client = Some(self.client(session));
         if !talk::is_call(session) {
-            exchange.client = Some(self.client(session));
             return self.refuse(session, exchange, Refusal::NoSuchRoute).await;
         }
         let mut talk = Talk::begin(session, self.settings.header_bytes_max).await?;
@@ -51,7 +52,6 @@ impl Gateway {
             Ok(()) => (Code::Ok, ""),
             Err(Broken::Gone) => (Code::Cancelled, ""),
             Err(Broken::Wrong(code, why)) => {
-                exchange.client.get_or_insert_with(|| self.client(session));
                 exchange.refusal = Some(match code {
                     Code::DeadlineExceeded => Refusal::UpstreamTimeout,
                     _ => Refusal::RequestMalformed(why.into()),
@@ -84,8 +84,7 @@ impl Gateway {
             Ok(Admitted::Again(_)) => refused(session, exchange, Refusal::NoSuchRoute),
             Err(refusal) => refused(session, exchange, refusal),
         };
-        answered(exchange, &ours.0);
-        talk.answer(session, ours).await
+        answer_with(session, exchange, ours).await
     }
 
     /// Puts the request in the place of the one that came, and judges it as any other.
@@ -95,8 +94,6 @@ impl Gateway {
         exchange: &mut Exchange,
         told: HttpHeaders,
     ) -> Result<Admitted, Refusal> {
-        // Until it can be read it comes from whoever tells of it.
-        exchange.client = Some(self.client(session));
         *session.req_header_mut() = request_of(told)?;
         let verb = Verb::of(&session.req_header().method);
         exchange.original = Some(AskedAbout { verb, status: Some(0) });
@@ -115,8 +112,8 @@ impl Gateway {
         introduce(&mut request, exchange)?;
         exchange.asks();
         let asked = clock::steady();
-        let onward = changes(&session.req_header().headers, &request.headers);
-        talk.let_request_on(session, onward).await?;
+        let onward = on(&session.req_header().headers, &request.headers);
+        say(session, To::RequestHeaders(onward)).await?;
         let wait_max = exchange.route.as_ref().map(|route| self.time_for(route));
         let told = timeout(wait_max.unwrap_or_default(), talk.answer_head(session)).await;
         let told = told.map_err(|_| Broken::Wrong(Code::DeadlineExceeded, NO_ANSWER))?;
@@ -128,13 +125,12 @@ impl Gateway {
         match self.conclude(session, exchange, &mut head).await {
             Ok(()) => {
                 answered(exchange, &head);
-                talk.let_answer_on(session, changes(&before, &head.headers)).await
+                say(session, To::ResponseHeaders(on(&before, &head.headers))).await
             }
             Err(_) => {
                 let refusal = exchange.refusal.take().unwrap_or(Refusal::Internal);
                 let ours = refused(session, exchange, refusal);
-                answered(exchange, &ours.0);
-                talk.answer(session, ours).await
+                answer_with(session, exchange, ours).await
             }
         }
     }
@@ -151,6 +147,16 @@ fn refused(
     let answer = answer::refused(session, &refusal, exchange.asked(reader));
     exchange.refusal = Some(refusal);
     answer
+}
+
+/// Has the client answered with this, by us.
+async fn answer_with(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    ours: (ResponseHeader, Bytes),
+) -> Result<(), Broken> {
+    answered(exchange, &ours.0);
+    say(session, To::Immediate(instead(ours))).await
 }
 
 /// Keeps for the log what its client is answered.

@@ -270,6 +270,10 @@ async fn what_is_not_told_in_order_ends_the_exchange() {
     let (mut telling, said) = envoy.pays(ASKED, &Wallet::new(1).pays()).await;
     said.on();
     assert_eq!(telling.answered(99, &[]).await.over().0, "3", "no status");
+    // Behind it the real answer would go past.
+    let (mut telling, said) = envoy.pays(ASKED, &Wallet::new(1).pays()).await;
+    said.on();
+    assert_eq!(telling.answered(103, &[]).await.over().0, "3", "not the answer yet");
     assert_eq!(gateway.transfers(), []);
 }
 

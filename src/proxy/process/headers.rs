@@ -1,10 +1,13 @@
 //! Heads as Envoy tells of them, and what it is to change in them.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::messages::{self, APPEND, HeaderMutation, HeaderValueOption, HttpHeaders, OVERWRITE};
+use super::messages::{
+    self, APPEND, CommonResponse, HeaderMutation, HeaderValueOption, HeadersResponse, HttpHeaders,
+    HttpStatus, ImmediateResponse, OVERWRITE,
+};
 use super::talk::{Broken, Code};
 use crate::refusal::Refusal;
 
@@ -30,24 +33,33 @@ pub(super) fn request_of(told: HttpHeaders) -> Result<RequestHeader, Refusal> {
     Ok(request)
 }
 
-/// The head of an answer.
+/// The head of an answer, the final one.
 ///
 /// # Errors
-/// It has no status.
+/// It has no status, or one that another head follows: nothing is decided on that, and Envoy would
+/// not tell of the other.
 pub(super) fn head_of(told: HttpHeaders) -> Result<ResponseHeader, Broken> {
     let Head { pseudo, plain } = Head::of(told).ok_or(NO_HEAD)?;
     let status = pseudo.one(":status").ok_or(NO_HEAD)?;
     let status = std::str::from_utf8(&status).ok().and_then(|digits| digits.parse::<u16>().ok());
     let head = ResponseHeader::build(status.ok_or(NO_HEAD)?, Some(plain.len().saturating_add(8)));
     let mut head = head.map_err(|_| NO_HEAD)?;
+    if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(NO_HEAD);
+    }
     for (name, value) in plain {
         head.append_header(name, value).map_err(|_| NO_HEAD)?;
     }
     Ok(head)
 }
 
-/// What makes the one of the other.
-pub(super) fn changes(before: &http::HeaderMap, after: &http::HeaderMap) -> HeaderMutation {
+/// To go on, with what makes the one head of the other.
+pub(super) fn on(before: &http::HeaderMap, after: &http::HeaderMap) -> HeadersResponse {
+    let header_mutation = Some(changes(before, after));
+    HeadersResponse { response: Some(CommonResponse { header_mutation }) }
+}
+
+fn changes(before: &http::HeaderMap, after: &http::HeaderMap) -> HeaderMutation {
     let gone = before.keys().filter(|name| !after.contains_key(*name));
     let remove_headers = gone.map(|name| name.as_str().to_owned()).collect();
     let same = |name: &HeaderName| before.get_all(name).iter().eq(after.get_all(name).iter());
@@ -60,11 +72,17 @@ pub(super) fn changes(before: &http::HeaderMap, after: &http::HeaderMap) -> Head
     HeaderMutation { set_headers: changed.flat_map(set).collect(), remove_headers }
 }
 
-/// What makes the head of an answer of our own. Its length is Envoy's to say.
-pub(super) fn all_of(head: &ResponseHeader) -> HeaderMutation {
+/// To answer with this instead. Its length is Envoy's to say.
+pub(super) fn instead((head, body): (ResponseHeader, Bytes)) -> ImmediateResponse {
+    let code = head.status.as_u16().into();
     let mut own = head.headers.clone();
     own.remove(header::CONTENT_LENGTH);
-    changes(&http::HeaderMap::new(), &own)
+    ImmediateResponse {
+        status: Some(HttpStatus { code }),
+        headers: Some(changes(&http::HeaderMap::new(), &own)),
+        body,
+        details: "tollgate".to_owned(),
+    }
 }
 
 fn option(name: &HeaderName, value: &HeaderValue, append_action: i32) -> HeaderValueOption {

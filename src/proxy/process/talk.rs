@@ -6,11 +6,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use prost::Message as _;
 
-use super::headers::all_of;
-use super::messages::{
-    CommonResponse, HeaderMutation, HeadersResponse, HttpHeaders, HttpStatus, ImmediateResponse,
-    Of, ProcessingRequest, ProcessingResponse, To,
-};
+use super::messages::{HttpHeaders, Of, ProcessingRequest, ProcessingResponse, To};
 use crate::proxy::{answer, inspect};
 
 /// What was heard and not understood yet.
@@ -93,48 +89,6 @@ impl Talk {
         }
     }
 
-    /// Lets the request go on with these changes.
-    ///
-    /// # Errors
-    /// Envoy is gone.
-    pub(super) async fn let_request_on(
-        &self,
-        session: &mut Session,
-        changes: HeaderMutation,
-    ) -> Result<(), Broken> {
-        say(session, To::RequestHeaders(with(changes))).await
-    }
-
-    /// Lets the answer go on with these changes.
-    ///
-    /// # Errors
-    /// Envoy is gone.
-    pub(super) async fn let_answer_on(
-        &self,
-        session: &mut Session,
-        changes: HeaderMutation,
-    ) -> Result<(), Broken> {
-        say(session, To::ResponseHeaders(with(changes))).await
-    }
-
-    /// Has the client answered with this instead.
-    ///
-    /// # Errors
-    /// Envoy is gone.
-    pub(super) async fn answer(
-        &self,
-        session: &mut Session,
-        (head, body): (ResponseHeader, Bytes),
-    ) -> Result<(), Broken> {
-        let answer = ImmediateResponse {
-            status: Some(HttpStatus { code: head.status.as_u16().into() }),
-            headers: Some(all_of(&head)),
-            body,
-            details: "tollgate".to_owned(),
-        };
-        say(session, To::Immediate(answer)).await
-    }
-
     /// Says no more.
     ///
     /// # Errors
@@ -190,14 +144,13 @@ impl Talk {
     }
 }
 
-fn with(changes: HeaderMutation) -> HeadersResponse {
-    HeadersResponse { response: Some(CommonResponse { header_mutation: Some(changes) }) }
-}
-
-async fn say(session: &mut Session, to: To) -> Result<(), Broken> {
-    Ok(session
-        .write_response_body(Some(framed(&ProcessingResponse { to: Some(to) })), false)
-        .await?)
+/// Tells Envoy what to do.
+///
+/// # Errors
+/// Envoy is gone.
+pub(super) async fn say(session: &mut Session, to: To) -> Result<(), Broken> {
+    let message = framed(&ProcessingResponse { to: Some(to) });
+    Ok(session.write_response_body(Some(message), false).await?)
 }
 
 /// A message behind its length. Source: gRPC's `doc/PROTOCOL-HTTP2.md`.
