@@ -31,7 +31,7 @@ pub use challenge::ChallengeError;
 pub use contract::{Contract, Document, DocumentError};
 pub use method::{Methods, Verb};
 pub use path::{CanonicalPath, CanonicalQuery, NotCanonical};
-pub use pattern::{PathPattern, Pattern, PatternError, same_shape, shape};
+pub use pattern::{PathPattern, Pattern, PatternError, shape};
 pub use table::{Found, RouteConflict, RouteTable, Undercut};
 pub use tariff::{Field, PriceRule, Tariff, Tier, When};
 pub use usage::Usage;

@@ -1,5 +1,6 @@
 //! `tollgate init`: a `gateway.toml` to start from, out of a document of OpenAPI.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::bounded;
 use crate::config::{Config, ConfigError};
-use crate::route::{Document, DocumentError, Pattern, Verb, same_shape};
+use crate::route::{Document, DocumentError, Pattern, Verb, shape};
 
 /// What may be typed after `tollgate init`.
 #[derive(Args, Debug)]
@@ -122,14 +123,16 @@ struct Route {
 impl Routes {
     fn of(document: &Document) -> Self {
         let mut routes = Self { good: Vec::new(), left: Vec::new() };
+        let mut known = HashSet::new();
         for (path, verb, operation) in document.operations() {
             let pattern = format!("{} {path}", verb.name());
-            let taken = routes.good.iter().any(|known| same_shape(&known.pattern, &pattern));
+            let taken = known.contains(&shape(&pattern));
             let why = match (verb, pattern.parse::<Pattern>()) {
                 (Verb::Head | Verb::Options, _) => "the gateway answers it by itself".to_owned(),
                 (_, Err(error)) => error.to_string(),
                 (_, Ok(_)) if taken => "another path is as good".to_owned(),
                 (_, Ok(_)) => {
+                    known.insert(shape(&pattern));
                     routes.good.push(Route::of(pattern, &operation, document));
                     continue;
                 }

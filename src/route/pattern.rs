@@ -286,15 +286,7 @@ impl fmt::Display for PathPattern {
     }
 }
 
-/// Whether two paths as they are written differ at most in the names of their parameters.
-pub fn same_shape(one: &str, other: &str) -> bool {
-    let is_param = |part: &str| part.starts_with('{');
-    let alike = |(one, other): (&str, &str)| one == other || (is_param(one) && is_param(other));
-    one.split('/').count() == other.split('/').count()
-        && one.split('/').zip(other.split('/')).all(alike)
-}
-
-/// A path as it is written, without the names of its parameters: what [`same_shape`] compares.
+/// A path as it is written, without the names of its parameters. Two of one shape match alike.
 pub fn shape(path: &str) -> String {
     let bare = |part| if str::starts_with(part, '{') { "{}" } else { part };
     path.split('/').map(bare).collect::<Vec<_>>().join("/")

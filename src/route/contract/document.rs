@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{Body, Contract, Needed, Operation, Parameter, Place, compiled};
-use crate::route::{PathPattern, Verb, same_shape};
+use crate::route::{PathPattern, Verb, shape};
 
 /// A document of OpenAPI 3.0 or 3.1.
 #[derive(Clone, Debug)]
@@ -63,7 +63,8 @@ impl Document {
         let typed = path.to_string();
         let paths = self.0.get("paths").and_then(Value::as_object);
         let below = typed.strip_prefix(self.base()).unwrap_or(&typed);
-        let alike = |name: &str| same_shape(name, &typed) || same_shape(name, below);
+        let (whole, rest) = (shape(&typed), shape(below));
+        let alike = |name: &str| [&whole, &rest].contains(&&shape(name));
         let found = paths.and_then(|paths| paths.iter().find(|(name, _)| alike(name)));
         let (name, item) = found.ok_or_else(|| DocumentError::NoPath(typed.as_str().into()))?;
         let item = self.followed(item)?;
@@ -76,7 +77,7 @@ impl Document {
             [] => Err(DocumentError::NoMethod(typed.into())),
             [..] => {
                 let (document, path) = (Arc::clone(self), name.as_str().into());
-                let base = if same_shape(name, &typed) { "" } else { self.base() };
+                let base = if shape(name) == whole { "" } else { self.base() };
                 Ok(Contract { operations, document, path, told: format!("{base}{name}").into() })
             }
         }

@@ -100,7 +100,9 @@ fn a_fixed_path_has_no_parameters() {
 fn paths_have_one_shape_when_they_differ_in_names_alone() {
     let paths = ["/a/{b}", "/a/{c}", "/a/b", "/a/{b}/", "/{a}/{b}", "/a", ""];
     for (one, other) in paths.iter().flat_map(|one| paths.map(|other| (one, other))) {
-        assert_eq!(same_shape(one, other), shape(one) == shape(other), "{one} {other}");
+        let renamed =
+            [*one, other] == ["/a/{b}", "/a/{c}"] || [*one, other] == ["/a/{c}", "/a/{b}"];
+        assert_eq!(shape(one) == shape(other), *one == other || renamed, "{one} {other}");
     }
     assert_eq!(shape("/a/{b}"), "/a/{}");
 }
