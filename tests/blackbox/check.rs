@@ -145,12 +145,7 @@ async fn clients_are_counted_and_not_their_proxy() {
 async fn strangers_do_not_ask() {
     let upstream = Upstream::start().await;
     for kind in KINDS {
-        let plan = Plan::to(upstream.address).asked_by(kind);
-        let dir = plan.folder();
-        let file = dir.path().join("gateway.toml");
-        let text = std::fs::read_to_string(&file).unwrap().replace("127.0.0.0/8", "10.0.0.0/8");
-        std::fs::write(&file, text).unwrap();
-        let gateway = Gateway::start(std::rc::Rc::new(dir)).await;
+        let gateway = Plan::to(upstream.address).asked_from("10.0.0.0/8", kind).start().await;
         let payment = Wallet::new(1).pays();
         for target in ["/open", "/asked"] {
             let ask = asks(kind, &gateway, "GET", target).pays(&payment);

@@ -10,10 +10,11 @@ use crate::support::together;
 use crate::support::upstream::Upstream;
 use crate::support::wallet::{PRICE, Payment, Wallet};
 
+const KIND: &str = "envoy-ext-proc";
 const ASKED: (&str, &str) = ("POST", "/asked");
 
 fn plan(upstream: &Upstream) -> Plan {
-    Plan::to(upstream.address).asked_by("envoy-ext-proc")
+    Plan::to(upstream.address).asked_by(KIND)
 }
 
 /// A gateway, and an Envoy that is connected to it.
@@ -203,11 +204,8 @@ async fn what_costs_nothing_passes_and_what_the_gateway_knows_it_answers() {
 #[tokio::test]
 async fn strangers_and_other_calls_are_refused() {
     let upstream = Upstream::start().await;
-    let folder = plan(&upstream).folder();
-    let file = folder.path().join("gateway.toml");
-    let text = std::fs::read_to_string(&file).unwrap().replace("127.0.0.0/8", "10.0.0.0/8");
-    std::fs::write(&file, text).unwrap();
-    let strange = Gateway::start(std::rc::Rc::new(folder)).await;
+    let plan = Plan::to(upstream.address).asked_from("10.0.0.0/8", KIND);
+    let strange = plan.start().await;
     let (trusting, trusted) = asked().await;
     let stranger = Envoy::connect(&strange).await;
     for (envoy, path, kind, status) in [

@@ -1,12 +1,9 @@
 //! Gateways behind a balancer that are replaced one after the other, as Kubernetes does it.
 
-use std::time::Duration;
-
 use tokio::task::LocalSet;
 
 use crate::support::balancer::Balancer;
-use crate::support::facilitator::{Facilitator, Habit};
-use crate::support::load::Load;
+use crate::support::load::{Load, settles_slowly};
 use crate::support::plan::Plan;
 use crate::support::redis::Redis;
 use crate::support::upstream::Upstream;
@@ -18,14 +15,12 @@ async fn a_rollout_under_load_loses_nothing() {
 }
 
 async fn rolls_out() {
-    let (upstream, facilitator) = (Upstream::start().await, Facilitator::start().await);
-    facilitator.on_settle(Habit::Slow(Duration::from_millis(30)));
+    let (upstream, facilitator) = (Upstream::start().await, settles_slowly().await);
     let (url, redis) = (postgres::database().await, Redis::start());
-    let limits = format!("unpaid = \"off\"\nrefused = \"off\"\nstore = \"{}\"", redis.url());
     let starts = async || {
         // As long as the balancer may need to hear of it on a busy machine.
         let plan = Plan::to(upstream.address).server("grace = \"1h\"\ndrain = \"3s\"");
-        plan.settled_by(&facilitator).ledger(&url).limits(&limits).start().await
+        plan.settled_by(&facilitator).shared(&url, &redis).start().await
     };
     let balancer = Balancer::start().await;
     let ready = async |count| {

@@ -4,16 +4,14 @@ use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 use std::rc::Rc;
-use std::time::Duration;
 
 use reqwest::Response;
 use tokio::net::{TcpStream, UnixDatagram};
 
 use super::refusals::refused;
 use crate::support::client::{Ask, client};
-use crate::support::facilitator::{Facilitator, Habit};
 use crate::support::gateway::Gateway;
-use crate::support::load::Load;
+use crate::support::load::{Load, settles_slowly};
 use crate::support::plan::Plan;
 use crate::support::redis::Redis;
 use crate::support::server::{Reply, Server, Streaming};
@@ -43,22 +41,14 @@ async fn listens(gateway: &Gateway, slow: &mut Server) -> (Payment, Response, St
     (bought, answer, stream)
 }
 
-async fn settles_slowly() -> Facilitator {
-    let facilitator = Facilitator::start().await;
-    facilitator.on_settle(Habit::Slow(Duration::from_millis(30)));
-    facilitator
-}
-
 #[tokio::test]
 async fn under_load_nothing_is_lost_where_both_may_serve() {
     let (upstream, mut slow) = (Upstream::start().await, Server::start().await);
     let (facilitator, redis) = (settles_slowly().await, Redis::start());
-    let limits = format!("unpaid = \"off\"\nrefused = \"off\"\nstore = \"{}\"", redis.url());
     let mut gateway = Plan::to(upstream.address)
         .server(LONG)
         .settled_by(&facilitator)
-        .ledger(&postgres::database().await)
-        .limits(&limits)
+        .shared(&postgres::database().await, &redis)
         .section(&stream_of(&slow))
         .start()
         .await;

@@ -4,7 +4,6 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use tokio::task::LocalSet;
 
@@ -14,9 +13,8 @@ use super::own;
 use super::sdk::{CLIENTS, Client};
 use crate::blackbox::refusals::refused;
 use crate::support::eventually;
-use crate::support::facilitator::{Facilitator, Habit};
 use crate::support::gateway::Gateway;
-use crate::support::load::Load;
+use crate::support::load::{Load, settles_slowly};
 use crate::support::plan::{PRICED, Plan};
 use crate::support::postgres;
 use crate::support::redis::Redis;
@@ -151,13 +149,11 @@ async fn a_gateway_leaves_and_haproxy_sends_it_nothing_more() {
 }
 
 async fn leaves() {
-    let (upstream, facilitator) = (Upstream::start().await, Facilitator::start().await);
-    facilitator.on_settle(Habit::Slow(Duration::from_millis(30)));
+    let (upstream, facilitator) = (Upstream::start().await, settles_slowly().await);
     let (url, redis) = (postgres::database().await, Redis::start());
-    let limits = format!("unpaid = \"off\"\nrefused = \"off\"\nstore = \"{}\"", redis.url());
     let starts = async || {
         let plan = Plan::to(upstream.address).server("grace = \"1h\"\ndrain = \"10s\"");
-        plan.settled_by(&facilitator).ledger(&url).limits(&limits).start().await
+        plan.settled_by(&facilitator).shared(&url, &redis).start().await
     };
     let (mut first, second) = (starts().await, starts().await);
     let proxy = before(&[&first, &second], Way::Http1).await;

@@ -4,11 +4,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use reqwest::Client;
 
 use super::client::{Ask, client};
-use super::facilitator::Facilitator;
+use super::facilitator::{Facilitator, Habit};
 use super::gateway::Gateway;
 use super::wallet::{Payment, Wallet};
 use super::{eventually, together};
@@ -31,6 +32,13 @@ enum Way {
     Fresh,
     /// By HTTP/2.
     Http2,
+}
+
+/// A facilitator whose settlements take long enough for something to happen meanwhile.
+pub async fn settles_slowly() -> Facilitator {
+    let facilitator = Facilitator::start().await;
+    facilitator.on_settle(Habit::Slow(Duration::from_millis(30)));
+    facilitator
 }
 
 impl Load {

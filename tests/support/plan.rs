@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::facilitator::Facilitator;
 use super::gateway::{FILE, Gateway};
+use super::redis::Redis;
 use super::wallet::PAY_TO;
 
 /// A configuration, section by section. Its simulated chain has a journal, its limits are off.
@@ -91,6 +92,13 @@ impl Plan {
         self
     }
 
+    /// Recorded there, with limits at this Redis, as other gateways are; none of them is reached.
+    pub fn shared(self, ledger: &str, redis: &Redis) -> Self {
+        let store = redis.url();
+        let limits = format!("unpaid = \"off\"\nrefused = \"off\"\nstore = \"{store}\"");
+        self.ledger(ledger).limits(&limits)
+    }
+
     /// The section `[limits]`; empty: as nobody has configured it.
     pub fn limits(mut self, section: &str) -> Self {
         self.limits = section.to_owned();
@@ -119,8 +127,13 @@ impl Plan {
     /// A proxy of this kind on this machine asks about `/asked` for $0.05 with `GET` and `POST`,
     /// and about `GET /open` for nothing.
     pub fn asked_by(self, kind: &str) -> Self {
+        self.asked_from("127.0.0.0/8", kind)
+    }
+
+    /// The same of a proxy at one of these addresses.
+    pub fn asked_from(self, addresses: &str, kind: &str) -> Self {
         let check = format!("[check]\nlisten = \"127.0.0.1:0\"\nasked_by = \"{kind}\"");
-        self.server("trusted_proxies = [\"127.0.0.0/8\"]")
+        self.server(&format!("trusted_proxies = [\"{addresses}\"]"))
             .section(&check)
             .asked("match = \"GET,POST /asked\"", PRICED)
             .asked("match = \"GET /open\"", "price = \"free\"")
