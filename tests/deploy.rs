@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tollgate::config::keys::{Default, KEYS};
+use tollgate::config::keys::{Default, keys};
 use tollgate::metric::Metric;
 use tollgate::observe;
 
@@ -169,7 +169,7 @@ fn the_unit_of_systemd_fits_the_binary() {
     assert_eq!((value("Type"), value("KillMode")), ("notify", "mixed"));
     let seconds = |text: &str| text.trim_matches(['`', '"', 's']).parse::<u64>().unwrap();
     let usual = |name| {
-        let mut keys = KEYS.iter().filter(|key| key.section == "[server]");
+        let mut keys = keys().filter(|key| key.section == "[server]");
         match keys.find(|key| key.name == name).unwrap().default {
             Default::Is(value) => seconds(value),
             other => panic!("{name} is {other:?}"),

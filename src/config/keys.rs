@@ -26,11 +26,16 @@ pub enum Default {
     Is(&'static str),
 }
 
+/// All keys, in the order of the file.
+pub fn keys() -> impl Iterator<Item = &'static Key> {
+    gateway::KEYS.iter().chain(routes::KEYS)
+}
+
 /// All keys as one table in Markdown.
 pub fn markdown() -> String {
     let mut table = String::from("| section | key | value | default | meaning |\n");
     table.push_str("| --- | --- | --- | --- | --- |\n");
-    for Key { section, name, kind, default, meaning } in KEYS {
+    for Key { section, name, kind, default, meaning } in keys() {
         let default = match default {
             Default::Required => "**required**",
             Default::Nothing => "–",
@@ -53,9 +58,8 @@ macro_rules! keys {
     };
 }
 
-mod list;
-
-pub use list::KEYS;
+mod gateway;
+mod routes;
 
 #[cfg(test)]
 mod tests;
