@@ -18,6 +18,7 @@ mod file;
 mod finding;
 mod hidden;
 mod hint;
+mod include;
 pub mod keys;
 mod limits;
 mod mistake;
@@ -31,12 +32,14 @@ mod routes;
 mod server;
 mod servers;
 mod sign_in;
+mod source;
 mod text;
 mod traces;
 mod transfer;
 mod units;
 mod upstreams;
 mod usage;
+mod watched;
 mod words;
 
 use std::collections::BTreeMap;
@@ -61,26 +64,32 @@ use crate::x402::network::Worth;
 
 use self::facilitators::moved_by;
 use self::file::FileConfig;
+use self::include::Found;
 use self::reader::{Environment, Kind, Reader};
 use self::routes::Around;
+use self::source::Sources;
 use self::text::Text;
 
 pub use self::answers::Answers;
-pub use self::certificates::{Certificate, Watched};
+pub use self::certificates::Certificate;
 pub use self::check::Check;
 pub use self::facilitators::FacilitatorSettings;
 pub use self::finding::{ConfigError, Finding};
+pub use self::include::Included;
 pub use self::mistake::Mistake;
 pub use self::networks::NetworkSettings;
 pub use self::rehearsal::Stage;
 pub use self::server::{Server, Switch};
 pub use self::transfer::Transfer;
+pub use self::watched::{Place, Watched};
 
 /// A configuration without a mistake: everything in it refers to something that is there.
 #[derive(Debug)]
 pub struct Config {
     /// The file that it was read from.
     pub origin: PathBuf,
+    /// Those that it includes.
+    pub included: Vec<Included>,
     /// Where the gateway listens, and its bounds.
     pub server: Server,
     /// Where a proxy asks before it forwards, if one does.
@@ -111,7 +120,7 @@ pub struct Config {
     pub limits: limit::Settings,
     /// Where requests go, by name.
     pub upstreams: BTreeMap<Box<str>, Upstream>,
-    /// What is served, in the order of the file. A [`RouteTable`](crate::route::RouteTable) takes
+    /// What is served, in the order of the files. A [`RouteTable`](crate::route::RouteTable) takes
     /// them.
     pub routes: Vec<Arc<Route>>,
     /// Who need not pay for them.
@@ -120,12 +129,10 @@ pub struct Config {
     pub block: Arc<Block>,
     /// What is odd, but no mistake.
     pub warnings: Vec<Finding>,
-    /// Documents that routes name.
-    documents: Vec<Watched>,
+    /// What it was read from, but for certificates of its own.
+    watched: Vec<Watched>,
     /// A digest of each section of [`READ_ONCE`]: the text itself may hold secrets.
     read_once: [B256; READ_ONCE.len()],
-    /// A digest of the whole text.
-    digest: B256,
 }
 
 impl Config {
@@ -143,29 +150,21 @@ impl Config {
         }
     }
 
-    /// Reads `text` as the file `origin`. Files of secrets are looked for in `origin`'s folder.
+    /// Reads `text` as the file `origin`, and what it includes. Files are looked for in `origin`'s
+    /// folder.
     ///
     /// # Errors
-    /// One finding when the text is not TOML or a key is not known, missing or of another kind;
-    /// otherwise every mistake there is.
+    /// One finding for each text that is not TOML, or has a key that is not known, missing or of
+    /// another kind; otherwise every mistake there is.
     pub fn parse(text: &str, origin: &Path, env: Environment<'_>) -> Result<Self, ConfigError> {
-        let typed: FileConfig = toml::from_str(text).map_err(|error| {
-            let mistake = Mistake::of_toml(error.message());
-            let mistake = match error.span() {
-                // The reader's words may quote the value.
-                Some(span) if Finding::is_hidden(text, &span) => mistake.without_quotes(),
-                Some(_) | None => mistake,
-            };
-            ConfigError::new(vec![match error.span() {
-                // What is missing from the whole file has no place in it.
-                Some(span) if !mistake.is_missing() || span.start > 0 => {
-                    Finding::at(origin, text, span, mistake)
-                }
-                Some(_) | None => Finding::of_file(origin, mistake),
-            }])
-        })?;
-        let mut reader = Reader::new(origin, text, env);
-        match config(typed, text, &mut reader) {
+        let mut sources = Sources::new(origin, text);
+        let mut typed: FileConfig =
+            sources.read_first().map_err(|finding| ConfigError::new(vec![finding]))?;
+        let Found { files, watched, warnings } = include::include(&mut typed, &mut sources)?;
+        let mut reader = Reader::new(&sources, env);
+        (reader.watched, reader.warnings) = (watched, warnings);
+        reader.watched.push(Watched::file(origin, text));
+        match config(typed, files, &mut reader) {
             Some(config) if reader.wrong.is_empty() => Ok(config),
             Some(_) | None => Err(ConfigError::new(reader.wrong)),
         }
@@ -196,11 +195,10 @@ impl Config {
         !self.certificates.is_empty() || self.acme.is_some()
     }
 
-    /// Every file that it was read from, but those of secrets.
+    /// Everything that it was read from, but for files of secrets.
     pub fn files(&self) -> Vec<Watched> {
-        let own = Watched { path: self.origin.clone(), digest: self.digest };
-        let others = self.certificates.iter().flat_map(|certificate| certificate.files.clone());
-        std::iter::once(own).chain(others).chain(self.documents.clone()).collect()
+        let certificates = self.certificates.iter().flat_map(|certificate| &certificate.files);
+        self.watched.iter().chain(certificates).cloned().collect()
     }
 
     /// Writes what it means: what each route charges, where it goes and the 402 it would send, and
@@ -214,7 +212,7 @@ impl Config {
 }
 
 /// Reads section after section. Nothing only when `reader` has noted why.
-fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Config> {
+fn config(typed: FileConfig, included: Vec<Included>, reader: &mut Reader<'_>) -> Option<Config> {
     let FileConfig { server, certificates, acme, ledger, answers, .. } = typed;
     let (defaults, networks, facilitators) = (typed.defaults, typed.networks, typed.facilitators);
     let (mut limits, upstreams, routes) = (typed.limits, typed.upstreams, typed.routes);
@@ -260,8 +258,8 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
     warn_of_routes(&routes, asks, reader);
     Some(Config {
         origin: reader.origin().to_owned(),
-        read_once: digests(text),
-        digest: keccak256(text),
+        included,
+        read_once: digests(reader.text()),
         server,
         check,
         certificates,
@@ -281,7 +279,7 @@ fn config(typed: FileConfig, text: &str, reader: &mut Reader<'_>) -> Option<Conf
         bypasses,
         block,
         warnings: std::mem::take(&mut reader.warnings),
-        documents: std::mem::take(&mut reader.watched),
+        watched: std::mem::take(&mut reader.watched),
     })
 }
 

@@ -15,6 +15,7 @@ mod check;
 mod discovery;
 mod free_first;
 mod hang_ups;
+mod included;
 mod init;
 mod limits;
 mod names;

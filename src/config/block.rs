@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use alloy_primitives::keccak256;
 use ipnet::IpNet;
 use toml::Spanned;
 
@@ -11,11 +10,11 @@ use crate::bounded;
 use crate::x402::Account;
 
 use super::accounts::{AccountText, any_account};
-use super::certificates::Watched;
 use super::file::FileBlock;
 use super::mistake::Mistake;
 use super::reader::Reader;
 use super::text::{Text, Written};
+use super::watched::Watched;
 
 /// Reads both lists, from both of their places.
 pub(super) fn block(typed: FileBlock, reader: &mut Reader<'_>) -> Block {
@@ -48,7 +47,7 @@ fn lines<T>(
             return Vec::new();
         }
     };
-    reader.watched.push(Watched { path, digest: keccak256(&text) });
+    reader.watched.push(Watched::file(&path, &text));
     let mut found = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let entry = line.split('#').next().unwrap_or_default().trim();

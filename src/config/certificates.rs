@@ -1,9 +1,8 @@
 //! `[[certificates]]`: what the gateway shows to clients who come by TLS.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use alloy_primitives::{B256, keccak256};
 use rustls::sign::CertifiedKey;
 
 use crate::certificate::{self, Part, Unfit};
@@ -11,6 +10,7 @@ use crate::certificate::{self, Part, Unfit};
 use super::file::FileCertificate;
 use super::mistake::Mistake;
 use super::reader::Reader;
+use super::watched::Watched;
 
 /// A certificate with its chain and its key.
 #[derive(Clone, Debug)]
@@ -22,15 +22,6 @@ pub struct Certificate {
     pub names: Box<[Box<str>]>,
     /// What it was read from.
     pub files: [Watched; 2],
-}
-
-/// A file, and a digest of what was in it when it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watched {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Keccak-256 of all of it.
-    pub digest: B256,
 }
 
 /// Reads `[[certificates]]`, with its files.
@@ -67,8 +58,8 @@ pub(super) fn certificates(
 /// What is in a file, and that it was.
 pub(super) fn read_file(path: &Path) -> Result<(Vec<u8>, Watched), Mistake> {
     let bytes = crate::bounded::read(path).map_err(Mistake::CertificateUnreadable)?;
-    let digest = keccak256(&bytes);
-    Ok((bytes, Watched { path: path.to_owned(), digest }))
+    let watched = Watched::file(path, &bytes);
+    Ok((bytes, watched))
 }
 
 type Read = (Arc<CertifiedKey>, Box<[Box<str>]>);

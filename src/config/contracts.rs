@@ -3,16 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use alloy_primitives::keccak256;
 use serde_json::Value;
 use toml::Spanned;
 
 use crate::bounded;
 use crate::route::{Contract, Document, Methods, Pattern, Verb};
 
-use super::certificates::Watched;
 use super::mistake::Mistake;
 use super::reader::Reader;
+use super::watched::Watched;
 
 /// Whether a body is read whole before money is looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,7 +38,8 @@ pub(super) fn contract(
         Methods::Any => Verb::ALL.into(),
         Methods::Listed(set) => Verb::ALL.into_iter().filter(|verb| set.has(*verb)).collect(),
     };
-    let document = reader.document(reader.beside(typed.get_ref()));
+    let path = reader.beside_its_own(&span, typed.get_ref());
+    let document = path.and_then(|path| reader.document(path));
     let contract = document
         .and_then(|document| document.contract(&pattern.path, &verbs).map_err(Mistake::Document));
     contract.map_err(|mistake| reader.wrong(span, mistake)).ok()
@@ -52,7 +52,7 @@ impl Reader<'_> {
             return Ok(Arc::clone(document));
         }
         let text = bounded::read_text(&path).map_err(Mistake::DocumentUnreadable)?;
-        self.watched.push(Watched { path: path.clone(), digest: keccak256(&text) });
+        self.watched.push(Watched::file(&path, &text));
         // JSON is YAML.
         let value: Value = serde_yaml_ng::from_str(&text)
             .map_err(|error| Mistake::DocumentText(error.to_string().into()))?;

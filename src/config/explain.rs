@@ -24,7 +24,7 @@ use crate::route::{
 };
 use crate::x402::{AssetTransferMethod, PaymentRequired, PaymentRequiredV1, encoding};
 
-use self::beside::{the_authority, the_traces};
+use self::beside::{the_authority, the_included, the_traces};
 use super::sign_in::lets_in;
 use super::{Check, Config, FacilitatorSettings};
 
@@ -67,6 +67,7 @@ pub(super) fn explain(config: &Config, out: &mut impl Write) -> io::Result<()> {
 
 fn the_gateway(config: &Config, out: &mut impl Write) -> io::Result<()> {
     let server = &config.server;
+    the_included(&config.included, out)?;
     row(out, "listen", &format!("{}; operators {}", server.listen, server.admin))?;
     if let Some(Check { listen, asked_by }) = &config.check {
         row(out, "asked", &format!("{listen}, by {}", asked_by.name()))?;

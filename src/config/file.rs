@@ -36,6 +36,7 @@ use super::accounts::{AccountText, Cluster, Memo};
 use super::answers::Keep as KeepAnswer;
 use super::bypass::RouteName;
 use super::check::Mode;
+use super::include::FilesText;
 use super::prices::{FilePrice, FileRule};
 use super::server::Switch;
 use super::sign_in::SignIn;
@@ -50,6 +51,7 @@ pub(super) type Sections<T> = BTreeMap<Spanned<Box<str>>, T>;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct FileConfig {
+    pub(super) include: Option<OneOrMany<FilesText>>,
     #[serde(default)]
     pub(super) server: FileServer,
     pub(super) check: Option<FileCheck>,
@@ -80,6 +82,14 @@ pub(super) struct FileConfig {
     pub(super) bypass: Vec<Spanned<FileBypass>>,
     #[serde(default)]
     pub(super) block: FileBlock,
+}
+
+/// What a file may hold that another includes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct FileIncluded {
+    #[serde(default)]
+    pub(super) routes: Vec<Spanned<FileRoute>>,
 }
 
 #[derive(Default, Deserialize)]

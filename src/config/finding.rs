@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::hidden::hidden;
 use super::mistake::Mistake;
+use super::source::Sources;
 
 /// Everything that was wrong with a configuration; never empty.
 ///
@@ -24,13 +25,13 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// The mistakes in the order of the file.
+    /// The mistakes in the order of the file, and of those that it includes.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
     pub(super) fn new(mut findings: Vec<Finding>) -> Self {
-        findings.sort_by_key(|finding| finding.place.as_ref().map(|at| (at.line, at.column)));
+        findings.sort_by_key(|finding| finding.at);
         Self { findings }
     }
 }
@@ -50,6 +51,8 @@ impl std::error::Error for ConfigError {}
 #[derive(Debug)]
 pub struct Finding {
     file: Box<str>,
+    /// Where its place begins, among the bytes of all files.
+    at: Option<usize>,
     place: Option<Place>,
     mistake: Mistake,
 }
@@ -60,14 +63,16 @@ impl Finding {
         &self.mistake
     }
 
-    /// A finding about the bytes `span` of `text`.
-    pub(super) fn at(file: &Path, text: &str, span: Range<usize>, mistake: Mistake) -> Self {
+    /// A finding about the bytes `span` of `sources`.
+    pub(super) fn at(sources: &Sources, span: Range<usize>, mistake: Mistake) -> Self {
+        let (at, source) = (Some(span.start), sources.of(&span));
+        let (text, span) = (&source.text, source.local(&span));
         let mut hidden = hidden(text, mistake.hides_value().then_some(&span));
         if mistake.is_of_a_secret() {
             hidden.push(span.clone());
         }
         let place = Some(Place::of(text, span, &hidden));
-        Self { file: file.display().to_string().into(), place, mistake }
+        Self { file: source.path.display().to_string().into(), at, place, mistake }
     }
 
     /// Whether bytes of `text` may not be shown.
@@ -77,7 +82,7 @@ impl Finding {
 
     /// A finding about the file itself.
     pub(super) fn of_file(file: &Path, mistake: Mistake) -> Self {
-        Self { file: file.display().to_string().into(), place: None, mistake }
+        Self { file: file.display().to_string().into(), at: None, place: None, mistake }
     }
 }
 

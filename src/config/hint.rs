@@ -10,7 +10,13 @@ impl Mistake {
         let mut quoted = message.split('`').skip(1).step_by(2).map(Box::<str>::from);
         if message.starts_with("unknown field") || message.starts_with("unknown variant") {
             let key = quoted.next().unwrap_or_default();
-            return Self::unknown_key(&key, quoted.collect());
+            return match quoted.collect::<Vec<_>>() {
+                // Nothing else is taken there.
+                known if matches!(&*known, [only] if &**only == "routes") => {
+                    Self::RoutesOnly { key }
+                }
+                known => Self::unknown_key(&key, known),
+            };
         }
         if message.starts_with("missing field") {
             return Self::missing_key(&quoted.next().unwrap_or_default());
@@ -31,8 +37,11 @@ impl Mistake {
     /// Whether it is about a key that nobody knows, whose value may be a secret: it is not near to
     /// a key that holds none.
     pub(super) fn hides_value(&self) -> bool {
-        matches!(self, Self::UnknownKey { near, .. }
-            if near.as_deref().is_none_or(super::hidden::is_secret))
+        match self {
+            Self::UnknownKey { near, .. } => near.as_deref().is_none_or(super::hidden::is_secret),
+            Self::RoutesOnly { .. } => true,
+            _ => false,
+        }
     }
 
     /// Whether what it is about is a secret where none belongs.
@@ -85,6 +94,9 @@ impl Mistake {
     /// What to write instead, when that can be said.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::UnknownKey { key, .. } if &**key == "include" => {
+                "write it above the first section, as in include = \"routes.d/*.toml\"".to_owned()
+            }
             Self::UnknownKey { near: Some(near), .. } => format!("did you mean `{near}`?"),
             Self::UnknownKey { known, .. } => format!("the keys here are {}", listed(known)),
             Self::MissingKey { key, example: Some(example) } => format!("write {key} = {example}"),
@@ -103,7 +115,14 @@ impl Mistake {
             Self::SimulatedUnknown { network } => {
                 format!("write worth = \"testnet\" under [networks.{network}] if it is one")
             }
-            Self::NameTaken(name) => format!("write name = \"{name}-2\", or any other"),
+            Self::NameTaken { name, other } => {
+                format!("write name = \"{name}-2\", or any other; the other route is at {other}")
+            }
+            Self::Undercut(_, other) => format!(
+                "give it the same price, or an upstream of its own, if need be with the same url; \
+                 the other route is at {other}"
+            ),
+            Self::Conflict(_, other) => format!("remove it, or the other route, at {other}"),
             _ => {
                 let fixed = self.fixed_hint().or_else(|| self.secret_hint());
                 let fixed = fixed.or_else(|| self.check_hint()).or_else(|| self.acme_hint());
@@ -116,6 +135,11 @@ impl Mistake {
     /// The hints that do not depend on what was typed.
     fn fixed_hint(&self) -> Option<&'static str> {
         Some(match self {
+            Self::RoutesOnly { .. } => {
+                "only `[[routes]]` do; write it in the file that includes this"
+            }
+            Self::NothingIncluded => "remove it if no file is to come",
+            Self::NotBeside => "write the path of a file beside this one, such as \"api.yaml\"",
             Self::PriceZero => "write \"free\" for a route that costs nothing",
             Self::UsageOverHttp2 => "give it another upstream, over HTTP/1.1, or one price",
             Self::NoUpto { .. } => {
@@ -159,10 +183,6 @@ impl Mistake {
             Self::CdpKey(CdpKeyError::Id) => "copy the key's id again, as CDP shows it",
             Self::CdpKey(_) => "copy the secret again, as CDP has handed it out",
             Self::NoPublicUrl => "write public_url = \"https://api.example.com\" under [server]",
-            Self::Undercut(_) => {
-                "give it the same price, or an upstream of its own, if need be with the same url"
-            }
-            Self::Conflict(_) => "remove one of the two routes",
             Self::Twice(_) => "remove one of the two",
             Self::NoNetworks => "write networks = [\"base\"], or price = \"free\"",
             Self::ChallengeTooLarge { .. } => "shorten the description, or offer fewer networks",

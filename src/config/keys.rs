@@ -3,7 +3,7 @@
 /// One key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// The table that it stands in, as typed.
+    /// The table that it stands in, as typed; empty where it stands above all of them.
     pub section: &'static str,
     /// As typed; with a point where it stands in an inline table.
     pub name: &'static str,
@@ -41,7 +41,8 @@ pub fn markdown() -> String {
             Default::Nothing => "–",
             Default::Is(value) => value,
         };
-        table.push_str(&format!("| `{section}` | `{name}` | {kind} | {default} | {meaning} |\n"));
+        let section = if section.is_empty() { "–".to_owned() } else { format!("`{section}`") };
+        table.push_str(&format!("| {section} | `{name}` | {kind} | {default} | {meaning} |\n"));
     }
     table
 }

@@ -15,6 +15,27 @@ pub enum Mistake {
     /// The file cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(#[source] io::Error),
+    /// A folder in which included files are looked for cannot be read.
+    #[error("the files cannot be listed: {0}")]
+    IncludedUnlisted(#[source] io::Error),
+    /// A file that is included and is not there.
+    #[error("there is no such file")]
+    NotIncluded,
+    /// A pattern that no file is for.
+    #[error("no file is there that this is for")]
+    NothingIncluded,
+    /// A folder whose name cannot be part of a pattern.
+    #[error("the name of this file's folder is not UTF-8")]
+    FolderName,
+    /// A key beside the routes of an included file. Its value is not repeated: it may be a secret.
+    #[error("`{key}` does not belong in a file that is included")]
+    RoutesOnly {
+        /// As typed.
+        key: Box<str>,
+    },
+    /// A path that leads out of the folder of an included file.
+    #[error("a file that is included names only what is in its folder, or below")]
+    NotBeside,
     /// Not TOML, or a value of another kind.
     #[error("{0}")]
     Toml(Box<str>),
@@ -222,8 +243,13 @@ pub enum Mistake {
     #[error("`public_url` is missing: 402s say what is paid for by its URL")]
     NoPublicUrl,
     /// Two routes with one name.
-    #[error("another route has the name `{0}`")]
-    NameTaken(Box<str>),
+    #[error("another route has the name `{name}`")]
+    NameTaken {
+        /// The name.
+        name: Box<str>,
+        /// Where the other is.
+        other: Box<str>,
+    },
     /// A text that is no pattern of requests.
     #[error("this cannot be matched: {0}")]
     Pattern(#[source] PatternError),
@@ -233,12 +259,12 @@ pub enum Mistake {
     /// A text that is no ledger.
     #[error("{0}")]
     Ledger(#[source] LedgerUrlError),
-    /// Two routes for one request.
+    /// Two routes for one request, and where the other is.
     #[error("{0}")]
-    Conflict(#[source] RouteConflict),
-    /// A price that another host gets around.
+    Conflict(#[source] RouteConflict, Box<str>),
+    /// A price that another host gets around, and where it is.
     #[error("{0}: a client can send any Host")]
-    Undercut(#[source] Undercut),
+    Undercut(#[source] Undercut, Box<str>),
     /// The same word twice.
     #[error("`{0}` is here twice")]
     Twice(Box<str>),

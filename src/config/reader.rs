@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
@@ -12,22 +12,21 @@ use crate::bounded;
 use crate::route::Document;
 use crate::route::upstream::{Secret, SecretSource};
 
-use super::certificates::Watched;
 use super::file::{FileSecret, Sections};
 use super::finding::Finding;
 use super::mistake::Mistake;
+use super::source::Sources;
 use super::text::{Text, Written};
+use super::watched::Watched;
 use super::words::Name;
 
 /// Reads the environment.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The file that is read, and what was found in it so far.
+/// The files that are read, and what was found in it so far.
 pub(super) struct Reader<'a> {
-    /// Path of the file, as findings name it.
-    file: &'a Path,
-    /// The whole file.
-    text: &'a str,
+    /// The texts of all files.
+    sources: &'a Sources,
     /// Where secrets may be.
     env: Environment<'a>,
     /// Mistakes, which stop the start.
@@ -58,9 +57,14 @@ pub(super) enum Kind {
 }
 
 impl Reader<'_> {
-    /// The file that is read.
+    /// The file that is read first.
     pub(super) fn origin(&self) -> &Path {
-        self.file
+        &self.sources.first().path
+    }
+
+    /// All of that file.
+    pub(super) fn text(&self) -> &str {
+        &self.sources.first().text
     }
 }
 
@@ -85,27 +89,27 @@ impl Kind {
 
 impl<'a> Reader<'a> {
     /// Nothing found yet.
-    pub(super) fn new(file: &'a Path, text: &'a str, env: Environment<'a>) -> Self {
+    pub(super) fn new(sources: &'a Sources, env: Environment<'a>) -> Self {
         let (wrong, warnings) = (Vec::new(), Vec::new());
         let (defined, used, documents) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         let watched = Vec::new();
-        Self { file, text, env, wrong, warnings, defined, used, documents, watched }
+        Self { sources, env, wrong, warnings, defined, used, documents, watched }
     }
 
     /// Notes a mistake.
     pub(super) fn wrong(&mut self, span: Range<usize>, mistake: Mistake) {
         let span = self.part(span, &mistake);
-        self.wrong.push(Finding::at(self.file, self.text, span, mistake));
+        self.wrong.push(Finding::at(self.sources, span, mistake));
     }
 
     /// Notes an oddity of the whole file.
     pub(super) fn warn_of_file(&mut self, mistake: Mistake) {
-        self.warnings.push(Finding::of_file(self.file, mistake));
+        self.warnings.push(Finding::of_file(self.origin(), mistake));
     }
 
     /// Notes an oddity.
     pub(super) fn warn(&mut self, span: Range<usize>, oddity: Mistake) {
-        self.warnings.push(Finding::at(self.file, self.text, span, oddity));
+        self.warnings.push(Finding::at(self.sources, span, oddity));
     }
 
     /// What a string stands for; a mistake is noted.
@@ -170,7 +174,7 @@ impl<'a> Reader<'a> {
             if !self.used.contains(&(*kind, name.clone())) {
                 let (kind, by, name) = (kind.name(), kind.referrer(), name.clone());
                 let mistake = Mistake::Unused { kind, by, name };
-                self.warnings.push(Finding::at(self.file, self.text, span.clone(), mistake));
+                self.warnings.push(Finding::at(self.sources, span.clone(), mistake));
             }
         }
     }
@@ -235,15 +239,40 @@ impl<'a> Reader<'a> {
         Ok((value.to_owned(), source))
     }
 
-    /// A path of the file, seen from the file's own folder.
+    /// File and line of a place.
+    pub(super) fn place(&self, span: &Range<usize>) -> Box<str> {
+        let source = self.sources.of(span);
+        let before = source.text.get(..source.local(span).start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        format!("{}:{line}", source.path.display()).into()
+    }
+
+    /// A path of the first file, seen from the file's own folder.
     pub(super) fn beside(&self, path: &Path) -> PathBuf {
-        self.file.parent().unwrap_or(Path::new("")).join(path)
+        beside(self.origin(), path)
+    }
+
+    /// A path that stands at `span`, seen from the folder of the file that names it. A file that is
+    /// included names only what is in that folder or below.
+    pub(super) fn beside_its_own(
+        &self,
+        span: &Range<usize>,
+        path: &Path,
+    ) -> Result<PathBuf, Mistake> {
+        let is_below = || {
+            path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+        };
+        match self.sources.is_included(span) && !is_below() {
+            true => Err(Mistake::NotBeside),
+            false => Ok(beside(&self.sources.of(span).path, path)),
+        }
     }
 
     /// The bytes of a string that a mistake is about, where it says so.
     fn part(&self, span: Range<usize>, mistake: &Mistake) -> Range<usize> {
         let Mistake::Pattern(error) = mistake else { return span };
-        let typed = self.text.get(span.clone()).unwrap_or_default();
+        let source = self.sources.of(&span);
+        let typed = source.text.get(source.local(&span)).unwrap_or_default();
         // Escapes and triple quotes shift the bytes; then the whole string is marked.
         let plain = !typed.contains('\\') && !typed.starts_with("\"\"") && !typed.starts_with("''");
         match plain {
@@ -251,6 +280,11 @@ impl<'a> Reader<'a> {
             false => span,
         }
     }
+}
+
+/// A path, seen from the folder of the file that names it.
+pub(super) fn beside(file: &Path, path: &Path) -> PathBuf {
+    file.parent().unwrap_or(Path::new("")).join(path)
 }
 
 /// One section of the file.

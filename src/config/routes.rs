@@ -60,7 +60,7 @@ pub(super) fn routes(
     reader: &mut Reader<'_>,
 ) -> Vec<Arc<Route>> {
     let mut routes: Vec<Arc<Route>> = Vec::new();
-    let mut spans: BTreeMap<Box<str>, Range<usize>> = BTreeMap::new();
+    let mut spans: BTreeMap<Box<str>, Vec<Range<usize>>> = BTreeMap::new();
     for typed in typed {
         let place = typed.span();
         let typed = typed.into_inner();
@@ -70,22 +70,30 @@ pub(super) fn routes(
         let Some(route) = around.route(typed, place, reader) else { continue };
         sign_in::sound(&route, places.sign_in.clone(), around.keep, reader);
         without_body(&route, places, reader);
-        let taken = spans.insert(route.name.clone(), pattern).is_some();
-        match named {
-            Some(span) if taken => reader.wrong(span, Mistake::NameTaken(route.name)),
+        let of_name = spans.entry(route.name.clone()).or_default();
+        of_name.push(pattern);
+        match (named, &**of_name) {
+            (Some(span), [other, _, ..]) => {
+                let other = reader.place(other);
+                reader.wrong(span, Mistake::NameTaken { name: route.name, other });
+            }
             // Two patterns of one name are one pattern; the table says so.
-            Some(_) | None => routes.push(Arc::new(route)),
+            (Some(_) | None, _) => routes.push(Arc::new(route)),
         }
     }
+    let first = |name| spans.get(name).and_then(|of_name| of_name.first()).cloned();
+    let last = |name| spans.get(name).and_then(|of_name| of_name.last()).cloned();
     match RouteTable::new(routes.clone()).map(|table| table.undercut()) {
         Ok(None) => {}
         Ok(Some(undercut)) => {
-            let span = spans.remove(&undercut.by).unwrap_or_default();
-            reader.wrong(span, Mistake::Undercut(undercut));
+            let other = reader.place(&first(&undercut.route).unwrap_or_default());
+            let span = first(&undercut.by).unwrap_or_default();
+            reader.wrong(span, Mistake::Undercut(undercut, other));
         }
         Err(conflict) => {
-            let span = spans.remove(&conflict.second).unwrap_or_default();
-            reader.wrong(span, Mistake::Conflict(conflict));
+            let other = reader.place(&first(&conflict.first).unwrap_or_default());
+            let span = last(&conflict.second).unwrap_or_default();
+            reader.wrong(span, Mistake::Conflict(conflict, other));
         }
     }
     routes

@@ -273,6 +273,15 @@
 //! sees why. No plain listener is beside it unless `acme.http` asks for one: a 402 would go out in
 //! the clear, and a redirect teaches clients to send payments there first.
 //!
+//! # A file that is included holds routes
+//!
+//! And nothing else. An upstream there could send the gateway's secrets anywhere (`headers = { a
+//! = { env = "SIGNER_KEY" } }`) or open the operators' listener, a network could name another
+//! payee, and who may write a team's prices is not who may do that. Its paths lead nowhere above
+//! its folder for the same reason. A mistake in one file is one of the whole configuration: to
+//! leave a file out would turn a slip in a price into 404s that nobody has asked for. `**` is not
+//! taken, nor names that begin with a point, by which Kubernetes keeps what a mount was before.
+//!
 //! # SQLite's writer is rusqlite on a thread of the ledger's own
 //!
 //! In sqlx a connection is another thread, and a statement a message there and back. A round was

@@ -24,6 +24,7 @@
 //! does not like it never gets ready, and the old ones go on. `tollgate check` says so before. A
 //! new pod knows no price of before, so payments signed for it are refused: where prices change
 //! often, leave the hash away and set `watch = "on"`.
+//!
 //! `trusted_proxies` is the network of the Ingress controller's pods, without which all clients
 //! share one limit; and a controller must not send a request again by itself. An upstream is the
 //! name of a Service with an address: of a headless one only one pod is asked.
@@ -31,6 +32,29 @@
 //! In the API's own pod the gateway listens on the port that was the API's, and the API on
 //! `127.0.0.1`, which nobody gets around. It must end after the gateway: its `preStop` sleeps for
 //! as long as the gateway's, `drain` and `grace` together.
+//!
+//! # Prices in a ConfigMap of each team
+//!
+//! `include = "routes.d/*.toml"` above the first section of `gateway.toml` reads routes from
+//! files of their own: `overlays/gateway-teams`, in the chart `teamRoutes`. In the pod such a
+//! file is the key `routes.toml` of a team's ConfigMap, one more source of the volume that has
+//! `gateway.toml`; a volume of its own inside that one cannot be mounted. Let a Role give each
+//! team `get` and `update` on its ConfigMap alone, by `resourceNames`.
+//!
+//! Such a file holds `[[routes]]` and nothing else: a team says what is served at which price on
+//! which of the networks, from an upstream that `gateway.toml` has. It cannot say who is paid,
+//! what is connected to, or which secret is sent there. It can name any of these upstreams, and
+//! any path: two routes of one shape are a mistake, but the longer one takes what is below
+//! another team's `/*`. `openapi` is looked for beside the file, and nowhere above.
+//!
+//! With `watch = "on"` a change is taken over by gateways that run, once the kubelet has written
+//! it, which takes up to two minutes and is not the same moment in each pod. In between gateways
+//! tell different prices: `price_grace` of more than that has those who know take the old one
+//! too, and a payment for the new one at a gateway that does not is refused with a 402, and not
+//! moved. All files are taken over together or not at all: a mistake in one leaves everything as
+//! it was, is named with its file in the log, and raises `tollgate_configuration_stale`. A pod
+//! that starts with it does not get ready, so have `tollgate check` look at a change before it is
+//! applied: the overlay's folder is laid out as the pod's.
 //!
 //! # Beside a proxy that forwards by itself
 //!

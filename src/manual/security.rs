@@ -25,6 +25,8 @@
 //!   nobody asked for.
 //! - A collector of traces: nothing. It may be away, slow, or say what it likes.
 //! - An image: nothing. It is decoded by a process that has no keys.
+//! - Who may write a file that is included: what is served, at which price and by which of the
+//!   upstreams. Not who is paid, what is connected to, or what is sent along.
 //! - The operator: the configuration, the machine and the disk. A mistake stops the start.
 //!
 //! # Where trust ends

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::B256;
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -18,9 +17,8 @@ use super::assemble::{lets_in, needs_answers, snapshot, told};
 use super::certified::Certified;
 use super::settling::Settling;
 use super::upstreams::Upstreams;
-use crate::bounded;
 use crate::clock::Clock;
-use crate::config::{Config, Switch, Watched};
+use crate::config::{Config, Place, Switch, Watched};
 use crate::fault;
 use crate::limit::{Store, StoreUrl};
 use crate::proxy::Snapshot;
@@ -47,8 +45,8 @@ pub(super) struct Occasions {
 /// The files, looked at now and then.
 struct Watch {
     every: Interval,
-    /// What was found in each.
-    seen: HashMap<PathBuf, B256>,
+    /// What was found at each.
+    seen: HashMap<Place, B256>,
 }
 
 impl Occasions {
@@ -91,12 +89,12 @@ impl Watch {
         loop {
             self.every.tick().await;
             let mut changed = false;
-            for Watched { path, digest } in files {
-                let file = path.clone();
-                let read = tokio::task::spawn_blocking(move || bounded::read(&file).map(keccak256));
+            for Watched { place, digest } in files {
+                let there = place.clone();
+                let looked = tokio::task::spawn_blocking(move || there.look());
                 // A file that is not there is about to be: editors and mounts exchange it.
-                let Ok(Ok(found)) = read.await else { continue };
-                let seen = self.seen.insert(path.clone(), found).unwrap_or(*digest);
+                let Ok(Ok(found)) = looked.await else { continue };
+                let seen = self.seen.insert(place.clone(), found).unwrap_or(*digest);
                 changed |= found != seen;
             }
             if changed {

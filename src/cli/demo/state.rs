@@ -5,6 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
+use glob::Pattern;
 use toml::{Table, Value};
 
 use crate::cli::scratch::Scratch;
@@ -100,6 +101,9 @@ impl State {
         }
         config.remove("certificates");
         config.iter_mut().for_each(|(_, value)| find_files(value, beside));
+        if let Some(included) = config.get_mut("include") {
+            find_included(included, beside);
+        }
         toml::to_string(&config).map_err(StateError::Copy)
     }
 
@@ -160,6 +164,18 @@ fn find_files(value: &mut Value, beside: &Path) {
             }
         }
         Value::Array(values) => values.iter_mut().for_each(|value| find_files(value, beside)),
+        _ => {}
+    }
+}
+
+/// The same of files that it includes, of which a path may be a pattern.
+fn find_included(value: &mut Value, beside: &Path) {
+    match value {
+        Value::String(pattern) => {
+            let folder = Pattern::escape(&beside.display().to_string());
+            *pattern = Path::new(&folder).join(&*pattern).display().to_string();
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| find_included(value, beside)),
         _ => {}
     }
 }
@@ -227,6 +243,7 @@ mod tests {
     fn the_copy_names_the_files_beside_the_original() {
         let copy = adapted(
             r#"
+            include = ["routes.d/*.toml", "/else/where.toml"]
             [[certificates]]
             chain = "a.pem"
             key = "b.pem"
@@ -239,6 +256,8 @@ mod tests {
             "#,
         );
         let copy = copy.unwrap();
+        let included = ["/here/routes.d/*.toml", "/else/where.toml"].map(Value::from);
+        assert_eq!(copy["include"].as_array().unwrap(), &included);
         assert!(!copy.contains_key("certificates"));
         let upstream = &copy["upstreams"]["model"];
         assert_eq!(upstream["model"].as_str(), Some("/here/models/u2netp.onnx"));

@@ -1,10 +1,19 @@
-//! Says whom the gateway has to do with besides: an authority, a collector.
+//! Says what the gateway has to do with besides: other files, an authority, a collector.
 
 use std::io::{self, Write};
 
-use super::{listed, row};
+use super::{counted, listed, row};
 use crate::acme::{self, Challenge as Proof};
+use crate::config::Included;
 use crate::observe::traces;
+
+/// Which files hold routes too.
+pub(super) fn the_included(included: &[Included], out: &mut impl Write) -> io::Result<()> {
+    for Included { path, routes } in included {
+        row(out, "included", &format!("{}: {}", path.display(), counted(*routes, "route")))?;
+    }
+    Ok(())
+}
 
 /// What would be ordered, and how the authority sees that the names lead here.
 pub(super) fn the_authority(acme: &acme::Settings, out: &mut impl Write) -> io::Result<()> {

@@ -5,6 +5,10 @@ use super::Key;
 
 /// In the order of the file.
 pub(super) const KEYS: &[Key] = keys! {
+    "" {
+        "include": "path or pattern, or list of them", Nothing,
+            "files with more `[[routes]]`, and nothing else; stands above the first section";
+    }
     "[server]" {
         "listen": "address and port", Is(r#"`"127.0.0.1:8402"`"#),
             "where clients come; port 0 takes a free one";
