@@ -16,6 +16,7 @@ const OVERLAYS: &[&str] = &[
     "gateway",
     "gateway-one",
     "gateway-ingress",
+    "gateway-teams",
     "sidecar",
     "sidecar-ingress",
     "check-nginx",
@@ -45,6 +46,8 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("one", &["--set=replica.min=3"], "replica"),
     ("one", &["--set=rolloutOnChange=false"], "without rolloutOnChange"),
     ("one", &["--set=env[0].name=A,env[0].value=b"], "env"),
+    ("one", &["--set=teamRoutes[0].name=a,teamRoutes[0].configMap=b"], "include = "),
+    ("one", &["--set=teamRoutes[0].name=../a,teamRoutes[0].configMap=b"], "teamRoutes"),
 ];
 
 /// As TOML, and not as lines that look like it: what is rendered of each, or what is said.
@@ -84,6 +87,8 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
         "scraped as",
     ),
     ("gateway-ingress", "metadata.name: monitoring", "metadata.name: other", "is not let in"),
+    ("gateway-teams", "path: routes.d/quotes.toml", "path: routes.d/images.toml", "there twice"),
+    ("gateway-teams", "key: routes.toml", "key: prices.toml", "has no prices.toml"),
     ("check-nginx", "containerPort: 8403", "containerPort: 8404", "check is 0.0.0.0:8403"),
     ("check-traefik", "targetPort: check", "targetPort: asked", "no port asked"),
     ("sidecar", "seconds: 45", "seconds: 15", "api ends before the gateway"),
@@ -158,6 +163,31 @@ fn the_chart_reads_the_configuration_as_the_gateway_does() {
     }
 }
 
+/// The chart has a place for what teams apply by themselves.
+#[test]
+fn the_routes_of_teams_are_beside_the_configuration() {
+    if tool("helm").is_none() {
+        return skipped("helm");
+    }
+    let overlay = root().join("deploy/kubernetes/overlays/gateway-teams");
+    let team = |at: usize, name: &str| {
+        format!("--set=teamRoutes[{at}].name={name},teamRoutes[{at}].configMap=routes-{name}")
+    };
+    let (images, quotes) = (team(0, "images"), team(1, "quotes"));
+    let config = overlay.join("gateway.toml");
+    let output = helm(config.to_str().unwrap(), &["--set=ledger.kind=postgres", &images, &quotes]);
+    assert!(output.status.success(), "{}", told(&output));
+    let mut manifests = String::from_utf8(output.stdout).unwrap();
+    for name in ["images", "quotes"] {
+        let text = fs::read_to_string(overlay.join(format!("routes.d/{name}.toml"))).unwrap();
+        manifests += &format!(
+            "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: routes-{name}\ndata:\n  \
+             routes.toml: {text:?}\n"
+        );
+    }
+    validated("teams", &manifests);
+}
+
 #[test]
 fn another_configuration_is_another_pod() {
     if tool("helm").is_none() {
@@ -193,10 +223,10 @@ fn validated(what: &str, manifests: &str) {
     let folder = tempfile::tempdir().unwrap();
     let output = validate(manifests, folder.path());
     assert!(output.status.success(), "{what}\n{}", told(&output));
-    let configs: Vec<_> = folder.path().read_dir().unwrap().map(|e| e.unwrap().path()).collect();
-    assert!(!configs.is_empty(), "{what} has no gateway.toml");
-    for config in configs {
-        passes_the_check(&config);
+    let pods: Vec<_> = folder.path().read_dir().unwrap().map(|e| e.unwrap().path()).collect();
+    assert!(!pods.is_empty(), "{what} has no gateway.toml");
+    for pod in pods {
+        passes_the_check(&pod.join("gateway.toml"));
     }
 }
 

@@ -130,13 +130,40 @@ def gateways(things, deployments, folder):
             for mount in container["volumeMounts"]:
                 if mount["name"] not in volumes:
                     wrong(name(thing), f"{mount['name']} is no volume")
-            config = next(v["configMap"]["name"] for v in pod["volumes"] if "configMap" in v)
-            if config not in maps:
-                wrong(name(thing), f"there is no ConfigMap {config}")
+            config = next(m["name"] for m in container["volumeMounts"]
+                          if m["mountPath"] == "/etc/tollgate")
+            files = mounted(name(thing), volumes[config], maps)
+            if "gateway.toml" not in files:
                 continue
-            text = maps[config]["data"]["gateway.toml"]
-            (folder / f"{thing['metadata']['name']}.toml").write_text(text)
-            fits(things, thing, pod, container, tomllib.loads(text))
+            for path, text in files.items():
+                file = folder / thing["metadata"]["name"] / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text)
+            fits(things, thing, pod, container, tomllib.loads(files["gateway.toml"]))
+
+
+def mounted(what, volume, maps):
+    """What a volume of ConfigMaps has, by path."""
+    if "configMap" in volume:
+        sources = [volume["configMap"]]
+    else:
+        sources = [source["configMap"] for source in volume["projected"]["sources"]]
+    files = {}
+    for source in sources:
+        if source["name"] not in maps:
+            if not source.get("optional"):
+                wrong(what, f"there is no ConfigMap {source['name']}")
+            continue
+        data = maps[source["name"]]["data"]
+        items = source.get("items", [{"key": key, "path": key} for key in data])
+        for item in items:
+            if item["path"] in files:
+                wrong(what, f"{item['path']} is there twice")
+            if item["key"] not in data:
+                wrong(what, f"ConfigMap {source['name']} has no {item['key']}")
+            else:
+                files[item["path"]] = data[item["key"]]
+    return files
 
 
 def fits(things, thing, pod, container, config):

@@ -97,6 +97,12 @@ capabilities:
 {{- if and (not .Values.rolloutOnChange) (ne (dig "server" "watch" "off" $config) "on") }}
 {{- fail "without rolloutOnChange nobody reads a changed configuration: write watch = \"on\" under [server]" }}
 {{- end }}
+{{- if and .Values.teamRoutes (not (hasKey $config "include")) }}
+{{- fail "nobody reads the routes of teams: write include = \"routes.d/*.toml\" above the first section" }}
+{{- end }}
+{{- if and .Values.teamRoutes (ne (dig "server" "watch" "off" $config) "on") }}
+{{- fail "nobody reads what a team has changed: write watch = \"on\" under [server]" }}
+{{- end }}
 {{- if gt (int .Values.replicas.min) (int .Values.replicas.max) }}
 {{- fail "replicas.min is above replicas.max" }}
 {{- end }}
