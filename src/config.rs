@@ -49,6 +49,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use alloy_primitives::{B256, keccak256};
+use serde::Deserialize as _;
+use toml::Spanned;
+use toml::de::DeTable;
 
 use crate::access::{Block, Bypass};
 use crate::acme::Settings as Acme;
@@ -132,7 +135,7 @@ pub struct Config {
     /// What it was read from, but for certificates of its own.
     watched: Vec<Watched>,
     /// A digest of each section of [`READ_ONCE`]: the text itself may hold secrets.
-    read_once: [B256; READ_ONCE.len()],
+    read_once: ReadOnce,
 }
 
 impl Config {
@@ -158,13 +161,13 @@ impl Config {
     /// another kind; otherwise every mistake there is.
     pub fn parse(text: &str, origin: &Path, env: Environment<'_>) -> Result<Self, ConfigError> {
         let mut sources = Sources::new(origin, text);
-        let mut typed: FileConfig =
-            sources.read_first().map_err(|finding| ConfigError::new(vec![finding]))?;
+        let (mut typed, read_once) =
+            first(&sources).map_err(|finding| ConfigError::new(vec![finding]))?;
         let Found { files, watched, warnings } = include::include(&mut typed, &mut sources)?;
         let mut reader = Reader::new(&sources, env);
         (reader.watched, reader.warnings) = (watched, warnings);
         reader.watched.push(Watched::file(origin, text));
-        match config(typed, files, &mut reader) {
+        match config(typed, Texts { included: files, read_once }, &mut reader) {
             Some(config) if reader.wrong.is_empty() => Ok(config),
             Some(_) | None => Err(ConfigError::new(reader.wrong)),
         }
@@ -211,8 +214,21 @@ impl Config {
     }
 }
 
+/// What is known of the texts themselves.
+struct Texts {
+    included: Vec<Included>,
+    read_once: ReadOnce,
+}
+
+/// What is typed in `gateway.toml`, and what of it is read once.
+fn first(sources: &Sources) -> Result<(FileConfig, ReadOnce), Finding> {
+    let table = sources.first_table()?;
+    let read_once = digests(table.get_ref());
+    Ok((sources.first_typed(table)?, read_once))
+}
+
 /// Reads section after section. Nothing only when `reader` has noted why.
-fn config(typed: FileConfig, included: Vec<Included>, reader: &mut Reader<'_>) -> Option<Config> {
+fn config(typed: FileConfig, texts: Texts, reader: &mut Reader<'_>) -> Option<Config> {
     let FileConfig { server, certificates, acme, ledger, answers, .. } = typed;
     let (defaults, networks, facilitators) = (typed.defaults, typed.networks, typed.facilitators);
     let (mut limits, upstreams, routes) = (typed.limits, typed.upstreams, typed.routes);
@@ -258,8 +274,8 @@ fn config(typed: FileConfig, included: Vec<Included>, reader: &mut Reader<'_>) -
     warn_of_routes(&routes, asks, reader);
     Some(Config {
         origin: reader.origin().to_owned(),
-        included,
-        read_once: digests(reader.text()),
+        included: texts.included,
+        read_once: texts.read_once,
         server,
         check,
         certificates,
@@ -294,12 +310,20 @@ fn warn_of_routes(routes: &[Arc<Route>], asks: Option<Range<usize>>, reader: &mu
     }
 }
 
+/// A digest of each section of [`READ_ONCE`].
+type ReadOnce = [B256; READ_ONCE.len()];
+
 /// Sections that a reload does not read again.
 const READ_ONCE: [&str; 7] =
     ["server", "check", "ledger", "answers", "traces", "dashboard", "facilitators.NAME.simulated"];
 
-fn digests(text: &str) -> [B256; READ_ONCE.len()] {
-    let typed: toml::Table = toml::from_str(text).unwrap_or_default();
+/// Of [`READ_ONCE`], as one reads it: spaces, comments and places do not count.
+fn digests(table: &DeTable<'_>) -> ReadOnce {
+    let once = |key: &str| READ_ONCE.iter().any(|name| name.split('.').next() == Some(key));
+    let some = table.iter().filter(|(key, _)| once(key.get_ref()));
+    let some: DeTable<'_> = some.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let some = toml::Deserializer::from(Spanned::new(0..0, some));
+    let typed = toml::Table::deserialize(some).unwrap_or_default();
     let section = |name: &str| match name.split_once(".NAME.") {
         Some((all, kind)) => {
             let all = typed.get(all).and_then(toml::Value::as_table).into_iter().flatten();

@@ -61,11 +61,6 @@ impl Reader<'_> {
     pub(super) fn origin(&self) -> &Path {
         &self.sources.first().path
     }
-
-    /// All of that file.
-    pub(super) fn text(&self) -> &str {
-        &self.sources.first().text
-    }
 }
 
 impl Kind {

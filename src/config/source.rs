@@ -48,12 +48,21 @@ impl Sources {
         // An end of file is a place too: no place belongs to two files.
         let start = self.included.last().unwrap_or(&self.first).end() + 1;
         self.included.push(Source { path, text, start });
-        self.read(self.included.last().unwrap_or(&self.first))
+        let source = self.included.last().unwrap_or(&self.first);
+        self.typed(source, self.table(source)?)
     }
 
-    /// Reads `gateway.toml`.
-    pub(super) fn read_first<T: DeserializeOwned>(&self) -> Result<T, Finding> {
-        self.read(&self.first)
+    /// All that stands in `gateway.toml`.
+    pub(super) fn first_table(&self) -> Result<Spanned<DeTable<'_>>, Finding> {
+        self.table(&self.first)
+    }
+
+    /// The same as what it is for.
+    pub(super) fn first_typed<T: DeserializeOwned>(
+        &self,
+        table: Spanned<DeTable<'_>>,
+    ) -> Result<T, Finding> {
+        self.typed(&self.first, table)
     }
 
     /// The file of a place.
@@ -67,12 +76,19 @@ impl Sources {
         span.start > self.first.end()
     }
 
-    fn read<T: DeserializeOwned>(&self, source: &Source) -> Result<T, Finding> {
+    fn table<'a>(&self, source: &'a Source) -> Result<Spanned<DeTable<'a>>, Finding> {
         let table = DeTable::parse(&source.text).map_err(|error| {
             let span = error.span().map(|span| moved(span, source.start));
             self.finding(source, span, error.message())
         })?;
-        let table = of_the_run(table, source.start);
+        Ok(of_the_run(table, source.start))
+    }
+
+    fn typed<T: DeserializeOwned>(
+        &self,
+        source: &Source,
+        table: Spanned<DeTable<'_>>,
+    ) -> Result<T, Finding> {
         T::deserialize(toml::Deserializer::from(table))
             .map_err(|error| self.finding(source, error.span(), error.message()))
     }
