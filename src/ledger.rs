@@ -4,6 +4,7 @@ pub mod answers;
 mod entry;
 mod forget;
 mod index;
+mod lag;
 mod lines;
 mod mail;
 mod memory;
@@ -27,6 +28,7 @@ pub use entry::{
     Claim, Claimant, Claimed, Entry, ExchangeId, ExchangeIdError, Holder, Mark, Past, Unfinished,
 };
 pub use forget::{Forgetting, Forgotten, Keep, Round};
+pub use lag::Lag;
 use memory::Memory;
 use postgres::Postgres;
 use queue::Queue;
@@ -36,7 +38,7 @@ pub use url::{LedgerUrl, LedgerUrlError, PostgresUrl};
 pub use walk::{Filter, Walk};
 pub use wanted::Wanted;
 
-use crate::clock::UnixMillis;
+use crate::clock::{UnixMillis, steady};
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::PaymentIdentity;
 
@@ -305,6 +307,14 @@ impl Ledger {
             Store::Sqlite(_) | Store::Memory(_) => Ok(()),
             #[cfg(test)]
             Store::Simulated(_) => Ok(()),
+        }
+    }
+
+    /// How far it is behind what was handed in here. One in memory, or that is read only, never is.
+    pub fn lag(&self) -> Lag {
+        match self.way() {
+            Ok(Way::Queue(queue)) => queue.lag().clone(),
+            Ok(Way::Memory(_)) | Err(_) => Lag::new(steady()),
         }
     }
 

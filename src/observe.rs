@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod certificates;
+mod ledger;
 pub mod metrics;
 mod rows;
 pub mod traces;

@@ -8,9 +8,10 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
+use super::lag::{Lag, Since};
 use super::mail::{Answer, answer};
 use super::{Claim, Claimed, ExchangeId, Step};
-use crate::clock::UnixMillis;
+use crate::clock::{UnixMillis, steady};
 use crate::fault::{Fault, Retry, Side};
 use crate::x402::PaymentIdentity;
 
@@ -22,6 +23,7 @@ use crate::x402::PaymentIdentity;
 pub(super) struct Queue {
     sender: UnboundedSender<Op>,
     room: Arc<Semaphore>,
+    lag: Lag,
 }
 
 /// The writer's end.
@@ -30,6 +32,7 @@ pub(super) struct Ops {
     receiver: UnboundedReceiver<Op>,
     room: Arc<Semaphore>,
     flow: Flow,
+    lag: Lag,
 }
 
 /// Whether more may come.
@@ -53,6 +56,7 @@ pub(super) enum Op {
 pub(super) struct Claiming {
     pub(super) claim: Claim,
     pub(super) now: UnixMillis,
+    pub(super) since: Since,
     pub(super) answer: Answer<Claimed>,
 }
 
@@ -63,6 +67,7 @@ pub(super) struct Advancing {
     pub(super) exchange: ExchangeId,
     pub(super) step: Step,
     pub(super) now: UnixMillis,
+    pub(super) since: Since,
     pub(super) answer: Option<Answer<()>>,
 }
 
@@ -70,7 +75,9 @@ pub(super) struct Advancing {
 pub(super) fn queue() -> (Queue, Ops) {
     let (sender, receiver) = unbounded_channel();
     let room = Arc::new(Semaphore::new(QUEUE_LEN_MAX));
-    (Queue { sender, room: Arc::clone(&room) }, Ops { receiver, room, flow: Flow::Open })
+    let lag = Lag::new(steady());
+    let queue = Queue { sender, room: Arc::clone(&room), lag: lag.clone() };
+    (queue, Ops { receiver, room, flow: Flow::Open, lag })
 }
 
 impl Queue {
@@ -85,7 +92,8 @@ impl Queue {
         let (identity, exchange) = (claim.identity.clone(), claim.exchange);
         let mut unread = Unread { queue: self, claim: Some((identity, exchange, now)) };
         let (answer, answered) = answer();
-        let op = Op::Claim(Claiming { claim, now, answer });
+        let since = self.lag.since(steady());
+        let op = Op::Claim(Claiming { claim, now, since, answer });
         let claimed = self.put_and_wait(op, answered).await?;
         unread.claim = None;
         Ok(claimed)
@@ -106,16 +114,16 @@ impl Queue {
         now: UnixMillis,
     ) -> Result<(), Fault> {
         let (answer, answered) = answer();
-        let answer = Some(answer);
-        let op = Op::Advance(Advancing { identity, exchange, step, now, answer });
+        let (answer, since) = (Some(answer), self.lag.since(steady()));
+        let op = Op::Advance(Advancing { identity, exchange, step, now, since, answer });
         self.put_and_wait(op, answered).await
     }
 
     /// Hands in a release behind everything that was handed in before.
     pub(super) fn release(&self, identity: PaymentIdentity, exchange: ExchangeId, now: UnixMillis) {
-        let step = Step::Released;
-        let op = Op::Advance(Advancing { identity, exchange, step, now, answer: None });
-        if self.sender.send(op).is_err() {
+        let (step, since) = (Step::Released, self.lag.since(steady()));
+        let op = Op::Advance(Advancing { identity, exchange, step, now, since, answer: None });
+        if self.put(op).is_err() {
             tracing::debug!(%exchange, "the ledger is closed; recovery releases this payment");
         }
     }
@@ -128,6 +136,18 @@ impl Queue {
         self.sender.closed().await;
     }
 
+    /// How far the writer is behind.
+    pub(super) fn lag(&self) -> &Lag {
+        &self.lag
+    }
+
+    fn put(&self, op: Op) -> Result<(), Fault> {
+        if let Some(since) = op.since() {
+            self.lag.waits(since);
+        }
+        self.sender.send(op).map_err(|_| closed())
+    }
+
     async fn put_and_wait<T>(
         &self,
         op: Op,
@@ -135,7 +155,7 @@ impl Queue {
     ) -> Result<T, Fault> {
         let put_and_wait = async {
             let room = self.room.acquire().await.map_err(|_| closed())?;
-            self.sender.send(op).map_err(|_| closed())?;
+            self.put(op)?;
             // The writer gives it back when it takes the op.
             room.forget();
             answered.await.map_err(|_| closed())?
@@ -153,8 +173,12 @@ impl Ops {
     /// # Cancel safety
     /// Nothing is lost.
     pub(super) async fn take(&mut self, into: &mut Vec<Op>, len_max: usize) {
+        if self.receiver.is_empty() {
+            self.lag.takes(None);
+        }
         if self.flow == Flow::Open {
             self.receiver.recv_many(into, 1).await;
+            self.lag.takes(oldest(into));
             self.give_room_back(into);
             // Those whose answers went out a moment ago are about to hand in more: one commit
             // for all of them.
@@ -171,7 +195,16 @@ impl Ops {
         {
             into.push(op);
         }
-        self.give_room_back(into.get(before..).unwrap_or_default());
+        let more = into.get(before..).unwrap_or_default();
+        if let Some(since) = oldest(more) {
+            self.lag.waits(since);
+        }
+        self.give_room_back(more);
+    }
+
+    /// How far the writer is behind.
+    pub(super) fn lag(&self) -> &Lag {
+        &self.lag
     }
 
     fn give_room_back(&mut self, taken: &[Op]) {
@@ -186,6 +219,22 @@ impl Ops {
         }
         self.room.add_permits(room);
     }
+}
+
+impl Op {
+    /// When it was handed in, if it is to be written.
+    fn since(&self) -> Option<Since> {
+        match self {
+            Self::Claim(op) => Some(op.since),
+            Self::Advance(op) => Some(op.since),
+            Self::Close => None,
+        }
+    }
+}
+
+/// When the oldest of these was handed in.
+pub(super) fn oldest(ops: &[Op]) -> Option<Since> {
+    ops.iter().filter_map(Op::since).min()
 }
 
 /// A claim whose answer nobody has read yet.

@@ -1,6 +1,7 @@
 //! What the ledger promises to those who call it, on a real file and in memory.
 
 mod forget;
+mod lag;
 mod model;
 #[allow(dead_code, unreachable_pub, reason = "the tests from outside use it too")]
 #[path = "../../tests/support/postgres.rs"]
@@ -122,6 +123,17 @@ impl Other {
             }
             Self::Postgres(connection) => {
                 sqlx::query(sql).execute(connection).await.unwrap();
+            }
+        }
+    }
+
+    /// Lets nobody else write until it says `ROLLBACK`.
+    async fn stalls(&mut self) {
+        match self {
+            Self::Sqlite(_) => self.says("BEGIN IMMEDIATE").await,
+            Self::Postgres(_) => {
+                self.says("BEGIN").await;
+                self.says("LOCK TABLE payments IN EXCLUSIVE MODE").await;
             }
         }
     }
@@ -348,13 +360,7 @@ async fn a_release_waits_for_a_ledger_that_is_busy() {
         let ledger = Ledger::open(&url).await.unwrap();
         ledger.claim(claim(1, 1), NOW).await.unwrap();
         let mut other = Other::connect(&url).await;
-        match url {
-            LedgerUrl::Sqlite(_) => other.says("BEGIN IMMEDIATE").await,
-            _ => {
-                other.says("BEGIN").await;
-                other.says("LOCK TABLE payments IN EXCLUSIVE MODE").await;
-            }
-        }
+        other.stalls().await;
         ledger.release_later(identity(1), ExchangeId::new(1), NOW);
         let fault = ledger.claim(claim(2, 2), NOW).await.unwrap_err();
         assert_eq!((fault.side(), fault.retry()), (Side::Ledger, Retry::Later), "{fault}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::time::timeout;
 
-use super::queue::{Advancing, Op, Ops};
+use super::queue::{Advancing, Op, Ops, oldest};
 use super::round::{Outcome, Round, rounds};
 use super::rows::{self, WriteError};
 use super::{Claimed, ExchangeId, State};
@@ -55,6 +55,7 @@ impl Writer {
             for round in rounds(taken.drain(..)) {
                 self.write(round);
             }
+            ops.lag().keeps(oldest(&self.late));
         }
         let Self { connection, lock, .. } = self;
         if let Err((_, error)) = connection.close() {

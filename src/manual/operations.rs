@@ -227,6 +227,22 @@
 //! written. Synchronous commit is switched on for every gateway, whatever the server's default;
 //! with a standby that must not lose payments either, set `synchronous_standby_names` there.
 //!
+//! # A ledger that lags
+//!
+//! `tollgate_ledger_lag_seconds` is the age of the oldest step of a payment that this gateway has
+//! handed to its ledger and that is not written: a few milliseconds at work, 0 without work. Above
+//! half a second its disk or its database stalls, or does not keep up with what comes. Payments
+//! wait for it, up to 5 seconds, and then get 503 `ledger_unavailable`; nothing is lost, and
+//! nothing is sold that is not written down. What had moved by then stays `settling` and what was
+//! let go stays held until they can be written. Both are tried again, and a release that waits for
+//! that counts for the lag.
+//!
+//! SQLite: look at the disk (`iostat -x`: `w_await`; it is full; a volume over the network) and for
+//! whoever else holds the file, such as a backup that is no copy by SQLite's own. PostgreSQL: look
+//! for locks and long transactions in `pg_stat_activity`, a standby in `synchronous_standby_names`
+//! that does not confirm, and the way there: each commit is one round trip. One gateway alone: its
+//! own network or a processor that is taken from it. All of them: the database.
+//!
 //! # Limits in Redis
 //!
 //! `[limits] store = "redis://HOST"` (Redis or Valkey, 5 or later; not a cluster): gateways take

@@ -8,6 +8,7 @@ use prometheus::{
 };
 
 use super::certificates::Certificates;
+use super::ledger::Lagging;
 pub use super::rows::METRICS;
 use super::rows::{
     ANSWERS, ANSWERS_BYTES, BACKENDS, CIRCUIT, DROPPED, EXCHANGES, FAULTS, LIMITER, LOST, NODES,
@@ -16,6 +17,7 @@ use super::rows::{
 use super::traces::{Behind, Spans, Traces};
 use super::{AccessLog, Observed, access::Written};
 use crate::fault::Side;
+use crate::ledger::Lag;
 use crate::ledger::answers::Counted;
 use crate::limit::shared::Counting;
 use crate::metric::kept;
@@ -53,12 +55,17 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Counters at zero.
+    /// Counters at zero, and how far a ledger is behind.
     ///
     /// # Errors
     /// None with the names above; prometheus' own.
-    pub fn new(log: AccessLog, traces: Option<Traces>) -> Result<Self, prometheus::Error> {
+    pub fn new(
+        log: AccessLog,
+        traces: Option<Traces>,
+        lag: Lag,
+    ) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
+        kept(&registry, Lagging::new(lag)?)?;
         let stages = kept(&registry, HistogramVec::new(buckets(), STAGES.labels)?)?;
         Ok(Self {
             certificates: Certificates::new(&registry)?,

@@ -1,7 +1,7 @@
 //! What each metric is called, and what it says.
 
-use super::certificates;
 use super::traces::SPANS;
+use super::{certificates, ledger};
 use crate::metric::Metric;
 
 pub(super) const EXCHANGES: Metric = Metric {
@@ -106,7 +106,7 @@ pub(super) const ANSWERS_BYTES: Metric = Metric {
 };
 
 /// Every metric of `/metrics`.
-pub const METRICS: [Metric; 24] = [
+pub const METRICS: [Metric; 25] = [
     EXCHANGES,
     SETTLED,
     LOST,
@@ -115,6 +115,7 @@ pub const METRICS: [Metric; 24] = [
     RUNNING,
     FAULTS,
     UNKNOWN,
+    ledger::LAG,
     LIMITER,
     SHARED,
     UPSTREAM,

@@ -61,7 +61,7 @@ impl House {
             AccessLog::Off
         };
         let (traces, exporter) = traces(config)?.unzip();
-        let metrics = Arc::new(Metrics::new(log, traces)?);
+        let metrics = Arc::new(Metrics::new(log, traces, ledger.lag())?);
         let certified = Certified::start(config)?;
         let clock = Clock::System;
         let lanes = Lanes::default();

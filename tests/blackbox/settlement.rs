@@ -2,6 +2,7 @@
 
 use super::refusals::refused;
 use crate::support::client::Answer;
+use crate::support::eventually;
 use crate::support::facilitator::{Facilitator, Habit};
 use crate::support::gateway::Gateway;
 use crate::support::ledger::locked;
@@ -207,6 +208,30 @@ async fn an_outcome_that_could_not_be_written_is_written_later() {
     assert_eq!((again.status, &again.body), (200, &answer.body), "it finds its answer");
 }
 
+/// The disk stalls while a payment is on its way: it waits, and whoever watches sees since when.
+#[tokio::test]
+async fn a_ledger_that_stalls_is_seen_while_payments_wait_for_it() {
+    let upstream = Upstream::start().await;
+    let gateway = Plan::to(upstream.address).start().await;
+    let behind = async || -> f64 {
+        gateway.metric("tollgate_ledger_lag_seconds").await.unwrap().parse().unwrap()
+    };
+    assert!(behind().await == 0.0);
+    let payment = Wallet::new(1).pays();
+    let lock = locked(&gateway).await;
+    let watched = async {
+        let first =
+            eventually("the lag", async || Some(behind().await).filter(|lag| *lag > 0.0)).await;
+        let second = behind().await;
+        assert!(first < second && second < 60.0, "{first} {second}");
+        lock.release().await;
+    };
+    let (answer, ()) = tokio::join!(pay(&gateway, &payment), watched);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    eventually("no lag", async || (behind().await == 0.0).then_some(())).await;
+    gateway.comes_to(&payment, "settled").await;
+}
+
 /// What recovery cannot find out is shown to whoever looks after the gateway.
 #[tokio::test]
 async fn unknown_payments_are_counted() {
@@ -214,7 +239,7 @@ async fn unknown_payments_are_counted() {
     let oops = Habit::MovesAndSays(500, String::new());
     let (gateway, _facilitator) = gateway(&upstream, Habit::Honest, oops).await;
     refused(&pay(&gateway, &Wallet::new(1).pays()).await, "outcome_unknown");
-    crate::support::eventually("the gauge", async || {
+    eventually("the gauge", async || {
         (gateway.metric("tollgate_payments_unknown").await? == "1").then_some(())
     })
     .await;

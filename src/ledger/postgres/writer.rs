@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::super::queue::{Op, Ops};
+use super::super::queue::{Op, Ops, oldest};
 use super::super::round::{Outcome, Round, rounds};
 use super::link::{Link, RENEW_EVERY};
 use crate::clock::steady;
@@ -62,6 +62,7 @@ impl Writer {
                 self.renew_if_due().await;
                 self.write(round).await;
             }
+            ops.lag().keeps(oldest(&self.late));
             if closing {
                 break;
             }
@@ -77,6 +78,7 @@ impl Writer {
     /// Waits for ops; meanwhile renews the lease and writes late releases. Takes none when the
     /// queue is closed and empty.
     async fn take(&mut self, ops: &mut Ops, taken: &mut Vec<Op>) {
+        let lag = ops.lag().clone();
         // Never dropped half way: what it has taken has to be counted.
         let mut taking = pin!(ops.take(taken, TAKE_MAX));
         loop {
@@ -88,6 +90,7 @@ impl Writer {
                     for round in rounds(std::mem::take(&mut self.late).into_iter()) {
                         self.write(round).await;
                     }
+                    lag.keeps(oldest(&self.late));
                 }
             }
         }

@@ -115,7 +115,7 @@ impl Books {
             Op::Claim(Claiming { answer, .. }) if fails => {
                 (None, Box::new(move || answer.give(Err(fault()))))
             }
-            Op::Claim(Claiming { claim, now, answer }) => {
+            Op::Claim(Claiming { claim, now, answer, .. }) => {
                 let identity = claim.identity.clone();
                 let claimed = self.memory.claim(claim, now);
                 if let Ok(Claimed::Ours) = claimed {
@@ -127,7 +127,7 @@ impl Books {
                 (None, Box::new(move || answer.give(Err(fault()))))
             }
             Op::Advance(op) if fails => (Some(Op::Advance(op)), Box::new(|| {})),
-            Op::Advance(Advancing { identity, exchange, step, now, answer }) => {
+            Op::Advance(Advancing { identity, exchange, step, now, answer, .. }) => {
                 let done = self.memory.advance(&identity, exchange, &step, now);
                 let answer = answer.map(|answer| move || answer.give(done.map_err(Fault::from)));
                 (None, answer.map_or(Box::new(|| {}), |answer| Box::new(answer)))
