@@ -10,6 +10,8 @@ pub mod simulated;
 
 use std::sync::Arc;
 
+use ::http::HeaderValue;
+
 use self::chain::Chain;
 pub use self::health::{Asked, Question};
 use self::http::Http;
@@ -157,6 +159,18 @@ pub struct Order {
     pub catalogued: Option<Arc<Catalogued>>,
     /// What is to be moved, once it is known that it may be less than the offer's amount.
     pub actual: Option<AtomicAmount>,
+    /// In which trace it is asked about, if in any.
+    pub parents: Option<Arc<Parents>>,
+}
+
+/// The spans that ask a facilitator over HTTP, each as the `traceparent` of its question. Source:
+/// W3C Trace Context.
+#[derive(Debug)]
+pub struct Parents {
+    /// Of a verification.
+    pub verify: HeaderValue,
+    /// Of a settlement.
+    pub settle: HeaderValue,
 }
 
 impl Order {

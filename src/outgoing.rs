@@ -1,6 +1,7 @@
 //! The HTTP client of whatever the gateway asks by itself: facilitators, nodes, an authority, a
 //! collector.
 
+use http::HeaderName;
 use reqwest::{Client, ClientBuilder, redirect, retry};
 
 /// One that does nothing of its own accord: it follows no redirect, uses no proxy of the
@@ -14,3 +15,7 @@ pub fn client() -> ClientBuilder {
         .referer(false)
         .retry(retry::never())
 }
+
+/// Where whoever is asked is told of the trace and of the span that asks. Source: W3C Trace
+/// Context.
+pub const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");

@@ -47,7 +47,7 @@ pub(super) fn order_with(nonce: u8, change: impl FnOnce(&mut Offer, &mut Authori
     let signature = signer.sign_hash_sync(&hash).unwrap().as_bytes().into();
     let payment = SignedAuthorization { authorization, signature, approval: None };
     let (version, offer) = (Version::V2, Arc::new(offer));
-    Order { version, offer, payment: payment.into(), catalogued: None, actual: None }
+    Order { version, offer, payment: payment.into(), catalogued: None, actual: None, parents: None }
 }
 
 /// An order with this nonce in this asset, moved by Permit2 and well signed.
@@ -82,7 +82,14 @@ pub(super) fn on_solana(number: u64) -> Order {
     let offer = Offer { requirements, v1: None, domains: Domains::Svm };
     let bytes = svm::fixture::transaction(svm::fixture::draft(&extra, number)).encode();
     let payment = SvmPayment::decode(&bytes).unwrap().into();
-    Order { version: Version::V2, offer: Arc::new(offer), payment, catalogued: None, actual: None }
+    Order {
+        version: Version::V2,
+        offer: Arc::new(offer),
+        payment,
+        catalogued: None,
+        actual: None,
+        parents: None,
+    }
 }
 
 /// What an asset costs on a network, with `name` as version 1 calls it.

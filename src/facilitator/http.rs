@@ -150,7 +150,8 @@ impl Http {
     /// May be dropped at any time.
     pub async fn verify(&self, order: &Order) -> Result<Verdict, Fault> {
         let body = self.question(order, &order.offer.requirements)?;
-        let answer = self.verify.ask(Some(body)).await.map_err(Unanswered::into_fault)?;
+        let parent = order.parents.as_ref().map(|parents| &parents.verify);
+        let answer = self.verify.ask(Some(body), parent).await.map_err(Unanswered::into_fault)?;
         answer::verdict(&answer, order).map_err(|fault| fault.pausing(answer.pause))
     }
 
@@ -166,7 +167,8 @@ impl Http {
             Ok(body) => body,
             Err(fault) => return Outcome::NotSent(fault),
         };
-        match self.settle.ask(Some(body)).await {
+        let parent = order.parents.as_ref().map(|parents| &parents.settle);
+        match self.settle.ask(Some(body), parent).await {
             Ok(answer) => match answer::outcome(&answer, order) {
                 Outcome::NotSent(fault) => Outcome::NotSent(fault.pausing(answer.pause)),
                 Outcome::Unknown { transaction, said, fault } => {
@@ -187,7 +189,7 @@ impl Http {
     /// # Cancel safety
     /// May be dropped at any time.
     pub async fn refresh(&self) -> Result<(), Fault> {
-        let asked = self.supported.ask(None).await.map_err(Unanswered::into_fault);
+        let asked = self.supported.ask(None, None).await.map_err(Unanswered::into_fault);
         self.listing.keep(asked.and_then(|answer| answer::supported(&answer)))
     }
 

@@ -18,8 +18,8 @@ use super::Observed;
 use crate::clock::{self, Clock};
 use crate::route::upstream::Secret;
 
+pub use context::TRACE_STATE;
 use context::{Context, SpanId, TraceId};
-pub use context::{TRACE_PARENT, TRACE_STATE};
 pub use counted::{SPANS, Spans};
 pub use export::{Exporter, TracesError};
 
@@ -261,6 +261,13 @@ impl Trace {
     /// The `traceparent` that the upstream gets.
     pub fn for_upstream(&self) -> HeaderValue {
         context::parent_of(self.joined.trace, self.upstream.id, self.kept)
+    }
+
+    /// The `traceparent` of a facilitator that is asked to verify, and of one that is asked to
+    /// settle.
+    pub fn for_facilitators(&self) -> [HeaderValue; 2] {
+        let parent = |leg: &Leg| context::parent_of(self.joined.trace, leg.id, self.kept);
+        [parent(&self.verify), parent(&self.settle)]
     }
 
     /// The `tracestate` that the upstream gets.

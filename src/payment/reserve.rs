@@ -6,7 +6,7 @@ use super::prove::Window;
 use super::{Payments, Presented, Proven, Returning};
 use crate::clock::{Clock, UnixMillis};
 use crate::digest::Digest;
-use crate::facilitator::{Away, Order, Question};
+use crate::facilitator::{Away, Order, Parents, Question};
 use crate::fault::Fault;
 use crate::ledger::{Claim, Claimed, ExchangeId, Ledger};
 use crate::refusal::Refusal;
@@ -118,7 +118,8 @@ impl Payments {
         let hold = Hold { ledger, identity, exchange, clock, armed: Armed::Yes };
         let Presented { version, offered, payment, id, .. } = presented;
         let OfferedBy { offer, facilitators, risk, catalogued, decimals, usage } = offered;
-        let order = Order { version, offer, payment, catalogued, actual: None };
+        let (actual, parents) = (None, None);
+        let order = Order { version, offer, payment, catalogued, actual, parents };
         Ok(Reserved { hold, order, facilitators, id, sender, risk, usage, decimals })
     }
 
@@ -135,6 +136,13 @@ impl Payments {
             Ok(_) => otherwise,
             Err(fault) => Standing::Fault(fault),
         }
+    }
+}
+
+impl Reserved {
+    /// Whoever is asked about it is told which spans ask.
+    pub fn tells(&mut self, parents: Arc<Parents>) {
+        self.order.parents = Some(parents);
     }
 }
 

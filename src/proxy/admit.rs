@@ -203,7 +203,10 @@ impl Gateway {
         exchange.paid = Some(Box::new(Paid::of(proven.presented())));
         let (payer, signed_by) = (proven.presented().payer(), proven.signed_by());
         self.turn_away(session, exchange, payer, counted).await?;
-        let reserved = self.claim(proven, exchange, route, counted).await?;
+        let mut reserved = self.claim(proven, exchange, route, counted).await?;
+        if let Some(parents) = exchange.parents() {
+            reserved.tells(parents);
+        }
         let verified = match self.payments.verify(reserved).await {
             Ok(verified) => verified,
             Err(unverified) => {

@@ -1,6 +1,7 @@
 //! The trace of an exchange: begun with its request, told of its steps, handed on to its upstream.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use pingora::http::RequestHeader;
@@ -9,8 +10,10 @@ use pingora::proxy::Session;
 use super::exchange::Exchange;
 use super::{Gateway, peer};
 use crate::clock;
+use crate::facilitator::Parents;
 use crate::observe::Step;
-use crate::observe::traces::{TRACE_PARENT, TRACE_STATE};
+use crate::observe::traces::TRACE_STATE;
+use crate::outgoing::TRACE_PARENT;
 
 impl Gateway {
     /// Goes on with the trace of a request, or begins one, where there are any.
@@ -67,6 +70,12 @@ impl Exchange {
         if let Some(trace) = &mut self.trace {
             trace.answered(clock::steady(), Err(why));
         }
+    }
+
+    /// The spans that ask a facilitator; none where no traces are made.
+    pub(super) fn parents(&self) -> Option<Arc<Parents>> {
+        let [verify, settle] = self.trace.as_ref()?.for_facilitators();
+        Some(Arc::new(Parents { verify, settle }))
     }
 
     /// Tells an upstream which span asks it. What its caller said is not said on where it could

@@ -263,14 +263,39 @@ async fn a_settlement_behind_its_answer_is_in_the_same_trace() {
     let answer = gateway.ask("POST", "/fast").pays(&Wallet::new(1).pays()).send().await;
     assert_eq!(answer.status, 200);
     let question = facilitator.waiting().await;
+    let (_, asks, _) = parts(&question.seen);
     collector.gets(4).await;
     facilitator.answers_honestly(question).await;
     let spans = collector.gets(5).await;
     let (server, settle) = (named(&spans, "POST fast"), named(&spans, "settle"));
     assert_eq!(settle.parent_span_id, server.span_id);
+    assert_eq!(hex(&settle.span_id), asks);
     assert!(settle.end_time_unix_nano > server.end_time_unix_nano);
     assert!(says(&settle.attributes, "tollgate.payment.transaction").starts_with("0x"));
     assert_eq!(says(&server.attributes, "tollgate.outcome"), "at_risk");
+}
+
+#[tokio::test]
+async fn a_facilitator_is_told_which_span_asks_where_there_are_any() {
+    let (upstream, collector) = (Upstream::start().await, Collector::start().await);
+    let facilitator = Facilitator::start().await;
+    let plan = || Plan::to(upstream.address).settled_by(&facilitator);
+    let pays = async |gateway: &Gateway| {
+        let ask = gateway.ask("POST", "/paid").pays(&Wallet::new(1).pays());
+        let ask = ask.header("traceparent", &parent("01")).header("tracestate", "a=b").send();
+        assert_eq!(ask.await.status, 200);
+        facilitator.seen()
+    };
+    let gateway = plan().section(&collector.section("")).start().await;
+    let asked = pays(&gateway).await;
+    let spans = collector.gets(5).await;
+    for (seen, name) in asked.iter().zip(["verify", "settle"]) {
+        let span = hex(&named(&spans, name).span_id);
+        assert_eq!(parts(seen), (TRACE.to_owned(), span, "01".to_owned()));
+    }
+    assert!(asked.iter().all(|seen| seen.header("tracestate").is_empty()), "{asked:?}");
+    let asked = pays(&plan().start().await).await;
+    assert!(asked.iter().all(|seen| seen.header("traceparent").is_empty()), "{asked:?}");
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ struct Books {
     /// How often each nonce was sent to be settled.
     sent: BTreeMap<String, usize>,
     /// The last questions about a verification and about a settlement.
-    questions: [Value; 2],
+    last: [Option<Seen>; 2],
 }
 
 impl Facilitator {
@@ -98,7 +98,7 @@ impl Facilitator {
             settlements: 0,
             moved: BTreeMap::new(),
             sent: BTreeMap::new(),
-            questions: [Value::Null, Value::Null],
+            last: [None, None],
         }));
         let (to_wait, waiting) = mpsc::unbounded_channel();
         let shared = Arc::clone(&books);
@@ -162,7 +162,13 @@ impl Facilitator {
 
     /// What it was asked last about a verification and about a settlement.
     pub fn questions(&self) -> [Value; 2] {
-        self.books.lock().unwrap().questions.clone()
+        let last = self.books.lock().unwrap().last.clone();
+        last.map(|seen| seen.as_ref().map_or(Value::Null, question))
+    }
+
+    /// The same as it came. It was asked both.
+    pub fn seen(&self) -> [Seen; 2] {
+        self.books.lock().unwrap().last.clone().map(Option::unwrap)
     }
 
     /// The transaction of each payment whose money has moved, by nonce.
@@ -183,12 +189,12 @@ impl Books {
             "/supported" => self.on_supported.clone(),
             "/verify" => {
                 self.verifications += 1;
-                self.questions[0] = question(seen);
+                self.last[0] = Some(seen.clone());
                 self.on_verify.clone()
             }
             "/settle" => {
                 self.settlements += 1;
-                self.questions[1] = question(seen);
+                self.last[1] = Some(seen.clone());
                 self.on_settle.clone()
             }
             other => panic!("a facilitator has no {other}"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::http::header::{AUTHORIZATION, RETRY_AFTER};
-use ::http::{HeaderMap, Method, StatusCode};
+use ::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use bytes::Bytes;
 use reqwest::{Client, Response, Url};
 use tokio::sync::Semaphore;
@@ -13,7 +13,7 @@ use super::SettingsError;
 use super::auth::Auth;
 use crate::clock::Clock;
 use crate::fault::{Fault, Retry, Side};
-use crate::outgoing;
+use crate::outgoing::{self, TRACE_PARENT};
 
 /// What all addresses of a facilitator have in common.
 pub(super) struct Shared {
@@ -100,21 +100,30 @@ impl Endpoint {
         &self.url
     }
 
-    /// Asks and reads the whole answer. Waits at most twice `timeout`: once for a place among
-    /// those in flight, once from connecting to the last byte.
-    pub(super) async fn ask(&self, body: Option<Bytes>) -> Result<Answer, Unanswered> {
+    /// Asks, as the span `parent` where there is one, and reads the whole answer. Waits at most
+    /// twice `timeout`: once for a place among those in flight, once from connecting to the last
+    /// byte.
+    pub(super) async fn ask(
+        &self,
+        body: Option<Bytes>,
+        parent: Option<&HeaderValue>,
+    ) -> Result<Answer, Unanswered> {
         let busy = || fault("too many questions are in flight");
         let _permit = time::timeout(self.timeout, self.permits.acquire())
             .await
             .map_err(|late| Unanswered::NotSent(busy().caused_by(late)))?
             .map_err(|closed| Unanswered::NotSent(busy().caused_by(closed)))?;
-        time::timeout(self.timeout, self.exchange(body))
+        time::timeout(self.timeout, self.exchange(body, parent))
             .await
             .map_err(|late| Unanswered::Perhaps(broken("no answer in time").caused_by(late)))?
     }
 
-    async fn exchange(&self, body: Option<Bytes>) -> Result<Answer, Unanswered> {
-        let response = self.send(body).await?;
+    async fn exchange(
+        &self,
+        body: Option<Bytes>,
+        parent: Option<&HeaderValue>,
+    ) -> Result<Answer, Unanswered> {
+        let response = self.send(body, parent).await?;
         let status = response.status();
         let pause = pause(status, response.headers());
         let body = read(response).await.map_err(Unanswered::Perhaps)?;
@@ -122,7 +131,11 @@ impl Endpoint {
     }
 
     /// Sends the question once; only a connection that was never made is tried again.
-    async fn send(&self, body: Option<Bytes>) -> Result<Response, Unanswered> {
+    async fn send(
+        &self,
+        body: Option<Bytes>,
+        parent: Option<&HeaderValue>,
+    ) -> Result<Response, Unanswered> {
         let mut attempts = 1;
         loop {
             let mut request = self.client.request(self.method.clone(), self.url.clone());
@@ -130,6 +143,9 @@ impl Endpoint {
             let auth = self.auth.header(&self.method, &self.place, self.clock.now());
             if let Some(value) = auth.map_err(Unanswered::NotSent)? {
                 request = request.header(AUTHORIZATION, value);
+            }
+            if let Some(parent) = parent {
+                request = request.header(TRACE_PARENT, parent);
             }
             if let Some(body) = &body {
                 request = request.body(body.clone());
@@ -221,7 +237,7 @@ mod tests {
         let shared = Shared { client, auth: Auth::None, clock: Clock::System, in_flight_max: 1 };
         let endpoint = Endpoint::new(&shared, Method::POST, url, wait);
         let _taken = endpoint.permits.acquire().await.unwrap();
-        match endpoint.ask(None).await {
+        match endpoint.ask(None, None).await {
             Err(Unanswered::NotSent(fault)) => {
                 assert!(fault.to_string().contains("too many"), "{fault}");
             }

@@ -33,6 +33,10 @@
 //! # The upstream's span ends with its header
 //! As `Server-Timing` has it. What follows is settlement, and the client's pace.
 //!
-//! # Facilitators and nodes are not told of the trace
-//! A settlement outlives its exchange, and is asked by whoever recovers it, too; carrying a context
-//! through all of them would be in every signature. `settle` says how long they took.
+//! # Hosted facilitators are told of the trace, and nodes are not
+//! `/verify` and `/settle` carry a `traceparent` whose parent is that step's span: whoever runs the
+//! facilitator finds the question in the same trace. It goes with the order, so that a settlement
+//! behind its answer carries it too. `tracestate` stays here: it is what other vendors say of the
+//! client, and a facilitator is somebody else's. A node of ours is told nothing: a transaction may
+//! settle a batch of payments, and what is read of a chain is read for all of them; there is no one
+//! parent, and `settle` says how long they took.

@@ -5,6 +5,7 @@ use std::fmt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Kept;
+use crate::outgoing::TRACE_PARENT;
 
 /// A trace's number, never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,9 +129,6 @@ pub(super) fn parent_of(trace: TraceId, span: SpanId, kept: Kept) -> HeaderValue
 pub(super) fn flags(kept: Kept) -> u8 {
     u8::from(kept == Kept::Yes)
 }
-
-/// Where a caller names its trace and its span.
-pub const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Where vendors say more of it.
 pub const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
