@@ -44,6 +44,8 @@
 //! and `tollgate reload`. Try with `https://acme-staging-v02.api.letsencrypt.org/directory` first.
 //! Keep the storage, which is its owner's alone: it has the account and the key. Of several
 //! gateways only the one that orders can answer the authority: see the decisions on replicas.
+//! Beside `[[certificates]]` a reload takes `[acme]` up, and leaves it off again; another
+//! `acme.http`, and TLS where there was none, need `tollgate upgrade`.
 //!
 //! # Backends that are out
 //!

@@ -210,6 +210,40 @@ async fn an_authority_that_refuses_or_is_away_is_left_alone_and_the_gateway_goes
 }
 
 #[tokio::test]
+async fn an_authority_is_taken_up_and_left_by_a_reload_beside_files() {
+    let place = Place::new();
+    let _pebble = place.opens(json!({})).await;
+    let upstream = Upstream::start().await;
+    let files = "[[certificates]]\nchain = \"own.pem\"\nkey = \"own.key\"";
+    let plan = Plan::to(upstream.address).listen(place.tls()).section(files);
+    let mut own = Vec::new();
+    let gateway = plan.start_after(|dir| own = certify(dir, "own", &["own.example"])).await;
+    let root = place.root().await;
+    assert_eq!(sees(&gateway, &own, "own.example").await.unwrap(), 200);
+    assert!(sees(&gateway, &root, "one.example").await.is_err());
+
+    // A listener is not opened by a reload.
+    let listens = place.section("\"one.example\"", &format!("http = \"{}\"", place.http()));
+    let (status, said) = gateway.reloaded(|text| format!("{text}\n{listens}")).await;
+    assert_eq!((status, said.contains("`acme.http` changed")), (409, true), "{said}");
+    let section = place.section("\"one.example\"", "");
+    assert_eq!(gateway.reloaded(|text| text.replace(&listens, &section)).await.0, 200);
+    issued(&gateway, 1).await;
+    is_paid(&gateway, &root, "one.example").await;
+    is_paid(&gateway, &own, "own.example").await;
+    let ends = format!("tollgate_certificate_ends_seconds{{authority=\"{}\"}}", place.own());
+    assert!(gateway.metric(&ends).await.is_some_and(|seconds| seconds != "0"));
+
+    assert_eq!(gateway.reloaded(|text| text.replace(&section, "")).await.0, 200);
+    eventually("nothing of it", async || {
+        let gone = sees(&gateway, &root, "one.example").await.is_err();
+        (gone && gateway.metric(&ends).await.is_none()).then_some(())
+    })
+    .await;
+    assert_eq!(sees(&gateway, &own, "own.example").await.unwrap(), 200);
+}
+
+#[tokio::test]
 async fn without_any_certificate_it_is_the_gateway_that_refuses() {
     let place = Place::new();
     let upstream = Upstream::start().await;
