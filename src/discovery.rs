@@ -7,6 +7,8 @@ mod openapi;
 pub mod paywall;
 mod price;
 
+use std::sync::{Arc, OnceLock};
+
 use alloy_primitives::keccak256;
 use bytes::Bytes;
 
@@ -47,13 +49,23 @@ pub enum Paywall {
     Off,
 }
 
-/// The documents, ready to send. A snapshot: a reload makes new ones.
+/// The documents of one snapshot: a reload has others. A clone is another handle to the same.
 #[derive(Clone, Debug, Default)]
 pub struct Discovery {
     serve: Serve,
-    pages: Vec<Page>,
+    pages: Arc<Pages>,
     /// Whether browsers get a page.
     pub paywall: Paywall,
+}
+
+/// The documents, and what they are made from.
+#[derive(Debug, Default)]
+struct Pages {
+    made: OnceLock<Vec<Page>>,
+    about: About,
+    /// The server's public URL; nothing where it has none.
+    origin: Box<str>,
+    routes: Vec<Arc<Route>>,
 }
 
 /// One of them.
@@ -80,27 +92,23 @@ struct Told<'a> {
 }
 
 impl Discovery {
-    /// The documents of these routes. `origin` is the server's public URL.
-    pub fn new<'a>(
-        about: &About,
-        origin: Option<&str>,
-        routes: impl IntoIterator<Item = &'a Route>,
-    ) -> Self {
-        if about.serve == Serve::Off {
-            return Self { serve: Serve::Off, pages: Vec::new(), paywall: about.paywall };
+    /// The documents of these routes, not made yet. `origin` is the server's public URL.
+    pub fn new(about: &About, origin: Option<&str>, routes: &[Arc<Route>]) -> Self {
+        let (about, origin) = (about.clone(), origin.unwrap_or_default().into());
+        let (serve, paywall, routes) = (about.serve, about.paywall, routes.into());
+        let pages = Pages { made: OnceLock::new(), about, origin, routes };
+        Self { serve, pages: Arc::new(pages), paywall }
+    }
+
+    /// Makes them, if nobody has. Some 40 µs for each route, on this thread; whoever wants one
+    /// meanwhile waits for it.
+    pub fn make(&self) -> &[Page] {
+        match self.serve {
+            Serve::Off => &[],
+            Serve::UnlessRouted | Serve::Always => {
+                self.pages.made.get_or_init(|| self.pages.make())
+            }
         }
-        let routes: Vec<&Route> =
-            routes.into_iter().filter(|route| route.listing == Listing::Listed).collect();
-        let origin = origin.unwrap_or_default().trim_end_matches('/');
-        let host = origin.split_once("://").map_or(origin, |(_, host)| host);
-        let title = about.title.as_deref().unwrap_or(if host.is_empty() { "API" } else { host });
-        let told = Told { title, about, origin, routes: &routes };
-        let pages = vec![
-            Page::new(OPENAPI, "application/json", openapi::document(told).to_string()),
-            Page::new(WELL_KNOWN, "application/json", listing::resources(told).to_string()),
-            Page::new(LLMS, "text/markdown; charset=utf-8", listing::for_agents(told)),
-        ];
-        Self { serve: about.serve, pages, paywall: about.paywall }
     }
 
     /// The page of a path that is served whatever the routes are.
@@ -110,12 +118,26 @@ impl Discovery {
 
     /// The page of a path that no route has.
     pub fn page(&self, path: &str) -> Option<&Page> {
-        self.pages.iter().find(|page| page.path == path)
+        let is_one = [OPENAPI, WELL_KNOWN, LLMS].contains(&path);
+        let pages = if is_one { self.make() } else { &[] };
+        pages.iter().find(|page| page.path == path)
     }
+}
 
-    /// All of them.
-    pub fn pages(&self) -> &[Page] {
-        &self.pages
+impl Pages {
+    fn make(&self) -> Vec<Page> {
+        let about = &self.about;
+        let routes = self.routes.iter().map(|route| &**route);
+        let routes: Vec<&Route> = routes.filter(|route| route.listing == Listing::Listed).collect();
+        let origin = self.origin.trim_end_matches('/');
+        let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+        let title = about.title.as_deref().unwrap_or(if host.is_empty() { "API" } else { host });
+        let told = Told { title, about, origin, routes: &routes };
+        vec![
+            Page::new(OPENAPI, "application/json", openapi::document(told).to_string()),
+            Page::new(WELL_KNOWN, "application/json", listing::resources(told).to_string()),
+            Page::new(LLMS, "text/markdown; charset=utf-8", listing::for_agents(told)),
+        ]
     }
 }
 

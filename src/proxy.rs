@@ -85,7 +85,7 @@ pub struct Gateway {
     /// Exchange ids.
     pub ids: Ids,
     /// Connections to upstreams whose answers are read by ourselves.
-    pub wires: Connector,
+    pub wires: Arc<Connector>,
 }
 
 /// What a reload exchanges, all at once.

@@ -35,7 +35,7 @@ fn discovery(routes: &str) -> Discovery {
     let config = Config::parse(&format!("{HEAD}{routes}"), &file, &|_| None);
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     let origin = config.server.public_url.as_deref();
-    Discovery::new(&config.discovery, origin, config.routes.iter().map(|route| &**route))
+    Discovery::new(&config.discovery, origin, &config.routes)
 }
 
 fn page<'a>(discovery: &'a Discovery, path: &str) -> &'a str {
@@ -255,7 +255,7 @@ fn the_lists_name_what_is_listed() {
     ] {
         assert!(agents.lines().any(|known| known == line), "{line}\n---\n{agents}");
     }
-    for page in discovery.pages() {
+    for page in discovery.make() {
         assert!(!String::from_utf8_lossy(&page.body).contains("secret"), "{}", page.path);
     }
 }
@@ -267,8 +267,7 @@ fn the_assistants_example_is_told_whole() {
     let text = fs::read_to_string(&file).unwrap();
     let config = Config::parse(&text, &file, &|_| Some("a token".to_owned())).unwrap();
     let origin = config.server.public_url.as_deref();
-    let routes = config.routes.iter().map(|route| &**route);
-    let discovery = Discovery::new(&config.discovery, origin, routes);
+    let discovery = Discovery::new(&config.discovery, origin, &config.routes);
     let document: Value = serde_json::from_str(page(&discovery, OPENAPI)).unwrap();
     for route in &config.routes {
         let post = &document["paths"][route.pattern.path.to_string()]["post"];

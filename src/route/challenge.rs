@@ -91,6 +91,11 @@ impl Challenge {
 }
 
 impl Challenge {
+    /// Of what cannot be paid yet.
+    fn nothing() -> Self {
+        Self { header: Bytes::new(), fresh: None, body: Bytes::from_static(b"{}") }
+    }
+
     /// The value of `PAYMENT-REQUIRED` in one answer. `asking` is asked for what it has for itself.
     pub fn header_for(&self, asking: impl FnOnce() -> Asking) -> Bytes {
         match &self.fresh {
@@ -132,24 +137,24 @@ impl Terms {
             Arc::new(by.offer.paid_by(fee_payer))
         };
         let longest: Vec<_> = offers.iter().map(longest).collect();
-        Challenge::new(&resource, &longest, &declared, PAYMENT_REQUIRED)?;
+        let challenge = Challenge::new(&resource, &longest, &declared, PAYMENT_REQUIRED)?;
+        let known = offers.iter().zip(&longest).all(|(by, longest)| by.offer == *longest);
         let mut terms = Self {
             resource,
             offers: payable(&offers, &|_| None),
             wanted: offers,
             honoured: Vec::new(),
             declared,
-            challenge: Challenge {
-                header: Bytes::new(),
-                fresh: None,
-                body: Bytes::from_static(b"{}"),
-            },
+            challenge,
             instructions: None,
             url,
             ready: OnceLock::new(),
             ready_page: OnceLock::new(),
         };
-        terms.write();
+        if !known {
+            terms.challenge = Challenge::nothing();
+            terms.write();
+        }
         Ok(terms)
     }
 

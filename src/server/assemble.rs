@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pingora::connectors::http::Connector;
+use tokio::task::JoinHandle;
 
 use super::ServeError;
 use super::certified::Certified;
@@ -60,6 +61,8 @@ impl House {
         } else {
             AccessLog::Off
         };
+        // Whom the system trusts is in hundreds of files.
+        let wires = tokio::task::spawn_blocking(|| Arc::new(Connector::new(None)));
         let (traces, exporter) = traces(config)?.unzip();
         let metrics = Arc::new(Metrics::new(log, traces, ledger.lag())?);
         let certified = Certified::start(config)?;
@@ -78,7 +81,11 @@ impl House {
         if let Some(routes) = told(&config.routes, &payments.pool(), clock.now()) {
             config.routes = routes;
         }
-        let now = Arc::new(ArcSwap::from_pointee(snapshot(config, &upstreams, limiter)?));
+        let snapshot = snapshot(config, &upstreams, limiter)?;
+        // Who starts is not asked for them at once.
+        drop(documents(&snapshot));
+        let now = Arc::new(ArcSwap::from_pointee(snapshot));
+        let wires = wires.await.map_err(|error| setting("no connections can be made", error))?;
         let gateway = |side| {
             Ok::<_, ServeError>(Gateway {
                 now: Arc::clone(&now),
@@ -87,7 +94,7 @@ impl House {
                 clock: clock.clone(),
                 settings: settings(config, side),
                 ids: Ids::new(process_id()?),
-                wires: Connector::new(None),
+                wires: Arc::clone(&wires),
             })
         };
         let check = config.check.map(|check| gateway(check.asked_by.into())).transpose()?;
@@ -153,8 +160,7 @@ pub(super) fn snapshot(
 ) -> Result<Snapshot, ServeError> {
     let routes = RouteTable::new(config.routes.clone());
     let public_url = config.server.public_url.as_deref();
-    let discovery =
-        Discovery::new(&config.discovery, public_url, config.routes.iter().map(|route| &**route));
+    let discovery = Discovery::new(&config.discovery, public_url, &config.routes);
     Ok(Snapshot {
         routes: routes.map_err(|error| setting("the routes clash", error))?,
         upstreams: upstreams.targets(),
@@ -162,6 +168,14 @@ pub(super) fn snapshot(
         access: Access::new(config.bypasses.clone(), Arc::clone(&config.block)),
         refusals: config.refusals,
         discovery,
+    })
+}
+
+/// Makes what agents find in a snapshot, beside the requests.
+pub(super) fn documents(snapshot: &Snapshot) -> JoinHandle<()> {
+    let discovery = snapshot.discovery.clone();
+    tokio::task::spawn_blocking(move || {
+        discovery.make();
     })
 }
 

@@ -13,7 +13,9 @@ use crate::route::upstream::Health;
 /// Looks at all of them at once, then not for a while: however slow they are, none is looked at
 /// twice at a time.
 pub(super) async fn keep_looking(name: Box<str>, target: Arc<Target>, health: Health) {
-    let (prober, health) = (Arc::new(Prober::default()), Arc::new(health));
+    // Whom the system trusts is in hundreds of files.
+    let Ok(prober) = tokio::task::spawn_blocking(Prober::default).await else { return };
+    let (prober, health) = (Arc::new(prober), Arc::new(health));
     loop {
         let mut looks = JoinSet::new();
         for backend in target.backends.all().iter() {

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, interval};
 
 use super::ServeError;
-use super::assemble::{lets_in, needs_answers, snapshot, told};
+use super::assemble::{documents, lets_in, needs_answers, snapshot, told};
 use super::certified::Certified;
 use super::settling::Settling;
 use super::upstreams::Upstreams;
@@ -168,6 +168,7 @@ impl Reloader {
         let upstreams = upstreams.map_err(|error| format!("{error}: {UPGRADE}"))?;
         let limiter = self.now.load().limiter.changed(&next.limits);
         let snapshot = snapshot(&next, &upstreams, limiter).map_err(|error| error.to_string())?;
+        documents(&snapshot).await.map_err(|error| error.to_string())?;
         self.certified.exchange(&next).map_err(|error| fault::with_causes(&error))?;
         self.settling.reload(settlers, &next);
         self.now.store(Arc::new(snapshot));
@@ -185,7 +186,10 @@ impl Reloader {
         let before = std::mem::replace(&mut self.config.routes, routes);
         let limiter = self.now.load().limiter.changed(&self.config.limits);
         match snapshot(&self.config, &self.upstreams, limiter) {
-            Ok(snapshot) => self.now.store(Arc::new(snapshot)),
+            Ok(snapshot) => {
+                drop(documents(&snapshot));
+                self.now.store(Arc::new(snapshot));
+            }
             Err(error) => {
                 tracing::error!(%error, "who pays fees has changed, and cannot be told");
                 self.config.routes = before;

@@ -34,10 +34,12 @@ def prepare(options):
     if options.binaries:
         return Path(options.binaries).resolve()
     begun = time.monotonic()
-    build = ["cargo", "build", "--release", "--bins", "--examples"]
+    # As in the gateway's image.
+    build = ["cargo", "build", "--locked", "--profile", "dist", "--no-default-features", "--bins",
+             "--examples"]
     subprocess.run(build, cwd=ROOT, check=True)
     say(f"built in {time.monotonic() - begun:.0f} s")
-    return Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "release"
+    return Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "dist"
 
 
 def say(text):
