@@ -148,7 +148,7 @@ impl Config {
             Ok(text) => Self::parse(&text, path, &|name| std::env::var(name).ok()),
             Err(error) => {
                 let mistake = Mistake::Unreadable(error);
-                Err(ConfigError::new(vec![Finding::of_file(path, mistake)]))
+                Err(Finding::of_file(path, mistake).into())
             }
         }
     }
@@ -161,8 +161,7 @@ impl Config {
     /// another kind; otherwise every mistake there is.
     pub fn parse(text: &str, origin: &Path, env: Environment<'_>) -> Result<Self, ConfigError> {
         let mut sources = Sources::new(origin, text);
-        let (mut typed, read_once) =
-            first(&sources).map_err(|finding| ConfigError::new(vec![finding]))?;
+        let (mut typed, read_once) = first(&sources)?;
         let Found { files, watched, warnings } = include::include(&mut typed, &mut sources)?;
         let mut reader = Reader::new(&sources, env);
         (reader.watched, reader.warnings) = (watched, warnings);
@@ -221,7 +220,7 @@ struct Texts {
 }
 
 /// What is typed in `gateway.toml`, and what of it is read once.
-fn first(sources: &Sources) -> Result<(FileConfig, ReadOnce), Finding> {
+fn first(sources: &Sources) -> Result<(FileConfig, ReadOnce), ConfigError> {
     let table = sources.first_table()?;
     let read_once = digests(table.get_ref());
     Ok((sources.first_typed(table)?, read_once))

@@ -187,8 +187,7 @@ pub(super) fn without_body(route: &Route, places: Places, reader: &mut Reader<'_
         return;
     }
     let (charge, contract) = (&route.charge, route.contract.as_deref());
-    let by_usage = charge.all().flat_map(|terms| &terms.wanted).any(|by| by.usage.is_some());
-    if by_usage {
+    if charge.is_by_usage() {
         reader.wrong(places.price, Mistake::AnswerNotSeen);
     }
     if let Charge::ByRequest(tariff) = charge {

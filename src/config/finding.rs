@@ -30,9 +30,20 @@ impl ConfigError {
         &self.findings
     }
 
+    /// The same, for whoever finds more.
+    pub(super) fn into_findings(self) -> Vec<Finding> {
+        self.findings
+    }
+
     pub(super) fn new(mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| finding.at);
         Self { findings }
+    }
+}
+
+impl From<Finding> for ConfigError {
+    fn from(finding: Finding) -> Self {
+        Self { findings: vec![finding] }
     }
 }
 

@@ -97,7 +97,7 @@ pub(super) fn include(typed: &mut FileConfig, sources: &mut Sources) -> Result<F
                 found.files.push(file);
                 typed.routes.extend(routes);
             }
-            Err(finding) => wrong.push(finding),
+            Err(error) => wrong.extend(error.into_findings()),
         }
     }
     match wrong.is_empty() {
@@ -111,7 +111,7 @@ fn read(
     path: PathBuf,
     text: io::Result<String>,
     sources: &mut Sources,
-) -> Result<(Included, Vec<Spanned<FileRoute>>), Finding> {
+) -> Result<(Included, Vec<Spanned<FileRoute>>), ConfigError> {
     let text = text.map_err(|error| Finding::of_file(&path, Mistake::Unreadable(error)))?;
     let FileIncluded { routes } = sources.include(path.clone(), text)?;
     Ok((Included { path, routes: routes.len() }, routes))

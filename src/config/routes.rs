@@ -13,7 +13,7 @@ use crate::route::tariff::BODY_BYTES_MAX;
 use crate::route::upstream::Upstream;
 use crate::route::{
     AskedBy, BodyRules, Charge, Contract, Declared, Listing, Pattern, Route, RouteTable,
-    SettleMoment, Shape, Terms,
+    SettleMoment, Shape,
 };
 use crate::x402::Resource;
 
@@ -240,8 +240,7 @@ fn no_risk_before(moment: SettleMoment, risk: Option<Range<usize>>, reader: &mut
 
 /// The same charge: where an answer says what it costs, money can only move at its end.
 fn settled_last(charge: Charge, of_priced: OfPriced, reader: &mut Reader<'_>) -> Charge {
-    let by_usage = |terms: &Terms| terms.wanted.iter().any(|by| by.usage.is_some());
-    let by_usage = charge.all().any(by_usage);
+    let by_usage = charge.is_by_usage();
     for (key, span) in of_priced {
         if let (true, Some(span)) = (by_usage && key == "settle", span) {
             reader.wrong(span, Mistake::Meaningless { key, beside: "beside a price by usage" });

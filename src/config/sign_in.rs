@@ -46,9 +46,8 @@ pub(super) fn sound(
     reader: &mut Reader<'_>,
 ) {
     let Some((span, within)) = span.zip(lets_in(route)) else { return };
-    let by_usage = route.charge.all().flat_map(|terms| &terms.wanted).any(|by| by.usage.is_some());
     let more = match &route.charge {
-        _ if by_usage => Some("a price by usage"),
+        charge if charge.is_by_usage() => Some("a price by usage"),
         Charge::ByRequest(_) => Some("several prices"),
         Charge::Exact(_) | Charge::Free if has_several(route.pattern.methods) => {
             Some("several methods")

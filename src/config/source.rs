@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::finding::Finding;
+use super::finding::{ConfigError, Finding};
 use super::mistake::Mistake;
 
 /// The texts, `gateway.toml` first.
@@ -44,7 +44,7 @@ impl Sources {
         &mut self,
         path: PathBuf,
         text: String,
-    ) -> Result<T, Finding> {
+    ) -> Result<T, ConfigError> {
         // An end of file is a place too: no place belongs to two files.
         let start = self.included.last().unwrap_or(&self.first).end() + 1;
         self.included.push(Source { path, text, start });
@@ -53,7 +53,7 @@ impl Sources {
     }
 
     /// All that stands in `gateway.toml`.
-    pub(super) fn first_table(&self) -> Result<Spanned<DeTable<'_>>, Finding> {
+    pub(super) fn first_table(&self) -> Result<Spanned<DeTable<'_>>, ConfigError> {
         self.table(&self.first)
     }
 
@@ -61,7 +61,7 @@ impl Sources {
     pub(super) fn first_typed<T: DeserializeOwned>(
         &self,
         table: Spanned<DeTable<'_>>,
-    ) -> Result<T, Finding> {
+    ) -> Result<T, ConfigError> {
         self.typed(&self.first, table)
     }
 
@@ -76,10 +76,10 @@ impl Sources {
         span.start > self.first.end()
     }
 
-    fn table<'a>(&self, source: &'a Source) -> Result<Spanned<DeTable<'a>>, Finding> {
+    fn table<'a>(&self, source: &'a Source) -> Result<Spanned<DeTable<'a>>, ConfigError> {
         let table = DeTable::parse(&source.text).map_err(|error| {
             let span = error.span().map(|span| moved(span, source.start));
-            self.finding(source, span, error.message())
+            self.wrong(source, span, error.message())
         })?;
         Ok(of_the_run(table, source.start))
     }
@@ -88,23 +88,24 @@ impl Sources {
         &self,
         source: &Source,
         table: Spanned<DeTable<'_>>,
-    ) -> Result<T, Finding> {
+    ) -> Result<T, ConfigError> {
         T::deserialize(toml::Deserializer::from(table))
-            .map_err(|error| self.finding(source, error.span(), error.message()))
+            .map_err(|error| self.wrong(source, error.span(), error.message()))
     }
 
     /// What the TOML reader says of a file.
-    fn finding(&self, source: &Source, span: Option<Range<usize>>, message: &str) -> Finding {
+    fn wrong(&self, source: &Source, span: Option<Range<usize>>, message: &str) -> ConfigError {
         let mistake = Mistake::of_toml(message);
-        let Some(span) = span else { return Finding::of_file(&source.path, mistake) };
+        let Some(span) = span else { return Finding::of_file(&source.path, mistake).into() };
         // The reader's words may quote the value.
         let hidden = Finding::is_hidden(&source.text, &source.local(&span));
         let mistake = if hidden { mistake.without_quotes() } else { mistake };
         // What is missing from the whole file has no place in it.
-        match mistake.is_missing() && span.start == source.start {
+        let finding = match mistake.is_missing() && span.start == source.start {
             true => Finding::of_file(&source.path, mistake),
             false => Finding::at(self, span, mistake),
-        }
+        };
+        finding.into()
     }
 }
 
