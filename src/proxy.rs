@@ -31,7 +31,7 @@ mod weigh;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -85,7 +85,7 @@ pub struct Gateway {
     /// Exchange ids.
     pub ids: Ids,
     /// Connections to upstreams whose answers are read by ourselves.
-    pub wires: Arc<Connector>,
+    pub wires: Arc<OnceLock<Connector>>,
 }
 
 /// What a reload exchanges, all at once.

@@ -124,6 +124,11 @@ impl Charge {
         one.into_iter().chain(tariff.into_iter().flat_map(Tariff::all))
     }
 
+    /// Whether an answer says what it costs, in some asset.
+    pub fn is_by_usage(&self) -> bool {
+        self.all().flat_map(|terms| &terms.wanted).any(|by| by.usage.is_some())
+    }
+
     /// Takes what `before` offered for the same requests until this moment; see
     /// [`Terms::honour`].
     pub fn honour(&mut self, before: &Self, until: UnixMillis, now: UnixMillis) {

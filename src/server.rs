@@ -182,10 +182,10 @@ async fn run(
     let occasions = Occasions::new(&config, reloads)?;
     let (now, upstreams) = (house.now, house.upstreams);
     let (metrics_of, payments_of) = (Arc::clone(&metrics), payments.clone());
-    let lanes = house.lanes;
+    let (lanes, wires) = (house.lanes, house.wires);
     let settling = Settling { payments: payments_of, monies, metrics: metrics_of, lanes };
     let origin = config.origin.clone();
-    let reloader = Reloader { now, config, upstreams, certified, settling };
+    let reloader = Reloader { now, config, upstreams, certified, settling, wires };
     let reloading = tokio::spawn(reloader.keep_reloading(occasions));
     // Whoever reads where it listens may stop it at once.
     let stops = Stops::new(end).map_err(ServeError::Process)?;

@@ -1,7 +1,7 @@
 //! The parts of a running gateway, built from its configuration.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -51,6 +51,8 @@ pub(super) struct House {
     pub(super) certified: Certified,
     /// Of our own signers.
     pub(super) lanes: Lanes,
+    /// Connections to upstreams whose answers say what they cost.
+    pub(super) wires: Arc<OnceLock<Connector>>,
 }
 
 impl House {
@@ -61,8 +63,6 @@ impl House {
         } else {
             AccessLog::Off
         };
-        // Whom the system trusts is in hundreds of files.
-        let wires = tokio::task::spawn_blocking(|| Arc::new(Connector::new(None)));
         let (traces, exporter) = traces(config)?.unzip();
         let metrics = Arc::new(Metrics::new(log, traces, ledger.lag())?);
         let certified = Certified::start(config)?;
@@ -85,7 +85,8 @@ impl House {
         // Who starts is not asked for them at once.
         drop(documents(&snapshot));
         let now = Arc::new(ArcSwap::from_pointee(snapshot));
-        let wires = wires.await.map_err(|error| setting("no connections can be made", error))?;
+        let wires = Arc::default();
+        connected(&wires, &config.routes).await;
         let gateway = |side| {
             Ok::<_, ServeError>(Gateway {
                 now: Arc::clone(&now),
@@ -113,6 +114,7 @@ impl House {
             shared,
             certified,
             lanes,
+            wires,
         })
     }
 }
@@ -169,6 +171,19 @@ pub(super) fn snapshot(
         refusals: config.refusals,
         discovery,
     })
+}
+
+/// Makes what connects to upstreams whose answers say what they cost, where a route has one. It
+/// reads whom the system trusts, which is in hundreds of files: beside the requests.
+pub(super) async fn connected(wires: &Arc<OnceLock<Connector>>, routes: &[Arc<Route>]) {
+    if routes.iter().any(|route| route.charge.is_by_usage()) {
+        let wires = Arc::clone(wires);
+        let made = tokio::task::spawn_blocking(move || {
+            wires.get_or_init(|| Connector::new(None));
+        });
+        // Who needs it makes it then.
+        let _ = made.await;
+    }
 }
 
 /// Makes what agents find in a snapshot, beside the requests.

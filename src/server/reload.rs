@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use alloy_primitives::B256;
 use arc_swap::ArcSwap;
+use pingora::connectors::http::Connector;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, interval};
 
 use super::ServeError;
-use super::assemble::{documents, lets_in, needs_answers, snapshot, told};
+use super::assemble::{connected, documents, lets_in, needs_answers, snapshot, told};
 use super::certified::Certified;
 use super::settling::Settling;
 use super::upstreams::Upstreams;
@@ -33,6 +34,8 @@ pub(super) struct Reloader {
     pub(super) certified: Certified,
     /// Whoever settles, and says who pays fees.
     pub(super) settling: Settling,
+    /// Connections to upstreams whose answers say what they cost.
+    pub(super) wires: Arc<OnceLock<Connector>>,
 }
 
 /// What asks for a reload.
@@ -169,6 +172,7 @@ impl Reloader {
         let limiter = self.now.load().limiter.changed(&next.limits);
         let snapshot = snapshot(&next, &upstreams, limiter).map_err(|error| error.to_string())?;
         documents(&snapshot).await.map_err(|error| error.to_string())?;
+        connected(&self.wires, &next.routes).await;
         self.certified.exchange(&next).map_err(|error| fault::with_causes(&error))?;
         self.settling.reload(settlers, &next);
         self.now.store(Arc::new(snapshot));

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
+use pingora::connectors::http::Connector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::client::HttpSession;
 use pingora::proxy::Session;
@@ -75,11 +76,13 @@ impl Gateway {
 
     /// Connects to a backend; to another one where that fails.
     async fn connect(&self, exchange: &mut Exchange) -> Result<HttpSession, Refusal> {
+        // It was made when the route was; if it is not there, it is made here.
+        let wires = self.wires.get_or_init(|| Connector::new(None));
         let mut tries: usize = 0;
         loop {
             let peer = self.choose(exchange)?;
             tries = tries.saturating_add(1);
-            let error = match self.wires.get_http_session(&*peer).await {
+            let error = match wires.get_http_session(&*peer).await {
                 Ok((mut http, _)) => {
                     exchange.tries.reached(clock::steady());
                     http.set_read_timeout(peer.options.read_timeout);
