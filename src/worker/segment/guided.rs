@@ -8,6 +8,8 @@
     reason = "pixel arithmetic on planes of one size"
 )]
 
+use rayon::prelude::*;
+
 use super::plane::{Between, Plane};
 
 /// For each pixel of the small photo, how opacity depends on colour around there:
@@ -19,13 +21,17 @@ pub(super) struct Lines {
 impl Lines {
     /// The lines that fit `mask` (0 to 1) best in squares of `radius` around each pixel.
     pub(super) fn fit(guide: &[Plane<f32>; 3], mask: &Plane<f32>, radius: usize) -> Self {
+        let lines = Self::sharp(guide, mask, radius);
+        Self { coefficients: lines.map(|line| line.blurred(radius)) }
+    }
+
+    /// The lines of the square around each pixel alone.
+    fn sharp(guide: &[Plane<f32>; 3], mask: &Plane<f32>, radius: usize) -> [Plane<f32>; 4] {
         let means = guide.each_ref().map(|channel| channel.blurred(radius));
         let mask_mean = mask.blurred(radius);
         let products = guide.each_ref().map(|channel| product(channel, mask).blurred(radius));
         let squares = PAIRS.map(|(one, other)| product(&guide[one], &guide[other]).blurred(radius));
-        let (width, height) = (mask.width, mask.height);
-        let mut lines = std::array::from_fn(|_| Plane::filled(width, height, 0.0));
-        for at in 0..mask.values.len() {
+        let line = |at: usize| {
             let mean = means.each_ref().map(|plane| plane.values[at]);
             let mask_mean = mask_mean.values[at];
             let shared: [f32; 3] =
@@ -35,13 +41,15 @@ impl Lines {
                 let noise = if one == other { NOISE } else { 0.0 };
                 squares[entry].values[at] - mean[one] * mean[other] + noise
             });
-            let slope = solve(spread, shared);
-            let constant = mask_mean - dot(slope, mean);
-            for (line, value) in lines.iter_mut().zip(slope.into_iter().chain([constant])) {
-                line.values[at] = value;
-            }
-        }
-        Self { coefficients: lines.map(|line| line.blurred(radius)) }
+            let [red, green, blue] = solve(spread, shared);
+            [red, green, blue, mask_mean - dot([red, green, blue], mean)]
+        };
+        let lines: Vec<[f32; 4]> = (0..mask.values.len()).into_par_iter().map(line).collect();
+        std::array::from_fn(|part| Plane {
+            width: mask.width,
+            height: mask.height,
+            values: lines.iter().map(|line| line[part]).collect(),
+        })
     }
 
     /// The opacity of a colour at a place between the small photo's pixels.

@@ -6,7 +6,8 @@
     reason = "pixel arithmetic: what becomes a byte is clamped to 0 to 255 before"
 )]
 
-use image::{Rgba, RgbaImage};
+use image::RgbaImage;
+use rayon::prelude::*;
 
 use super::guided::Lines;
 use super::plane::{Between, Lattice, Plane};
@@ -70,10 +71,11 @@ impl Matte {
         let rows = Lattice::new(self.height, height);
         let lattice = Lattice::new(self.width, width);
         let columns: Vec<Between> = (0..width).map(|x| lattice.at(x)).collect();
-        for (y, pixels) in photo.rows_mut().enumerate() {
+        let line = |(y, pixels): (usize, &mut [u8])| {
             let row = rows.at(y);
-            for (x, (pixel, &column)) in pixels.zip(&columns).enumerate() {
-                let [red, green, blue, _] = pixel.0;
+            let (pixels, _) = pixels.as_chunks_mut::<4>();
+            for (x, (pixel, &column)) in pixels.iter_mut().zip(&columns).enumerate() {
+                let [red, green, blue, _] = *pixel;
                 let colour = [red, green, blue].map(|byte| f32::from(byte) / 255.0);
                 let opacity = match &self.opacity {
                     Opacity::Lines(lines) => firm(lines.opacity(row, column, colour)),
@@ -82,24 +84,20 @@ impl Matte {
                 };
                 self.cut(pixel, (colour, opacity), (row, column));
             }
-        }
+        };
+        photo.par_chunks_mut(width * 4).enumerate().for_each(line);
     }
 
-    fn cut(
-        &self,
-        pixel: &mut Rgba<u8>,
-        (colour, opacity): ([f32; 3], f32),
-        at: (Between, Between),
-    ) {
-        let Rgba([.., before]) = *pixel;
+    fn cut(&self, pixel: &mut [u8; 4], (colour, opacity): ([f32; 3], f32), at: (Between, Between)) {
+        let [.., before] = *pixel;
         if opacity <= 0.0 {
             // One value for all that is cut away compresses best and hides nothing.
-            *pixel = Rgba([0; 4]);
+            *pixel = [0; 4];
             return;
         }
         if opacity < 1.0 {
             let [red, green, blue] = self.unmixed(colour, opacity, at).map(byte);
-            *pixel = Rgba([red, green, blue, byte(opacity * f32::from(before) / 255.0)]);
+            *pixel = [red, green, blue, byte(opacity * f32::from(before) / 255.0)];
         }
     }
 
@@ -160,6 +158,8 @@ const WEIGHT_MIN: f32 = 1e-4;
 
 #[cfg(test)]
 mod tests {
+    use image::Rgba;
+
     use super::*;
 
     #[test]

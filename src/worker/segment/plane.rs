@@ -6,6 +6,8 @@
     reason = "pixel arithmetic: sizes are below 10,001, so every conversion is exact"
 )]
 
+use rayon::prelude::*;
+
 /// `width × height` values, row by row from the top left corner.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plane<T> {
@@ -67,51 +69,79 @@ impl Plane<f32> {
     }
 
     fn blurred_rows(&self, radius: usize) -> Self {
-        let mut values = Vec::with_capacity(self.values.len());
-        let reach = radius.min(self.width - 1);
-        for row in self.values.chunks_exact(self.width) {
-            let mut sum: f32 = row[..reach].iter().sum();
-            let mut count = reach as f32;
-            for x in 0..self.width {
-                if let Some(entering) = row.get(x + reach) {
-                    sum += entering;
-                    count += 1.0;
-                }
-                if x > reach {
-                    sum -= row[x - reach - 1];
-                    count -= 1.0;
-                }
-                values.push(sum / count);
+        let (width, reach) = (self.width, radius.min(self.width - 1));
+        let part = |x: usize| {
+            let (first, last) = (x.saturating_sub(reach), (x + reach).min(width - 1));
+            1.0 / (last - first + 1) as f32
+        };
+        let parts: Vec<f32> = (0..width).map(part).collect();
+        let mut values = vec![0.0; self.values.len()];
+        let blocks = self.values.par_chunks(BLOCK_ROWS * width);
+        blocks.zip(values.par_chunks_mut(BLOCK_ROWS * width)).for_each(|(rows, means)| {
+            let few = ABREAST * width;
+            let (whole, rest) = rows.split_at(rows.len() / few * few);
+            let (whole_means, rest_means) = means.split_at_mut(whole.len());
+            for (rows, means) in whole.chunks_exact(few).zip(whole_means.chunks_exact_mut(few)) {
+                slide::<ABREAST>(rows, means, &parts, reach);
             }
-        }
-        Self { width: self.width, height: self.height, values }
+            for (row, means) in rest.chunks_exact(width).zip(rest_means.chunks_exact_mut(width)) {
+                slide::<1>(row, means, &parts, reach);
+            }
+        });
+        Self { width, height: self.height, values }
     }
 
     fn blurred_columns(&self, radius: usize) -> Self {
         let (width, height) = (self.width, self.height);
         let reach = radius.min(height - 1);
         let row = |y: usize| &self.values[y * width..(y + 1) * width];
-        let mut values = Vec::with_capacity(self.values.len());
-        let mut sums = vec![0.0_f32; width];
-        let mut count = reach as f32;
-        for y in 0..reach {
-            sums.iter_mut().zip(row(y)).for_each(|(sum, value)| *sum += value);
-        }
-        for y in 0..height {
-            if y + reach < height {
-                sums.iter_mut().zip(row(y + reach)).for_each(|(sum, value)| *sum += value);
-                count += 1.0;
+        let mut values = vec![0.0; self.values.len()];
+        let blocks = values.par_chunks_mut(BLOCK_ROWS * width).enumerate();
+        blocks.for_each(|(block, means)| {
+            let first = block * BLOCK_ROWS;
+            let mut sums = vec![0.0_f32; width];
+            for y in first.saturating_sub(reach)..(first + reach).min(height) {
+                sums.iter_mut().zip(row(y)).for_each(|(sum, value)| *sum += value);
             }
-            if y > reach {
-                let leaving = row(y - reach - 1);
-                sums.iter_mut().zip(leaving).for_each(|(sum, value)| *sum -= value);
-                count -= 1.0;
+            for (y, means) in (first..).zip(means.chunks_exact_mut(width)) {
+                if y + reach < height {
+                    sums.iter_mut().zip(row(y + reach)).for_each(|(sum, value)| *sum += value);
+                }
+                let count = (y + reach).min(height - 1) - y.saturating_sub(reach) + 1;
+                let part = 1.0 / count as f32;
+                means.iter_mut().zip(&sums).for_each(|(mean, sum)| *mean = sum * part);
+                if let Some(leaving) = y.checked_sub(reach) {
+                    sums.iter_mut().zip(row(leaving)).for_each(|(sum, value)| *sum -= value);
+                }
             }
-            values.extend(sums.iter().map(|sum| sum / count));
-        }
+        });
         Self { width, height, values }
     }
 }
+
+/// The means along `N` rows at once, whose sums do not wait for each other.
+fn slide<const N: usize>(rows: &[f32], means: &mut [f32], parts: &[f32], reach: usize) {
+    let width = parts.len();
+    let rows: [&[f32]; N] = std::array::from_fn(|n| &rows[n * width..(n + 1) * width]);
+    let mut sums: [f32; N] = std::array::from_fn(|n| rows[n][..reach].iter().sum());
+    for x in 0..width {
+        for n in 0..N {
+            if x + reach < width {
+                sums[n] += rows[n][x + reach];
+            }
+            means[n * width + x] = sums[n] * parts[x];
+            if x >= reach {
+                sums[n] -= rows[n][x - reach];
+            }
+        }
+    }
+}
+
+/// Rows that one core takes at once: many times the radius of a blur.
+const BLOCK_ROWS: usize = 128;
+
+/// Rows of which the sums are kept in registers.
+const ABREAST: usize = 4;
 
 /// Where the pixels of a long axis fall between the pixels of a short one, centres matched.
 #[derive(Clone, Copy)]
