@@ -11,7 +11,7 @@ pub mod selftest;
 #[cfg(feature = "worker")]
 pub mod upstream;
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -99,7 +99,10 @@ pub fn main() -> ExitCode {
         Ok(typed) => typed,
         Err(error) => return said_by_clap(&error),
     };
-    log_to_stderr();
+    if let Err(mistake) = log_to_stderr() {
+        say(&mut std::io::stderr(), &format!("tollgate: {mistake}"));
+        return ExitCode::from(EXIT_USAGE);
+    }
     run(typed.command).unwrap_or_else(|error| {
         say(&mut std::io::stderr(), &format!("tollgate: {}", with_causes(&*error)));
         ExitCode::FAILURE
@@ -219,13 +222,30 @@ fn said_by_clap(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
 }
 
-/// Diagnostics, as JSON lines; `TOLLGATE_LOG` chooses what is said, `info` by default.
-fn log_to_stderr() {
+/// Diagnostics: `TOLLGATE_LOG` chooses what is said, `info` by default, and `TOLLGATE_LOG_FORMAT`
+/// how, in lines for people where they sit at a terminal and in JSON elsewhere.
+///
+/// # Errors
+/// It is another word.
+fn log_to_stderr() -> Result<(), String> {
     let filter = EnvFilter::try_from_env("TOLLGATE_LOG")
         .unwrap_or_else(|_| EnvFilter::new("info,pingora=warn,pingora_core=warn,sqlx=warn"));
-    let subscriber = tracing_subscriber::fmt().json().with_env_filter(filter);
+    let terminal = std::io::stderr().is_terminal();
+    let for_people = match std::env::var("TOLLGATE_LOG_FORMAT").ok().as_deref() {
+        Some("json") => false,
+        Some("human") => true,
+        Some(other) => {
+            return Err(format!("TOLLGATE_LOG_FORMAT is {other:?}: write json or human"));
+        }
+        None => terminal,
+    };
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Only a library user's own subscriber can be there first; theirs is kept.
-    let _ = subscriber.with_writer(std::io::stderr).try_init();
+    let _ = match for_people {
+        true => subscriber.with_ansi(terminal).try_init(),
+        false => subscriber.json().try_init(),
+    };
+    Ok(())
 }
 
 fn say(out: &mut impl Write, text: &str) {

@@ -18,6 +18,7 @@ mod hang_ups;
 mod included;
 mod init;
 mod limits;
+mod log;
 mod names;
 mod paid;
 mod paths;

@@ -43,7 +43,7 @@ use super::sign_in::SignIn;
 use super::text::{OneOrMany, Text};
 use super::transfer::GasSponsoring;
 use super::units::{Delay, Dollars, Size, Timeout};
-use super::words::{Identify, MediaType, Name, PublicUrl, Settle, WebUrl};
+use super::words::{Identify, Lines, MediaType, Name, PublicUrl, Settle, WebUrl};
 
 /// Sections by name; the name's place is kept.
 pub(super) type Sections<T> = BTreeMap<Spanned<Box<str>>, T>;
@@ -103,7 +103,7 @@ pub(super) struct FileServer {
     pub(super) drain: Option<Text<Delay>>,
     pub(super) grace: Option<Text<Delay>>,
     pub(super) threads: Option<NonZeroUsize>,
-    pub(super) access_log: Option<Text<Switch>>,
+    pub(super) access_log: Option<Text<Lines>>,
     pub(super) header_bytes_max: Option<Text<Size>>,
     pub(super) body_bytes_max: Option<Text<Size>>,
     pub(super) connections_max: Option<NonZeroUsize>,

@@ -32,7 +32,7 @@ impl Config {
         self.server.admin = self.server.listen;
         self.server.trusted_proxies.retain(|net| !here(net));
         self.server.grace = GRACE;
-        self.server.access_log = Switch::Off;
+        self.server.access_log = None;
         self.server.watch = Switch::Off;
         self.check = None;
         self.certificates.clear();

@@ -10,6 +10,8 @@ use super::file::FileServer;
 use super::mistake::Mistake;
 use super::reader::Reader;
 use super::units::{Delay, Size, Timeout};
+use super::words::Lines;
+use crate::observe::access::Form;
 
 /// Where the gateway listens, and the bounds of what it takes from clients.
 #[derive(Clone, Debug)]
@@ -29,8 +31,8 @@ pub struct Server {
     pub grace: Duration,
     /// Threads of the proxy.
     pub threads: NonZeroUsize,
-    /// Whether each exchange is written to the standard output as one line.
-    pub access_log: Switch,
+    /// Whether each exchange is written to the standard output as one line, and for whom.
+    pub access_log: Option<Form>,
     /// Bytes of a request's line and headers.
     pub header_bytes_max: u64,
     /// Bytes of a request's body where the route names no bound.
@@ -79,7 +81,7 @@ pub(super) fn server(typed: FileServer, scheme: &str, reader: &mut Reader<'_>) -
         drain: reader.take_if(typed.drain).map_or(Duration::ZERO, |Delay(drain)| drain),
         grace: reader.take_if(typed.grace).map_or(GRACE, |Delay(grace)| grace),
         threads: typed.threads.unwrap_or_else(cores),
-        access_log: reader.take_if(typed.access_log).unwrap_or_default(),
+        access_log: reader.take_if(typed.access_log).map_or(Some(Form::Json), |Lines(form)| form),
         header_bytes_max: size(reader.take_if(typed.header_bytes_max), HEADER_BYTES),
         body_bytes_max: size(reader.take_if(typed.body_bytes_max), BODY_BYTES),
         connections_max: typed.connections_max.unwrap_or(CONNECTIONS),

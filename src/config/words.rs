@@ -10,6 +10,7 @@ use rustls::pki_types::ServerName;
 use crate::facilitator::simulated::Signatures;
 use crate::ledger::LedgerUrl;
 use crate::limit::By;
+use crate::observe::access::Form;
 use crate::route::upstream::{Balance, Bundled, Http, Origin};
 use crate::route::{Pattern, SettleMoment, Shape};
 use crate::x402::Identifying;
@@ -248,6 +249,22 @@ impl Written for Switch {
             "on" => Ok(Self::On),
             "off" => Ok(Self::Off),
             _ => Err(Mistake::not("a switch", text, Self::EXPECTED)),
+        }
+    }
+}
+
+/// Whether lines are written, and for whom.
+pub(super) struct Lines(pub(super) Option<Form>);
+
+impl Written for Lines {
+    const EXPECTED: &'static str = "\"on\", \"human\" or \"off\"";
+
+    fn read(text: &str) -> Result<Self, Mistake> {
+        match text {
+            "on" => Ok(Self(Some(Form::Json))),
+            "human" => Ok(Self(Some(Form::Human))),
+            "off" => Ok(Self(None)),
+            _ => Err(Mistake::not("a kind of log", text, Self::EXPECTED)),
         }
     }
 }

@@ -1,4 +1,6 @@
-//! The access log: one JSON line for each exchange, written by a thread of its own.
+//! The access log: one line for each exchange, written by a thread of its own.
+
+mod human;
 
 use std::io::{BufWriter, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,9 +19,19 @@ pub enum AccessLog {
     Lines(Lines),
 }
 
+/// For whom lines are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Programs: an object of JSON.
+    Json,
+    /// People.
+    Human,
+}
+
 /// The queue of a writer, and how far it has come.
 #[derive(Clone, Debug)]
 pub struct Lines {
+    form: Form,
     queue: SyncSender<Vec<u8>>,
     /// Lines that went into it.
     queued: Arc<AtomicU64>,
@@ -58,7 +70,7 @@ impl AccessLog {
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn to(sink: impl Write + Send + 'static) -> std::io::Result<Self> {
+    pub fn to(sink: impl Write + Send + 'static, form: Form) -> std::io::Result<Self> {
         let (queue, lines) = sync_channel(QUEUE_LINES_MAX);
         let written = Arc::<Progress>::default();
         let progress = Arc::clone(&written);
@@ -68,13 +80,17 @@ impl AccessLog {
             drop(lines);
             progress.becomes(|now| now.over = true);
         })?;
-        Ok(Self::Lines(Lines { queue, queued: Arc::default(), written }))
+        Ok(Self::Lines(Lines { form, queue, queued: Arc::default(), written }))
     }
 
     /// Writes one line. Never waits.
     pub fn write(&self, observed: &Observed<'_>) -> Written {
-        let Self::Lines(Lines { queue, queued, .. }) = self else { return Written::Queued };
-        let Ok(mut line) = serde_json::to_vec(observed) else { return Written::Dropped };
+        let Self::Lines(Lines { form, queue, queued, .. }) = self else { return Written::Queued };
+        let line = match form {
+            Form::Json => serde_json::to_vec(observed),
+            Form::Human => Ok(human::line(observed).into_bytes()),
+        };
+        let Ok(mut line) = line else { return Written::Dropped };
         line.push(b'\n');
         match queue.try_send(line) {
             Ok(()) => {
@@ -158,7 +174,7 @@ mod tests {
     fn log(lines: u64) -> (AccessLog, Sender<()>, Receiver<Vec<u8>>) {
         let ((reader, reads), (sent, read)) =
             (std::sync::mpsc::channel(), std::sync::mpsc::channel());
-        let log = AccessLog::to(Pipe(reads, sent)).unwrap();
+        let log = AccessLog::to(Pipe(reads, sent), Form::Json).unwrap();
         for _ in 0..lines {
             assert_eq!(write_one(&log), Written::Queued);
         }
@@ -166,7 +182,12 @@ mod tests {
     }
 
     fn write_one(log: &AccessLog) -> Written {
-        log.write(&Observed {
+        log.write(&observed())
+    }
+
+    /// A free request of nobody.
+    pub(super) fn observed() -> Observed<'static> {
+        Observed {
             began: UnixMillis::new(0),
             exchange: ExchangeId::new(1),
             trace: None,
@@ -189,7 +210,7 @@ mod tests {
             bytes_in: 0,
             bytes_out: 0,
             fault: None,
-        })
+        }
     }
 
     #[test]

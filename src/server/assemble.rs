@@ -13,7 +13,7 @@ use super::certified::Certified;
 use super::upstreams::{Upstreams, Workers};
 use crate::access::Access;
 use crate::clock::{Clock, UnixMillis};
-use crate::config::{Config, FacilitatorSettings, NetworkSettings, Switch};
+use crate::config::{Config, FacilitatorSettings, NetworkSettings};
 use crate::discovery::Discovery;
 use crate::facilitator::chain::{Chain, Lanes, Reader, Settings as Own, evm, svm};
 use crate::facilitator::http::{Http, Settings as Hosted};
@@ -58,11 +58,8 @@ pub(super) struct House {
 impl House {
     /// Starts bundled services, looks names up once.
     pub(super) async fn build(config: &mut Config, ledger: Ledger) -> Result<Self, ServeError> {
-        let log = if config.server.access_log == Switch::On {
-            AccessLog::to(std::io::stdout()).map_err(ServeError::Process)?
-        } else {
-            AccessLog::Off
-        };
+        let log = config.server.access_log.map(|form| AccessLog::to(std::io::stdout(), form));
+        let log = log.transpose().map_err(ServeError::Process)?.unwrap_or(AccessLog::Off);
         let (traces, exporter) = traces(config)?.unzip();
         let metrics = Arc::new(Metrics::new(log, traces, ledger.lag())?);
         let certified = Certified::start(config)?;

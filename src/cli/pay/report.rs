@@ -9,6 +9,7 @@ use super::demand::Demand;
 use super::receipt::Receipt;
 use super::request::Request;
 use super::wallet::Payment;
+use crate::clock::{UnixMillis, date};
 use crate::fault::printable;
 use crate::x402::Version;
 
@@ -96,26 +97,10 @@ pub(super) fn line(text: fmt::Arguments<'_>) {
 
 /// A Unix time as `2026-11-21 09:30:00`.
 pub(super) fn moment(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    let (hour, minute) = (second / 3_600, second % 3_600 / 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02}", second % 60)
-}
-
-/// Year, month and day of a day since 1970-01-01. Source: Hinnant, `civil_from_days`.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days.saturating_add(719_468);
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let (month, later) = match shifted_month {
-        0..=9 => (shifted_month + 3, 0),
-        _ => (shifted_month.saturating_sub(9), 1),
-    };
-    (year_of_era + era * 400 + later, month, day)
+    let millis = i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    let stamp = date::stamp(UnixMillis::new(millis));
+    // What is finer is not said.
+    stamp.split('.').next().unwrap_or_default().replace('T', " ")
 }
 
 #[cfg(test)]

@@ -24,8 +24,8 @@ pub(super) const KEYS: &[Key] = keys! {
             "how long running exchanges may go on after that";
         "threads": "number", Is("one per core"),
             "threads of the proxy";
-        "access_log": r#"`"on"` or `"off"`"#, Is(r#"`"on"`"#),
-            "one line on the standard output for each exchange";
+        "access_log": r#"`"on"`, `"human"` or `"off"`"#, Is(r#"`"on"`"#),
+            "one line on the standard output for each exchange: JSON, or for people";
         "header_bytes_max": "size", Is(r#"`"32KiB"`"#),
             "a request's line and headers";
         "body_bytes_max": "size", Is(r#"`"32MB"`"#),
