@@ -138,7 +138,8 @@ impl Files {
         let mut files = BTreeMap::new();
         for path in glob::glob_with(&self.pattern, HOW).map_err(io::Error::other)? {
             let path = path.map_err(io::Error::from)?;
-            if path == self.origin || path.is_dir() {
+            // Nobody waits for what a pipe may say one day.
+            if self.is_origin(&path) || !path.is_file() {
                 continue;
             }
             if files.len() == FILES_MAX {
@@ -148,6 +149,12 @@ impl Files {
             files.insert(path, text);
         }
         Ok(files)
+    }
+
+    /// Whether it is the file that names it, however that was named.
+    fn is_origin(&self, path: &Path) -> bool {
+        let place = |path: &Path| path.canonicalize().ok();
+        path.file_name() == self.origin.file_name() && place(path) == place(&self.origin)
     }
 }
 

@@ -55,6 +55,23 @@ async fn a_team_sets_the_price_of_its_own_route() {
     assert_eq!(upstream.seen().len(), 2);
 }
 
+/// The file that includes is none of its own, and what is no file is not waited for.
+#[test]
+fn a_file_does_not_include_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "include = \"*.toml\"\nledger.url = \"memory:\"\n";
+    fs::write(folder.path().join("gateway.toml"), text).unwrap();
+    let pipe = std::process::Command::new("mkfifo").arg(folder.path().join("pipe.toml")).status();
+    assert!(pipe.unwrap().success());
+    for name in ["gateway.toml", "./gateway.toml"] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        let output = command.arg("check").arg(name).current_dir(folder.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("no file is there that this is for"), "{name}: {output:?}");
+        assert!(output.status.success(), "{name}: {output:?}");
+    }
+}
+
 #[tokio::test]
 async fn files_that_come_change_and_go_are_noticed() {
     let upstream = Upstream::start().await;

@@ -193,6 +193,8 @@ begin() {
 }
 begin "$@"
 while read -r again; do
+    # Until somebody has heard of its end, the next one takes it for alive.
+    wait $!
     begin "$@"
 done
 kill -INT $!
