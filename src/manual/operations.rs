@@ -8,17 +8,19 @@
 //! [`upgrade`](super::upgrade).
 //!
 //! # A changed configuration
+//!
 //! `tollgate reload`, `SIGHUP` and, with `watch = "on"`, the file itself have a running gateway
 //! read `gateway.toml` again: routes, prices, networks, facilitators, upstreams, limits and
 //! certificates, with their secrets, are exchanged all at once; `watch` looks at the files of
 //! certificates too, so that one that was renewed is shown to connections that begin within
-//! seconds. What runs goes on with what it began with, streams and settlements too; no bucket is
-//! refilled where the rate stays, and no circuit closed of a facilitator that is told the same.
-//! Payments for a price of before, or to whom was paid before, are taken for `price_grace` more.
-//! Signers of our own that stay go on with their numbers; what one that leaves has sent is followed
-//! to its end. What is read at the start only (`[server]`, `[ledger]`, `[answers]`, `[traces]`,
-//! `[dashboard]`, `.simulated`, a signer's `in_flight_max`, `limits.store`, bundled services)
-//! refuses the whole reload when it has changed, and is named: `tollgate upgrade` takes it over.
+//! seconds, and at files of `include`, which may come, change and go. What runs goes on with what
+//! it began with, streams and settlements too; no bucket is refilled where the rate stays, and no
+//! circuit closed of a facilitator that is told the same. Payments for a price of before, or to
+//! whom was paid before, are taken for `price_grace` more. Signers of our own that stay go on
+//! with their numbers; what one that leaves has sent is followed to its end. What is read at the
+//! start only (`[server]`, `[ledger]`, `[answers]`, `[traces]`, `[dashboard]`, `.simulated`, a
+//! signer's `in_flight_max`, `limits.store`, bundled services) refuses the whole reload when it
+//! has changed, and is named: `tollgate upgrade` takes it over.
 //!
 //! A file with a mistake changes nothing. `tollgate reload` prints the mistake and ends with 1, the
 //! log has it too, and `tollgate_configuration_stale` is 1 until a reload succeeds: alert on it,
