@@ -51,17 +51,12 @@ pub enum Paywall {
 
 /// The documents of one snapshot: a reload has others. A clone is another handle to the same.
 #[derive(Clone, Debug, Default)]
-pub struct Discovery {
-    serve: Serve,
-    pages: Arc<Pages>,
-    /// Whether browsers get a page.
-    pub paywall: Paywall,
-}
+pub struct Discovery(Arc<Sources>);
 
-/// The documents, and what they are made from.
+/// What the documents are made from, and the documents.
 #[derive(Debug, Default)]
-struct Pages {
-    made: OnceLock<Vec<Page>>,
+struct Sources {
+    pages: OnceLock<Vec<Page>>,
     about: About,
     /// The server's public URL; nothing where it has none.
     origin: Box<str>,
@@ -95,25 +90,27 @@ impl Discovery {
     /// The documents of these routes, not made yet. `origin` is the server's public URL.
     pub fn new(about: &About, origin: Option<&str>, routes: &[Arc<Route>]) -> Self {
         let (about, origin) = (about.clone(), origin.unwrap_or_default().into());
-        let (serve, paywall, routes) = (about.serve, about.paywall, routes.into());
-        let pages = Pages { made: OnceLock::new(), about, origin, routes };
-        Self { serve, pages: Arc::new(pages), paywall }
+        let (pages, routes) = (OnceLock::new(), routes.into());
+        Self(Arc::new(Sources { pages, about, origin, routes }))
+    }
+
+    /// Whether browsers get a page.
+    pub fn paywall(&self) -> Paywall {
+        self.0.about.paywall
     }
 
     /// Makes them, if nobody has. Some 40 µs for each route, on this thread; whoever wants one
     /// meanwhile waits for it.
     pub fn make(&self) -> &[Page] {
-        match self.serve {
+        match self.0.about.serve {
             Serve::Off => &[],
-            Serve::UnlessRouted | Serve::Always => {
-                self.pages.made.get_or_init(|| self.pages.make())
-            }
+            Serve::UnlessRouted | Serve::Always => self.0.pages.get_or_init(|| self.0.pages()),
         }
     }
 
     /// The page of a path that is served whatever the routes are.
     pub fn always(&self, path: &str) -> Option<&Page> {
-        if self.serve == Serve::Always { self.page(path) } else { None }
+        if self.0.about.serve == Serve::Always { self.page(path) } else { None }
     }
 
     /// The page of a path that no route has.
@@ -124,8 +121,8 @@ impl Discovery {
     }
 }
 
-impl Pages {
-    fn make(&self) -> Vec<Page> {
+impl Sources {
+    fn pages(&self) -> Vec<Page> {
         let about = &self.about;
         let routes = self.routes.iter().map(|route| &**route);
         let routes: Vec<&Route> = routes.filter(|route| route.listing == Listing::Listed).collect();

@@ -206,7 +206,7 @@ impl Exchange {
     pub(super) fn asked(&self, reader: Reader) -> Asked<'_> {
         let route = self.route.as_deref();
         let terms = route.and_then(|route| route.charge.terms(self.tier));
-        let reader = match self.now.discovery.paywall {
+        let reader = match self.now.discovery.paywall() {
             Paywall::Page => reader,
             Paywall::Off => Reader::Program,
         };
