@@ -7,7 +7,7 @@ pub mod metrics;
 mod rows;
 pub mod traces;
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -144,13 +144,21 @@ impl Stages {
             [("verify", self.verify), ("upstream", self.upstream), ("settle", self.settle)];
         let mut text = String::new();
         for (name, length) in stages {
-            let Some(length) = length else { continue };
-            let (millis, micros) = (length.as_millis(), length.subsec_micros() % 1_000);
+            let Some(length) = length.map(Millis) else { continue };
             let comma = if text.is_empty() { "" } else { ", " };
             // A string takes everything.
-            let _ = write!(text, "{comma}{name};dur={millis}.{micros:03}");
+            let _ = write!(text, "{comma}{name};dur={length}");
         }
         text
+    }
+}
+
+/// A length in milliseconds, to the microsecond.
+struct Millis(Duration);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0.as_millis(), self.0.subsec_micros() % 1_000)
     }
 }
 

@@ -8,13 +8,13 @@ use std::fmt::{self, Display, Write as _};
 use std::time::Duration;
 
 use crate::clock::date::stamp;
-use crate::observe::{Observed, ObservedPayment};
+use crate::observe::{Millis, Observed, ObservedPayment};
 
 /// The line, without its end. What others have chosen cannot end it, nor move the terminal.
 pub(super) fn line(observed: &Observed<'_>) -> String {
     let Observed { method, path, status, outcome, stages, .. } = observed;
     let (began, took) = (stamp(observed.began), Millis(observed.total));
-    let mut line = Line(format!("{began} {method} {} {status} {outcome} {took}", Shown(path)));
+    let mut line = Line(format!("{began} {method} {} {status} {outcome} {took}ms", Shown(path)));
     line.add("route", observed.route.map(Shown));
     line.add("client", Some(observed.client));
     line.add("reason", observed.reason.map(Shown));
@@ -27,9 +27,9 @@ pub(super) fn line(observed: &Observed<'_>) -> String {
         line.add("network", Some(Shown(network)));
         line.add("transaction", transaction.map(Shown));
     }
-    line.add("verify", stages.verify.map(Millis));
-    line.add("upstream", stages.upstream.map(Millis));
-    line.add("settle", stages.settle.map(Millis));
+    line.took("verify", stages.verify);
+    line.took("upstream", stages.upstream);
+    line.took("settle", stages.settle);
     line.add("in", Some(observed.bytes_in));
     line.add("out", Some(observed.bytes_out));
     line.add("exchange", Some(observed.exchange));
@@ -47,6 +47,10 @@ impl Line {
             let _ = write!(self.0, " {name}={value}");
         }
     }
+
+    fn took(&mut self, name: &str, length: Option<Duration>) {
+        self.add(name, length.map(|length| format!("{}ms", Millis(length))));
+    }
 }
 
 /// A text as it is where it is one word; quoted and escaped where it is not.
@@ -60,15 +64,6 @@ impl Display for Shown<'_> {
             true => f.write_str(text),
             false => write!(f, "{text:?}"),
         }
-    }
-}
-
-/// A length in milliseconds.
-struct Millis(Duration);
-
-impl Display for Millis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:03}ms", self.0.as_millis(), self.0.subsec_micros() % 1_000)
     }
 }
 
