@@ -78,7 +78,7 @@ pub use self::certificates::Certificate;
 pub use self::check::Check;
 pub use self::facilitators::FacilitatorSettings;
 pub use self::finding::{ConfigError, Finding};
-pub use self::include::Included;
+pub use self::include::{Included, pattern_in};
 pub use self::mistake::Mistake;
 pub use self::networks::NetworkSettings;
 pub use self::rehearsal::Stage;

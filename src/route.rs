@@ -126,7 +126,7 @@ impl Charge {
 
     /// Whether an answer says what it costs, in some asset.
     pub fn is_by_usage(&self) -> bool {
-        self.all().flat_map(|terms| &terms.wanted).any(|by| by.usage.is_some())
+        self.all().any(Terms::is_by_usage)
     }
 
     /// Takes what `before` offered for the same requests until this moment; see

@@ -196,8 +196,7 @@ fn the_terms(config: &Config, terms: &Terms, out: &mut impl Write) -> io::Result
 
 /// What is offered once it is known who settles.
 fn awaited(terms: &Terms) -> &'static str {
-    let by_usage = terms.wanted.iter().any(|by| by.usage.is_some());
-    match by_usage {
+    match terms.is_by_usage() {
         true => "`upto` once the facilitator has said from which address it settles",
         false => "on Solana once the facilitator has said who pays the fee",
     }

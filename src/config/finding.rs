@@ -78,11 +78,12 @@ impl Finding {
     pub(super) fn at(sources: &Sources, span: Range<usize>, mistake: Mistake) -> Self {
         let (at, source) = (Some(span.start), sources.of(&span));
         let (text, span) = (&source.text, source.local(&span));
+        let line = source.line(span.start);
         let mut hidden = hidden(text, mistake.hides_value().then_some(&span));
         if mistake.is_of_a_secret() {
             hidden.push(span.clone());
         }
-        let place = Some(Place::of(text, span, &hidden));
+        let place = Some(Place::of(text, line, span, &hidden));
         Self { file: source.path.display().to_string().into(), at, place, mistake }
     }
 
@@ -132,10 +133,9 @@ struct Place {
 }
 
 impl Place {
-    fn of(text: &str, span: Range<usize>, hidden: &[Range<usize>]) -> Self {
+    fn of(text: &str, line: usize, span: Range<usize>, hidden: &[Range<usize>]) -> Self {
         let (before, after) = text.split_at_checked(span.start).unwrap_or((text, ""));
         let at = before.len();
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
         let head = before.rsplit('\n').next().unwrap_or_default();
         let tail = after.split('\n').next().unwrap_or_default().trim_end();
         let stretch = after.get(..span.end.saturating_sub(span.start)).unwrap_or(tail);

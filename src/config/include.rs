@@ -120,12 +120,8 @@ fn read(
 impl Files {
     /// A pattern, seen from the folder of the file that names it.
     fn of(text: &str, origin: &Path) -> Result<Self, Mistake> {
-        // A folder's own name is no pattern.
         let folder = beside(origin, Path::new(""));
-        let folder = folder.to_str().ok_or(Mistake::FolderName)?;
-        let pattern = Path::new(&Pattern::escape(folder)).join(text);
-        // Both parts are UTF-8.
-        let pattern = pattern.to_string_lossy().into();
+        let pattern = pattern_in(&folder, text).ok_or(Mistake::FolderName)?;
         let is_path = !text.contains(['*', '?', '[']);
         Ok(Self { pattern, origin: origin.to_owned(), is_path })
     }
@@ -156,6 +152,12 @@ impl Files {
         let place = |path: &Path| path.canonicalize().ok();
         path.file_name() == self.origin.file_name() && place(path) == place(&self.origin)
     }
+}
+
+/// A pattern of files, seen from a folder, whose own name is none. Nothing where that is not UTF-8.
+pub fn pattern_in(folder: &Path, text: &str) -> Option<Box<str>> {
+    let pattern = Path::new(&Pattern::escape(folder.to_str()?)).join(text);
+    pattern.to_str().map(Into::into)
 }
 
 /// Keccak-256 of paths and what is in each. A file that cannot be read is an empty one.

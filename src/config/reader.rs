@@ -237,8 +237,7 @@ impl<'a> Reader<'a> {
     /// File and line of a place.
     pub(super) fn place(&self, span: &Range<usize>) -> Box<str> {
         let source = self.sources.of(span);
-        let before = source.text.get(..source.local(span).start).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
+        let line = source.line(source.local(span).start);
         format!("{}:{line}", source.path.display()).into()
     }
 

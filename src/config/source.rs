@@ -147,6 +147,11 @@ impl Source {
         local(span.start)..local(span.end)
     }
 
+    /// The line, from 1, of a place of this file.
+    pub(super) fn line(&self, at: usize) -> usize {
+        self.text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+    }
+
     fn end(&self) -> usize {
         self.start + self.text.len()
     }

@@ -158,6 +158,11 @@ impl Terms {
         Ok(terms)
     }
 
+    /// Whether an answer says what it costs, in some asset.
+    pub fn is_by_usage(&self) -> bool {
+        self.wanted.iter().any(|by| by.usage.is_some())
+    }
+
     /// Whether these payers of fees are the ones that it tells.
     pub(super) fn is_told(&self, payers: &FeePayers<'_>) -> bool {
         let same = |(told, by): (&OfferedBy, &OfferedBy)| {

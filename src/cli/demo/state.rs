@@ -5,10 +5,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
-use glob::Pattern;
 use toml::{Table, Value};
 
 use crate::cli::scratch::Scratch;
+use crate::config::pattern_in;
 
 /// A folder that lasts as long as the demo, with the configuration that the gateway reads.
 #[derive(Debug)]
@@ -172,8 +172,10 @@ fn find_files(value: &mut Value, beside: &Path) {
 fn find_included(value: &mut Value, beside: &Path) {
     match value {
         Value::String(pattern) => {
-            let folder = Pattern::escape(&beside.display().to_string());
-            *pattern = Path::new(&folder).join(&*pattern).display().to_string();
+            // In a folder that no pattern can name it stays as it is, and finds nothing.
+            if let Some(found) = pattern_in(beside, pattern) {
+                *pattern = found.into();
+            }
         }
         Value::Array(values) => values.iter_mut().for_each(|value| find_included(value, beside)),
         _ => {}
