@@ -114,13 +114,17 @@ type Failure = Box<dyn std::error::Error>;
 fn run(command: Command) -> Result<ExitCode, Failure> {
     let mut out = std::io::stdout();
     match command {
-        Command::Serve { config, take_over: false } => match load(&config) {
-            Ok(config) => {
-                server::serve(config, End::Signal, &mut out).map_err(Failure::from)?;
+        Command::Serve { config, take_over: false } => {
+            server::read_ahead();
+            match load(&config) {
+                Ok(config) => server::serve(config, End::Signal, &mut out)?,
+                Err(wrong) => return Ok(wrong),
             }
-            Err(wrong) => return Ok(wrong),
-        },
-        Command::Serve { config, take_over: true } => return take_over(&config, &mut out),
+        }
+        Command::Serve { config, take_over: true } => {
+            server::read_ahead();
+            return take_over(&config, &mut out);
+        }
         Command::Check { config, online } => match load(&config) {
             Ok(config) => {
                 #[cfg(feature = "models")]

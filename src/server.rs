@@ -45,6 +45,7 @@ use crate::payment::recover::Recovery;
 use crate::proxy::Plain;
 use crate::proxy::admin::{Admin, Order, Orders, Readiness};
 pub use crate::proxy::admin::{RELOAD_HEADER, UPGRADE_HEADER};
+pub use crate::proxy::upstream::trust::read_ahead;
 use assemble::{House, setting};
 pub use books::books;
 use certified::Certified;

@@ -7,7 +7,7 @@ use pingora::protocols::http::client::HttpSession;
 use pingora::{Error, ErrorType, OrErr as _};
 
 use super::backends::Backend;
-use super::upstream::Target;
+use super::upstream::{Target, trust};
 use crate::route::upstream::{Health, Http};
 
 /// Opens connections that nobody else uses.
@@ -15,7 +15,7 @@ pub struct Prober(Connector);
 
 impl Default for Prober {
     fn default() -> Self {
-        Self(Connector::new(None))
+        Self(trust::connector())
     }
 }
 

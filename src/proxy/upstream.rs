@@ -1,5 +1,7 @@
 //! Where requests go: how each upstream is spoken to, and what is added on the way.
 
+pub mod trust;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

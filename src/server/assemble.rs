@@ -26,6 +26,7 @@ use crate::limit::{Limiter, Shared, Store, whole_seconds};
 use crate::observe::traces::{Exporter, Traces};
 use crate::observe::{AccessLog, Metrics};
 use crate::payment::Payments;
+use crate::proxy::upstream::trust;
 use crate::proxy::{Gateway, Ids, Settings, Side, Snapshot};
 use crate::route::{FeePayer, OfferedBy, Route, RouteTable, SettleMoment};
 use crate::x402::Network;
@@ -171,12 +172,12 @@ pub(super) fn snapshot(
 }
 
 /// Makes what connects to upstreams whose answers say what they cost, where a route has one. It
-/// reads whom the system trusts, which is in hundreds of files: beside the requests.
+/// reads whom the system trusts, which takes milliseconds: beside the requests.
 pub(super) async fn connected(wires: &Arc<OnceLock<Connector>>, routes: &[Arc<Route>]) {
     if routes.iter().any(|route| route.charge.is_by_usage()) {
         let wires = Arc::clone(wires);
         let made = tokio::task::spawn_blocking(move || {
-            wires.get_or_init(|| Connector::new(None));
+            wires.get_or_init(trust::connector);
         });
         // Who needs it makes it then.
         let _ = made.await;

@@ -16,7 +16,7 @@ use super::leave::Exit;
 use super::listen::{self, Bound, Spare};
 use crate::config::Config;
 use crate::proxy::admin::Admin;
-use crate::proxy::upstream::TRIES_MAX;
+use crate::proxy::upstream::{TRIES_MAX, trust};
 use crate::proxy::{Bounds, Door, Gateway, Hall, Plain};
 
 /// Listeners that nobody serves yet.
@@ -120,6 +120,7 @@ fn door(gateway: Gateway, config: &Config, tls: Option<Acceptor>) -> Door<HttpPr
         threads: config.server.threads.get(),
         max_retries: TRIES_MAX,
         upstream_keepalive_pool_size: UPSTREAM_POOL,
+        ca_file: trust::file(),
         ..ServerConf::default()
     };
     let mut proxy = HttpProxy::new(gateway, Arc::new(conf));

@@ -13,7 +13,7 @@ use crate::route::upstream::Health;
 /// Looks at all of them at once, then not for a while: however slow they are, none is looked at
 /// twice at a time.
 pub(super) async fn keep_looking(name: Box<str>, target: Arc<Target>, health: Health) {
-    // Whom the system trusts is in hundreds of files.
+    // It reads whom the system trusts, which takes milliseconds.
     let Ok(prober) = tokio::task::spawn_blocking(Prober::default).await else { return };
     let (prober, health) = (Arc::new(prober), Arc::new(health));
     loop {

@@ -1,5 +1,9 @@
 //! Upstreams by TLS: whom the gateway trusts, and as whom it comes.
 
+use std::fs;
+use std::process::Command;
+use std::rc::Rc;
+
 use super::refusals::refused;
 use crate::support::authority::{Authority, Callers, Front};
 use crate::support::client::Answer;
@@ -60,6 +64,32 @@ async fn its_own_authority_is_trusted_and_no_other() {
     let gateway = start(plan(&other_name, "ca = \"ca.pem\""), &servers, &others).await;
     costs_nothing(&gateway).await;
     assert_eq!(upstream.seen().len(), 0);
+}
+
+/// pingora by itself panics.
+#[tokio::test]
+async fn whom_the_system_trusts_is_trusted_though_one_of_them_cannot_be() {
+    let upstream = Upstream::start().await;
+    let servers = Authority::new();
+    let front = Front::of(upstream.address, NAME, &servers, Callers::Anyone).await;
+    let dir = Rc::new(plan(&front, "").folder());
+    servers.write(dir.path(), "ca");
+    let folder = dir.path().join("trusted");
+    fs::create_dir(&folder).unwrap();
+    let broken = "-----BEGIN CERTIFICATE-----\nAAECAwQFBgcICQ==\n-----END CERTIFICATE-----\n";
+    fs::write(folder.join("broken.pem"), broken).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    command.env("SSL_CERT_FILE", dir.path().join("ca.pem")).env("SSL_CERT_DIR", &folder);
+    let gateway = Gateway::start_with(&mut command, dir).await;
+    is_served(&gateway).await;
+    assert!(gateway.said().contains("the system trusts a certificate that is none"));
+
+    // Nor does it need anybody to be trusted.
+    let dir = Rc::new(plan(&front, "").folder());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    command.env("SSL_CERT_FILE", "/nowhere.pem").env("SSL_CERT_DIR", "/nowhere");
+    let gateway = Gateway::start_with(&mut command, dir).await;
+    costs_nothing(&gateway).await;
 }
 
 #[tokio::test]

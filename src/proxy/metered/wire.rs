@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use pingora::connectors::http::Connector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::client::HttpSession;
 use pingora::proxy::Session;
@@ -14,7 +13,7 @@ use pingora::{Error, ErrorType};
 use crate::clock;
 use crate::proxy::backends::More;
 use crate::proxy::exchange::Exchange;
-use crate::proxy::upstream::TRIES_MAX;
+use crate::proxy::upstream::{TRIES_MAX, trust};
 use crate::proxy::weigh::read_before;
 use crate::proxy::{Gateway, answer, inspect};
 use crate::refusal::Refusal;
@@ -77,7 +76,7 @@ impl Gateway {
     /// Connects to a backend; to another one where that fails.
     async fn connect(&self, exchange: &mut Exchange) -> Result<HttpSession, Refusal> {
         // It was made when the route was; if it is not there, it is made here.
-        let wires = self.wires.get_or_init(|| Connector::new(None));
+        let wires = self.wires.get_or_init(trust::connector);
         let mut tries: usize = 0;
         loop {
             let peer = self.choose(exchange)?;
