@@ -21,6 +21,7 @@ use self::lab::Lab;
 use self::matte::Matte;
 use self::plane::Plane;
 
+mod boxes;
 mod choice;
 mod edges;
 mod gaussian;

@@ -8,61 +8,57 @@
     reason = "pixel arithmetic on planes of one size"
 )]
 
-use rayon::prelude::*;
-
+use super::boxes::means;
 use super::plane::{Between, Plane};
 
 /// For each pixel of the small photo, how opacity depends on colour around there:
 /// `red × r + green × g + blue × b + constant`, colours from 0 to 1.
 pub(super) struct Lines {
-    coefficients: [Plane<f32>; 4],
+    coefficients: Plane<[f32; 4]>,
 }
 
 impl Lines {
     /// The lines that fit `mask` (0 to 1) best in squares of `radius` around each pixel.
-    pub(super) fn fit(guide: &[Plane<f32>; 3], mask: &Plane<f32>, radius: usize) -> Self {
-        let lines = Self::sharp(guide, mask, radius);
-        Self { coefficients: lines.map(|line| line.blurred(radius)) }
-    }
-
-    /// The lines of the square around each pixel alone.
-    fn sharp(guide: &[Plane<f32>; 3], mask: &Plane<f32>, radius: usize) -> [Plane<f32>; 4] {
-        let means = guide.each_ref().map(|channel| channel.blurred(radius));
-        let mask_mean = mask.blurred(radius);
-        let products = guide.each_ref().map(|channel| product(channel, mask).blurred(radius));
-        let squares = PAIRS.map(|(one, other)| product(&guide[one], &guide[other]).blurred(radius));
-        let line = |at: usize| {
-            let mean = means.each_ref().map(|plane| plane.values[at]);
-            let mask_mean = mask_mean.values[at];
-            let shared: [f32; 3] =
-                std::array::from_fn(|c| products[c].values[at] - mean[c] * mask_mean);
-            let spread: [f32; 6] = std::array::from_fn(|entry| {
-                let (one, other) = PAIRS[entry];
-                let noise = if one == other { NOISE } else { 0.0 };
-                squares[entry].values[at] - mean[one] * mean[other] + noise
-            });
-            let [red, green, blue] = solve(spread, shared);
-            [red, green, blue, mask_mean - dot([red, green, blue], mean)]
-        };
-        let lines: Vec<[f32; 4]> = (0..mask.values.len()).into_par_iter().map(line).collect();
-        std::array::from_fn(|part| Plane {
-            width: mask.width,
-            height: mask.height,
-            values: lines.iter().map(|line| line[part]).collect(),
-        })
+    pub(super) fn fit(photo: &Plane<[u8; 3]>, mask: &Plane<f32>, radius: usize) -> Self {
+        let size = (photo.width, photo.height);
+        let moments = |at: usize| moments(colour(photo.values[at]), mask.values[at]);
+        let sharp = means(size, radius, moments, |_, means| line(means));
+        let line = |at: usize| sharp.values[at];
+        Self { coefficients: means(size, radius, line, |_, mean| mean) }
     }
 
     /// The opacity of a colour at a place between the small photo's pixels.
     pub(super) fn opacity(&self, row: Between, column: Between, colour: [f32; 3]) -> f32 {
-        let [red, green, blue, constant] =
-            self.coefficients.each_ref().map(|plane| plane.sample(row, column));
+        let [red, green, blue, constant] = self.coefficients.sample(row, column);
         dot([red, green, blue], colour) + constant
     }
 }
 
-fn product(one: &Plane<f32>, other: &Plane<f32>) -> Plane<f32> {
-    let values = one.values.iter().zip(&other.values).map(|(one, other)| one * other).collect();
-    Plane { width: one.width, height: one.height, values }
+/// From 0 to 1.
+pub(super) fn colour(bytes: [u8; 3]) -> [f32; 3] {
+    bytes.map(|byte| f32::from(byte) * (1.0 / 255.0))
+}
+
+/// What a line is made from, once there are means of it: the colour, the mask, the products of
+/// both, and those of each pair of colours.
+fn moments(colour: [f32; 3], mask: f32) -> [f32; 13] {
+    let [r, g, b] = colour;
+    let [rr, rg, rb, gg, gb, bb] = PAIRS.map(|(one, other)| colour[one] * colour[other]);
+    [r, g, b, mask, r * mask, g * mask, b * mask, rr, rg, rb, gg, gb, bb]
+}
+
+/// The line of the square around a pixel alone.
+fn line(means: [f32; 13]) -> [f32; 4] {
+    let [r, g, b, mask, shared_r, shared_g, shared_b, squares @ ..] = means;
+    let mean = [r, g, b];
+    let shared = [shared_r - r * mask, shared_g - g * mask, shared_b - b * mask];
+    let spread: [f32; 6] = std::array::from_fn(|entry| {
+        let (one, other) = PAIRS[entry];
+        let noise = if one == other { NOISE } else { 0.0 };
+        squares[entry] - mean[one] * mean[other] + noise
+    });
+    let [red, green, blue] = solve(spread, shared);
+    [red, green, blue, mask - dot([red, green, blue], mean)]
 }
 
 /// Solves a symmetric system (upper triangle, row by row) by Cramer's rule.
@@ -89,19 +85,17 @@ mod tests {
     use super::*;
 
     /// A photo of two halves whose mask is off by one column.
-    fn halves() -> ([Plane<f32>; 3], Plane<f32>) {
-        let side = |edge: usize, dark: f32, bright: f32| Plane {
-            width: 40,
-            height: 30,
-            values: (0..1200).map(|at| if at % 40 < edge { dark } else { bright }).collect(),
-        };
-        ([side(20, 0.1, 0.9), side(20, 0.2, 0.3), side(20, 0.6, 0.1)], side(21, 0.0, 1.0))
+    fn halves() -> (Plane<[u8; 3]>, Plane<f32>) {
+        let columns =
+            Plane { width: 40, height: 30, values: (0..1200).map(|at| at % 40).collect() };
+        let photo = columns.map(|x: usize| if x < 20 { [25, 51, 153] } else { [230, 77, 25] });
+        (photo, columns.map(|x| if x < 21 { 0.0 } else { 1.0 }))
     }
 
     #[track_caller]
     fn check(x: usize, colour: [f32; 3], expected: f32) {
-        let (guide, mask) = halves();
-        let lines = Lines::fit(&guide, &mask, 6);
+        let (photo, mask) = halves();
+        let lines = Lines::fit(&photo, &mask, 6);
         let opacity =
             lines.opacity(Lattice::new(30, 30).at(15), Lattice::new(40, 40).at(x), colour);
         assert!((opacity - expected).abs() < 0.2, "{opacity}, not about {expected}");

@@ -9,16 +9,15 @@
 use image::RgbaImage;
 use rayon::prelude::*;
 
-use super::guided::Lines;
+use super::boxes::means;
+use super::guided::{Lines, colour};
 use super::plane::{Between, Lattice, Plane};
 
 /// Everything the full photo needs, found on a small one.
 pub(in crate::worker) struct Matte {
     opacity: Opacity,
-    subject: [Plane<f32>; 3],
-    background: [Plane<f32>; 3],
-    width: usize,
-    height: usize,
+    /// Around each pixel of the small photo, the mean colours of subject and background.
+    colours: Plane<[f32; 6]>,
 }
 
 /// Where the opacity of a pixel comes from.
@@ -33,9 +32,8 @@ enum Opacity {
 impl Matte {
     /// From a small photo and the mask (0 to 1) of its subject, of one size.
     pub(super) fn guided(photo: &Plane<[u8; 3]>, mask: &Plane<f32>) -> Self {
-        let channels = channels(photo);
-        let lines = Lines::fit(&channels, mask, radius(photo));
-        Self::with(Opacity::Lines(lines), photo, &channels, mask)
+        let lines = Lines::fit(photo, mask, radius(photo));
+        Self { opacity: Opacity::Lines(lines), colours: colours(photo, mask) }
     }
 
     /// The same with the opacity of each pixel of the full photo.
@@ -45,38 +43,20 @@ impl Matte {
         mask: &Plane<f32>,
         opacity: image::GrayImage,
     ) -> Self {
-        Self::with(Opacity::Given(opacity), photo, &channels(photo), mask)
-    }
-
-    fn with(
-        opacity: Opacity,
-        photo: &Plane<[u8; 3]>,
-        channels: &[Plane<f32>; 3],
-        mask: &Plane<f32>,
-    ) -> Self {
-        let radius = radius(photo);
-        let opposite = mask.map(|value| 1.0 - value);
-        Self {
-            opacity,
-            subject: around(channels, mask, radius),
-            background: around(channels, &opposite, radius),
-            width: photo.width,
-            height: photo.height,
-        }
+        Self { opacity: Opacity::Given(opacity), colours: colours(photo, mask) }
     }
 
     /// Gives each pixel of the full photo its opacity, and soft ones the subject's colour.
     pub(in crate::worker) fn apply(&self, photo: &mut RgbaImage) {
         let (width, height) = (photo.width() as usize, photo.height() as usize);
-        let rows = Lattice::new(self.height, height);
-        let lattice = Lattice::new(self.width, width);
-        let columns: Vec<Between> = (0..width).map(|x| lattice.at(x)).collect();
+        let rows = Lattice::new(self.colours.height, height);
+        let columns = Lattice::new(self.colours.width, width).all(width);
         let line = |(y, pixels): (usize, &mut [u8])| {
             let row = rows.at(y);
             let (pixels, _) = pixels.as_chunks_mut::<4>();
             for (x, (pixel, &column)) in pixels.iter_mut().zip(&columns).enumerate() {
                 let [red, green, blue, _] = *pixel;
-                let colour = [red, green, blue].map(|byte| f32::from(byte) / 255.0);
+                let colour = colour([red, green, blue]);
                 let opacity = match &self.opacity {
                     Opacity::Lines(lines) => firm(lines.opacity(row, column, colour)),
                     #[cfg(feature = "models")]
@@ -105,33 +85,30 @@ impl Matte {
     ///
     /// Source: Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021.
     fn unmixed(&self, colour: [f32; 3], opacity: f32, at: (Between, Between)) -> [f32; 3] {
-        let subject = self.subject.each_ref().map(|plane| plane.sample(at.0, at.1));
-        let background = self.background.each_ref().map(|plane| plane.sample(at.0, at.1));
+        let colours = self.colours.sample(at.0, at.1);
         std::array::from_fn(|c| {
-            let guess = opacity * subject[c] + (1.0 - opacity) * background[c];
-            (subject[c] + opacity * (colour[c] - guess)).clamp(0.0, 1.0)
+            let (subject, background) = (colours[c], colours[3 + c]);
+            let guess = opacity * subject + (1.0 - opacity) * background;
+            (subject + opacity * (colour[c] - guess)).clamp(0.0, 1.0)
         })
     }
-}
-
-fn channels(photo: &Plane<[u8; 3]>) -> [Plane<f32>; 3] {
-    std::array::from_fn(|c| photo.map(|rgb| f32::from(rgb[c]) / 255.0))
 }
 
 fn radius(photo: &Plane<[u8; 3]>) -> usize {
     (photo.width.max(photo.height) / EDGE_PART).max(RADIUS_MIN)
 }
 
-/// The mean colour around each pixel of what `weight` counts; of everything where it counts none.
-fn around(channels: &[Plane<f32>; 3], weight: &Plane<f32>, radius: usize) -> [Plane<f32>; 3] {
-    let weight = weight.map(|weight| weight + WEIGHT_MIN);
-    let total = weight.blurred(radius);
-    channels.each_ref().map(|channel| {
-        let mut weighed = channel.clone();
-        weighed.values.iter_mut().zip(&weight.values).for_each(|(value, weight)| *value *= weight);
-        let mut mean = weighed.blurred(radius);
-        mean.values.iter_mut().zip(&total.values).for_each(|(value, total)| *value /= total);
-        mean
+/// The mean colours around each pixel: red, green and blue of the subject, then of the background;
+/// those of everything where there is none of either.
+fn colours(photo: &Plane<[u8; 3]>, mask: &Plane<f32>) -> Plane<[f32; 6]> {
+    let weighed = |at: usize| {
+        let ([r, g, b], mask) = (colour(photo.values[at]), mask.values[at]);
+        let (front, back) = (mask + WEIGHT_MIN, 1.0 - mask + WEIGHT_MIN);
+        [front * r, front * g, front * b, front, back * r, back * g, back * b, back]
+    };
+    means((photo.width, photo.height), radius(photo), weighed, |_, means| {
+        let [r, g, b, front, back_r, back_g, back_b, back] = means;
+        [r / front, g / front, b / front, back_r / back, back_g / back, back_b / back]
     })
 }
 

@@ -6,8 +6,6 @@
     reason = "pixel arithmetic: sizes are below 10,001, so every conversion is exact"
 )]
 
-use rayon::prelude::*;
-
 /// `width × height` values, row by row from the top left corner.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plane<T> {
@@ -43,105 +41,31 @@ impl Plane<f32> {
 
     /// The plane at another size, bilinear.
     pub(super) fn scaled(&self, width: usize, height: usize) -> Self {
-        let columns = Lattice::new(self.width, width);
+        let columns = Lattice::new(self.width, width).all(width);
         let rows = Lattice::new(self.height, height);
         let mut values = Vec::with_capacity(width * height);
         for y in 0..height {
             let row = rows.at(y);
-            values.extend((0..width).map(|x| self.sample(row, columns.at(x))));
+            let [upper, lower] = [row.near, row.far].map(|y| &self.values[y * self.width..]);
+            values.extend(columns.iter().map(|column| {
+                let mix = |line: &[f32]| column.mix(line[column.near], line[column.far]);
+                row.mix(mix(upper), mix(lower))
+            }));
         }
-        Self { width, height, values }
-    }
-
-    /// The value at a place between four pixels.
-    pub(super) fn sample(&self, row: Between, column: Between) -> f32 {
-        let upper = row.near * self.width;
-        let lower = row.far * self.width;
-        let top = column.mix(self.values[upper + column.near], self.values[upper + column.far]);
-        let bottom = column.mix(self.values[lower + column.near], self.values[lower + column.far]);
-        row.mix(top, bottom)
-    }
-
-    /// The mean over the square of `2 × radius + 1` pixels around each, cut off at the borders.
-    pub(super) fn blurred(&self, radius: usize) -> Self {
-        let across = self.blurred_rows(radius);
-        across.blurred_columns(radius)
-    }
-
-    fn blurred_rows(&self, radius: usize) -> Self {
-        let (width, reach) = (self.width, radius.min(self.width - 1));
-        let part = |x: usize| {
-            let (first, last) = (x.saturating_sub(reach), (x + reach).min(width - 1));
-            1.0 / (last - first + 1) as f32
-        };
-        let parts: Vec<f32> = (0..width).map(part).collect();
-        let mut values = vec![0.0; self.values.len()];
-        let blocks = self.values.par_chunks(BLOCK_ROWS * width);
-        blocks.zip(values.par_chunks_mut(BLOCK_ROWS * width)).for_each(|(rows, means)| {
-            let few = ABREAST * width;
-            let (whole, rest) = rows.split_at(rows.len() / few * few);
-            let (whole_means, rest_means) = means.split_at_mut(whole.len());
-            for (rows, means) in whole.chunks_exact(few).zip(whole_means.chunks_exact_mut(few)) {
-                slide::<ABREAST>(rows, means, &parts, reach);
-            }
-            for (row, means) in rest.chunks_exact(width).zip(rest_means.chunks_exact_mut(width)) {
-                slide::<1>(row, means, &parts, reach);
-            }
-        });
-        Self { width, height: self.height, values }
-    }
-
-    fn blurred_columns(&self, radius: usize) -> Self {
-        let (width, height) = (self.width, self.height);
-        let reach = radius.min(height - 1);
-        let row = |y: usize| &self.values[y * width..(y + 1) * width];
-        let mut values = vec![0.0; self.values.len()];
-        let blocks = values.par_chunks_mut(BLOCK_ROWS * width).enumerate();
-        blocks.for_each(|(block, means)| {
-            let first = block * BLOCK_ROWS;
-            let mut sums = vec![0.0_f32; width];
-            for y in first.saturating_sub(reach)..(first + reach).min(height) {
-                sums.iter_mut().zip(row(y)).for_each(|(sum, value)| *sum += value);
-            }
-            for (y, means) in (first..).zip(means.chunks_exact_mut(width)) {
-                if y + reach < height {
-                    sums.iter_mut().zip(row(y + reach)).for_each(|(sum, value)| *sum += value);
-                }
-                let count = (y + reach).min(height - 1) - y.saturating_sub(reach) + 1;
-                let part = 1.0 / count as f32;
-                means.iter_mut().zip(&sums).for_each(|(mean, sum)| *mean = sum * part);
-                if let Some(leaving) = y.checked_sub(reach) {
-                    sums.iter_mut().zip(row(leaving)).for_each(|(sum, value)| *sum -= value);
-                }
-            }
-        });
         Self { width, height, values }
     }
 }
 
-/// The means along `N` rows at once, whose sums do not wait for each other.
-fn slide<const N: usize>(rows: &[f32], means: &mut [f32], parts: &[f32], reach: usize) {
-    let width = parts.len();
-    let rows: [&[f32]; N] = std::array::from_fn(|n| &rows[n * width..(n + 1) * width]);
-    let mut sums: [f32; N] = std::array::from_fn(|n| rows[n][..reach].iter().sum());
-    for x in 0..width {
-        for n in 0..N {
-            if x + reach < width {
-                sums[n] += rows[n][x + reach];
-            }
-            means[n * width + x] = sums[n] * parts[x];
-            if x >= reach {
-                sums[n] -= rows[n][x - reach];
-            }
-        }
+impl<const N: usize> Plane<[f32; N]> {
+    /// The values at a place between four pixels.
+    pub(super) fn sample(&self, row: Between, column: Between) -> [f32; N] {
+        let [upper, lower] = [row.near, row.far].map(|y| {
+            let [near, far] = [column.near, column.far].map(|x| &self.values[y * self.width + x]);
+            column.mixed(near, far)
+        });
+        row.mixed(&upper, &lower)
     }
 }
-
-/// Rows that one core takes at once: many times the radius of a blur.
-const BLOCK_ROWS: usize = 128;
-
-/// Rows of which the sums are kept in registers.
-const ABREAST: usize = 4;
 
 /// Where the pixels of a long axis fall between the pixels of a short one, centres matched.
 #[derive(Clone, Copy)]
@@ -164,6 +88,11 @@ impl Lattice {
         Self { ratio: short as f32 / long as f32, last: short - 1 }
     }
 
+    /// The places of all pixels of the long axis.
+    pub(super) fn all(self, long: usize) -> Vec<Between> {
+        (0..long).map(|index| self.at(index)).collect()
+    }
+
     /// The place of pixel `index` of the long axis on the short one.
     pub(super) fn at(self, index: usize) -> Between {
         let place = ((index as f32 + 0.5) * self.ratio - 0.5).clamp(0.0, self.last as f32);
@@ -176,6 +105,10 @@ impl Between {
     /// The value between `near` and `far`.
     pub(super) fn mix(self, near: f32, far: f32) -> f32 {
         near + (far - near) * self.part
+    }
+
+    fn mixed<const N: usize>(self, near: &[f32; N], far: &[f32; N]) -> [f32; N] {
+        std::array::from_fn(|n| self.mix(near[n], far[n]))
     }
 }
 
@@ -196,16 +129,6 @@ mod tests {
     fn twice_the_size_keeps_the_corners() {
         let large = ramp().scaled(6, 4);
         assert_eq!((large.values[0], large.values[23]), (0.0, 5.0));
-    }
-
-    #[test]
-    fn a_blur_is_the_mean_of_what_is_there() {
-        assert_eq!(ramp().blurred(1).values, [2.0, 2.5, 3.0, 2.0, 2.5, 3.0]);
-    }
-
-    #[test]
-    fn a_blur_wider_than_the_plane_is_its_mean() {
-        assert_eq!(ramp().blurred(9).values, [2.5; 6]);
     }
 
     #[test]

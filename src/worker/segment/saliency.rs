@@ -8,6 +8,7 @@
     reason = "pixel arithmetic: sizes are a few hundred, so every conversion is exact"
 )]
 
+use super::boxes::means;
 use super::gaussian::Moments;
 use super::lab::Lab;
 use super::plane::Plane;
@@ -17,7 +18,9 @@ pub(super) fn of(photo: &Plane<Lab>) -> Plane<f32> {
     let barriers = sum((0..3).map(|channel| barrier(&photo.map(|lab| lab[channel]))));
     let strangeness = strangeness(photo);
     let both = sum([barriers.normalised(), strangeness.normalised()].into_iter());
-    let smooth = both.normalised().blurred(SMOOTHING).normalised();
+    let both = both.normalised();
+    let size = (both.width, both.height);
+    let smooth = means(size, SMOOTHING, |at| [both.values[at]], |_, [mean]| mean).normalised();
     centred(&smooth).normalised()
 }
 
