@@ -147,8 +147,8 @@ impl Config {
         match bounded::read_text(path) {
             Ok(text) => Self::parse(&text, path, &|name| std::env::var(name).ok()),
             Err(error) => {
-                let mistake = Mistake::Unreadable(error);
-                Err(Finding::of_file(path, mistake).into())
+                let wrong = ConfigError::from(Finding::of_file(path, Mistake::Unreadable(error)));
+                Err(wrong.about(vec![Watched::missing(path)]))
             }
         }
     }
@@ -160,16 +160,28 @@ impl Config {
     /// One finding for each text that is not TOML, or has a key that is not known, missing or of
     /// another kind; otherwise every mistake there is.
     pub fn parse(text: &str, origin: &Path, env: Environment<'_>) -> Result<Self, ConfigError> {
-        let mut sources = Sources::new(origin, text);
+        let mut looked_at = vec![Watched::file(origin, text)];
+        let read = Self::read(Sources::new(origin, text), env, &mut looked_at);
+        read.map_err(|wrong| wrong.about(looked_at))
+    }
+
+    fn read(
+        mut sources: Sources,
+        env: Environment<'_>,
+        looked_at: &mut Vec<Watched>,
+    ) -> Result<Self, ConfigError> {
         let (mut typed, read_once) = first(&sources)?;
-        let Found { files, watched, warnings } = include::include(&mut typed, &mut sources)?;
+        let Found { files, warnings } = include::include(&mut typed, &mut sources, looked_at)?;
         let mut reader = Reader::new(&sources, env);
-        (reader.watched, reader.warnings) = (watched, warnings);
-        reader.watched.push(Watched::file(origin, text));
-        match config(typed, Texts { included: files, read_once }, &mut reader) {
-            Some(config) if reader.wrong.is_empty() => Ok(config),
-            Some(_) | None => Err(ConfigError::new(reader.wrong)),
+        (reader.watched, reader.warnings) = (std::mem::take(looked_at), warnings);
+        let read = config(typed, Texts { included: files, read_once }, &mut reader);
+        if reader.wrong.is_empty()
+            && let Some(config) = read
+        {
+            return Ok(config);
         }
+        *looked_at = read.map_or(reader.watched, |config| config.watched);
+        Err(ConfigError::new(reader.wrong))
     }
 
     /// The sections in which another configuration differs from this one and that are read once,
@@ -198,9 +210,8 @@ impl Config {
     }
 
     /// Everything that it was read from, but for files of secrets.
-    pub fn files(&self) -> Vec<Watched> {
-        let certificates = self.certificates.iter().flat_map(|certificate| &certificate.files);
-        self.watched.iter().chain(certificates).cloned().collect()
+    pub fn files(&self) -> &[Watched] {
+        &self.watched
     }
 
     /// Writes what it means: what each route charges, where it goes and the 402 it would send, and

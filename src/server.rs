@@ -186,7 +186,8 @@ async fn run(
     let (lanes, wires) = (house.lanes, house.wires);
     let settling = Settling { payments: payments_of, monies, metrics: metrics_of, lanes };
     let origin = config.origin.clone();
-    let reloader = Reloader { now, config, upstreams, certified, settling, wires };
+    let files = config.files().to_vec();
+    let reloader = Reloader { now, config, files, upstreams, certified, settling, wires };
     let reloading = tokio::spawn(reloader.keep_reloading(occasions));
     // Whoever reads where it listens may stop it at once.
     let stops = Stops::new(end).map_err(ServeError::Process)?;

@@ -40,14 +40,15 @@ fn lines<T>(
 ) -> Vec<T> {
     let Some(typed) = typed else { return Vec::new() };
     let (span, path) = (typed.span(), reader.beside(typed.get_ref()));
-    let text = match bounded::read_text(&path) {
+    let read_text = bounded::read_text(&path);
+    reader.watched.push(Watched::found(&path, &read_text));
+    let text = match read_text {
         Ok(text) => text,
         Err(error) => {
             reader.wrong(span, Mistake::ListUnreadable(error));
             return Vec::new();
         }
     };
-    reader.watched.push(Watched::file(&path, &text));
     let mut found = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let entry = line.split('#').next().unwrap_or_default().trim();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls::sign::CertifiedKey;
 
+use crate::bounded;
 use crate::certificate::{self, Part, Unfit};
 
 use super::file::FileCertificate;
@@ -20,8 +21,6 @@ pub struct Certificate {
     /// The DNS names that it is for, in lower case; `*.` in front stands for one label. At least
     /// one.
     pub names: Box<[Box<str>]>,
-    /// What it was read from.
-    pub files: [Watched; 2],
 }
 
 /// Reads `[[certificates]]`, with its files.
@@ -31,20 +30,14 @@ pub(super) fn certificates(
 ) -> Vec<Certificate> {
     let read = typed.into_iter().filter_map(|FileCertificate { chain, key }| {
         let (chain_span, key_span) = (chain.span(), key.span());
-        let mut bytes_of = |path: &Path, span| match read_file(&reader.beside(path)) {
-            Ok(read) => Some(read),
-            Err(mistake) => {
-                reader.wrong(span, mistake);
-                None
-            }
+        let mut bytes_of = |path: &Path, span| {
+            let read = bytes_of(path, reader);
+            read.map_err(|mistake| reader.wrong(span, mistake)).ok()
         };
         let read_chain = bytes_of(chain.as_ref(), chain_span.clone());
-        let (chain, chain_file) = read_chain?;
-        let (key, key_file) = bytes_of(key.as_ref(), key_span.clone())?;
-        match certificate(&chain, &key) {
-            Ok((certified, names)) => {
-                Some(Certificate { certified, names, files: [chain_file, key_file] })
-            }
+        let read_key = bytes_of(key.as_ref(), key_span.clone());
+        match certificate(&read_chain?, &read_key?) {
+            Ok((certified, names)) => Some(Certificate { certified, names }),
             Err(unfit) => {
                 let span = if unfit.part == Part::Chain { chain_span } else { key_span };
                 reader.wrong(span, unfit.into());
@@ -55,11 +48,12 @@ pub(super) fn certificates(
     read.collect()
 }
 
-/// What is in a file, and that it was.
-pub(super) fn read_file(path: &Path) -> Result<(Vec<u8>, Watched), Mistake> {
-    let bytes = crate::bounded::read(path).map_err(Mistake::CertificateUnreadable)?;
-    let watched = Watched::file(path, &bytes);
-    Ok((bytes, watched))
+/// What is in a file, which is watched from now on.
+pub(super) fn bytes_of(path: &Path, reader: &mut Reader<'_>) -> Result<Vec<u8>, Mistake> {
+    let path = reader.beside(path);
+    let read = bounded::read(&path);
+    reader.watched.push(Watched::found(&path, &read));
+    read.map_err(Mistake::CertificateUnreadable)
 }
 
 type Read = (Arc<CertifiedKey>, Box<[Box<str>]>);

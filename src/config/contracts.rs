@@ -51,8 +51,9 @@ impl Reader<'_> {
         if let Some(document) = self.documents.get(&path) {
             return Ok(Arc::clone(document));
         }
-        let text = bounded::read_text(&path).map_err(Mistake::DocumentUnreadable)?;
-        self.watched.push(Watched::file(&path, &text));
+        let read = bounded::read_text(&path);
+        self.watched.push(Watched::found(&path, &read));
+        let text = read.map_err(Mistake::DocumentUnreadable)?;
         // JSON is YAML.
         let value: Value = serde_yaml_ng::from_str(&text)
             .map_err(|error| Mistake::DocumentText(error.to_string().into()))?;

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::hidden::hidden;
 use super::mistake::Mistake;
 use super::source::Sources;
+use super::watched::Watched;
 
 /// Everything that was wrong with a configuration; never empty.
 ///
@@ -22,6 +23,7 @@ use super::source::Sources;
 #[derive(Debug)]
 pub struct ConfigError {
     findings: Vec<Finding>,
+    looked_at: Vec<Watched>,
 }
 
 impl ConfigError {
@@ -37,13 +39,23 @@ impl ConfigError {
 
     pub(super) fn new(mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| finding.at);
-        Self { findings }
+        Self { findings, looked_at: Vec::new() }
+    }
+
+    /// The same, found by looking at these files.
+    pub(super) fn about(self, looked_at: Vec<Watched>) -> Self {
+        Self { looked_at, ..self }
+    }
+
+    /// What was looked at, of which a change may be the end of a mistake.
+    pub fn files(&self) -> &[Watched] {
+        &self.looked_at
     }
 }
 
 impl From<Finding> for ConfigError {
     fn from(finding: Finding) -> Self {
-        Self { findings: vec![finding] }
+        Self::new(vec![finding])
     }
 }
 

@@ -62,8 +62,6 @@ pub struct Included {
 pub(super) struct Found {
     /// The files, in the order in which their routes are read.
     pub(super) files: Vec<Included>,
-    /// What tells of a change.
-    pub(super) watched: Vec<Watched>,
     /// Patterns that no file is for.
     pub(super) warnings: Vec<Finding>,
 }
@@ -73,14 +71,18 @@ pub(super) struct Found {
 /// # Errors
 /// What is wrong with a pattern, and for each file one finding where it cannot be read, is no TOML,
 /// or a key of it is not known, missing or of another kind.
-pub(super) fn include(typed: &mut FileConfig, sources: &mut Sources) -> Result<Found, ConfigError> {
+pub(super) fn include(
+    typed: &mut FileConfig,
+    sources: &mut Sources,
+    looked_at: &mut Vec<Watched>,
+) -> Result<Found, ConfigError> {
     let (mut found, mut wrong, mut all) = (Found::default(), Vec::new(), BTreeMap::new());
     for Text { span, said } in typed.include.take().map_or_else(Vec::new, |typed| typed.items) {
         let files = said.and_then(|FilesText(text)| Files::of(&text, &sources.first().path));
         let files_found = files.and_then(|files| {
             let there = files.find().map_err(Mistake::IncludedUnlisted)?;
             let missing = there.is_empty() && files.is_path;
-            found.watched.push(Watched { digest: digest(&there), place: Place::Files(files) });
+            looked_at.push(Watched { digest: digest(&there), place: Place::Files(files) });
             if missing { Err(Mistake::NotIncluded) } else { Ok(there) }
         });
         match files_found {

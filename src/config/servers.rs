@@ -14,7 +14,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use crate::certificate::{Part, chain, pair};
 use crate::route::upstream::{Balance, Health, Servers, Shown, Tls};
 
-use super::certificates::read_file;
+use super::certificates::bytes_of;
 use super::file::{FileHealth, FileSecret, FileUpstreamTls};
 use super::mistake::Mistake;
 use super::reader::Reader;
@@ -163,13 +163,6 @@ fn shown(
             None
         }
     }
-}
-
-/// What is in a file, which is watched from now on.
-fn bytes_of(path: &std::path::Path, reader: &mut Reader<'_>) -> Result<Vec<u8>, Mistake> {
-    let (bytes, watched) = read_file(&reader.beside(path))?;
-    reader.watched.push(watched);
-    Ok(bytes)
 }
 
 /// Certificates that others can read too: whoever builds connections of them does not ask.

@@ -31,6 +31,16 @@ impl Watched {
     pub(super) fn file(path: &Path, bytes: impl AsRef<[u8]>) -> Self {
         Self { place: Place::File(path.to_owned()), digest: keccak256(bytes) }
     }
+
+    /// A file that was read, or could not be.
+    pub(super) fn found(path: &Path, read: &io::Result<impl AsRef<[u8]>>) -> Self {
+        read.as_ref().map_or_else(|_| Self::missing(path), |bytes| Self::file(path, bytes))
+    }
+
+    /// A file that could not be read: whatever will be there is a change.
+    pub(super) fn missing(path: &Path) -> Self {
+        Self { place: Place::File(path.to_owned()), digest: B256::ZERO }
+    }
 }
 
 impl Place {

@@ -29,6 +29,9 @@ use crate::proxy::admin::Order;
 pub(super) struct Reloader {
     pub(super) now: Arc<ArcSwap<Snapshot>>,
     pub(super) config: Config,
+    /// What was looked at when the file was read last, also where that was refused: a change of any
+    /// may be the end of a mistake.
+    pub(super) files: Vec<Watched>,
     pub(super) upstreams: Upstreams,
     /// What clients who come by TLS are shown.
     pub(super) certified: Certified,
@@ -68,14 +71,11 @@ impl Occasions {
     }
 
     /// Waits for the next one; who asked for it, if somebody waits for what becomes of it.
-    async fn next(
-        &mut self,
-        files: Vec<Watched>,
-    ) -> Option<oneshot::Sender<Result<String, String>>> {
+    async fn next(&mut self, files: &[Watched]) -> Option<oneshot::Sender<Result<String, String>>> {
         let Self { signal, requests, watch } = self;
         let changed = async {
             match watch {
-                Some(watch) => watch.changed(&files).await,
+                Some(watch) => watch.changed(files).await,
                 None => std::future::pending().await,
             }
         };
@@ -113,7 +113,8 @@ impl Reloader {
     pub(super) async fn keep_reloading(mut self, mut occasions: Occasions) {
         let mut looks = interval(TELL_EVERY);
         loop {
-            let mut next = pin!(occasions.next(self.config.files()));
+            let files = self.files.clone();
+            let mut next = pin!(occasions.next(&files));
             let asked = loop {
                 tokio::select! {
                     asked = &mut next => break asked,
@@ -139,9 +140,13 @@ impl Reloader {
         let loaded = tokio::task::spawn_blocking(move || Config::load(&origin)).await;
         let mut next = match loaded {
             Ok(Ok(config)) => config,
-            Ok(Err(wrong)) => return Err(wrong.to_string().trim_end().to_owned()),
+            Ok(Err(wrong)) => {
+                self.files = wrong.files().to_vec();
+                return Err(wrong.to_string().trim_end().to_owned());
+            }
             Err(error) => return Err(error.to_string()),
         };
+        self.files = next.files().to_vec();
         let fixed = self.config.changed_for_good(&next);
         if !fixed.is_empty() {
             let sections = fixed.join("], [");

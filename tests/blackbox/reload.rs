@@ -152,6 +152,28 @@ async fn a_signal_and_a_changed_file_ask_for_it_too() {
     becomes(&gateway, "70000").await;
 }
 
+/// A mount may bring them later than the file that names them.
+#[tokio::test]
+async fn files_that_are_named_before_they_are_there_are_waited_for() {
+    let upstream = Upstream::start().await;
+    let gateway = Plan::to(upstream.address).server("watch = \"on\"").start().await;
+    let becomes = async |what: &str| {
+        eventually(what, async || (stale(&gateway).await == what).then_some(())).await;
+    };
+    let document = "price = \"$0.07\"\nopenapi = \"api.yaml\"";
+    let list = "[block]\naddresses_file = \"blocked.txt\"";
+    gateway.rewritten(|text| {
+        format!("{}\n{list}", dearer(text).replace("price = \"$0.07\"", document))
+    });
+    becomes("1").await;
+    assert_eq!(price(&gateway).await, "50000");
+    std::fs::write(gateway.dir().join("blocked.txt"), "192.0.2.0/24\n").unwrap();
+    let yaml = "openapi: 3.1.0\npaths:\n  /paid:\n    get: {}\n    post: {}\n";
+    std::fs::write(gateway.dir().join("api.yaml"), yaml).unwrap();
+    becomes("0").await;
+    assert_eq!(price(&gateway).await, "70000");
+}
+
 /// An upstream that is gone is not down: an alert on it would never end.
 #[tokio::test]
 async fn what_a_reload_takes_away_is_told_of_no_more() {

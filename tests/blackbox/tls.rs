@@ -153,6 +153,25 @@ async fn renewed_files_are_noticed() {
 }
 
 #[tokio::test]
+async fn files_that_come_after_their_names_are_noticed() {
+    let upstream = Upstream::start().await;
+    let plan = Plan::to(upstream.address).server("watch = \"on\"");
+    let (gateway, _) = start(plan, &[("one", &["one.example"])]).await;
+    gateway.rewritten(|text| format!("{text}\n{}\n", section("two")));
+    crate::support::eventually("it is refused", async || {
+        let refused = gateway.metric("tollgate_reloads_total{outcome=\"refused\"}").await;
+        (refused.as_deref() == Some("1")).then_some(())
+    })
+    .await;
+    let new = certify(gateway.dir(), "two", &["two.example"]);
+    let client = client(&gateway, &new, "two.example", true);
+    crate::support::eventually("the other certificate", async || {
+        ask(&gateway, &client, "GET", "two.example", "/free").try_send().await.ok()
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn from_plain_to_tls_is_a_restart() {
     let upstream = Upstream::start().await;
     let gateway = Plan::to(upstream.address).start().await;
