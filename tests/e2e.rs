@@ -8,6 +8,7 @@ mod dashboard;
 mod endurance;
 mod grpc;
 mod haproxy;
+mod images;
 mod ingress;
 mod install;
 mod openapi;

@@ -64,7 +64,7 @@ fn python(arguments: &[&Path]) {
 }
 
 /// The engine that rembg itself uses.
-fn library() -> String {
+pub(super) fn library() -> String {
     let tell = "import glob, os, onnxruntime as o; \
                 print(glob.glob(os.path.dirname(o.__file__) + '/capi/libonnxruntime.so.*')[0])";
     let told = Command::new(file(PYTHON_REMBG)).args(["-c", tell]).output().unwrap();
