@@ -49,6 +49,15 @@
 //! system trusts, here 280 files, and takes no store that is there already. In the image it is one
 //! file.
 //!
+//! # The images are made of Debian, and have nothing of it but libraries
+//!
+//! They were a static program of Alpine's musl on an empty file system. That cannot load ONNX
+//! Runtime, which is twice as fast, it is another libc than the one that is developed, tested and
+//! measured with, and nobody had ever built it. What the program is linked with is copied out of
+//! the stage that builds it, four files, so there is still no shell and nothing to keep patched
+//! but them: an image is built anew for that. glibc asks the DNS before /etc/hosts where nothing
+//! says otherwise, hence `nsswitch.conf`.
+//!
 //! # The simulated chain keeps a file of its own
 //!
 //! It stands for another system. Its journal is what tests compare the ledger with after a crash,

@@ -13,7 +13,8 @@
 //! read `gateway.toml` again: routes, prices, networks, facilitators, upstreams, limits and
 //! certificates, with their secrets, are exchanged all at once; `watch` looks at the files of
 //! certificates too, so that one that was renewed is shown to connections that begin within
-//! seconds, and at files of `include`, which may come, change and go. What runs goes on with what
+//! seconds, at lists and documents, and at files of `include`, which may come, change and go; what
+//! a refused file names may come after it. What runs goes on with what
 //! it began with, streams and settlements too; no bucket is refilled where the rate stays, and no
 //! circuit closed of a facilitator that is told the same. Payments for a price of before, or to
 //! whom was paid before, are taken for `price_grace` more. Signers of our own that stay go on
@@ -382,5 +383,6 @@
 //! upstream), images work one at a time whatever `--parallel` says, so give it more. The alert
 //! TollgateWorkerFull means that photos were turned away for ten minutes:
 //! `tollgate_worker_stage_seconds` tells which stage is long, `tollgate_worker_memory_bytes`
-//! whether memory is what they wait for. A static program, such as the one in the image of
-//! `deploy/Dockerfile`, cannot load ONNX Runtime: there rten runs models.
+//! whether memory is what they wait for. The image of `deploy/Dockerfile` has what ONNX Runtime is
+//! linked with, but not ONNX Runtime, so rten runs models there, in twice the time, until the
+//! library is mounted and `ORT_DYLIB_PATH` says where.
