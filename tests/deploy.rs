@@ -1,6 +1,6 @@
 //! `deploy/`: configurations that pass the check, alerts for the manual, manifests that are valid.
 
-mod rendered;
+pub(crate) mod rendered;
 
 use std::fs;
 use std::path::{Path, PathBuf};

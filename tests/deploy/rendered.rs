@@ -243,7 +243,7 @@ fn python() -> Command {
     command
 }
 
-fn kustomized(overlay: &str) -> String {
+pub(crate) fn kustomized(overlay: &str) -> String {
     let folder = root().join("deploy/kubernetes/overlays").join(overlay);
     let output = kustomize().unwrap().arg(folder).output().unwrap();
     assert!(output.status.success(), "{overlay}\n{}", told(&output));
@@ -267,7 +267,7 @@ fn helm(config: &str, more: &[&str]) -> Output {
 }
 
 /// What builds a folder, by itself or as a part of kubectl.
-fn kustomize() -> Option<Command> {
+pub(crate) fn kustomize() -> Option<Command> {
     let (program, verb) = match (tool("kustomize"), tool("kubectl")) {
         (Some(program), _) => (program, "build"),
         (None, Some(program)) => (program, "kustomize"),

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use image::ImageFormat;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::ingress::free;
+use crate::deploy::rendered::{kustomize, kustomized};
 use crate::support::client::{self, Answer, Ask};
 use crate::support::eventually;
 use crate::support::gateway::FILE;
@@ -80,6 +82,40 @@ async fn the_worker_loads_the_onnx_runtime_that_is_mounted() {
     let probe: Value = probe.json();
     assert_eq!(probe["engine"], "onnxruntime");
     is_cut_out(&cut(&format!("http://{address}{PATH}"), None).await);
+}
+
+/// Not in a cluster: podman makes pods, volumes and files of the manifests, and neither probes them
+/// nor leads anybody there by a name.
+#[tokio::test]
+#[ignore = "needs the images: `tests/run images`"]
+async fn the_pods_of_an_overlay_come_up() {
+    if engine().get_program() != "podman" || kustomize().is_none() {
+        eprintln!("SKIPPED: podman, and kubectl or kustomize, are needed to start pods");
+        return;
+    }
+    for image in [GATEWAY, WORKER] {
+        let name = format!("localhost/{image}:{}", env!("CARGO_PKG_VERSION"));
+        told(engine().args(["tag", image, &name]));
+    }
+    let manifests = kustomized("gateway-one").replace("registry.example.com/", "localhost/");
+    let pods = Pods::of(&manifests);
+    let asks = [
+        ("POST", format!("http://127.0.0.1:8402{PATH}"), 402),
+        ("GET", "http://127.0.0.1:9402/livez".to_owned(), 200),
+        ("GET", "http://127.0.0.1:8410/readyz".to_owned(), 200),
+    ];
+    for (method, url, status) in asks {
+        eventually(&url, async || {
+            let answer = Ask::new(&client::client(), method, &url).try_send().await.ok()?;
+            (answer.status == status).then_some(())
+        })
+        .await;
+    }
+    for name in ["tollgate-pod-0-gateway", "tollgate-worker-pod-0-worker"] {
+        // The pod ends it.
+        ManuallyDrop::new(Container(name.to_owned())).is_nobody();
+    }
+    drop(pods);
 }
 
 #[test]
@@ -212,6 +248,42 @@ impl Drop for Container {
     fn drop(&mut self) {
         // It may have gone.
         let _ = engine().args(["rm", "--force", &self.0]).output();
+    }
+}
+
+/// What manifests describe; ended with all that they have made when dropped.
+struct Pods {
+    folder: TempDir,
+    volumes: BTreeSet<String>,
+}
+
+impl Pods {
+    fn of(manifests: &str) -> Self {
+        let names =
+            manifests.split_whitespace().filter(|word| word.starts_with("tollgate-config-"));
+        let volumes = names.chain(["tollgate-ledger"]).map(str::to_owned).collect();
+        let pods = Self { folder: tempfile::tempdir().unwrap(), volumes };
+        fs::write(pods.file(), manifests).unwrap();
+        // A test that was killed may have left some.
+        pods.end();
+        told(engine().args(["kube", "play"]).arg(pods.file()));
+        pods
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("pods.yaml")
+    }
+
+    fn end(&self) {
+        // What is not there need not go.
+        let _ = engine().args(["kube", "play", "--down"]).arg(self.file()).output();
+        let _ = engine().args(["volume", "rm", "--force"]).args(&self.volumes).output();
+    }
+}
+
+impl Drop for Pods {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
