@@ -64,9 +64,9 @@ fn line(means: [f32; 13]) -> [f32; 4] {
 /// Solves a symmetric system (upper triangle, row by row) by Cramer's rule.
 fn solve([xx, xy, xz, yy, yz, zz]: [f32; 6], right: [f32; 3]) -> [f32; 3] {
     let (c0, c1, c2) = (yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy);
-    let determinant = xx * c0 + xy * c1 + xz * c2;
+    let part = 1.0 / (xx * c0 + xy * c1 + xz * c2);
     let (c3, c4, c5) = (xx * zz - xz * xz, xy * xz - xx * yz, xx * yy - xy * xy);
-    [[c0, c1, c2], [c1, c3, c4], [c2, c4, c5]].map(|row| dot(row, right) / determinant)
+    [[c0, c1, c2], [c1, c3, c4], [c2, c4, c5]].map(|row| dot(row, right) * part)
 }
 
 fn dot(one: [f32; 3], other: [f32; 3]) -> f32 {
