@@ -4,6 +4,7 @@ mod assemble;
 mod books;
 mod certified;
 mod doors;
+mod files;
 mod handover;
 mod health;
 mod leave;

@@ -6,6 +6,7 @@
 
 mod asked;
 mod facilitators;
+mod files;
 mod floods;
 mod framing;
 mod fuzz;

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::ServeError;
+use super::files;
 use super::handover::Heir;
 use super::leave::Exit;
 use super::listen::{self, Bound, Spare};
@@ -92,21 +93,25 @@ impl Listeners {
         exit: &Exit,
         traffic: &Handle,
     ) -> JoinSet<()> {
+        let doors = 1 + usize::from(self.check.is_some()) + usize::from(self.http.is_some());
+        let places = files::places(config.server.connections_max.get(), doors);
         let present = &exit.clients;
         let (gateway, encrypted) = hosts.public;
-        let clients = Hall::new(door(gateway, config, encrypted), present.clone(), exit.leaving());
+        let clients =
+            Hall::new(door(gateway, config, places, encrypted), present.clone(), exit.leaving());
         let operators = HttpServer::new_app(hosts.admin);
         let operators = Hall::new(operators, exit.operators.clone(), exit.leaving());
         let mut serving = JoinSet::new();
         serving.spawn_on(self.public.serve(clients, exit.listeners()), traffic);
         serving.spawn_on(self.admin.serve(operators, exit.listeners()), traffic);
         if let Some((bound, gateway)) = self.check.zip(hosts.check) {
-            let proxies = Hall::new(door(gateway, config, None), present.clone(), exit.leaving());
+            let proxies =
+                Hall::new(door(gateway, config, places, None), present.clone(), exit.leaving());
             serving.spawn_on(bound.serve(proxies, exit.listeners()), traffic);
         }
         if let Some(bound) = self.http {
             let plain = HttpServer::new_app(hosts.plain);
-            let plain = Door::new(plain, connections_max(config), bounds(config), None);
+            let plain = Door::new(plain, places, bounds(config), None);
             let plain = Hall::new(plain, present.clone(), exit.leaving());
             serving.spawn_on(bound.serve(plain, exit.listeners()), traffic);
         }
@@ -115,7 +120,12 @@ impl Listeners {
 }
 
 /// The proxy, behind its counted door.
-fn door(gateway: Gateway, config: &Config, tls: Option<Acceptor>) -> Door<HttpProxy<Gateway>> {
+fn door(
+    gateway: Gateway,
+    config: &Config,
+    places: usize,
+    tls: Option<Acceptor>,
+) -> Door<HttpProxy<Gateway>> {
     let conf = ServerConf {
         threads: config.server.threads.get(),
         max_retries: TRIES_MAX,
@@ -129,11 +139,7 @@ fn door(gateway: Gateway, config: &Config, tls: Option<Acceptor>) -> Door<HttpPr
     options.h2_idle_timeout = Some(config.server.keepalive);
     proxy.server_options = Some(options);
     proxy.handle_init_modules();
-    Door::new(proxy, connections_max(config), bounds(config), tls)
-}
-
-fn connections_max(config: &Config) -> usize {
-    config.server.connections_max.get()
+    Door::new(proxy, places, bounds(config), tls)
 }
 
 fn bounds(config: &Config) -> Bounds {

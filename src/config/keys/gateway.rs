@@ -31,14 +31,16 @@ pub(super) const KEYS: &[Key] = keys! {
         "body_bytes_max": "size", Is(r#"`"32MB"`"#),
             "a request's body where the route has no `body.max`";
         "connections_max": "number", Is("`10000`"),
-            "client connections at once";
+            "client connections at once; fewer where the system allows too few open files, which \
+             the log says";
         "keepalive": "time", Is(r#"`"60s"`"#),
             "how long an idle client connection is kept";
         "client_timeout": "time", Is(r#"`"30s"`"#),
             "the longest pause of a client within a request or an answer, and within which a \
              request's headers are here";
         "watch": r#"`"on"` or `"off"`"#, Is(r#"`"off"`"#),
-            "whether the file is looked at every few seconds, and reloaded when it has changed";
+            "whether the file and those that it names are looked at every few seconds, and \
+             reloaded when one has changed";
         "price_grace": "time", Is(r#"`"60s"`"#),
             "how long payments for the price of before a reload are taken";
     }

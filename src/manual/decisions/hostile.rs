@@ -58,3 +58,12 @@
 //! from addresses of 127.0.0.0/8 that it has not used, each with buckets of its own, which is why
 //! it wants Linux. What a document of OpenAPI gives as example is what it sends; where nothing is
 //! known that a route takes, or no wallet of ours signs on a network, it says so.
+//!
+//! # Open files are shared out before they run out
+//!
+//! A client is a file, and so is the connection that is made for it. Without a bound of its own a
+//! crowd takes all there are, and then no probe is answered, no facilitator asked and no payment
+//! written. So the limit is raised as far as the system grants it (containers begin with 1,024),
+//! and where that is less than `connections_max` needs, fewer clients are let in: a quarter of the
+//! files, at most 256, is for all else. A client of HTTP/2 may lead to more than one upstream
+//! connection; nothing is kept back for that.
