@@ -292,9 +292,12 @@ impl Unsettled {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Rejected(reason) => Refusal::SettlementRejected(*reason),
-            Self::NotSent(away) => {
-                Refusal::FacilitatorUnavailable { retry_after: away.retry_after }
-            }
+            Self::NotSent(away) => match away.fault.side() {
+                Side::Ledger => Refusal::LedgerUnavailable,
+                Side::Upstream | Side::Facilitator | Side::Chain | Side::Ours => {
+                    Refusal::FacilitatorUnavailable { retry_after: away.retry_after }
+                }
+            },
             Self::Unknown { transaction, .. } => {
                 Refusal::OutcomeUnknown { transaction: transaction.clone() }
             }
