@@ -19,7 +19,8 @@ static FILE: OnceLock<Option<File>> = OnceLock::new();
 
 /// Reads it beside the caller, who has something else to do first: it takes some milliseconds.
 pub fn read_ahead() {
-    std::thread::spawn(file);
+    // Without a thread for it, whoever needs it reads it.
+    let _ = std::thread::Builder::new().spawn(file);
 }
 
 /// Where the certificates are that the system trusts, in PEM. Whoever comes first reads them on
