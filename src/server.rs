@@ -176,12 +176,14 @@ async fn run(
     let monies = Arc::new(ArcSwap::from_pointee(monies(&config)));
     let dashboard = dashboard(&config, &monies, payments.ledger());
     let (orders, reloads, orders_to_upgrade) = orders(&end);
+    // Whoever finds it ready may stop it at once, or have it reload.
+    let stops = Stops::new(end).map_err(ServeError::Process)?;
+    let occasions = Occasions::new(&config, reloads)?;
     let admin = Admin::new(Arc::clone(&metrics), ready, orders, dashboard);
     let public = (house.gateway, encrypted);
     let hosts = Hosts { public, admin, check: house.check, plain: plain(&certified, &config) };
     let serving = listeners.serve(hosts, &config, &exit, traffic);
     let Server { drain, grace, .. } = config.server;
-    let occasions = Occasions::new(&config, reloads)?;
     let (now, upstreams) = (house.now, house.upstreams);
     let (metrics_of, payments_of) = (Arc::clone(&metrics), payments.clone());
     let (lanes, wires) = (house.lanes, house.wires);
@@ -190,8 +192,6 @@ async fn run(
     let files = config.files().to_vec();
     let reloader = Reloader { now, config, files, upstreams, certified, settling, wires };
     let reloading = tokio::spawn(reloader.keep_reloading(occasions));
-    // Whoever reads where it listens may stop it at once.
-    let stops = Stops::new(end).map_err(ServeError::Process)?;
     announce(out, &said).map_err(ServeError::Process)?;
     match taking {
         Some(taking) => taking.serves(),
