@@ -13,12 +13,12 @@ use super::plane::Plane;
 /// For each pixel of a plane of `size` (width, height), what `then` makes of the means of its
 /// `value`s over the square of `2 × radius + 1` pixels around it, cut off at the borders.
 ///
-/// Both are asked by the pixel's number, row by row; `value` is asked several times for each.
+/// `value` is asked by the pixel's number, row by row, and several times for each.
 pub(super) fn means<const N: usize, T: Copy + Default + Send>(
     (width, height): (usize, usize),
     radius: usize,
     value: impl Fn(usize) -> [f32; N] + Sync,
-    then: impl Fn(usize, [f32; N]) -> T + Sync,
+    then: impl Fn([f32; N]) -> T + Sync,
 ) -> Plane<T> {
     let mut values = vec![T::default(); width * height];
     let blocks = values.par_chunks_mut(BLOCK_ROWS * width).enumerate();
@@ -27,7 +27,7 @@ pub(super) fn means<const N: usize, T: Copy + Default + Send>(
         let first = block * BLOCK_ROWS;
         sums.begin(first);
         for (y, found) in (first..).zip(found.chunks_exact_mut(width)) {
-            sums.row(y, |x, mean| found[x] = then(y * width + x, mean));
+            sums.row(y, |x, mean| found[x] = then(mean));
         }
     });
     Plane { width, height, values }
@@ -52,7 +52,7 @@ impl<'a, const N: usize, V: Fn(usize) -> [f32; N]> Sums<'a, N, V> {
     fn begin(&mut self, first: usize) {
         let (_, reach) = self.reach;
         for y in first.saturating_sub(reach)..(first + reach).min(self.height) {
-            self.change(y, |sum, value| *sum += value);
+            self.change(y, add);
         }
     }
 
@@ -60,7 +60,7 @@ impl<'a, const N: usize, V: Fn(usize) -> [f32; N]> Sums<'a, N, V> {
     fn row(&mut self, y: usize, mut tell: impl FnMut(usize, [f32; N])) {
         let ((reach, up), width) = (self.reach, self.columns.len());
         if y + up < self.height {
-            self.change(y + up, |sum, value| *sum += value);
+            self.change(y + up, add);
         }
         let rows = (y + up).min(self.height - 1) - y.saturating_sub(up) + 1;
         let mut sum = [0.0; N];
@@ -79,15 +79,14 @@ impl<'a, const N: usize, V: Fn(usize) -> [f32; N]> Sums<'a, N, V> {
             }
         }
         if let Some(leaving) = y.checked_sub(up) {
-            self.change(leaving, |sum, value| *sum -= value);
+            self.change(leaving, take);
         }
     }
 
-    fn change(&mut self, y: usize, by: impl Fn(&mut f32, f32)) {
+    fn change(&mut self, y: usize, by: impl Fn(&mut [f32; N], &[f32; N])) {
         let first = y * self.columns.len();
         for (at, column) in (first..).zip(&mut self.columns) {
-            let values = (self.value)(at);
-            column.iter_mut().zip(values).for_each(|(sum, value)| by(sum, value));
+            by(column, &(self.value)(at));
         }
     }
 }
@@ -110,7 +109,7 @@ mod tests {
     #[track_caller]
     fn check(radius: usize, expected: [f32; 6]) {
         let number = |at: usize| [at as f32, 1.0];
-        let found = means((3, 2), radius, number, |_, [mean, one]| {
+        let found = means((3, 2), radius, number, |[mean, one]| {
             assert!((one - 1.0).abs() < 1e-6);
             mean
         });
@@ -133,7 +132,7 @@ mod tests {
     fn all_squares_are_summed() {
         let (width, height, radius) = (37, 2 * BLOCK_ROWS + 5, 4);
         let number = |at: usize| ((at * 7919) % 101) as f32;
-        let found = means((width, height), radius, |at| [number(at)], |_, [mean]| mean);
+        let found = means((width, height), radius, |at| [number(at)], |[mean]| mean);
         for (at, found) in found.values.iter().enumerate() {
             let (x, y) = (at % width, at / width);
             let (left, right) = (x.saturating_sub(radius), (x + radius).min(width - 1));

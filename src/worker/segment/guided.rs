@@ -22,9 +22,9 @@ impl Lines {
     pub(super) fn fit(photo: &Plane<[u8; 3]>, mask: &Plane<f32>, radius: usize) -> Self {
         let size = (photo.width, photo.height);
         let moments = |at: usize| moments(colour(photo.values[at]), mask.values[at]);
-        let sharp = means(size, radius, moments, |_, means| line(means));
-        let line = |at: usize| sharp.values[at];
-        Self { coefficients: means(size, radius, line, |_, mean| mean) }
+        let sharp = means(size, radius, moments, line);
+        let each = |at: usize| sharp.values[at];
+        Self { coefficients: means(size, radius, each, |mean| mean) }
     }
 
     /// The opacity of a colour at a place between the small photo's pixels.

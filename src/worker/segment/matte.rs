@@ -106,7 +106,7 @@ fn colours(photo: &Plane<[u8; 3]>, mask: &Plane<f32>) -> Plane<[f32; 6]> {
         let (front, back) = (mask + WEIGHT_MIN, 1.0 - mask + WEIGHT_MIN);
         [front * r, front * g, front * b, front, back * r, back * g, back * b, back]
     };
-    means((photo.width, photo.height), radius(photo), weighed, |_, means| {
+    means((photo.width, photo.height), radius(photo), weighed, |means| {
         let [r, g, b, front, back_r, back_g, back_b, back] = means;
         [r / front, g / front, b / front, back_r / back, back_g / back, back_b / back]
     })

@@ -20,7 +20,7 @@ pub(super) fn of(photo: &Plane<Lab>) -> Plane<f32> {
     let both = sum([barriers.normalised(), strangeness.normalised()].into_iter());
     let both = both.normalised();
     let size = (both.width, both.height);
-    let smooth = means(size, SMOOTHING, |at| [both.values[at]], |_, [mean]| mean).normalised();
+    let smooth = means(size, SMOOTHING, |at| [both.values[at]], |[mean]| mean).normalised();
     centred(&smooth).normalised()
 }
 
