@@ -3,7 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,8 +50,8 @@ impl Sqlite {
     /// the writer on the current runtime.
     pub(super) async fn open(path: &Path) -> Result<Self, Fault> {
         let lock = lock(path)?;
-        let options =
-            options(path).create_if_missing(true).auto_vacuum(SqliteAutoVacuum::Incremental);
+        private(path).map_err(|error| cannot_open(Error::Io(error)))?;
+        let options = options(path).auto_vacuum(SqliteAutoVacuum::Incremental);
         let mut connection = options.connect().await.map_err(cannot_open)?;
         make_shrinkable(&mut connection).await.map_err(cannot_open)?;
         let migrated = MIGRATIONS.run(&mut connection).await;
@@ -127,6 +128,12 @@ fn lock(path: &Path) -> Result<File, Fault> {
         Err(error) => LockError::Io(name, error),
     };
     Err(Fault::new(Side::Ledger, Retry::Later, "the ledger cannot be locked").caused_by(taken))
+}
+
+/// Sees that a new file is nobody else's to read: it tells who bought what. One that is there keeps
+/// the mode that it has, and SQLite gives that of the file to the files beside it.
+pub(super) fn private(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

@@ -1,8 +1,6 @@
 //! The database that answers lie in, and the way in which a statement reaches either engine.
 
 use std::borrow::Cow;
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +19,7 @@ use crate::clock::UnixMillis;
 use crate::fault::{Fault, Retry, Side};
 use crate::ledger::lines::key;
 use crate::ledger::postgres::NAME;
+use crate::ledger::sqlite::private;
 use crate::ledger::{ExchangeId, Ledger};
 use crate::x402::PaymentIdentity;
 
@@ -261,9 +260,7 @@ fn beside(ledger: &Path) -> PathBuf {
 }
 
 fn file(path: &Path) -> Result<SqliteConnectOptions, Fault> {
-    // What was paid for is nobody else's to read. SQLite gives its side files the same mode.
-    let private = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-    private.map_err(|error| cannot_open(Error::Io(error)))?;
+    private(path).map_err(|error| cannot_open(Error::Io(error)))?;
     Ok(SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)

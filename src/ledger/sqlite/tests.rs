@@ -72,3 +72,25 @@ async fn a_claim_of_before_says_whose_it_was() {
     // What was asked about is not there any more.
     assert_eq!(ledger.claimant(&entry).await.unwrap(), Claimant::Here);
 }
+
+#[tokio::test]
+async fn nobody_else_can_read_a_new_file_and_an_old_one_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let modes = || -> Vec<u32> {
+        let files = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap());
+        let files = files.filter(|file| !file.path().ends_with("ledger.db.lock"));
+        files.map(|file| file.metadata().unwrap().permissions().mode() & 0o777).collect()
+    };
+    for mode in [0o600, 0o640] {
+        if path.exists() {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let ledger = Ledger::open(&LedgerUrl::Sqlite(path.clone())).await.unwrap();
+        ledger.claim(claim(mode.into(), 1), UnixMillis::new(1)).await.unwrap();
+        let found = modes();
+        assert!(found.len() >= 2 && found.iter().all(|found| *found == mode), "{found:?}");
+        ledger.close().await;
+    }
+}
