@@ -209,7 +209,7 @@ impl Config {
         !self.certificates.is_empty() || self.acme.is_some()
     }
 
-    /// Everything that it was read from, but for files of secrets.
+    /// Everything that it was read from.
     pub fn files(&self) -> &[Watched] {
         &self.watched
     }

@@ -194,7 +194,7 @@ impl Usual {
 
 impl Reader<'_> {
     fn signer(
-        &self,
+        &mut self,
         typed: FileSigner,
     ) -> Result<alloy::signers::local::PrivateKeySigner, Mistake> {
         match typed {
@@ -213,7 +213,7 @@ impl Reader<'_> {
         }
     }
 
-    fn node(&self, typed: FileSecret) -> Result<RpcUrl, Mistake> {
+    fn node(&mut self, typed: FileSecret) -> Result<RpcUrl, Mistake> {
         let text = self.plain(typed)?;
         text.parse().map_err(|_| Mistake::NodeUrl)
     }

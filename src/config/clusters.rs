@@ -69,7 +69,7 @@ fn lamports(coins: u128) -> Option<u64> {
 }
 
 impl Reader<'_> {
-    fn fee_payer(&self, typed: FileSigner) -> Result<FeePayer, Mistake> {
+    fn fee_payer(&mut self, typed: FileSigner) -> Result<FeePayer, Mistake> {
         let text = match typed {
             FileSigner::Env(name) => self.plain(FileSecret::Env(name))?,
             FileSigner::File(path) => self.plain(FileSecret::File(path))?,

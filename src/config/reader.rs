@@ -207,11 +207,11 @@ impl<'a> Reader<'a> {
     }
 
     /// A secret's own text, in one line.
-    pub(super) fn plain(&self, typed: FileSecret) -> Result<String, Mistake> {
+    pub(super) fn plain(&mut self, typed: FileSecret) -> Result<String, Mistake> {
         self.secret(typed).map(|(value, _)| value)
     }
 
-    fn secret(&self, typed: FileSecret) -> Result<(String, SecretSource), Mistake> {
+    fn secret(&mut self, typed: FileSecret) -> Result<(String, SecretSource), Mistake> {
         let (value, source) = match typed {
             FileSecret::Literal(value) => (value.into(), SecretSource::Literal),
             FileSecret::Env(name) => match (self.env)(&name) {
@@ -221,8 +221,8 @@ impl<'a> Reader<'a> {
             FileSecret::File(path) => {
                 let found = self.beside(&path);
                 let text = bounded::read_text(&found);
-                let text = text.map_err(Mistake::SecretUnreadable)?;
-                (text, SecretSource::File(path))
+                self.watched.push(Watched::found(&found, &text));
+                (text.map_err(Mistake::SecretUnreadable)?, SecretSource::File(path))
             }
             FileSecret::Both => return Err(Mistake::Both("`env`", "`file`")),
             FileSecret::Neither => return Err(Mistake::Neither("`env`", "`file`")),

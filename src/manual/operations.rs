@@ -13,8 +13,8 @@
 //! read `gateway.toml` again: routes, prices, networks, facilitators, upstreams, limits and
 //! certificates, with their secrets, are exchanged all at once; `watch` looks at the files of
 //! certificates too, so that one that was renewed is shown to connections that begin within
-//! seconds, at lists and documents, and at files of `include`, which may come, change and go; what
-//! a refused file names may come after it. What runs goes on with what
+//! seconds, at those of secrets, lists and documents, and at files of `include`, which may come,
+//! change and go; what a refused file names may come after it. What runs goes on with what
 //! it began with, streams and settlements too; no bucket is refilled where the rate stays, and no
 //! circuit closed of a facilitator that is told the same. Payments for a price of before, or to
 //! whom was paid before, are taken for `price_grace` more. Signers of our own that stay go on

@@ -174,6 +174,28 @@ async fn files_that_are_named_before_they_are_there_are_waited_for() {
     assert_eq!(price(&gateway).await, "70000");
 }
 
+/// A mount of secrets changes its files when one is rotated.
+#[tokio::test]
+async fn a_secret_that_is_rotated_in_its_file_is_told_from_then_on() {
+    let upstream = Upstream::start().await;
+    let gateway = Plan::to(upstream.address)
+        .server("watch = \"on\"")
+        .upstream("headers = { authorization = { file = \"token\" } }")
+        .start_after(|folder| std::fs::write(folder.join("token"), "Bearer old\n").unwrap())
+        .await;
+    let told = async || {
+        assert_eq!(gateway.ask("GET", "/free").send().await.status, 200);
+        upstream
+            .taken()
+            .iter()
+            .map(|seen| seen.header("authorization").to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told().await, ["Bearer old"]);
+    std::fs::write(gateway.dir().join("token"), "Bearer new\n").unwrap();
+    eventually("the new secret", async || (told().await == ["Bearer new"]).then_some(())).await;
+}
+
 /// An upstream that is gone is not down: an alert on it would never end.
 #[tokio::test]
 async fn what_a_reload_takes_away_is_told_of_no_more() {
