@@ -127,7 +127,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Check { config, online } => match load(&config) {
             Ok(config) => {
-                #[cfg(feature = "models")]
+                #[cfg(feature = "worker")]
                 check::models(&config, &mut out)?;
                 check::check(&config, &mut out)?;
                 if online {

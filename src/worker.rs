@@ -11,7 +11,6 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-#[cfg(feature = "models")]
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -28,9 +27,7 @@ use self::http::Service;
 use self::impatient::Impatient;
 use self::lifeline::Lifeline;
 use self::metrics::Metrics;
-use self::segment::Segmenter;
-#[cfg(feature = "models")]
-use self::segment::network::{Network, Wish};
+use self::segment::network::{Network, Share, Wish};
 
 mod admission;
 mod body;
@@ -50,7 +47,6 @@ mod request;
 mod segment;
 
 pub use self::metrics::METRICS;
-#[cfg(feature = "models")]
 pub use self::segment::network::{License, NetworkError, Runtime as Engine, license};
 
 /// `tollgate worker background-removal`: cut the subject out of images sent to it.
@@ -75,15 +71,12 @@ pub struct Options {
     #[arg(long, value_name = "TIME", value_parser = patience, default_value = PATIENCE)]
     pub deadline: Duration,
     /// A model to use instead of what is built in: an ONNX file
-    #[cfg(feature = "models")]
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
     /// How it is fed: a .toml file or a known name [default: the .toml beside it, or its own name]
-    #[cfg(feature = "models")]
     #[arg(long, value_name = "FILE OR NAME", requires = "model")]
     pub manifest: Option<String>,
     /// What runs the model [default: onnxruntime where its library is found, else rten]
-    #[cfg(feature = "models")]
     #[arg(long, value_name = "NAME", requires = "model")]
     pub engine: Option<Engine>,
 }
@@ -95,7 +88,6 @@ pub enum WorkerError {
     #[error("the worker cannot start")]
     Start(#[source] io::Error),
     /// The model is not taken.
-    #[cfg(feature = "models")]
     #[error("the model cannot be used")]
     Model(#[from] NetworkError),
     /// The address is taken, or not ours.
@@ -134,32 +126,20 @@ pub fn run(options: &Options) -> Result<(), WorkerError> {
 }
 
 /// What finds the subject, loaded and warm.
-#[cfg(feature = "models")]
-fn segmenter(options: &Options, parallel: usize) -> Result<Segmenter, WorkerError> {
-    let Some(model) = &options.model else { return Ok(Segmenter::Classical) };
-    let (manifest, engine) = (options.manifest.as_deref(), options.engine);
+fn network(options: &Options, parallel: usize) -> Result<Network, NetworkError> {
     // All cores are used, and none twice.
     let threads = cores().checked_div(parallel).unwrap_or(1).max(1);
-    let network = Network::load(&Wish { model, manifest, engine, parallel, threads })?;
-    Ok(Segmenter::Network(Box::new(network)))
-}
-
-#[cfg(not(feature = "models"))]
-fn segmenter(_: &Options, _: usize) -> Result<Segmenter, WorkerError> {
-    Ok(Segmenter::Classical)
+    let share = Share { parallel, threads };
+    let Some(model) = &options.model else { return Network::built_in(share) };
+    let (manifest, engine) = (options.manifest.as_deref(), options.engine);
+    Network::load(&Wish { model, manifest, engine, share })
 }
 
 /// One image per core; a large model works on one with all cores, because each takes gigabytes.
-#[cfg(feature = "models")]
 fn usual_parallel(options: &Options) -> usize {
     let bytes = |model: &PathBuf| std::fs::metadata(model).map_or(0, |file| file.len());
     let large = options.model.as_ref().is_some_and(|model| bytes(model) > LARGE_MODEL_BYTES);
     if large { 1 } else { cores() }
-}
-
-#[cfg(not(feature = "models"))]
-fn usual_parallel(_: &Options) -> usize {
-    cores()
 }
 
 /// Listens at once, so that probes see a worker that starts; takes images when the model is warm.
@@ -174,22 +154,22 @@ async fn serve(options: &Options, parallel: usize) -> Result<(), WorkerError> {
     let service = Service {
         admission: Admission::new(parallel, options.queue, memory),
         metrics: Arc::new(Metrics::new().map_err(WorkerError::Count)?),
-        segmenter: Arc::new(OnceLock::new()),
+        network: Arc::new(OnceLock::new()),
         patience: options.deadline,
     };
     info!(%address, "listening");
     let (stop, stopped) = oneshot::channel::<()>();
-    let ready = Arc::clone(&service.segmenter);
+    let ready = Arc::clone(&service.network);
     let serving = axum::serve(Impatient::new(listener, READ_TIMEOUT), http::router(service))
         .with_graceful_shutdown(async { drop(stopped.await) });
     let mut serving = tokio::spawn(serving.into_future());
     let starting = async {
-        let segmenter = load(options.clone(), parallel).await?;
-        if decode::memory_max(segmenter.bytes()) > memory {
+        let network = load(options.clone(), parallel).await?;
+        if decode::memory_max(network.bytes()) > memory {
             warn!(options.memory, "the largest photos take more than this, and work alone");
         }
         // Nobody else fills it.
-        let _ = ready.set(segmenter);
+        let _ = ready.set(network);
         if options.supervised {
             announce(address).map_err(WorkerError::Announce)?;
         }
@@ -212,8 +192,8 @@ async fn serve(options: &Options, parallel: usize) -> Result<(), WorkerError> {
 }
 
 /// What finds the subject, loaded and warm, without holding up those who serve.
-async fn load(options: Options, parallel: usize) -> Result<Segmenter, WorkerError> {
-    spawn_blocking(move || segmenter(&options, parallel))
+async fn load(options: Options, parallel: usize) -> Result<Network, WorkerError> {
+    spawn_blocking(move || network(&options, parallel).map_err(WorkerError::Model))
         .await
         .unwrap_or_else(|fault| Err(WorkerError::Start(io::Error::other(fault))))
 }
@@ -257,7 +237,6 @@ const QUEUE: usize = 16;
 const MEMORY_MB: u32 = 2000;
 
 /// Above this a model works on one image at a time unless told otherwise.
-#[cfg(feature = "models")]
 const LARGE_MODEL_BYTES: u64 = 150_000_000;
 
 /// Time for one image unless told otherwise: a gateway waits a minute.

@@ -2,7 +2,7 @@
 
 mod assistant;
 mod chain;
-#[cfg(feature = "models")]
+#[cfg(feature = "worker")]
 mod cutouts;
 mod dashboard;
 mod endurance;

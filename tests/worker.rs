@@ -23,7 +23,6 @@ use crate::support::{PATIENCE, eventually};
 mod alone;
 mod hostile;
 mod long;
-#[cfg(feature = "models")]
 mod models;
 mod pictures;
 

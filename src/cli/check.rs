@@ -4,11 +4,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::config::Config;
-#[cfg(feature = "models")]
+#[cfg(feature = "worker")]
 use crate::route::upstream::{Kind, Work};
 use crate::server::ServeError;
 use crate::server::online::{self, Online};
-#[cfg(feature = "models")]
+#[cfg(feature = "worker")]
 use crate::worker;
 
 /// Writes what each route charges, where it goes and the 402 it would send, and then the warnings.
@@ -24,7 +24,7 @@ pub fn check(config: &Config, out: &mut impl Write) -> io::Result<()> {
 ///
 /// # Errors
 /// A model without a manifest, or `out` cannot be written.
-#[cfg(feature = "models")]
+#[cfg(feature = "worker")]
 pub fn models(config: &Config, out: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
     for (name, upstream) in &config.upstreams {
         let Kind::Bundled { work: Work { model: Some(model), .. }, .. } = &upstream.kind else {

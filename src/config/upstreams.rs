@@ -105,10 +105,6 @@ struct FileWork {
 
 impl FileWork {
     fn kind(self, service: Bundled, reader: &mut Reader<'_>) -> Kind {
-        if let Some(model) = self.model.as_ref().filter(|_| !cfg!(feature = "models")) {
-            let not_yet = Mistake::NotYet("a model", "build with the feature `models`");
-            reader.wrong(model.span(), not_yet);
-        }
         let work = Work {
             parallel: self.parallel.map(Spanned::into_inner),
             queue: self.queue.map_or(QUEUE, Spanned::into_inner),

@@ -11,11 +11,11 @@ use super::finish::finish;
 use super::metrics::{Metrics, Stage};
 use super::problem::Problem;
 use super::request::Order;
-use super::segment::Segmenter;
+use super::segment::network::Network;
 
 /// What works on an image, and for whom.
 pub(super) struct Tools<'a> {
-    pub(super) segmenter: &'a Segmenter,
+    pub(super) network: &'a Network,
     pub(super) errand: &'a Errand,
     pub(super) metrics: &'a Metrics,
 }
@@ -27,14 +27,14 @@ pub(super) struct Tools<'a> {
 pub(super) fn process(
     header: Header,
     order: Order,
-    Tools { segmenter, errand, metrics }: &Tools<'_>,
+    Tools { network, errand, metrics }: &Tools<'_>,
 ) -> Result<Vec<u8>, Problem> {
     contained(|| {
         errand.go_on()?;
         let mut photo = metrics.time(Stage::Decode, || header.decode())?;
         errand.go_on()?;
-        let matte = metrics.time(Stage::Segment, || segmenter.matte(&photo));
-        let matte = matte.map_err(|fault| failed(&*fault))?;
+        let matte = metrics.time(Stage::Segment, || network.matte(&photo));
+        let matte = matte.map_err(|fault| failed(&fault))?;
         errand.go_on()?;
         metrics.time(Stage::Refine, || matte.apply(&mut photo));
         drop(matte);
@@ -68,6 +68,7 @@ mod tests {
 
     use super::super::container::Kind;
     use super::super::errand::errand;
+    use super::super::segment::network::Share;
     use super::*;
 
     #[test]
@@ -77,7 +78,8 @@ mod tests {
         let header = || Header::read(file.clone(), Kind::Png).unwrap();
         let (client, errand) = errand(Duration::from_secs(60));
         let metrics = Metrics::new().unwrap();
-        let tools = Tools { segmenter: &Segmenter::Classical, errand: &errand, metrics: &metrics };
+        let network = Network::built_in(Share { parallel: 1, threads: 1 }).unwrap();
+        let tools = Tools { network: &network, errand: &errand, metrics: &metrics };
         let order = Order::default();
         assert_eq!(process(header(), order, &tools), Err(Problem::Undecodable));
         drop(client);

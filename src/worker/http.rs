@@ -23,7 +23,7 @@ use super::errand::{Errand, errand};
 use super::metrics::{Metrics, Stage};
 use super::problem::Problem;
 use super::request::{BODY_BYTES_MAX, Wanted};
-use super::segment::Segmenter;
+use super::segment::network::Network;
 
 /// What every request needs.
 #[derive(Clone)]
@@ -31,7 +31,7 @@ pub(super) struct Service {
     pub(super) admission: Admission,
     pub(super) metrics: Arc<Metrics>,
     /// Empty until it is loaded and warm.
-    pub(super) segmenter: Arc<OnceLock<Segmenter>>,
+    pub(super) network: Arc<OnceLock<Network>>,
     /// From the last byte of an image to the first of its answer.
     pub(super) patience: Duration,
 }
@@ -51,11 +51,11 @@ pub(super) fn router(service: Service) -> Router {
 
 /// Whether there is something that cuts out, and what. A full queue is told to whom it concerns.
 async fn ready(State(service): State<Service>) -> Response {
-    let Some(segmenter) = service.segmenter.get() else {
+    let Some(network) = service.network.get() else {
         return Problem::Starting.into_response();
     };
     // Plain fields: serialising them cannot fail.
-    json(StatusCode::OK, serde_json::to_vec(&segmenter.description()).unwrap_or_default())
+    json(StatusCode::OK, serde_json::to_vec(&network.description()).unwrap_or_default())
 }
 
 async fn metrics(State(service): State<Service>) -> Response {
@@ -95,7 +95,7 @@ async fn remove_background(State(service): State<Service>, request: Request) -> 
 /// All that can be said before the body.
 fn admit(service: &Service, head: &Parts) -> Result<(Wanted, Place), Problem> {
     let wanted = Wanted::read(&head.uri, &head.headers)?;
-    service.segmenter.get().ok_or(Problem::Starting)?;
+    service.network.get().ok_or(Problem::Starting)?;
     let place = service.admission.enter().ok_or(Problem::Busy)?;
     Ok((wanted, place))
 }
@@ -120,19 +120,19 @@ async fn work(
     bytes: Bytes,
     (place, errand): (Place, Errand),
     wanted: Wanted,
-    Service { segmenter, metrics, .. }: Service,
+    Service { network, metrics, .. }: Service,
 ) -> Result<Finished, Problem> {
     // Who waits too long, and is dropped here, is measured too.
     let waiting = metrics.begin(Stage::Wait);
     let (header, place) = read_header(bytes, wanted.kind, place).await?;
-    let beside = segmenter.get().ok_or(Problem::Starting)?.bytes();
+    let beside = network.get().ok_or(Problem::Starting)?.bytes();
     let desk = place.work(header.memory(beside)).await.ok_or(Problem::Failed)?;
     drop(waiting);
     let work = move || {
         // The desk goes with the work, so that it is free when the work is done and not when
         // the client has gone.
-        let segmenter = segmenter.get().ok_or(Problem::Starting)?;
-        let tools = Tools { segmenter, errand: &errand, metrics: &metrics };
+        let network = network.get().ok_or(Problem::Starting)?;
+        let tools = Tools { network, errand: &errand, metrics: &metrics };
         process(header, wanted.order, &tools).map(|file| desk.finish(file))
     };
     spawn_blocking(work).await.unwrap_or(Err(Problem::Failed))

@@ -1,24 +1,26 @@
-//! Segmentation: which part of a photo is its subject, without any model unless one is given.
+//! Segmentation: which part of a photo is its subject.
 //!
 //! ```text
-//! photo ─ tiny ── saliency ─ guesses ─ GrabCut each ─ choice
-//!   ├──── small ───────────────────────── GrabCut again ─┤
-//!   └──── medium ───────────────────────── guided filter ─ matte ─ photo with opacity
+//! photo ─ square ── network ── likely ┬ guesses ─ GrabCut each ─ choice
+//!   ├──── tiny ──── saliency ─────────┘                            │
+//!   ├──── small ────────────────────────────────────── GrabCut again
+//!   └──── medium ───────────────────────────────────────────── guided filter ─ matte
 //! ```
-//! The same photo always gives the same cut-out. It works well for one subject before a background
-//! of other colours, and poorly in crowds, in clutter and where the subject fills the photo.
+//! The network that is built in knows things; where they end, it knows roughly, and the photo's
+//! own colours say the rest. What stands out is a second guess, for where the network is not sure,
+//! and of two masks the one is taken whose outline is cheapest for what the network finds likely.
+//! Larger networks know outlines too, so theirs are not cut. The same photo always gives the same
+//! cut-out.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbaImage;
-use serde::Serialize;
 
 use self::choice::badness;
 use self::edges::Edges;
 use self::grabcut::Task;
 use self::guess::{Guess, guesses};
 use self::lab::Lab;
-use self::matte::Matte;
 use self::plane::Plane;
 
 mod boxes;
@@ -31,30 +33,11 @@ mod guided;
 mod lab;
 mod matte;
 mod max_flow;
-#[cfg(feature = "models")]
 pub(super) mod network;
 mod palette;
 mod parts;
 mod plane;
 mod saliency;
-
-/// What finds the subject.
-pub(super) enum Segmenter {
-    /// What is built in.
-    Classical,
-    /// A model that was brought along.
-    #[cfg(feature = "models")]
-    Network(Box<network::Network>),
-}
-
-/// What the probe tells of a segmenter.
-#[derive(Serialize)]
-pub(super) struct Description {
-    /// The model's file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<String>,
-    engine: &'static str,
-}
 
 /// Why a photo could not be segmented.
 #[derive(Debug, thiserror::Error)]
@@ -67,71 +50,29 @@ pub(super) enum SegmentError {
     Resize(#[from] fast_image_resize::ResizeError),
 }
 
-impl Segmenter {
-    /// What is the subject: applied to the photo, it leaves everything else transparent.
-    ///
-    /// # Errors
-    /// A photo without pixels, or an engine that failed.
-    pub(super) fn matte(
-        &self,
-        photo: &RgbaImage,
-    ) -> Result<Matte, Box<dyn std::error::Error + Send + Sync>> {
-        match self {
-            Self::Classical => Ok(matte(photo)?),
-            #[cfg(feature = "models")]
-            Self::Network(network) => Ok(network.matte(photo)?),
-        }
-    }
-
-    /// Memory that an image takes beside its pixels.
-    pub(super) fn bytes(&self) -> u64 {
-        match self {
-            Self::Classical => CLASSICAL_BYTES,
-            #[cfg(feature = "models")]
-            Self::Network(network) => MATTE_BYTES.saturating_add(network.bytes()),
-        }
-    }
-
-    /// For people who look.
-    pub(super) fn description(&self) -> Description {
-        match self {
-            Self::Classical => Description { model: None, engine: "classical" },
-            #[cfg(feature = "models")]
-            Self::Network(network) => {
-                let model = network.file().display().to_string();
-                Description { model: Some(model), engine: network.engine() }
-            }
-        }
-    }
-}
-
-/// The subject, without any model.
+/// The subject of a photo, from how likely (0 to 1) a network takes each pixel for one.
 ///
 /// # Errors
 /// Only for a photo without pixels.
-fn matte(photo: &RgbaImage) -> Result<Matte, SegmentError> {
-    let medium = scaled(photo, MEDIUM_SIDE)?;
-    let (guess, coarse) = choice(&lab::from_rgb(&scaled(photo, TINY_SIDE)?));
+fn cut(photo: &RgbaImage, likely: &Plane<f32>) -> Result<Plane<bool>, SegmentError> {
+    let (guess, coarse) = choice(&lab::from_rgb(&scaled(photo, TINY_SIDE)?), likely);
     let small = lab::from_rgb(&scaled(photo, SMALL_SIDE)?);
-    let subject = refined(&small, &guess, &coarse);
-    let mask = opacity(&subject).scaled(medium.width, medium.height);
-    Ok(Matte::guided(&medium, &mask))
+    Ok(refined(&small, &guess, &coarse))
 }
 
-/// The guess that leads to the best mask, with that mask.
-fn choice(tiny: &Plane<Lab>) -> (Guess, Plane<bool>) {
+/// The guess that leads to the better mask, with that mask.
+fn choice(tiny: &Plane<Lab>, likely: &Plane<f32>) -> (Guess, Plane<bool>) {
     let edges = Edges::of(tiny);
-    let saliency = saliency::of(tiny);
-    let tried = guesses(&saliency).map(|guess| {
+    let likely = likely.scaled(tiny.width, tiny.height);
+    let [first, second] = guesses(&likely, &saliency::of(tiny)).map(|guess| {
         let leaning = guess.leaning();
         let task =
             Task { photo: tiny, edges: &edges, leaning: &leaning, rounds_max: TINY_ROUNDS_MAX };
         let mask = parts::tidied(&grabcut::subject(&task, guess.mask()));
-        (badness(tiny, &edges, &saliency, &mask), guess, mask)
+        (badness(tiny, &edges, &likely, &mask), guess, mask)
     });
-    let [first, rest @ ..] = tried;
-    let best = rest.into_iter().fold(first, |best, next| if next.0 < best.0 { next } else { best });
-    (best.1, best.2)
+    let (_, guess, mask) = if second.0 < first.0 { second } else { first };
+    (guess, mask)
 }
 
 /// The mask on a larger photo, cut once more along the edges that show there.
@@ -202,13 +143,6 @@ const SMALL_ROUNDS_MAX: usize = 2;
 const MEDIUM_SIDE: u32 = 1000;
 
 const GREY: u16 = 128;
-
-/// The small planes of classical segmentation, whatever the photo's size.
-const CLASSICAL_BYTES: u64 = 100 << 20;
-
-/// Those of the matte alone.
-#[cfg(feature = "models")]
-const MATTE_BYTES: u64 = 80 << 20;
 
 #[cfg(test)]
 mod tests;

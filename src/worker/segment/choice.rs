@@ -12,21 +12,21 @@ use super::plane::Plane;
 
 /// How bad a mask is; less is better, infinity is no subject at all.
 ///
-/// The outline's cost over the smaller of what it parts (a ratio cut), and that a little better the
-/// more stands out inside than outside.
+/// The outline's cost over the smaller of what it parts (a ratio cut), and that the better the
+/// likelier (0 to 1) the inside is the subject than the outside.
 pub(super) fn badness(
     photo: &Plane<Lab>,
     edges: &Edges,
-    saliency: &Plane<f32>,
+    likely: &Plane<f32>,
     mask: &Plane<bool>,
 ) -> f32 {
-    let (inside, outside) = (mean(saliency, mask, true), mean(saliency, mask, false));
+    let (inside, outside) = (mean(likely, mask, true), mean(likely, mask, false));
     let area = mask.values.iter().filter(|subject| **subject).count();
     let smaller = area.min(mask.values.len() - area);
     if smaller == 0 || inside <= outside {
         return f32::INFINITY;
     }
-    outline(photo, edges, mask) / smaller as f32 * (outside / inside).powf(SALIENCY_SAY)
+    outline(photo, edges, mask) / smaller as f32 * outside / inside
 }
 
 fn outline(photo: &Plane<Lab>, edges: &Edges, mask: &Plane<bool>) -> f32 {
@@ -52,9 +52,6 @@ fn mean(plane: &Plane<f32>, mask: &Plane<bool>, side: bool) -> f32 {
     if count > 0.0 { sum / count } else { 0.0 }
 }
 
-/// What saliency has to say beside the outline: an exponent.
-const SALIENCY_SAY: f32 = 0.25;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,10 +64,10 @@ mod tests {
             height: 14,
             values: (0..280).map(|at| of(at % 20, at / 20)).collect(),
         };
-        let saliency = plane(&|x, y| if square(x, y) { 1.0 } else { 0.1 });
-        let photo = saliency.map(|value| [value * 90.0, 0.0, 0.0]);
+        let likely = plane(&|x, y| if square(x, y) { 1.0 } else { 0.1 });
+        let photo = likely.map(|value| [value * 90.0, 0.0, 0.0]);
         let mask = plane(&|x, y| if belongs(x, y) { 1.0 } else { 0.0 }).map(|value| value > 0.5);
-        badness(&photo, &Edges::of(&photo), &saliency, &mask)
+        badness(&photo, &Edges::of(&photo), &likely, &mask)
     }
 
     #[test]
@@ -82,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_all_and_what_does_not_stand_out_are_no_subjects() {
+    fn nothing_all_and_what_is_not_likely_are_no_subjects() {
         assert_eq!(badness_of(|_, _| false), f32::INFINITY);
         assert_eq!(badness_of(|_, _| true), f32::INFINITY);
         assert_eq!(badness_of(|x, _| x > 12), f32::INFINITY);

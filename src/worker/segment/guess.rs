@@ -30,29 +30,21 @@ impl Guess {
     }
 }
 
-/// A thing that stands out, a person who stands out, and somebody who just stands there.
-///
-/// People leave a photo at its lower edge, things do not.
-pub(super) fn guesses(saliency: &Plane<f32>) -> [Guess; 3] {
-    let floating = middle(saliency, 1.0, 1.0);
-    let standing = middle(saliency, 1.0, 0.3);
+/// What a network takes for the subject, and what stands out and is near the middle.
+pub(super) fn guesses(likely: &Plane<f32>, saliency: &Plane<f32>) -> [Guess; 2] {
     [
-        Guess { likely: mixed(saliency, &floating, 0.5), nats_max: 2.0 },
-        Guess { likely: mixed(saliency, &standing, 0.7), nats_max: 4.0 },
-        Guess { likely: middle(saliency, 0.8, 0.3), nats_max: 2.0 },
+        Guess { likely: likely.map(|value| value), nats_max: 4.0 },
+        Guess { likely: mixed(saliency, &middle(saliency), 0.5), nats_max: 2.0 },
     ]
 }
 
-/// 1 in the middle, falling to 0 where the photo ends; slower for less `falling`, and downwards
-/// slower again for less `below`.
-fn middle(size: &Plane<f32>, falling: f32, below: f32) -> Plane<f32> {
+/// 1 in the middle, falling to 0 where the photo ends.
+fn middle(size: &Plane<f32>) -> Plane<f32> {
     let (width, height) = (size.width, size.height);
     let mut values = Vec::with_capacity(size.values.len());
     for at in 0..size.values.len() {
-        let x = off(at % width, width);
-        let y = off(at / width, height);
-        let y = if y > 0.0 { y * below } else { y };
-        values.push((1.0 - falling * x.hypot(y)).max(0.0));
+        let away = off(at % width, width).hypot(off(at / width, height));
+        values.push((1.0 - away).max(0.0));
     }
     Plane { width, height, values }
 }
@@ -109,15 +101,18 @@ mod tests {
 
     #[test]
     fn the_middle_is_likely_and_the_corners_are_not() {
-        let middle = middle(&Plane::filled(41, 31, 0.0), 1.0, 1.0);
+        let middle = middle(&Plane::filled(41, 31, 0.0));
         assert_eq!(middle.values[15 * 41 + 20], 1.0);
         assert_eq!(middle.values[0], 0.0);
     }
 
     #[test]
-    fn who_stands_is_likely_at_the_lower_edge_but_not_at_the_upper() {
-        let middle = middle(&Plane::filled(41, 31, 0.0), 1.0, 0.3);
-        assert!(middle.values[30 * 41 + 20] > 0.6);
-        assert!(middle.values[20] < 0.1);
+    fn what_is_likelier_than_the_rest_leans_to_the_subject_however_unsure_all_is() {
+        let values = (0..100).map(|at| if at % 10 < 5 { 0.02 } else { 0.3 }).collect();
+        let likely = Plane { width: 10, height: 10, values };
+        let [known, _] = guesses(&likely, &Plane::filled(10, 10, 0.5));
+        let (mask, leaning) = (known.mask(), known.leaning());
+        assert!(!mask.values[0] && leaning.values[0] < -0.5, "{}", leaning.values[0]);
+        assert!(mask.values[9] && leaning.values[9] > 0.0, "{}", leaning.values[9]);
     }
 }

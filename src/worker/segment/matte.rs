@@ -25,7 +25,6 @@ enum Opacity {
     /// Its colour, by the lines of a guided filter.
     Lines(Lines),
     /// A mask as large as the full photo.
-    #[cfg(feature = "models")]
     Given(image::GrayImage),
 }
 
@@ -37,7 +36,6 @@ impl Matte {
     }
 
     /// The same with the opacity of each pixel of the full photo.
-    #[cfg(feature = "models")]
     pub(super) fn given(
         photo: &Plane<[u8; 3]>,
         mask: &Plane<f32>,
@@ -59,7 +57,6 @@ impl Matte {
                 let colour = colour([red, green, blue]);
                 let opacity = match &self.opacity {
                     Opacity::Lines(lines) => firm(lines.opacity(row, column, colour)),
-                    #[cfg(feature = "models")]
                     Opacity::Given(mask) => f32::from(mask.as_raw()[y * width + x]) / 255.0,
                 };
                 self.cut(pixel, (colour, opacity), (row, column));

@@ -1,13 +1,14 @@
-//! Networks: masks from a model file that the operator brought along.
+//! Networks: masks from the model that is built in, or from a file that the operator brought along.
 //!
 //! ```text
 //! photo ─ square ─ tensor ─ engine ─ plane ─ matte ─ photo with opacity
 //! ```
-//! Nothing is fetched: the file is the operator's, and its manifest says how it is to be fed.
+//! Nothing is fetched: a file is the operator's, and its manifest says how it is to be fed.
 
 use std::path::{Path, PathBuf};
 
 use image::RgbaImage;
+use serde::Serialize;
 use tracing::{info, warn};
 
 use self::engine::Engine;
@@ -15,7 +16,7 @@ pub use self::engine::Runtime;
 use self::manifest::{Edges, Manifest};
 use super::matte::Matte;
 use super::plane::Plane;
-use super::{MEDIUM_SIDE, SegmentError, scaled};
+use super::{MEDIUM_SIDE, SegmentError, cut, opacity, scaled};
 
 mod engine;
 mod footprint;
@@ -27,8 +28,24 @@ mod tensor;
 pub(in crate::worker) struct Network {
     manifest: Manifest,
     engine: Engine,
-    file: PathBuf,
+    /// None for what is built in.
+    file: Option<PathBuf>,
     bytes: u64,
+}
+
+/// How many images are worked on at once, and how many threads each of them has.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::worker) struct Share {
+    pub(in crate::worker) parallel: usize,
+    pub(in crate::worker) threads: usize,
+}
+
+/// What the probe tells.
+#[derive(Serialize)]
+pub(in crate::worker) struct Description {
+    /// Its file, or that it is built in.
+    model: String,
+    engine: &'static str,
 }
 
 /// What is to be loaded and how.
@@ -40,10 +57,7 @@ pub(in crate::worker) struct Wish<'a> {
     pub(in crate::worker) manifest: Option<&'a str>,
     /// Which engine; the fastest that is there otherwise.
     pub(in crate::worker) engine: Option<Runtime>,
-    /// Images at once.
-    pub(in crate::worker) parallel: usize,
-    /// Threads for each of them.
-    pub(in crate::worker) threads: usize,
+    pub(in crate::worker) share: Share,
 }
 
 /// Why a model is not taken.
@@ -123,13 +137,27 @@ impl Network {
     pub(in crate::worker) fn load(wish: &Wish<'_>) -> Result<Self, NetworkError> {
         let manifest = Manifest::find(wish.model, wish.manifest)?;
         let engine = Engine::load(wish, &manifest)?;
-        let mut network = Self { manifest, engine, file: wish.model.to_owned(), bytes: 0 };
+        let file = Some(wish.model.to_owned());
+        Self { manifest, engine, file, bytes: 0 }.tried(wish.share)
+    }
+
+    /// The network that is part of this program, in the engine that is.
+    ///
+    /// # Errors
+    /// `Load`, `Unlike` and `Run`, all of them against what the tests saw.
+    pub(in crate::worker) fn built_in(share: Share) -> Result<Self, NetworkError> {
+        let manifest = Manifest::built_in();
+        let engine = Engine::built_in(BUILT_IN, share, &manifest)?;
+        Self { manifest, engine, file: None, bytes: 0 }.tried(share)
+    }
+
+    fn tried(mut self, share: Share) -> Result<Self, NetworkError> {
         let before = footprint::now();
-        network.warm(wish.parallel)?;
-        let runs = u64::try_from(wish.parallel.max(1)).unwrap_or(u64::MAX);
-        network.bytes = footprint::most().saturating_sub(before).div_ceil(runs);
-        network.log(wish);
-        Ok(network)
+        self.warm(share.parallel)?;
+        let runs = u64::try_from(share.parallel.max(1)).unwrap_or(u64::MAX);
+        self.bytes = footprint::most().saturating_sub(before).div_ceil(runs);
+        self.log(share);
+        Ok(self)
     }
 
     /// As many runs at once as there may be, each of the largest input that a photo can become: the
@@ -146,54 +174,73 @@ impl Network {
         })
     }
 
-    fn log(&self, wish: &Wish<'_>) {
-        let manifest = &self.manifest;
-        let (model, engine) = (self.file.display(), self.engine.name());
+    fn log(&self, Share { parallel, threads }: Share) {
+        let (model, engine, license) = (self.name(), self.engine.name(), &self.manifest.license);
         let megabytes = self.bytes / 1_000_000;
-        let (parallel, threads) = (wish.parallel, wish.threads);
-        let license = &manifest.license;
         info!(%model, engine, %license, parallel, threads, megabytes, "the model is ready");
-        if !manifest.commercial_use {
+        if !self.manifest.commercial_use {
             warn!(%license, "what this model makes may not be sold");
         }
     }
 
-    /// The engine's name.
-    pub(in crate::worker) fn engine(&self) -> &'static str {
-        self.engine.name()
+    /// The model's file, or that there is none.
+    fn name(&self) -> String {
+        self.file.as_ref().map_or_else(|| "built in".to_owned(), |file| file.display().to_string())
     }
 
-    /// The model's file.
-    pub(in crate::worker) fn file(&self) -> &Path {
-        &self.file
+    /// For people who look.
+    pub(in crate::worker) fn description(&self) -> Description {
+        Description { model: self.name(), engine: self.engine.name() }
     }
 
-    /// The most memory that one run takes beside the photo, as it was when the model was tried.
+    /// The most memory that an image takes beside its pixels: that of a run, as it was when the
+    /// model was tried, and the matte's.
     pub(in crate::worker) fn bytes(&self) -> u64 {
-        self.bytes
+        self.bytes.saturating_add(MATTE_BYTES)
     }
 
-    /// The subject.
-    pub(super) fn matte(&self, photo: &RgbaImage) -> Result<Matte, NetworkError> {
+    /// What is the subject: applied to the photo, it leaves everything else transparent.
+    ///
+    /// # Errors
+    /// `Scale` for a photo without pixels, `Run` and `Unlike` for an engine that failed.
+    pub(in crate::worker) fn matte(&self, photo: &RgbaImage) -> Result<Matte, NetworkError> {
         let mask = self.mask(photo)?;
         let medium = scaled(photo, MEDIUM_SIDE)?;
-        let small = mask.scaled(medium.width, medium.height);
+        let size = (medium.width, medium.height);
         match self.manifest.edges {
-            Edges::Guided => Ok(Matte::guided(&medium, &small)),
+            Edges::Guided => Ok(Matte::guided(&medium, &mask.scaled(size.0, size.1))),
             Edges::Plain => {
                 let opacity = tensor::stretched(&mask, photo.dimensions())?;
-                Ok(Matte::given(&medium, &small, opacity))
+                Ok(Matte::given(&medium, &mask.scaled(size.0, size.1), opacity))
+            }
+            Edges::Cut => {
+                let subject = cut(photo, &mask)?;
+                Ok(Matte::guided(&medium, &opacity(&subject).scaled(size.0, size.1)))
             }
         }
     }
 
-    /// The mask (0 to 1) at the size of the model.
+    /// The mask (0 to 1) at the size of the model; of one that is cut anew, the mean of what it
+    /// says of the photo and of its mirror image, for it is not sure of itself.
     fn mask(&self, photo: &RgbaImage) -> Result<Plane<f32>, NetworkError> {
         let (width, height) = self.manifest.size.of(photo.dimensions());
-        let square = tensor::squeezed(photo, width, height)?;
-        let input = tensor::input(&square, &self.manifest);
-        let output = self.engine.run(input, self.manifest.output)?;
-        let (width, height) = (super::pixels_of(width), super::pixels_of(height));
+        let mut square = tensor::squeezed(photo, width, height)?;
+        let mut mask = self.seen(&square)?;
+        if self.manifest.edges == Edges::Cut {
+            square.mirror();
+            let mut other = self.seen(&square)?;
+            tensor::mirror(&mut other.values, other.width);
+            let both = mask.values.iter_mut().zip(other.values);
+            both.for_each(|(value, other)| *value = f32::midpoint(*value, other));
+        }
+        Ok(mask)
+    }
+
+    /// What the model says of a square.
+    fn seen(&self, square: &tensor::Square) -> Result<Plane<f32>, NetworkError> {
+        let (width, height) = square.size();
+        let output =
+            self.engine.run(tensor::input(square, &self.manifest), self.manifest.output)?;
         let planes = output.shape.iter().product::<usize>();
         if !output.shape.ends_with(&[height, width]) || planes != width * height {
             return Err(NetworkError::Unlike {
@@ -223,3 +270,9 @@ pub fn license(model: &Path) -> Result<License, NetworkError> {
     let Manifest { license, commercial_use, .. } = Manifest::find(model, None)?;
     Ok(License { name: license, commercial_use })
 }
+
+/// Made by `tests/bench/subject/learn`.
+const BUILT_IN: &[u8] = include_bytes!("network/subject.onnx");
+
+/// The small planes of the matte, whatever the photo's size.
+const MATTE_BYTES: u64 = 80 << 20;

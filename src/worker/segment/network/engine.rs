@@ -7,14 +7,14 @@ use clap::ValueEnum;
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::value::{Tensor, ValueType};
-use rten::{Dimension, Model, RunOptions, ThreadPool, ValueOrView, ValueView};
+use rten::{Dimension, LoadError, Model, RunOptions, ThreadPool, ValueOrView, ValueView};
 use rten_tensor::{AsView, Layout as _};
 use tracing::debug;
 
 use super::manifest::{Layout, Manifest, Size};
 use super::seats::Seats;
 use super::tensor::{Input, Output};
-use super::{NetworkError, Wish};
+use super::{NetworkError, Share, Wish};
 
 /// An engine by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -56,7 +56,7 @@ impl Engine {
             None => environment(Path::new(LIBRARY)).or_else(|_| environment(Path::new(DEBIANS))),
         };
         match wish.engine {
-            Some(Runtime::Rten) => rten(wish, manifest),
+            Some(Runtime::Rten) => rten(Model::load_file(wish.model), wish.share, manifest),
             Some(Runtime::OnnxRuntime) => {
                 onnx_runtime(library().map_err(NetworkError::Library)?, wish, manifest)
             }
@@ -68,10 +68,19 @@ impl Engine {
                 Ok(environment) => onnx_runtime(environment, wish, manifest),
                 Err(fault) => {
                     debug!(fault, "no ONNX Runtime");
-                    rten(wish, manifest)
+                    rten(Model::load_file(wish.model), wish.share, manifest)
                 }
             },
         }
+    }
+
+    /// Takes a model that is part of the program.
+    pub(super) fn built_in(
+        model: &'static [u8],
+        share: Share,
+        manifest: &Manifest,
+    ) -> Result<Self, NetworkError> {
+        rten(Model::load_static_slice(model), share, manifest)
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -106,7 +115,7 @@ fn onnx_runtime(
 ) -> Result<Engine, NetworkError> {
     let session = || -> ort::Result<Session> {
         Session::builder(&environment)?
-            .with_intra_threads(wish.threads)?
+            .with_intra_threads(wish.share.threads)?
             .with_inter_threads(1)?
             // Planned ahead, the memory of all layers lies side by side: twice as much, no faster.
             .with_memory_pattern(false)?
@@ -114,7 +123,8 @@ fn onnx_runtime(
             .with_config_entry("session.intra_op.allow_spinning", "0")?
             .commit_from_file(wish.model)
     };
-    let sessions = (0..wish.parallel).map(|_| session()).collect::<ort::Result<Vec<Session>>>();
+    let sessions =
+        (0..wish.share.parallel).map(|_| session()).collect::<ort::Result<Vec<Session>>>();
     let sessions = sessions
         .map_err(|source| NetworkError::Load { engine: ONNX_RUNTIME, source: source.into() })?;
     if let Some(session) = sessions.first() {
@@ -146,9 +156,13 @@ fn run_session(session: &mut Session, input: Input, output: usize) -> Result<Out
     Ok(Output { shape, values: values.to_vec() })
 }
 
-fn rten(wish: &Wish<'_>, manifest: &Manifest) -> Result<Engine, NetworkError> {
-    let model = Model::load_file(wish.model)
-        .map_err(|source| NetworkError::Load { engine: RTEN, source: source.into() })?;
+fn rten(
+    model: Result<Model, LoadError>,
+    Share { parallel, threads }: Share,
+    manifest: &Manifest,
+) -> Result<Engine, NetworkError> {
+    let model =
+        model.map_err(|source| NetworkError::Load { engine: RTEN, source: source.into() })?;
     let shape = |at: usize| -> Declared {
         let size = |dimension: Dimension| match dimension {
             Dimension::Fixed(size) => size,
@@ -158,8 +172,8 @@ fn rten(wish: &Wish<'_>, manifest: &Manifest) -> Result<Engine, NetworkError> {
     };
     let shapes = (0..model.input_ids().len()).map(shape).collect();
     fits(shapes, model.output_ids().len(), manifest)?;
-    let pool = || Arc::new(ThreadPool::with_num_threads(wish.threads));
-    let pools = Seats::new((0..wish.parallel).map(|_| pool()).collect());
+    let pool = || Arc::new(ThreadPool::with_num_threads(threads));
+    let pools = Seats::new((0..parallel).map(|_| pool()).collect());
     Ok(Engine::Rten { model: Box::new(model), pools })
 }
 

@@ -103,6 +103,8 @@ pub(super) enum Edges {
     Guided,
     /// By Lanczos resampling alone, as rembg does it.
     Plain,
+    /// Cut anew by the photo's colours first: for small models, which know roughly.
+    Cut,
 }
 
 impl Manifest {
@@ -125,6 +127,23 @@ impl Manifest {
         }
         let stem = model.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         known.remove(stem).ok_or_else(|| Self::missing(model, &known))
+    }
+
+    /// That of the network that is part of the program.
+    pub(super) fn built_in() -> Self {
+        Self {
+            license: "Apache-2.0".into(),
+            commercial_use: true,
+            size: Size::Fixed([256, 256]),
+            layout: Layout::Nchw,
+            white: White::Full,
+            mean: [0.498; 3],
+            deviation: [0.502; 3],
+            output: 0,
+            values: Values::Opacity,
+            range: Range::Absolute,
+            edges: Edges::Cut,
+        }
     }
 
     fn missing(model: &Path, known: &BTreeMap<String, Self>) -> NetworkError {

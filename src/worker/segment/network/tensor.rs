@@ -33,6 +33,23 @@ pub(super) struct Square {
     pixels: Vec<[u8; 4]>,
 }
 
+impl Square {
+    /// Width and height.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+
+    /// Left becomes right.
+    pub(super) fn mirror(&mut self) {
+        mirror(&mut self.pixels, self.width);
+    }
+}
+
+/// Turns each row of `width` values round.
+pub(super) fn mirror<T>(values: &mut [T], width: usize) {
+    values.chunks_mut(width.max(1)).for_each(<[T]>::reverse);
+}
+
 /// The photo resampled; what is transparent keeps its colour.
 pub(super) fn squeezed(photo: &RgbaImage, width: u32, height: u32) -> Result<Square, SegmentError> {
     let source = ImageRef::new(photo.width(), photo.height(), photo.as_raw(), PixelType::U8x4)?;
@@ -153,5 +170,13 @@ mod tests {
         let mask = Plane { width: 2, height: 1, values: vec![0.0, 1.0] };
         let opacity = stretched(&mask, (40, 8)).unwrap();
         assert_eq!((opacity.get_pixel(0, 3)[0], opacity.get_pixel(39, 3)[0]), (0, 255));
+    }
+
+    #[test]
+    fn rows_are_mirrored_each_by_itself() {
+        let mut values = [1, 2, 3, 4, 5, 6];
+        mirror(&mut values, 3);
+        assert_eq!(values, [3, 2, 1, 6, 5, 4]);
+        mirror::<u8>(&mut [], 0);
     }
 }
