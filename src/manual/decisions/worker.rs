@@ -2,12 +2,12 @@
 //!
 //! # What is built in is a small network of our own, and a cut along the photo's colours
 //!
-//! The first photo of a visitor is cut out with nothing downloaded. Colours alone (saliency, GrabCut,
-//! a guided filter) do that where a thing lies before something of another colour, and fail where
-//! it fills the photo or stands before flags. So the program carries 2.4 million weights of eight
-//! bits (2.5 MB): the encoder of EfficientNet-Lite0, which knows ImageNet, without its last stage,
-//! and a light way back up, learned in 40 minutes on two cores from 24,000 pictures made of
-//! cut-outs and backgrounds (`tests/bench/subject/learn`; the terms of each source are in
+//! The first photo of a visitor is cut out with nothing downloaded. Colours alone (saliency,
+//! GrabCut, a guided filter) do that where a thing lies before something of another colour, and
+//! fail where it fills the photo or stands before flags. So the program carries 2.4 million weights
+//! of eight bits (2.5 MB): the encoder of EfficientNet-Lite0, which knows ImageNet, without its
+//! last stage, and a light way back up, learned in 40 minutes on two cores from 24,000 pictures
+//! made of cut-outs and backgrounds (`tests/bench/subject/learn`; the terms of each source are in
 //! `SOURCES.md` beside it, and none of them is in this repository). It runs in rten, 256 pixels a
 //! side, on the photo and on its mirror image.
 //!
@@ -26,10 +26,10 @@
 //! | raccoon | 0.508 / 0.337 | 0.956 / 0.024 | 0.932 / 0.040 | 0.956 / 0.024 |
 //! | sample (a cup) | 0.782 / 0.119 | 0.970 / 0.015 | 0.291 / 0.321 | 0.970 / 0.015 |
 //!
-//! On fourteen others that were only looked at, people, animals and fruit came out well; what it
-//! does not do is leaves (it learned that they are in front and behind: of a potted plant the pot
-//! stays), a face that fills all of the photo, and what is thin. A model of the operator's can be
-//! given the same cut, with `edges = "cut"`.
+//! On twelve others that were only looked at, people, animals and fruit came out well. What it does
+//! not do is leaves (it learned that they are in front and behind: of a potted plant the pot
+//! stays), a face that fills all of the photo, and limbs that are thin. A model of the operator's
+//! can be given the same cut, with `edges = "cut"`.
 //!
 //! The feature `models` is gone: the network needs rten, so whoever has the worker has it.
 //!
@@ -42,12 +42,13 @@
 //!
 //! # A model is a file of the operator's
 //!
-//! Nothing is fetched, and but for the small one above none is shipped. What a file does not say of itself stands in a manifest,
-//! beside it or built in (`src/worker/segment/network/known.toml`); it is the model's own, so it
-//! does not repeat in each `gateway.toml`, where `model` is a path. A model is compared with its
-//! manifest and run once before the worker is ready. The manifests follow rembg for the models that
-//! it carries, else the authors' code; only that of u2netp was compared with rembg, on random
-//! weights (`tests/e2e/cutouts.rs`).
+//! Nothing is fetched, and but for the small one above none is shipped. What a file does not say
+//! of itself stands in a manifest, beside it or built in
+//! (`src/worker/segment/network/known.toml`); it is the model's own, so it does not repeat in each
+//! `gateway.toml`, where `model` is a path. A model is compared with its manifest and run once
+//! before the worker is ready. The manifests follow rembg for the models that it carries, else the
+//! authors' code; only that of u2netp was compared with rembg, on random weights
+//! (`tests/e2e/cutouts.rs`).
 //!
 //! # Two engines for models
 //!
