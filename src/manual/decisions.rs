@@ -38,18 +38,18 @@
 //! nginx's.
 //! The ledger's cost is not reached: see the table in the README.
 //!
-//! The whole table of 22 November 2026 misses more. A 402 is 1.5 times nginx's and a paid request
-//! 1.8 recoveries above a free one, as said. The published middleware is 15 and 9 times dearer,
+//! The whole table of 23 November 2026, of what the gateway's image has, misses more. A paid
+//! request is 1.6 recoveries above a free one. The published middleware is 14 and 9 times dearer,
 //! not 20, on Node 22. A thousand connections that wait 350 ms each could take 2,857 payments a
-//! second and take 2,262: the two cores are shared with a client, a facilitator and an upstream. A
-//! stream is 0.1 KiB above its 64. In profiles what is left of a paid request beside its recovery
-//! is spread, with nothing above a sixteenth.
+//! second and take 2,244: the two cores are shared with a client, a facilitator and an upstream. In
+//! profiles what is left of a paid request beside its recovery is spread, with nothing above a
+//! sixteenth.
 //!
-//! A start takes some 20 ms and 0.03 ms for each route, so 53 ms with a thousand where 50 were
-//! wanted. A third of the 20 is whom the system trusts, here 280 files; each of pingora's two
-//! connectors read them for itself, on the way. It is done once now, beside the configuration, and
-//! handed to them as a file in memory, which is also why a broken certificate there, or no store
-//! at all, does not end in pingora's panic. In the image it is one file.
+//! A start takes some 17 ms and 0.03 ms for each route. A third of the 17 is whom the system
+//! trusts, here 280 files; each of pingora's two connectors read them for itself, on the way. It is
+//! done once now, beside the configuration, and handed to them as a file in memory, which is also
+//! why a broken certificate there, or no store at all, does not end in pingora's panic. In the
+//! image it is one file.
 //!
 //! # The images are made of Debian, and have nothing of it but libraries
 //!

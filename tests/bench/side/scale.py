@@ -1,5 +1,6 @@
 """What grows: connections that do nothing, routes and the start with them, clients that are counted."""
 
+import resource
 import socket
 import statistics
 import sys
@@ -9,7 +10,10 @@ from . import load
 from .machine import say
 from .stage import PROXY
 
-CROWDS = (1000, 10000)
+# A gateway lets in clients for less than half of the files that it may open: behind each there may
+# be another connection.
+FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+CROWDS = (1000, 10000 if FILES < 0 else min(10000, (FILES // 2 - 200) // 100 * 100))
 STARTS = (10, 1000, 10000)
 CONNECT_SECONDS_MAX = 60
 FILL_SECONDS, FILL_SECONDS_MAX = 3, 180

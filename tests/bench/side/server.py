@@ -114,6 +114,11 @@ def resident(pid):
 def children(pid):
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
+        try:
+            those = (task / "children").read_text()
+        except FileNotFoundError:
+            # A thread that has ended since.
+            continue
+        for child in map(int, those.split()):
             found += [child, *children(child)]
     return found
