@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tollgate::config::{Config, FacilitatorSettings, Finding};
+use tollgate::config::{Config, FacilitatorSettings, Finding, Place};
 use tollgate::facilitator::chain::Settings;
 
 const MISTAKES_MIN: usize = 40;
@@ -41,6 +41,18 @@ fn the_shipped_file_is_good() {
     let config = Config::load(&path).unwrap();
     assert!(config.warnings.is_empty(), "{:?}", shown(&config.warnings));
     assert_eq!(config.routes.len(), 3);
+}
+
+/// A reload is asked for by none of them, so each has to be looked at.
+#[test]
+fn each_file_of_a_secret_is_watched() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config");
+    let config = Config::load(&folder.join("good-chain.toml")).unwrap();
+    for name in ["node.txt", "signer.key", "keystore.json"] {
+        let place = Place::File(folder.join(name));
+        let watched = config.files().iter().find(|watched| watched.place == place);
+        assert_eq!(watched.map(|watched| watched.digest), place.look().ok(), "{name}");
+    }
 }
 
 /// What an operator loses where somebody else forwards is said before the start.

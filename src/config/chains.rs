@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use crate::bounded;
 use crate::facilitator::chain::evm::{Bounds, FeeCaps, Settings as Signers, keys};
 use crate::facilitator::chain::{RpcUrl, Settings};
 
@@ -16,6 +17,7 @@ use super::mistake::Mistake;
 use super::networks::NetworkSettings;
 use super::reader::Reader;
 use super::units::{Coins, Delay, Gwei, Timeout};
+use super::watched::Watched;
 
 /// Reads a section; `span` is that of its name, where keys in it must not be shown.
 pub(super) fn chain(
@@ -206,7 +208,9 @@ impl Reader<'_> {
             }
             FileSigner::Keystore(path, password) => {
                 let password = self.plain(password)?;
-                keys::from_keystore(&self.beside(&path), &password).map_err(Mistake::Key)
+                let path = self.beside(&path);
+                self.watched.push(Watched::found(&path, &bounded::read(&path)));
+                keys::from_keystore(&path, &password).map_err(Mistake::Key)
             }
             FileSigner::Literal => Err(Mistake::KeyInFile),
             FileSigner::Other => Err(Mistake::KeyPlace),
