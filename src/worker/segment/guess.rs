@@ -33,7 +33,7 @@ impl Guess {
 /// What a network takes for the subject, and what stands out and is near the middle.
 pub(super) fn guesses(likely: &Plane<f32>, saliency: &Plane<f32>) -> [Guess; 2] {
     [
-        Guess { likely: likely.map(|value| value), nats_max: 4.0 },
+        Guess { likely: likely.clone(), nats_max: 4.0 },
         Guess { likely: mixed(saliency, &middle(saliency), 0.5), nats_max: 2.0 },
     ]
 }

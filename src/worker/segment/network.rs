@@ -204,18 +204,17 @@ impl Network {
     /// # Errors
     /// `Scale` for a photo without pixels, `Run` and `Unlike` for an engine that failed.
     pub(in crate::worker) fn matte(&self, photo: &RgbaImage) -> Result<Matte, NetworkError> {
-        let mask = self.mask(photo)?;
+        let mut mask = self.mask(photo)?;
+        if self.manifest.edges == Edges::Cut {
+            mask = opacity(&cut(photo, &mask)?);
+        }
         let medium = scaled(photo, MEDIUM_SIDE)?;
-        let size = (medium.width, medium.height);
+        let small = mask.scaled(medium.width, medium.height);
         match self.manifest.edges {
-            Edges::Guided => Ok(Matte::guided(&medium, &mask.scaled(size.0, size.1))),
+            Edges::Guided | Edges::Cut => Ok(Matte::guided(&medium, &small)),
             Edges::Plain => {
                 let opacity = tensor::stretched(&mask, photo.dimensions())?;
-                Ok(Matte::given(&medium, &mask.scaled(size.0, size.1), opacity))
-            }
-            Edges::Cut => {
-                let subject = cut(photo, &mask)?;
-                Ok(Matte::guided(&medium, &opacity(&subject).scaled(size.0, size.1)))
+                Ok(Matte::given(&medium, &small, opacity))
             }
         }
     }

@@ -148,8 +148,8 @@ class Composer:
         x = int(side * dice.gauss(0.5, spread) - thing.width / 2)
         y = int(side * dice.gauss(0.52, spread) - thing.height / 2)
         if stands:
-            y = max(side - thing.height, int(side * 0.02))
-            y = min(y, side - thing.height // 2) if thing.height > side else side - thing.height
+            tall = thing.height > side
+            y = min(int(side * 0.02), side - thing.height // 2) if tall else side - thing.height
         return x, y
 
     def clutter(self, scene):

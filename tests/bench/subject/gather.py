@@ -47,12 +47,18 @@ def main(folder):
 
 def save(folder, pictures, kind):
     """Numbers what is there, and says how much that is."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    emptied(folder)
     pictures = [picture for picture in pictures if picture]
     for number, picture in enumerate(pictures):
         picture.save(folder / f"{number:03}.{kind}", **({"quality": 92} if kind == "jpg" else {}))
     return len(pictures)
+
+
+def emptied(folder):
+    """The folder, with nothing in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
 
 
 def thing(path):

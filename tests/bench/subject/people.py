@@ -7,13 +7,14 @@ a background; all else is left.
 """
 
 import hashlib
-import shutil
 import sys
 from pathlib import Path
 
 import mediapipe
 import numpy as np
 from PIL import Image
+
+from gather import emptied
 
 # Photographs of known people, of which nobody says where they are from; drawings; things.
 LEFT_OUT = ("drake", "marc", "camp", "kendall", "avatar", "olu-eletu", "ryan", "eva")
@@ -44,13 +45,6 @@ def main(folder):
             opacity = (mask * 255).astype(np.uint8)
             Image.fromarray(np.dstack([pixels, opacity])).save(people / f"{number:03}.png")
     print(f"{len(list(people.iterdir()))} people, {len(list(places.iterdir()))} places")
-
-
-def emptied(folder):
-    """The folder, with nothing in it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    return folder
 
 
 if __name__ == "__main__":

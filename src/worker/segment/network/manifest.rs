@@ -103,7 +103,8 @@ pub(super) enum Edges {
     Guided,
     /// By Lanczos resampling alone, as rembg does it.
     Plain,
-    /// Cut anew by the photo's colours first: for small models, which know roughly.
+    /// Cut anew by the photo's colours first: for small models, which know roughly and are asked
+    /// twice, once about the mirror image.
     Cut,
 }
 
