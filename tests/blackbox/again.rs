@@ -297,7 +297,7 @@ async fn a_change_of_price_takes_no_answer_away() {
     let gateway = Plan::to(upstream.address).start().await;
     let (served, fresh) = (Wallet::new(1).pays(), Wallet::new(1).pays());
     let first = asks(&gateway, &served).send().await;
-    gateway.comes_to(&served, "settled").await;
+    is_written(&gateway).await;
     let gateway = gateway.restarted_with(|text| text.replace("$0.05", "$0.06")).await;
     gateway.ready().await;
     for pays in [served.v2(), served.v1()] {
@@ -323,7 +323,7 @@ async fn what_was_bought_is_given_while_the_upstream_is_away() {
     let gateway = Plan::to(upstream.address).start().await;
     let payment = Wallet::new(1).pays();
     let first = asks(&gateway, &payment).send().await;
-    gateway.comes_to(&payment, "settled").await;
+    is_written(&gateway).await;
     let gateway = gateway
         .restarted_with(|text| {
             text.replace("url = \"http://127.0.0.1", "url = \"http://no.invalid")

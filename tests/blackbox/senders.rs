@@ -1,5 +1,6 @@
 //! Who gets what a payment has bought: whoever paid, and not whoever has read it on the chain.
 
+use super::again::is_written;
 use super::refusals::refused;
 use crate::support::client::{Answer, Ask};
 use crate::support::gateway::Gateway;
@@ -141,7 +142,9 @@ async fn what_was_given_before_a_crash_is_not_made_again() {
     let (answer, ()) = tokio::join!(asks(&gateway, &payment, PAYER, "").send(), serves);
     assert_eq!(answer.status, 200);
     refused(&asks(&gateway, &payment, PAYER, "").send().await, "payment_used");
-    let gateway = gateway.restarted().await;
+    // What was not written yet when the process died would be owed.
+    is_written(&gateway).await;
+    let gateway = gateway.killed_and_restarted().await;
     refused(&asks(&gateway, &payment, PAYER, "").send().await, "payment_used");
     assert_eq!(upstream.count(), 1);
 }
