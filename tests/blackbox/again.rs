@@ -43,14 +43,6 @@ pub async fn is_written(gateway: &Gateway) {
     .await;
 }
 
-/// Waits until no exchange runs any more.
-async fn idle(gateway: &Gateway) {
-    eventually("no exchange runs", async || {
-        (gateway.metric("tollgate_exchanges_running").await? == "0").then_some(())
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn the_same_request_gets_the_same_answer_and_pays_nothing_more() {
     let upstream = upstream().await;
@@ -346,7 +338,7 @@ async fn an_answer_that_broke_off_is_not_given_for_a_whole_one() {
     };
     let (first, ()) = tokio::join!(first, breaks);
     assert!(first.is_err(), "half an answer is none: {first:?}");
-    idle(&gateway).await;
+    gateway.runs(0).await;
     let again = asks(&gateway, &payment).send().await;
     refused(&again, "payment_used");
     assert!(again.json()["message"].as_str().unwrap().contains("broke off"));
@@ -367,7 +359,7 @@ async fn paid(gateway: &Gateway, payment: &Payment) -> Raw {
 /// The client is back and finds what it has paid for.
 async fn finds(gateway: &Gateway, payment: &Payment, text: &str) {
     gateway.comes_to(payment, "settled").await;
-    idle(gateway).await;
+    gateway.runs(0).await;
     let again = asks(gateway, payment).send().await;
     assert_eq!((again.status, again.text().as_str()), (200, text), "{again:?}");
 }
@@ -479,7 +471,7 @@ async fn nobody_reads_a_long_answer_for_a_client_that_left() {
     drop(raw);
     let piece = "x".repeat(3_000);
     eventually("the upstream is let go", async || stream.refused(&piece).await.then_some(())).await;
-    idle(&gateway).await;
+    gateway.runs(0).await;
     let again = asks(&gateway, &payment).send().await;
     refused(&again, "payment_used");
 }

@@ -30,18 +30,10 @@ async fn paid(gateway: &Gateway, payment: &Payment, missing: usize) -> Raw {
     raw
 }
 
-/// Waits until no exchange runs any more.
-async fn idle(gateway: &Gateway) {
-    eventually("no exchange runs", async || {
-        (gateway.metric("tollgate_exchanges_running").await? == "0").then_some(())
-    })
-    .await;
-}
-
 /// The payment has bought its answer, whoever reads it, and buys no second one.
 async fn is_spent(gateway: &Gateway, payment: &Payment, facilitator: &Facilitator) {
     let line = gateway.comes_to(payment, "settled").await;
-    idle(gateway).await;
+    gateway.runs(0).await;
     assert_eq!(facilitator.moved(), [(payment.nonce(), line.transaction().to_owned())].into());
     let again = gateway.ask("POST", "/paid").pays(payment).send().await;
     refused(&again, "payment_used");
@@ -69,7 +61,7 @@ async fn while_it_sends_its_headers() {
     assert_eq!(gateway.state(&payment).await, "none");
     assert_eq!(facilitator.asked(), (0, 0));
     is_good(&gateway, &payment, &mut upstream).await;
-    idle(&gateway).await;
+    gateway.runs(0).await;
 }
 
 #[tokio::test]
@@ -81,7 +73,7 @@ async fn while_it_sends_its_body() {
     assert_eq!(gateway.state(&payment).await, "held");
     drop(raw);
     gateway.comes_to(&payment, "released").await;
-    idle(&gateway).await;
+    gateway.runs(0).await;
     assert_eq!(facilitator.asked(), (1, 0));
     is_good(&gateway, &payment, &mut upstream).await;
 }
@@ -112,7 +104,7 @@ async fn while_its_bad_payment_is_verified() {
     drop(raw);
     question.answer(Reply::new(200).body(r#"{"isValid":false}"#)).await;
     gateway.comes_to(&payment, "released").await;
-    idle(&gateway).await;
+    gateway.runs(0).await;
     facilitator.on_verify(Habit::Honest);
     is_good(&gateway, &payment, &mut upstream).await;
 }
@@ -141,7 +133,7 @@ async fn while_the_upstream_fails() {
     drop(raw);
     call.answer(Reply::new(500)).await;
     gateway.comes_to(&payment, "released").await;
-    idle(&gateway).await;
+    gateway.runs(0).await;
     assert_eq!(facilitator.asked(), (1, 0));
 }
 
@@ -208,7 +200,7 @@ async fn many_at_once() {
     // Some left before their request was read, some after; none is held.
     let fresh = Wallet::new(1).pays();
     assert_eq!(gateway.ask("POST", "/paid").pays(&fresh).send().await.status, 200);
-    idle(&gateway).await;
+    gateway.runs(0).await;
     let ledger = gateway.ledger().await;
     let states: Vec<_> = ledger.values().map(|line| line.state()).collect();
     assert!(states.iter().all(|state| matches!(*state, "settled" | "released")), "{states:?}");

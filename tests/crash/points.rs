@@ -26,13 +26,6 @@ async fn pay(gateway: &Gateway, payment: &Payment) -> Answer {
     gateway.ask("POST", "/paid").pays(payment).send().await
 }
 
-async fn running(gateway: &Gateway) {
-    eventually("an exchange runs", async || {
-        (gateway.metric("tollgate_exchanges_running").await? == "1").then_some(())
-    })
-    .await;
-}
-
 /// The payment was let go and has not moved; it buys an answer now, once.
 async fn was_let_go(gateway: &Gateway, payment: &Payment, upstream: &mut Server) {
     assert!(matches!(gateway.state(payment).await.as_str(), "released" | "none"));
@@ -85,7 +78,7 @@ async fn before_the_claim_is_written() {
     let payment = Wallet::new(1).pays();
     let lock = locked(&gateway).await;
     let _raw = asks(&gateway, &payment).await;
-    running(&gateway).await;
+    gateway.runs(1).await;
     gateway.kill();
     lock.release().await;
     let gateway = gateway.killed_and_restarted().await;

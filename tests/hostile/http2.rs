@@ -57,11 +57,7 @@ impl House {
         let head = request("GET", "/free/after", NAME, &[]);
         frames.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &head)).await;
         assert_eq!(frames.status(1).await, Some(200), "after {after}");
-        eventually("no exchange runs", async || {
-            let running = self.gateway.metric("tollgate_exchanges_running").await?;
-            (running == "0").then_some(())
-        })
-        .await;
+        self.gateway.runs(0).await;
     }
 }
 
@@ -297,10 +293,7 @@ async fn answers_that_nobody_takes_are_not_gathered() {
     eventually("all are asked for", async || (house.upstream.seen().len() == 50).then_some(()))
         .await;
     // After the longest pause they are given up.
-    eventually("no exchange runs", async || {
-        (house.gateway.metric("tollgate_exchanges_running").await? == "0").then_some(())
-    })
-    .await;
+    house.gateway.runs(0).await;
     let growth = house.gateway.peak_kb().saturating_sub(before);
     assert!(growth < 2 * GROWTH_KB_MAX, "{growth} kB more for 200 MB of answers");
 }

@@ -103,6 +103,15 @@ impl Gateway {
         eventually("ready", async || (self.admin("/readyz").await.0 == 200).then_some(())).await;
     }
 
+    /// Waits until so many exchanges run. An answer is there a moment before its exchange is over.
+    pub async fn runs(&self, exchanges: u32) {
+        eventually("exchanges", async || {
+            let running = self.metric("tollgate_exchanges_running").await?;
+            (running == exchanges.to_string()).then_some(())
+        })
+        .await;
+    }
+
     /// The first line of the access log that fits.
     pub async fn logged(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let wanted = |line: &str| serde_json::from_str(line).ok().filter(|line| fits(line));
