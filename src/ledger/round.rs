@@ -1,7 +1,7 @@
 //! What one commit writes: many payments, each changed in one way only.
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
+use std::collections::hash_map::{Entry, RandomState};
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
@@ -31,10 +31,11 @@ pub(super) fn rounds(ops: impl Iterator<Item = Op>) -> Vec<Round> {
     let mut rounds = Vec::with_capacity(1);
     let mut last = Filling::default();
     for op in ops {
-        if !last.fits(&op) {
+        if let Err(op) = last.put(op) {
             rounds.push(std::mem::take(&mut last).round);
+            // An empty round takes any.
+            let _put = last.put(op);
         }
-        last.put(op);
     }
     rounds.push(last.round);
     rounds
@@ -111,37 +112,38 @@ enum Kind {
 }
 
 impl Filling {
-    fn fits(&self, op: &Op) -> bool {
+    /// Puts an op into the round, or gives it back.
+    fn put(&mut self, op: Op) -> Result<(), Op> {
         match op {
-            Op::Claim(op) => {
-                self.round.claims.len() < ROUND_LEN_MAX
-                    && self.kind(&op.claim.identity) != Some(Kind::Advance)
-            }
-            Op::Advance(op) => {
-                self.round.advances.len() < ROUND_LEN_MAX && self.kind(&op.identity).is_none()
-            }
-            Op::Close => true,
-        }
-    }
-
-    fn put(&mut self, op: Op) {
-        match op {
-            Op::Claim(op) => {
-                self.kinds.insert(self.hasher.hash_one(&op.claim.identity), Kind::Claims);
+            Op::Claim(op) if self.takes(&op.claim.identity, Kind::Claims) => {
                 self.round.claims.push(op);
             }
-            Op::Advance(op) => {
-                self.kinds.insert(self.hasher.hash_one(&op.identity), Kind::Advance);
+            Op::Advance(op) if self.takes(&op.identity, Kind::Advance) => {
                 self.round.advances.push(op);
             }
             Op::Close => {}
+            op => return Err(op),
         }
+        Ok(())
     }
 
-    /// What the round has of a payment. Two payments with one hash are taken for one, and kept
-    /// apart for nothing, which does no harm.
-    fn kind(&self, identity: &PaymentIdentity) -> Option<Kind> {
-        self.kinds.get(&self.hasher.hash_one(identity)).copied()
+    /// Whether an op of this kind still fits; if so, it is noted. Two payments with one hash are
+    /// taken for one, and kept apart for nothing, which does no harm.
+    fn takes(&mut self, identity: &PaymentIdentity, kind: Kind) -> bool {
+        let full = match kind {
+            Kind::Claims => self.round.claims.len() >= ROUND_LEN_MAX,
+            Kind::Advance => self.round.advances.len() >= ROUND_LEN_MAX,
+        };
+        if full {
+            return false;
+        }
+        match self.kinds.entry(self.hasher.hash_one(identity)) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(kind);
+                true
+            }
+            Entry::Occupied(had) => (*had.get(), kind) == (Kind::Claims, Kind::Claims),
+        }
     }
 }
 

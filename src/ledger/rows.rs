@@ -1,6 +1,6 @@
 //! What the writer of the ledger's file does in it: statements, and what is bound to them.
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension as _, Row, params};
 use sqlx::Error as ReadError;
 use sqlx::sqlite::SqliteRow;
 
@@ -32,62 +32,63 @@ impl WriteError {
     }
 }
 
-/// Claims a payment, under this number.
-pub(super) fn claim(to: &Connection, serial: i64, op: &Claiming) -> Result<Claimed, WriteError> {
-    let claim = &op.claim;
-    let PaymentIdentity { network, contract, payer, nonce } = &claim.identity;
-    let written = to.prepare_cached(CLAIM)?.execute(params![
-        serial,
-        payer.as_slice(),
-        nonce.as_slice(),
-        contract.as_slice(),
-        network.as_str(),
-        claim.exchange.bytes(),
-        claim.route,
-        claim.facilitator,
-        claim.amount.to_string(),
-        claim.pay_to.as_slice(),
-        i64::try_from(claim.valid_before).unwrap_or(i64::MAX),
-        op.now.millis(),
-        token(claim).as_ref().map(|token| token.as_slice()),
-        claim.sender.bytes(),
-    ])?;
-    if written > 0 {
-        return Ok(Claimed::Ours);
-    }
-    // It was not written because it stands there already.
-    Ok(find(to, &claim.identity)?.map_or(Claimed::Ours, Claimed::Taken))
+/// A page of the ledger's file that is written, and its statements: looked up once for all that is
+/// written with them.
+pub(super) struct Page<'a> {
+    connection: &'a Connection,
+    claim: CachedStatement<'a>,
+    advance: CachedStatement<'a>,
 }
 
-/// Advances a payment; `serial` is the number of its claim, where it is known.
-pub(super) fn advance(
-    to: &Connection,
-    serial: Option<i64>,
-    op: &Advancing,
-) -> Result<Result<(), Misstep>, WriteError> {
-    let (exchange, step) = (op.exchange.bytes(), &op.step);
-    let [from_1, from_2, from_3] = step.sources().map(super::State::name);
-    let (state, now) = (step.state().name(), op.now.millis());
-    let (transaction, reason, facilitator) =
-        (step.transaction(), step.reason(), step.facilitator());
-    let moves = step.amount().map(|amount| amount.to_string());
-    let written = match serial {
-        Some(serial) => to.prepare_cached(ADVANCE_CLAIM)?.execute(params![
-            exchange,
-            from_1,
-            from_2,
-            from_3,
-            state,
-            transaction,
-            reason,
-            facilitator,
-            now,
-            moves,
+impl<'a> Page<'a> {
+    /// A page on a connection that has begun to write.
+    pub(super) fn of(connection: &'a Connection) -> Result<Self, WriteError> {
+        let claim = connection.prepare_cached(CLAIM)?;
+        let advance = connection.prepare_cached(ADVANCE_CLAIM)?;
+        Ok(Self { connection, claim, advance })
+    }
+
+    /// Claims a payment, under this number.
+    pub(super) fn claim(&mut self, serial: i64, op: &Claiming) -> Result<Claimed, WriteError> {
+        let claim = &op.claim;
+        let PaymentIdentity { network, contract, payer, nonce } = &claim.identity;
+        let written = self.claim.execute(params![
             serial,
-        ])?,
-        None => {
-            let PaymentIdentity { network, contract, payer, nonce } = &op.identity;
-            to.prepare_cached(ADVANCE)?.execute(params![
+            payer.as_slice(),
+            nonce.as_slice(),
+            contract.as_slice(),
+            network.as_str(),
+            claim.exchange.bytes(),
+            claim.route,
+            claim.facilitator,
+            claim.amount.to_string(),
+            claim.pay_to.as_slice(),
+            i64::try_from(claim.valid_before).unwrap_or(i64::MAX),
+            op.now.millis(),
+            token(claim).as_ref().map(|token| token.as_slice()),
+            claim.sender.bytes(),
+        ])?;
+        if written > 0 {
+            return Ok(Claimed::Ours);
+        }
+        // It was not written because it stands there already.
+        Ok(find(self.connection, &claim.identity)?.map_or(Claimed::Ours, Claimed::Taken))
+    }
+
+    /// Advances a payment; `serial` is the number of its claim, where it is known.
+    pub(super) fn advance(
+        &mut self,
+        serial: Option<i64>,
+        op: &Advancing,
+    ) -> Result<Result<(), Misstep>, WriteError> {
+        let (exchange, step) = (op.exchange.bytes(), &op.step);
+        let [from_1, from_2, from_3] = step.sources().map(super::State::name);
+        let (state, now) = (step.state().name(), op.now.millis());
+        let (transaction, reason, facilitator) =
+            (step.transaction(), step.reason(), step.facilitator());
+        let moves = step.amount().map(|amount| amount.to_string());
+        let written = match serial {
+            Some(serial) => self.advance.execute(params![
                 exchange,
                 from_1,
                 from_2,
@@ -98,18 +99,34 @@ pub(super) fn advance(
                 facilitator,
                 now,
                 moves,
-                payer.as_slice(),
-                nonce.as_slice(),
-                contract.as_slice(),
-                network.as_str(),
-            ])?
+                serial,
+            ])?,
+            None => {
+                let PaymentIdentity { network, contract, payer, nonce } = &op.identity;
+                self.connection.prepare_cached(ADVANCE)?.execute(params![
+                    exchange,
+                    from_1,
+                    from_2,
+                    from_3,
+                    state,
+                    transaction,
+                    reason,
+                    facilitator,
+                    now,
+                    moves,
+                    payer.as_slice(),
+                    nonce.as_slice(),
+                    contract.as_slice(),
+                    network.as_str(),
+                ])?
+            }
+        };
+        if written > 0 {
+            return Ok(Ok(()));
         }
-    };
-    if written > 0 {
-        return Ok(Ok(()));
+        let stands = |entry: Entry| entry.stands_after(op.exchange, step);
+        Ok(find(self.connection, &op.identity)?.map_or(Err(Misstep::NoEntry), stands))
     }
-    let stands = |entry: Entry| entry.stands_after(op.exchange, step);
-    Ok(find(to, &op.identity)?.map_or(Err(Misstep::NoEntry), stands))
 }
 
 fn find(from: &Connection, identity: &PaymentIdentity) -> Result<Option<Entry>, WriteError> {

@@ -101,14 +101,16 @@ impl Writer {
     fn commit(&mut self, round: &Round) -> Result<Outcome, WriteError> {
         let first = self.serial.saturating_add(1);
         self.serial = self.serial.saturating_add(len(&round.claims));
-        let page = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut page = rows::Page::of(&begun)?;
         let claims = round.claims.iter().zip(first..);
-        let claims = claims.map(|(op, serial)| rows::claim(&page, serial, op));
+        let claims = claims.map(|(op, serial)| page.claim(serial, op));
         let claims = claims.collect::<Result<_, _>>()?;
         let known = &self.claims;
-        let advances = round.advances.iter().map(|op| rows::advance(&page, serial(known, op), op));
+        let advances = round.advances.iter().map(|op| page.advance(serial(known, op), op));
         let advances = advances.collect::<Result<_, _>>()?;
-        page.commit()?;
+        drop(page);
+        begun.commit()?;
         Ok(Outcome { claims, advances })
     }
 

@@ -114,6 +114,12 @@ impl PartialEq<Pubkey> for Account {
     }
 }
 
+impl AsRef<[u8]> for Account {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,6 +1,7 @@
 //! An offer as the server keeps it, and the identity of a payment.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use alloy_primitives::{Address, B256};
 
@@ -155,7 +156,7 @@ impl Offer {
 ///
 /// Displayed as `eip155:8453/0xcontract/0xpayer/0xnonce`, in lower case, or as
 /// `solana:…/mint/payer/0xhash`. Where a chain's own code has it, accounts are that chain's.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PaymentIdentity<A = Account> {
     /// CAIP-2 network.
     pub network: Network,
@@ -165,6 +166,14 @@ pub struct PaymentIdentity<A = Account> {
     pub payer: A,
     /// The payer's own number for this payment; on Solana the hash of the message.
     pub nonce: B256,
+}
+
+/// By payer and number: half of it, and there are no more that share both than networks and assets.
+impl<A: AsRef<[u8]>> Hash for PaymentIdentity<A> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.payer.as_ref());
+        state.write(self.nonce.as_slice());
+    }
 }
 
 impl PaymentIdentity<Address> {
