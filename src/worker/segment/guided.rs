@@ -27,6 +27,11 @@ impl Lines {
         Self { coefficients: means(size, radius, each, |mean| mean) }
     }
 
+    /// Width and height of the small photo.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.coefficients.width, self.coefficients.height)
+    }
+
     /// The opacity of a colour at a place between the small photo's pixels.
     pub(super) fn opacity(&self, row: Between, column: Between, colour: [f32; 3]) -> f32 {
         let [red, green, blue, constant] = self.coefficients.sample(row, column);

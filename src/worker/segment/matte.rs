@@ -16,7 +16,7 @@ use super::plane::{Between, Lattice, Plane};
 /// Everything the full photo needs, found on a small one.
 pub(in crate::worker) struct Matte {
     opacity: Opacity,
-    /// Around each pixel of the small photo, the mean colours of subject and background.
+    /// Around each pixel of a photo half as large, the mean colours of subject and background.
     colours: Plane<[f32; 6]>,
 }
 
@@ -47,8 +47,14 @@ impl Matte {
     /// Gives each pixel of the full photo its opacity, and soft ones the subject's colour.
     pub(in crate::worker) fn apply(&self, photo: &mut RgbaImage) {
         let (width, height) = (photo.width() as usize, photo.height() as usize);
-        let rows = Lattice::new(self.colours.height, height);
-        let columns = Lattice::new(self.colours.width, width).all(width);
+        let small = match &self.opacity {
+            Opacity::Lines(lines) => lines.size(),
+            Opacity::Given(_) => (width, height),
+        };
+        let (rows, columns) = (Lattice::new(small.1, height), Lattice::new(small.0, width));
+        let columns = columns.all(width);
+        let shade_rows = Lattice::new(self.colours.height, height);
+        let shade_columns = Lattice::new(self.colours.width, width);
         let line = |(y, pixels): (usize, &mut [u8])| {
             let row = rows.at(y);
             let (pixels, _) = pixels.as_chunks_mut::<4>();
@@ -59,13 +65,19 @@ impl Matte {
                     Opacity::Lines(lines) => firm(lines.opacity(row, column, colour)),
                     Opacity::Given(mask) => f32::from(mask.as_raw()[y * width + x]) / 255.0,
                 };
-                self.cut(pixel, (colour, opacity), (row, column));
+                self.cut(pixel, (colour, opacity), || (shade_rows.at(y), shade_columns.at(x)));
             }
         };
         photo.par_chunks_mut(width * 4).enumerate().for_each(line);
     }
 
-    fn cut(&self, pixel: &mut [u8; 4], (colour, opacity): ([f32; 3], f32), at: (Between, Between)) {
+    /// Cuts a pixel of this colour and opacity out; `at` is where it is between the colours.
+    fn cut(
+        &self,
+        pixel: &mut [u8; 4],
+        (colour, opacity): ([f32; 3], f32),
+        at: impl FnOnce() -> (Between, Between),
+    ) {
         let [.., before] = *pixel;
         if opacity <= 0.0 {
             // One value for all that is cut away compresses best and hides nothing.
@@ -73,7 +85,7 @@ impl Matte {
             return;
         }
         if opacity < 1.0 {
-            let [red, green, blue] = self.unmixed(colour, opacity, at).map(byte);
+            let [red, green, blue] = self.unmixed(colour, opacity, at()).map(byte);
             *pixel = [red, green, blue, byte(opacity * f32::from(before) / 255.0)];
         }
     }
@@ -95,18 +107,43 @@ fn radius(photo: &Plane<[u8; 3]>) -> usize {
     (photo.width.max(photo.height) / EDGE_PART).max(RADIUS_MIN)
 }
 
-/// The mean colours around each pixel: red, green and blue of the subject, then of the background;
-/// those of everything where there is none of either.
+/// The mean colours around each two by two pixels: red, green and blue of the subject, then of the
+/// background; those of everything where there is none of either.
 fn colours(photo: &Plane<[u8; 3]>, mask: &Plane<f32>) -> Plane<[f32; 6]> {
-    let weighed = |at: usize| {
+    let weighed = fours(photo, mask);
+    let (size, radius) = ((weighed.width, weighed.height), (radius(photo) / 2).max(RADIUS_MIN));
+    means(
+        size,
+        radius,
+        |at| weighed.values[at],
+        |means| {
+            let [r, g, b, front, back_r, back_g, back_b, back] = means;
+            [r / front, g / front, b / front, back_r / back, back_g / back, back_b / back]
+        },
+    )
+}
+
+/// Of each two by two pixels, the colour and the share of the subject, then of the background.
+fn fours(photo: &Plane<[u8; 3]>, mask: &Plane<f32>) -> Plane<[f32; 8]> {
+    let (width, height) = (photo.width.div_ceil(2), photo.height.div_ceil(2));
+    let weighed = |x: usize, y: usize| {
+        // The last column and row stand for those behind them.
+        let at = y.min(photo.height - 1) * photo.width + x.min(photo.width - 1);
         let ([r, g, b], mask) = (colour(photo.values[at]), mask.values[at]);
         let (front, back) = (mask + WEIGHT_MIN, 1.0 - mask + WEIGHT_MIN);
         [front * r, front * g, front * b, front, back * r, back * g, back * b, back]
     };
-    means((photo.width, photo.height), radius(photo), weighed, |means| {
-        let [r, g, b, front, back_r, back_g, back_b, back] = means;
-        [r / front, g / front, b / front, back_r / back, back_g / back, back_b / back]
-    })
+    let mut values = vec![[0.0; 8]; width * height];
+    values.par_chunks_mut(width).enumerate().for_each(|(row, values)| {
+        for (column, sum) in values.iter_mut().enumerate() {
+            let (x, y) = (2 * column, 2 * row);
+            for part in [(x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1)] {
+                let part = weighed(part.0, part.1);
+                sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+            }
+        }
+    });
+    Plane { width, height, values }
 }
 
 /// Opacity with the ends pulled out, so that the inside is opaque and the outside empty.
