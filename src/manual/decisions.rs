@@ -237,6 +237,10 @@
 //! of a core for a paid request. Elsewhere the operator chooses; a function that sets it for the
 //! process would be unsafe code of ours.
 //!
+//! The background remover is the other way round: each image takes 50 MB of planes, and to get
+//! them from the system anew was a tenth of its time. It keeps what is freed for a second: with
+//! u2netp 6.6 instead of 6.0 images a second, for 680 instead of 610 MB.
+//!
 //! # A facilitator's pause opens its circuit
 //!
 //! 429 and 503 with `Retry-After` in seconds: the question is not asked for that long, a second at

@@ -3,6 +3,7 @@
 //! The child prints `listening ADDRESS` when it is ready and stops when its standard input ends.
 //! We hold that input, so the child ends with us, however we end.
 
+use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
@@ -67,12 +68,16 @@ impl Program {
         for (name, value) in told {
             arguments.extend(value.map(|value| [name.into(), value]).into_iter().flatten());
         }
-        Ok(Self { executable: std::env::current_exe()?, arguments })
+        Ok(Self { executable: env::current_exe()?, arguments })
     }
 
     /// The child, its input to be held, its output to be read, its log beside ours.
     fn spawn(&self) -> io::Result<Child> {
-        Command::new(&self.executable)
+        let mut command = Command::new(&self.executable);
+        if env::var_os(PURGE_DELAY).is_none() {
+            command.env(PURGE_DELAY, PURGE_DELAY_MS);
+        }
+        command
             .args(&self.arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -257,3 +262,9 @@ const LINE_BYTES_MAX: u64 = 128;
 
 #[cfg(test)]
 mod tests;
+
+/// How long the allocator keeps what is freed, in milliseconds; what the operator says goes first.
+const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
+
+/// For one image after another: each takes some 50 MB of planes, which the one before has let go.
+const PURGE_DELAY_MS: &str = "1000";

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::rc::Rc;
 
 use image::ImageFormat;
@@ -108,6 +109,22 @@ async fn without_its_worker_the_gateway_takes_no_payment_and_waits_for_it() {
     gateway.ready().await;
     is_cut_out(&cut(&gateway, "", &payment).await, ImageFormat::Png);
     gateway.comes_to(&payment, "settled").await;
+}
+
+/// The planes of one image are the next one's, unless the operator says otherwise.
+#[tokio::test]
+async fn the_worker_keeps_for_a_while_what_it_frees() {
+    for (said, expected) in [(None, "1000"), (Some("0"), "0")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        command.env_remove("MIMALLOC_PURGE_DELAY");
+        command.envs(said.map(|said| ("MIMALLOC_PURGE_DELAY", said)));
+        let gateway = Gateway::start_with(&mut command, Rc::new(plan().folder())).await;
+        gateway.ready().await;
+        let worker = gateway.children()[0];
+        let environment = fs::read_to_string(format!("/proc/{worker}/environ")).unwrap();
+        let expected = format!("MIMALLOC_PURGE_DELAY={expected}");
+        assert!(environment.split('\0').any(|said| said == expected), "{expected}");
+    }
 }
 
 /// A gateway that is killed leaves no worker behind.
