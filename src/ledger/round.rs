@@ -31,7 +31,7 @@ pub(super) fn rounds(ops: impl Iterator<Item = Op>) -> Vec<Round> {
     let mut rounds = Vec::with_capacity(1);
     let mut last = Filling::default();
     for op in ops {
-        if let Err(op) = last.put(op) {
+        if let Some(op) = last.put(op) {
             rounds.push(std::mem::take(&mut last).round);
             // An empty round takes any.
             let _put = last.put(op);
@@ -112,8 +112,8 @@ enum Kind {
 }
 
 impl Filling {
-    /// Puts an op into the round, or gives it back.
-    fn put(&mut self, op: Op) -> Result<(), Op> {
+    /// Puts an op into the round; gives it back where it does not fit.
+    fn put(&mut self, op: Op) -> Option<Op> {
         match op {
             Op::Claim(op) if self.takes(&op.claim.identity, Kind::Claims) => {
                 self.round.claims.push(op);
@@ -122,9 +122,9 @@ impl Filling {
                 self.round.advances.push(op);
             }
             Op::Close => {}
-            op => return Err(op),
+            op => return Some(op),
         }
-        Ok(())
+        None
     }
 
     /// Whether an op of this kind still fits; if so, it is noted. Two payments with one hash are

@@ -239,10 +239,7 @@ async fn unknown_payments_are_counted() {
     let oops = Habit::MovesAndSays(500, String::new());
     let (gateway, _facilitator) = gateway(&upstream, Habit::Honest, oops).await;
     refused(&pay(&gateway, &Wallet::new(1).pays()).await, "outcome_unknown");
-    eventually("the gauge", async || {
-        (gateway.metric("tollgate_payments_unknown").await? == "1").then_some(())
-    })
-    .await;
+    gateway.counts("tollgate_payments_unknown", "1").await;
     let fault = gateway.logged("its line", |line| line["outcome"] == "outcome_unknown").await;
     assert!(fault["fault"].as_str().is_some_and(|text| text.starts_with("facilitator")), "{fault}");
 }

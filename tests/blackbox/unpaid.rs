@@ -218,5 +218,5 @@ async fn an_unpaid_request_is_logged_with_its_outcome() {
     assert!(line.get("payment").is_none(), "{line}");
     assert!(!gateway.said().contains("secret=1"), "queries may hold keys");
     let metric = r#"tollgate_exchanges_total{outcome="payment_required",route="GET,POST /paid"}"#;
-    assert_eq!(gateway.metric(metric).await.as_deref(), Some("1"));
+    gateway.counts(metric, "1").await;
 }

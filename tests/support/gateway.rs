@@ -103,13 +103,15 @@ impl Gateway {
         eventually("ready", async || (self.admin("/readyz").await.0 == 200).then_some(())).await;
     }
 
+    /// Waits until a metric has this value. What counts exchanges does so a moment after the answer.
+    pub async fn counts(&self, name_and_labels: &str, value: &str) {
+        let counts = async || (self.metric(name_and_labels).await? == value).then_some(());
+        eventually(name_and_labels, counts).await;
+    }
+
     /// Waits until so many exchanges run. An answer is there a moment before its exchange is over.
     pub async fn runs(&self, exchanges: u32) {
-        eventually("exchanges", async || {
-            let running = self.metric("tollgate_exchanges_running").await?;
-            (running == exchanges.to_string()).then_some(())
-        })
-        .await;
+        self.counts("tollgate_exchanges_running", &exchanges.to_string()).await;
     }
 
     /// The first line of the access log that fits.

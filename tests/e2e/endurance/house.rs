@@ -15,7 +15,6 @@ use super::super::chain::{Chain, SIGNER_KEY};
 use super::super::own::{KEY_FILE, settles_itself};
 use super::tally::Tally;
 use crate::support::client::{Ask, client};
-use crate::support::eventually;
 use crate::support::gateway::Gateway;
 use crate::support::plan::{PRICED, Plan};
 use crate::support::postgres::Own;
@@ -113,7 +112,7 @@ impl House {
         let gateway = self.gateway.lock().await;
         let gateway = gateway.as_ref().unwrap();
         for metric in ["tollgate_exchanges_running", "tollgate_payments_unknown"] {
-            eventually(metric, async || (gateway.metric(metric).await? == "0").then_some(())).await;
+            gateway.counts(metric, "0").await;
         }
     }
 }
