@@ -103,7 +103,7 @@ impl Gateway {
         eventually("ready", async || (self.admin("/readyz").await.0 == 200).then_some(())).await;
     }
 
-    /// Waits until a metric has this value. What counts exchanges does so a moment after the answer.
+    /// Waits until a metric has this value: exchanges are counted a moment after their answers.
     pub async fn counts(&self, name_and_labels: &str, value: &str) {
         let counts = async || (self.metric(name_and_labels).await? == value).then_some(());
         eventually(name_and_labels, counts).await;
