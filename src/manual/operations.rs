@@ -179,9 +179,9 @@
 //! (`/sys/kernel/mm/transparent_hugepage/enabled` says `[always]`), set `MIMALLOC_ALLOW_THP=0`:
 //! else it is twice that. `MIMALLOC_PURGE_DELAY=0`, which the image has, gives back at once what
 //! is freed: 13 MB less of 105 with 1,000 in flight, for some 5 % more of a core. The background
-//! remover keeps what is freed for a second (`MIMALLOC_PURGE_DELAY=1000`, where it is bundled and
-//! in its image, unless you say otherwise): some 10 % more images, and at rest about as much memory
-//! as the largest of its images took.
+//! remover keeps what is freed for 0.3 seconds (`MIMALLOC_PURGE_DELAY=300`, where it is bundled and
+//! in its image, unless you say otherwise): some 10 % more images for as much more memory. It goes
+//! back when something is freed after that, so what the last image took may stay until the next.
 //!
 //! # gRPC
 //!

@@ -267,4 +267,4 @@ mod tests;
 const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
 /// For one image after another: each takes some 50 MB of planes, which the one before has let go.
-const PURGE_DELAY_MS: &str = "1000";
+const PURGE_DELAY_MS: &str = "300";

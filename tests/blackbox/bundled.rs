@@ -114,7 +114,7 @@ async fn without_its_worker_the_gateway_takes_no_payment_and_waits_for_it() {
 /// The planes of one image are the next one's, unless the operator says otherwise.
 #[tokio::test]
 async fn the_worker_keeps_for_a_while_what_it_frees() {
-    for (said, expected) in [(None, "1000"), (Some("0"), "0")] {
+    for (said, expected) in [(None, "300"), (Some("0"), "0")] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
         command.env_remove("MIMALLOC_PURGE_DELAY");
         command.envs(said.map(|said| ("MIMALLOC_PURGE_DELAY", said)));
