@@ -95,7 +95,7 @@
 //! The plan asked for twice the images a second of rembg's server, by measurements of an older one.
 //! Both run the network in the same ONNX Runtime, and the network is most of it: of the 0.32 s of
 //! a core that u2netp and a photo of 2 megapixels take here, 0.23 (0.38 in rembg). So 1.65 times
-//! rembg's images is the end, and with u2netp we have 1.2, with u2net 1.7 (README). What is ours
+//! rembg's images is the end, and with u2netp we have 1.3, with u2net 1.7 (README). What is ours
 //! is the guided filter and the clean colours of edges, which rembg does not do, and the pages
 //! that its planes take and give back. What is left is less than half the memory.
 //!
