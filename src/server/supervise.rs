@@ -260,11 +260,11 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 /// The longest first line.
 const LINE_BYTES_MAX: u64 = 128;
 
-#[cfg(test)]
-mod tests;
-
 /// How long the allocator keeps what is freed, in milliseconds; what the operator says goes first.
 const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
 /// For one image after another: each takes some 50 MB of planes, which the one before has let go.
 const PURGE_DELAY_MS: &str = "300";
+
+#[cfg(test)]
+mod tests;
