@@ -44,7 +44,7 @@ impl<'a> Page<'a> {
     /// A page on a connection that has begun to write.
     pub(super) fn of(connection: &'a Connection) -> Result<Self, WriteError> {
         let claim = connection.prepare_cached(CLAIM)?;
-        let advance = connection.prepare_cached(ADVANCE_CLAIM)?;
+        let advance = connection.prepare_cached(ADVANCE)?;
         Ok(Self { connection, claim, advance })
     }
 
@@ -81,52 +81,46 @@ impl<'a> Page<'a> {
         serial: Option<i64>,
         op: &Advancing,
     ) -> Result<Result<(), Misstep>, WriteError> {
+        let serial = match serial {
+            Some(serial) => Some(serial),
+            None => serial_of(self.connection, &op.identity)?,
+        };
+        let Some(serial) = serial else { return Ok(Err(Misstep::NoEntry)) };
         let (exchange, step) = (op.exchange.bytes(), &op.step);
         let [from_1, from_2, from_3] = step.sources().map(super::State::name);
         let (state, now) = (step.state().name(), op.now.millis());
         let (transaction, reason, facilitator) =
             (step.transaction(), step.reason(), step.facilitator());
         let moves = step.amount().map(|amount| amount.to_string());
-        let written = match serial {
-            Some(serial) => self.advance.execute(params![
-                exchange,
-                from_1,
-                from_2,
-                from_3,
-                state,
-                transaction,
-                reason,
-                facilitator,
-                now,
-                moves,
-                serial,
-            ])?,
-            None => {
-                let PaymentIdentity { network, contract, payer, nonce } = &op.identity;
-                self.connection.prepare_cached(ADVANCE)?.execute(params![
-                    exchange,
-                    from_1,
-                    from_2,
-                    from_3,
-                    state,
-                    transaction,
-                    reason,
-                    facilitator,
-                    now,
-                    moves,
-                    payer.as_slice(),
-                    nonce.as_slice(),
-                    contract.as_slice(),
-                    network.as_str(),
-                ])?
-            }
-        };
+        let written = self.advance.execute(params![
+            exchange,
+            from_1,
+            from_2,
+            from_3,
+            state,
+            transaction,
+            reason,
+            facilitator,
+            now,
+            moves,
+            serial,
+        ])?;
         if written > 0 {
             return Ok(Ok(()));
         }
         let stands = |entry: Entry| entry.stands_after(op.exchange, step);
         Ok(find(self.connection, &op.identity)?.map_or(Err(Misstep::NoEntry), stands))
     }
+}
+
+fn serial_of(
+    connection: &Connection,
+    identity: &PaymentIdentity,
+) -> Result<Option<i64>, WriteError> {
+    let PaymentIdentity { network, contract, payer, nonce } = identity;
+    let key = params![payer.as_slice(), nonce.as_slice(), contract.as_slice(), network.as_str()];
+    let serial = connection.prepare_cached(SERIAL_OF)?.query_row(key, |row| row.get(0));
+    Ok(serial.optional()?)
 }
 
 fn find(from: &Connection, identity: &PaymentIdentity) -> Result<Option<Entry>, WriteError> {
@@ -179,25 +173,16 @@ ON CONFLICT (payer, nonce, asset, network) DO UPDATE SET
     claimed_at = excluded.claimed_at, changed_at = excluded.changed_at
 WHERE payments.state IN ('released', 'refused')"#;
 
-macro_rules! advance {
-    ($which:literal) => {
-        concat!(
-            r#"
+/// The number of the claim of a payment.
+pub(super) const SERIAL_OF: &str = "SELECT serial FROM payments
+WHERE payer = ?1 AND nonce = ?2 AND asset = ?3 AND network = ?4";
+
+/// Advances a payment that stands where the step starts.
+pub(super) const ADVANCE: &str = r#"
 UPDATE payments SET state = ?5,
     past = substr(coalesce(past || ' ', '') || state || '@' || changed_at, -2000),
     "transaction" = coalesce(?6, "transaction"), reason = ?7,
     facilitator = coalesce(?8, facilitator), changed_at = ?9, moves = coalesce(?10, moves)
 WHERE exchange = ?1 AND state IN (?2, ?3, ?4) AND (state <> ?5 OR facilitator <> ?8)
     AND (state = 'held' OR ?10 IS NULL OR moves = ?10)
-    AND "#,
-            $which
-        )
-    };
-}
-
-/// Advances a payment that stands where the step starts.
-pub(super) const ADVANCE: &str =
-    advance!("payer = ?11 AND nonce = ?12 AND asset = ?13 AND network = ?14");
-
-/// The same for a payment whose claim has a known number, which is found faster.
-pub(super) const ADVANCE_CLAIM: &str = advance!("serial = ?11");
+    AND serial = ?11"#;
